@@ -1,0 +1,1 @@
+"""The words of SpotLab as types. Domain floor: knows no AWS, no store and no screen."""

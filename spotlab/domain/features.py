@@ -1,0 +1,88 @@
+"""Features as values: a matrix with names. Domain floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.market import FeedKind, Pool
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a feature is, for the model card, the screens and the checks.
+
+    Args:
+        name: the column's name.
+        meaning: one sentence with the formula.
+        unit: such as "USD/h", "share", "h", "count"; "1" for a plain number.
+        source: the feeds it is computed from.
+        ttl_s: older than this, the value counts as stale.
+        missing: what happens, in words, when the source has no value (the value is NaN).
+        low: smallest valid value.
+        high: largest valid value.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    source: tuple[FeedKind, ...]
+    ttl_s: float
+    missing: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFrame:
+    """Features of many pools at one moment.
+
+    Args:
+        as_of: aware UTC.
+        pools: n pools; row i of `values` is pools[i].
+        names: f feature names, in column order.
+        values: (n, f) float64; NaN is unknown.
+    """
+
+    as_of: datetime
+    pools: tuple[Pool, ...]
+    names: tuple[str, ...]
+    values: Matrix
+
+    def column(self, name: str) -> Matrix:
+        """One feature of every pool, (n,).
+
+        Raises:
+            KeyError: no such feature.
+        """
+        if name not in self.names:
+            raise KeyError(name)
+        return self.values[:, self.names.index(name)]
+
+    def select(self, names: Sequence[str]) -> Matrix:
+        """The (n, len(names)) matrix of these features, in this order.
+
+        Raises:
+            KeyError: a feature is not in the frame.
+        """
+        missing = [name for name in names if name not in self.names]
+        if missing:
+            raise KeyError(", ".join(missing))
+        return np.ascontiguousarray(self.values[:, [self.names.index(name) for name in names]])
+
+    def row(self, pool: Pool) -> dict[str, float]:
+        """One pool's features by name.
+
+        Raises:
+            KeyError: no such pool.
+        """
+        if pool not in self.pools:
+            raise KeyError(pool.key)
+        values = self.values[self.pools.index(pool)]
+        return {name: float(value) for name, value in zip(self.names, values, strict=True)}

@@ -1,0 +1,105 @@
+"""Every error SpotLab raises on purpose. Bottom floor: imports nothing of SpotLab.
+
+SpotlabError
+├── InvalidInput                what was given is wrong; names the input and what would be right
+│   ├── InvalidSetting
+│   ├── FeedRefused             a market feed was truncated, changed or out of range: refused whole
+│   └── ArtefactRefused         a model file that does not match its card, or a format that runs code
+├── NotFound                    an instance, model or experiment that is not in the ledger
+├── NotAvailable                a part that is needed is not there now (exit code 3)
+│   ├── OnlineStoreDown
+│   ├── DatabaseDown
+│   └── NoMarketData            nothing collected yet for what was asked
+├── AwsError                    anything boto3 raises, translated in aws/
+│   ├── AccessDenied
+│   ├── Throttled
+│   ├── QuotaRefused            not "no data": AWS refused to answer
+│   ├── ClockSkewed
+│   ├── NoSuchThing             the instance, type or region does not exist
+│   └── AwsUnreachable
+└── Cancelled                   the user stopped a long run; what was done is kept
+"""
+
+from __future__ import annotations
+
+
+class SpotlabError(Exception):
+    """Base of every error that SpotLab raises on purpose.
+
+    Args:
+        message: one sentence for a person: what was wrong, with which input.
+        remedy: one sentence: what would be right, or what to do.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.message = message
+        self.remedy = remedy
+
+
+class InvalidInput(SpotlabError):
+    """What was given is wrong; names the input and what would be right."""
+
+
+class InvalidSetting(InvalidInput):
+    """A setting (environment variable or option) that cannot be used."""
+
+
+class FeedRefused(InvalidInput):
+    """A market feed that is truncated, changed or out of range; the last good one stays."""
+
+
+class ArtefactRefused(InvalidInput):
+    """A model artefact that does not match its card, or whose format could run code."""
+
+
+class NotFound(SpotlabError):
+    """Something named that the ledger does not hold."""
+
+
+class NotAvailable(SpotlabError):
+    """A part that is needed is not there now."""
+
+
+class OnlineStoreDown(NotAvailable):
+    """The Redis or Valkey server does not answer."""
+
+
+class DatabaseDown(NotAvailable):
+    """The SQL database does not answer, is locked or is full."""
+
+
+class NoMarketData(NotAvailable):
+    """Nothing has been collected yet for what was asked."""
+
+
+class AwsError(SpotlabError):
+    """Anything AWS refused, translated from botocore in aws/."""
+
+
+class AccessDenied(AwsError):
+    """The role or its ExternalId does not allow the call."""
+
+
+class Throttled(AwsError):
+    """AWS asked to slow down, and did so again after bounded retries."""
+
+
+class QuotaRefused(AwsError):
+    """A daily quota is used up: the answer is refused, which is not an empty answer."""
+
+
+class ClockSkewed(AwsError):
+    """AWS refused the signature because this machine's clock is off."""
+
+
+class NoSuchThing(AwsError):
+    """The instance, instance type, zone or region does not exist."""
+
+
+class AwsUnreachable(AwsError):
+    """No answer from the endpoint within the timeouts."""
+
+
+class Cancelled(SpotlabError):
+    """The user stopped a long run; what was done is kept."""
