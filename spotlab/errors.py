@@ -3,8 +3,8 @@
 SpotlabError
 ├── InvalidInput                what was given is wrong; names the input and what would be right
 │   ├── InvalidSetting
-│   ├── FeedRefused             a market feed was truncated, changed or out of range: refused whole
-│   └── ArtefactRefused         a model file that does not match its card, or a format that runs code
+│   ├── FeedRefused             a feed that is truncated, changed or out of range
+│   └── ArtefactRefused         a model file unlike its card, or a format that runs code
 ├── NotFound                    an instance, model or experiment that is not in the ledger
 ├── NotAvailable                a part that is needed is not there now (exit code 3)
 │   ├── OnlineStoreDown

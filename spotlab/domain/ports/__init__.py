@@ -1,0 +1,38 @@
+"""What the pipeline asks of the world: small protocols, each with several adapters.
+
+Domain floor: knows none of the adapters. bootstrap (runtime/) picks them.
+"""
+
+from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
+from spotlab.domain.ports.health import Clock, ComponentState, HealthLog
+from spotlab.domain.ports.ledger import (
+    Account,
+    ExperimentFilter,
+    ExperimentSummary,
+    Fleet,
+    InstanceSource,
+    Ledger,
+)
+from spotlab.domain.ports.models import ModelRecord, ModelRegistry, RiskModel
+from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
+
+__all__ = [
+    "Account",
+    "Archive",
+    "Clock",
+    "ComponentState",
+    "ExperimentFilter",
+    "ExperimentSummary",
+    "FeedSource",
+    "Fleet",
+    "HealthLog",
+    "InstanceSource",
+    "Ledger",
+    "ModelRecord",
+    "ModelRegistry",
+    "OnlineRow",
+    "OnlineStore",
+    "OnlineView",
+    "RiskModel",
+    "SnapshotInfo",
+]
