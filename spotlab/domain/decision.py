@@ -42,6 +42,7 @@ class DropReason(StrEnum):
     REGION = "another region"
     ZONE = "availability zone not allowed"
     FAMILY = "instance family not allowed"
+    BURSTABLE = "burstable: its CPU is limited by credits"
     OPERATING_SYSTEM = "another operating system"
     UNSAFE_RATE = "interrupted too often last month"
     NO_SPECS = "vCPU or memory unknown"
@@ -64,6 +65,7 @@ class Requirements:
         memory_gb_min, memory_gb_max: GiB.
         architecture: "x86_64" or "arm64".
         accelerator: True: needs one; False: must not have one; None: no matter.
+        burstable: True: must be a t series type; False: must not be one; None: no matter.
         max_advisor_bucket: drop pools whose trailing-month bucket (0..4) is higher.
         operating_system: "Linux" or "Windows".
     """
@@ -77,6 +79,7 @@ class Requirements:
     memory_gb_max: float | None = None
     architecture: str | None = None
     accelerator: bool | None = None
+    burstable: bool | None = None
     max_advisor_bucket: int | None = None
     operating_system: str = LINUX
 
@@ -94,8 +97,10 @@ class PolicyParams:
         hysteresis_fraction: after a switch within twice the cooldown, the share asked is higher by
             this.
         cooldown_h: no switch for a saving within this long of the last one, hours.
-        risk_ceiling: a pool over this risk (within horizon_h) is not used.
-        max_price_age_h: a pool whose price is older is not used, hours.
+        risk_ceiling: a pool over this risk (within horizon_h) is not used; 0.0075 in 24 h is about
+            20 % a month.
+        max_price_age_h: a pool whose price was read longer ago is not used, hours; a recorded
+            market is as it was, and has no such limit.
         switch_downtime_h: what a switch itself costs, hours of work at the on-demand price.
         expected_stay_h: over how many hours a switch's own cost is spread.
     """
@@ -107,7 +112,7 @@ class PolicyParams:
     min_saving_usd_per_hour: float = 0.001
     hysteresis_fraction: float = 0.05
     cooldown_h: float = 6.0
-    risk_ceiling: float = 0.05
+    risk_ceiling: float = 0.0075
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0

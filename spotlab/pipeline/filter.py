@@ -1,0 +1,103 @@
+"""Which pools an instance could run on, and why the others are dropped. Pipeline floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.domain.decision import DropReason, Instance, Requirements
+from spotlab.domain.instance_types import parse_type
+
+Mask = NDArray[np.bool_]
+
+
+def drop_reasons(table: pd.DataFrame, requirements: Requirements) -> NDArray[np.object_]:
+    """The first reason that drops each pool, or None.
+
+    Args:
+        table: as in ScoredMarket.table, n rows.
+        requirements: what a pool must offer.
+    Returns:
+        (n,) DropReason or None.
+    """
+    reasons: NDArray[np.object_] = np.full(len(table), None, dtype=object)
+    for reason, dropped in _checks(table, requirements):
+        reasons[dropped & (reasons == None)] = reason  # noqa: E711  elementwise
+    return reasons
+
+
+def _checks(table: pd.DataFrame, need: Requirements) -> Iterator[tuple[DropReason, Mask]]:
+    yield DropReason.OPERATING_SYSTEM, _other(table["operating_system"], (need.operating_system,))
+    yield DropReason.REGION, _other(table["region"], need.regions)
+    yield DropReason.ZONE, _other(table["availability_zone"], need.zones)
+    yield DropReason.FAMILY, _other(table["family"], need.families)
+    sized = (need.vcpu_min, need.vcpu_max, need.memory_gb_min, need.memory_gb_max)
+    if any(limit is not None for limit in sized):
+        yield DropReason.NO_SPECS, table[["vcpu", "memory_gb"]].isna().any(axis=1).to_numpy()
+    yield DropReason.VCPU, _outside(table["vcpu"], need.vcpu_min, need.vcpu_max)
+    yield DropReason.MEMORY, _outside(table["memory_gb"], need.memory_gb_min, need.memory_gb_max)
+    if need.architecture is not None:
+        yield DropReason.ARCHITECTURE, _other(table["architecture"], (need.architecture,))
+    if need.accelerator is not None:
+        yield DropReason.ACCELERATOR, (table["accelerated"] != need.accelerator).to_numpy()
+    if need.burstable is not None:
+        yield DropReason.BURSTABLE, (table["burstable"] != need.burstable).to_numpy()
+    price = table["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
+    yield DropReason.NO_PRICE, ~(np.isfinite(price) & (price > 0))
+    if need.max_advisor_bucket is not None:
+        yield DropReason.UNSAFE_RATE, (table["advisor_bucket"] > need.max_advisor_bucket).to_numpy()
+    yield DropReason.NO_RISK, ~np.isfinite(table["hazard_per_hour"].to_numpy(dtype=np.float64))
+
+
+def _other(values: pd.Series, allowed: tuple[str, ...]) -> Mask:
+    if not allowed:
+        return np.zeros(len(values), dtype=bool)
+    return np.asarray(~values.isin(allowed).to_numpy(), dtype=bool)
+
+
+def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
+    numbers = values.to_numpy(dtype=np.float64)
+    outside = np.zeros(len(numbers), dtype=bool)
+    if low is not None:
+        outside |= numbers < low
+    if high is not None:
+        outside |= numbers > high
+    return outside
+
+
+def requirements_of(instance: Instance, table: pd.DataFrame) -> Requirements:
+    """What a replacement must offer: the instance's own, or derived from its type.
+
+    Derived: the same region and architecture, no less vCPU and memory, burstable only for a
+    burstable one, and for an accelerated one the families of its series (an inference chip does
+    not replace a GPU).
+
+    Args:
+        instance: the instance.
+        table: as in ScoredMarket.table; where it has no specs of the instance's type, size is
+            not demanded.
+    """
+    if instance.requirements is not None:
+        return instance.requirements
+    name = parse_type(instance.pool.instance_type)
+    own = table.loc[table["instance_type"] == instance.pool.instance_type, ["vcpu", "memory_gb"]]
+    known = own.dropna()
+    families: tuple[str, ...] = ()
+    if name.accelerated:
+        candidates = {name.family, *table.loc[table["accelerated"], "family"]}
+        families = tuple(
+            sorted(f for f in candidates if parse_type(f"{f}.x").series == name.series)
+        )
+    return Requirements(
+        regions=(instance.pool.region,),
+        families=families,
+        vcpu_min=float(known["vcpu"].iloc[0]) if len(known) else None,
+        memory_gb_min=float(known["memory_gb"].iloc[0]) if len(known) else None,
+        architecture=name.architecture.value,
+        accelerator=name.accelerated,
+        burstable=None if name.burstable else False,
+        operating_system=instance.pool.operating_system,
+    )

@@ -1,0 +1,206 @@
+"""Expected cost of each pool, and the order of the candidates. Pipeline floor: pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spotlab.domain.decision import (
+    Candidate,
+    DropReason,
+    PolicyParams,
+    Requirements,
+)
+from spotlab.domain.market import FeedKind, MarketName, Pool, Provenance
+from spotlab.domain.risk import BUCKET_LABELS, risk_within
+from spotlab.pipeline.assess import ScoredMarket, price_read_at
+from spotlab.pipeline.filter import drop_reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The candidates of one question, in order, and what was dropped.
+
+    Args:
+        scored: the market they were ranked in.
+        requirements: what was asked.
+        policy: parameters used.
+        table: ScoredMarket.table's columns and outage_usd, risk, expected_cost_usd_per_hour,
+            rank (0: dropped), dropped (DropReason or None) and row (position in scored.table);
+            candidates first by rank, then the dropped.
+    """
+
+    scored: ScoredMarket
+    requirements: Requirements
+    policy: PolicyParams
+    table: pd.DataFrame
+
+    @property
+    def candidates(self) -> pd.DataFrame:
+        """The rows that were not dropped, best first."""
+        return self.table.iloc[: int((self.table["rank"] > 0).sum())]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many pools each reason dropped, most first."""
+        counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
+        return dict(counts.most_common())
+
+    def candidate(self, position: int) -> Candidate:
+        """The candidate in this row of `table`, with reasons, sources and features."""
+        return self.take([position])[0]
+
+    def take(self, positions: Sequence[int]) -> list[Candidate]:
+        """The candidates in these rows of `table`, in that order."""
+        rows = self.table.iloc[list(positions)]
+        values = self.scored.frame.values
+        names = self.scored.frame.names
+        origins = self.scored.data.origins
+        return [
+            _candidate(row, names, values[int(row["row"])], origins, self.policy)
+            for row in rows.to_dict("records")
+        ]
+
+    def position_of(self, pool: Pool) -> int | None:
+        """The row of `table` that holds a pool, or None."""
+        zone = self.table["availability_zone"]
+        match = (
+            (self.table["region"] == pool.region)
+            & (self.table["instance_type"] == pool.instance_type)
+            & (self.table["operating_system"] == pool.operating_system)
+            & (zone.isna() if pool.availability_zone is None else zone == pool.availability_zone)
+        )
+        found = np.flatnonzero(match.to_numpy())
+        return int(found[0]) if len(found) else None
+
+
+def rank(
+    scored: ScoredMarket,
+    requirements: Requirements,
+    policy: PolicyParams,
+    outage_usd_per_hour: float | None = None,
+) -> Ranking:
+    """Rank the pools that meet the requirements by expected cost.
+
+    Args:
+        scored: a scored market.
+        requirements: what a pool must offer.
+        policy: horizon, risk ceiling and what an interruption throws away.
+        outage_usd_per_hour: what an hour of the workload is worth; None: the pool's own
+            on-demand price, and its spot price where that is unknown (its reasons say so).
+    """
+    table = scored.table.copy()
+    table["row"] = np.arange(len(table))
+    table["risk"] = risk_within(table["hazard_per_hour"].to_numpy(), policy.horizon_h)
+    worth = (
+        table["on_demand_price_usd_per_hour"].fillna(table["spot_price_usd_per_hour"])
+        if outage_usd_per_hour is None
+        else outage_usd_per_hour
+    )
+    table["outage_usd"] = (policy.work_lost_h + policy.recovery_h) * worth
+    table["expected_cost_usd_per_hour"] = (
+        table["spot_price_usd_per_hour"] + table["hazard_per_hour"] * table["outage_usd"]
+    )
+    reasons = drop_reasons(table, requirements)
+    undropped = np.asarray([reason is None for reason in reasons])
+    if _prices_too_old(scored, policy):
+        reasons[undropped] = DropReason.STALE_PRICE
+    else:
+        over = undropped & (table["risk"].to_numpy() > policy.risk_ceiling)
+        reasons[over] = DropReason.RISK_CEILING
+    table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
+    kept = table["dropped"].isna()
+    order = ["expected_cost_usd_per_hour", "risk", "region", "availability_zone", "instance_type"]
+    best = table[kept].sort_values(order, kind="stable")
+    best["rank"] = np.arange(1, len(best) + 1)
+    rest = table[~kept].assign(rank=0)
+    return Ranking(
+        scored,
+        requirements,
+        policy,
+        pd.concat([best, rest], ignore_index=True) if len(table) else table.assign(rank=0),
+    )
+
+
+def _prices_too_old(scored: ScoredMarket, policy: PolicyParams) -> bool:
+    if scored.data.market is MarketName.RECORDED:
+        return False
+    age = scored.data.as_of - price_read_at(scored.data)
+    return age.total_seconds() > policy.max_price_age_h * 3600
+
+
+def _candidate(
+    row: dict[str, object],
+    names: tuple[str, ...],
+    values: np.ndarray,
+    origins: dict[FeedKind, Provenance],
+    policy: PolicyParams,
+) -> Candidate:
+    zone = row["availability_zone"]
+    zone = zone if isinstance(zone, str) else None
+    on_demand = _number(row["on_demand_price_usd_per_hour"])
+    return Candidate(
+        pool=Pool(
+            str(row["region"]), zone, str(row["instance_type"]), str(row["operating_system"])
+        ),
+        spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),  # type: ignore[arg-type]
+        on_demand_price_usd_per_hour=on_demand,
+        risk=float(row["risk"]),  # type: ignore[arg-type]
+        horizon_h=policy.horizon_h,
+        hazard_per_hour=float(row["hazard_per_hour"]),  # type: ignore[arg-type]
+        expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),  # type: ignore[arg-type]
+        rank=int(row["rank"]),  # type: ignore[call-overload]
+        dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
+        reasons=tuple(_reasons(row, on_demand, policy)),
+        sources=_sources(row, zone, origins),
+        features={
+            name: float(value)
+            for name, value in zip(names, values, strict=True)
+            if np.isfinite(value)
+        },
+    )
+
+
+def _reasons(row: dict[str, object], on_demand: float | None, policy: PolicyParams) -> list[str]:
+    price = float(row["spot_price_usd_per_hour"])  # type: ignore[arg-type]
+    reasons = []
+    if isinstance(row["dropped"], DropReason):
+        reasons.append(f"Dropped: {row['dropped']}.")
+    if on_demand is None:
+        reasons.append(
+            f"Spot price {price:.4f} USD/h; on-demand price unknown, so an interruption is valued "
+            "at the spot price."
+        )
+    else:
+        about = "about " if row["on_demand_approximate"] is True else ""
+        reasons.append(
+            f"Spot price {price:.4f} USD/h, {about}{1 - price / on_demand:.0%} below on-demand."
+        )
+    bucket = _number(row["advisor_bucket"])
+    reasons.append(
+        "No advisor record for this type here."
+        if bucket is None
+        else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
+    )
+    reasons.append(
+        f"Risk {float(row['risk']):.2%} within {policy.horizon_h:g} h; one interruption costs "  # type: ignore[arg-type]
+        f"{float(row['outage_usd']):.3f} USD."  # type: ignore[arg-type]
+    )
+    return reasons
+
+
+def _sources(
+    row: dict[str, object], zone: str | None, origins: dict[FeedKind, Provenance]
+) -> tuple[Provenance, ...]:
+    price = FeedKind.SPOT_PRICES if zone is None else FeedKind.PRICE_HISTORY
+    kinds = [price, FeedKind.ON_DEMAND, FeedKind.ADVISOR, FeedKind.SPECS]
+    return tuple(origins[kind] for kind in kinds if kind in origins)
+
+
+def _number(value: object) -> float | None:
+    number = float(value)  # type: ignore[arg-type]
+    return number if np.isfinite(number) else None
