@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spotlab.domain.decision import (
     Candidate,
@@ -134,9 +136,9 @@ def _prices_too_old(scored: ScoredMarket, policy: PolicyParams) -> bool:
 
 
 def _candidate(
-    row: dict[str, object],
+    row: Mapping[Hashable, Any],
     names: tuple[str, ...],
-    values: np.ndarray,
+    values: NDArray[np.float64],
     origins: dict[FeedKind, Provenance],
     policy: PolicyParams,
 ) -> Candidate:
@@ -147,16 +149,16 @@ def _candidate(
         pool=Pool(
             str(row["region"]), zone, str(row["instance_type"]), str(row["operating_system"])
         ),
-        spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),  # type: ignore[arg-type]
+        spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),
         on_demand_price_usd_per_hour=on_demand,
-        risk=float(row["risk"]),  # type: ignore[arg-type]
+        risk=float(row["risk"]),
         horizon_h=policy.horizon_h,
-        hazard_per_hour=float(row["hazard_per_hour"]),  # type: ignore[arg-type]
-        expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),  # type: ignore[arg-type]
-        rank=int(row["rank"]),  # type: ignore[call-overload]
+        hazard_per_hour=float(row["hazard_per_hour"]),
+        expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),
+        rank=int(row["rank"]),
         dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
         reasons=tuple(_reasons(row, on_demand, policy)),
-        sources=_sources(row, zone, origins),
+        sources=_sources(zone, origins),
         features={
             name: float(value)
             for name, value in zip(names, values, strict=True)
@@ -165,8 +167,10 @@ def _candidate(
     )
 
 
-def _reasons(row: dict[str, object], on_demand: float | None, policy: PolicyParams) -> list[str]:
-    price = float(row["spot_price_usd_per_hour"])  # type: ignore[arg-type]
+def _reasons(
+    row: Mapping[Hashable, Any], on_demand: float | None, policy: PolicyParams
+) -> list[str]:
+    price = float(row["spot_price_usd_per_hour"])
     reasons = []
     if isinstance(row["dropped"], DropReason):
         reasons.append(f"Dropped: {row['dropped']}.")
@@ -187,20 +191,18 @@ def _reasons(row: dict[str, object], on_demand: float | None, policy: PolicyPara
         else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
     )
     reasons.append(
-        f"Risk {float(row['risk']):.2%} within {policy.horizon_h:g} h; one interruption costs "  # type: ignore[arg-type]
-        f"{float(row['outage_usd']):.3f} USD."  # type: ignore[arg-type]
+        f"Risk {float(row['risk']):.2%} within {policy.horizon_h:g} h; one interruption costs "
+        f"{float(row['outage_usd']):.3f} USD."
     )
     return reasons
 
 
-def _sources(
-    row: dict[str, object], zone: str | None, origins: dict[FeedKind, Provenance]
-) -> tuple[Provenance, ...]:
+def _sources(zone: str | None, origins: dict[FeedKind, Provenance]) -> tuple[Provenance, ...]:
     price = FeedKind.SPOT_PRICES if zone is None else FeedKind.PRICE_HISTORY
     kinds = [price, FeedKind.ON_DEMAND, FeedKind.ADVISOR, FeedKind.SPECS]
     return tuple(origins[kind] for kind in kinds if kind in origins)
 
 
-def _number(value: object) -> float | None:
-    number = float(value)  # type: ignore[arg-type]
+def _number(value: Any) -> float | None:
+    number = float(value)
     return number if np.isfinite(number) else None

@@ -18,6 +18,11 @@ class FeedSource(Protocol):
         """A person's name for it."""
         ...
 
+    @property
+    def covers(self) -> tuple[tuple[FeedKind, str], ...]:
+        """The (kind, scope) of each snapshot that a fetch gives."""
+        ...
+
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
         """Read the source once.
 
