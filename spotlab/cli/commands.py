@@ -1,0 +1,235 @@
+"""The commands, one class each: name, arguments, run. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from spotlab import __version__
+from spotlab.cli.answers import (
+    Answer,
+    collect_document,
+    collect_text,
+    evaluate_document,
+    evaluate_text,
+    score_document,
+    score_text,
+)
+from spotlab.domain.decision import PolicyParams, Requirements
+from spotlab.domain.market import FeedKind
+from spotlab.errors import InvalidSetting, NotAvailable
+from spotlab.settings import Settings
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LOOPBACK = "127.0.0.1"
+PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: its name, one sentence, its arguments and what it does."""
+
+    name: str
+    summary: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Settings], Answer]
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=8501, help="port on 127.0.0.1 (default 8501)")
+
+
+def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
+    _check_port(args.port)
+    os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
+    os.chdir(APP.parent)
+    options = ["--server.port", str(args.port), "--server.address", LOOPBACK]
+    sys.stderr.write(f"SpotLab on http://{LOOPBACK}:{args.port}\n")
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *options])  # noqa: S606
+    return Answer(None, "")
+
+
+def _check_port(port: int) -> None:
+    if not 0 < port < 65536:
+        raise InvalidSetting(f"--port {port} is no port.", remedy="Use 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as exc:
+            raise NotAvailable(
+                f"Port {port} on {LOOPBACK} cannot be used: {exc.strerror}.",
+                remedy="Choose another with --port (make run PORT=…).",
+            ) from None
+
+
+def _collect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--advisor-file", type=Path, help="Spot Advisor JSON (may be gzipped)")
+    parser.add_argument("--spot-prices-file", type=Path, help="spot.json feed (may be gzipped)")
+    parser.add_argument(
+        "--on-demand-file", type=Path, help="CSV: region, instance_type, usd_per_hour"
+    )
+    parser.add_argument("--specs-file", type=Path, help="CSV of instance type specifications")
+
+
+def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.aws.feeds import FileFeed
+    from spotlab.runtime.bootstrap import bootstrap
+
+    lab = bootstrap(settings)
+    files = {
+        FeedKind.ADVISOR: args.advisor_file,
+        FeedKind.SPOT_PRICES: args.spot_prices_file,
+        FeedKind.ON_DEMAND: args.on_demand_file,
+        FeedKind.SPECS: args.specs_file,
+    }
+    sources = [FileFeed(path, kind, clock=lab.clock) for kind, path in files.items() if path]
+    report = lab.collect(files=sources)
+    failed = " ".join(report.errors)
+    return Answer(
+        collect_document(report), collect_text(report), code=1 if failed else 0, failed=failed
+    )
+
+
+def _score_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--region", action="append", default=[], help="repeat for several")
+    add("--zone", action="append", default=[], help="availability zone; repeat for several")
+    add("--family", action="append", default=[], help="such as m6i; repeat for several")
+    add("--vcpu-min", type=float, metavar="N")
+    add("--vcpu-max", type=float, metavar="N")
+    add("--memory-gb-min", type=float, metavar="GIB")
+    add("--memory-gb-max", type=float, metavar="GIB")
+    add("--arch", choices=["x86_64", "arm64"])
+    add("--accelerator", action=argparse.BooleanOptionalAction, help="GPU or other accelerator")
+    add("--burstable", action=argparse.BooleanOptionalAction, help="t series")
+    add("--max-bucket", type=int, choices=range(5), help="highest advisor bucket allowed")
+    add("--horizon-h", type=float, default=PolicyParams().horizon_h, help="hours (default 24)")
+    add("--risk-ceiling", type=float, default=PolicyParams().risk_ceiling, metavar="P")
+    add("--model", help="name or name@version (default: the champion)")
+    add("--top", type=int, default=10, help="how many to show (default 10)")
+
+
+def _score(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+
+    if args.horizon_h <= 0 or not 0 < args.risk_ceiling <= 1 or args.top < 1:
+        raise InvalidSetting(
+            "--horizon-h and --top must be positive, --risk-ceiling between 0 and 1."
+        )
+    lab = bootstrap(settings)
+    requirements = Requirements(
+        regions=tuple(args.region),
+        zones=tuple(args.zone),
+        families=tuple(args.family),
+        vcpu_min=args.vcpu_min,
+        vcpu_max=args.vcpu_max,
+        memory_gb_min=args.memory_gb_min,
+        memory_gb_max=args.memory_gb_max,
+        architecture=args.arch,
+        accelerator=args.accelerator,
+        burstable=args.burstable,
+        max_advisor_bucket=args.max_bucket,
+    )
+    policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
+    ranking = lab.rank(requirements, policy, args.model)
+    _check_regions(args.region, set(ranking.table["region"]))
+    return Answer(score_document(ranking, args.top, lab.clock.now()), score_text(ranking, args.top))
+
+
+def _check_regions(asked: list[str], known: set[str]) -> None:
+    for region in asked:
+        if region not in known:
+            raise InvalidSetting(
+                f"--region {region!r} has no prices in this market.",
+                remedy=f"It has: {', '.join(sorted(known))}.",
+            )
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instance_ids", nargs="*", metavar="INSTANCE_ID")
+    parser.add_argument("--all", action="store_true", help="every instance of the fleet")
+
+
+def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+
+    if bool(args.instance_ids) == args.all:
+        raise InvalidSetting("Name instance ids, or use --all.")
+    lab = bootstrap(settings)
+    experiments = lab.evaluate(args.instance_ids or None)
+    failed = [experiment for experiment in experiments if experiment.error]
+    return Answer(
+        evaluate_document(experiments),
+        evaluate_text(experiments),
+        code=1 if failed else 0,
+        failed=f"{len(failed)} of {len(experiments)} could not be decided." if failed else "",
+    )
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    data = os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data")
+    parser.add_argument("--data", type=Path, default=Path(data), help="recorded data folder")
+    parser.add_argument("--out", type=Path, help="models folder (default: SPOTLAB_MODELS_DIR)")
+    parser.add_argument("--seed", type=int, default=7)
+
+
+def _train(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.training.fit import train
+
+    def tell(text: str, share: float) -> None:
+        sys.stderr.write(f"{share:4.0%} {text}\n")
+
+    report = train(
+        args.data,
+        args.out or settings.models_dir,
+        seed=args.seed,
+        progress=tell,
+        cancelled=lambda: False,
+    )
+    return Answer(report.as_document(), report.as_text())
+
+
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    """A command without arguments of its own."""
+
+
+def _migrate(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import migrate
+
+    before, after = migrate(settings)
+    text = f"database at revision {after}" + ("" if before == after else f" (was {before})")
+    return Answer({"from": before, "to": after, "changed": before != after}, text)
+
+
+def _doctor(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.doctor import examine, report_text
+
+    document = examine(bootstrap(settings))
+    return Answer(document, report_text(document), code=0 if document["ok"] else 1)
+
+
+def _version(args: argparse.Namespace, settings: Settings) -> Answer:
+    packages = {name: installed_version(name) for name in PACKAGES}
+    document = {"spotlab": __version__, "python": sys.version.split()[0], "packages": packages}
+    return Answer(document, f"spotlab {__version__}")
+
+
+COMMANDS = (
+    Command("serve", "Start the app on 127.0.0.1.", _serve_arguments, _serve),
+    Command("collect", "Collect the market, live or from files.", _collect_arguments, _collect),
+    Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
+    Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
+    Command("train", "Train the risk model from recorded data.", _train_arguments, _train),
+    Command("migrate", "Bring the database to this version.", _no_arguments, _migrate),
+    Command("doctor", "Check every part and say what is wrong.", _no_arguments, _doctor),
+    Command("version", "Print versions.", _no_arguments, _version),
+)

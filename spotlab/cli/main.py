@@ -1,0 +1,79 @@
+"""`spotlab`: parse, run one command, answer with one document and an exit code. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from spotlab import __version__
+from spotlab.cli import commands
+from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
+from spotlab.settings import load
+from spotlab.telemetry import logs
+
+DONE, FAILED, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
+EPILOG: Final = "exit codes: 0 done, 1 failed, 2 usage, 3 not available"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: words after `spotlab`; None: the process's.
+    Returns:
+        0 done, 1 failed, 2 usage, 3 not available.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        settings = load(**({"home": args.home} if args.home else {}))
+        logs.configure(settings.log_level)
+        answer = args.run(args, settings)
+    except KeyboardInterrupt:
+        return _fail(args, "Stopped.", FAILED)
+    except InvalidSetting as exc:
+        return _fail(args, str(exc), USAGE)
+    except NotAvailable as exc:
+        return _fail(args, str(exc), NOT_AVAILABLE)
+    except SpotlabError as exc:
+        return _fail(args, str(exc), FAILED)
+    if answer.document is not None:
+        _print(json.dumps(answer.document, default=str) if args.json else answer.text)
+    if answer.failed:
+        sys.stderr.write(f"spotlab: {answer.failed}\n")
+    return answer.code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command; the README's list is made from it."""
+    parser = argparse.ArgumentParser(
+        prog="spotlab",
+        description="Stay on a spot pool, switch to a better one, or fall back to on-demand: and "
+        "why.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"spotlab {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in commands.COMMANDS:
+        verb = verbs.add_parser(
+            command.name, help=command.summary, description=command.summary, epilog=EPILOG
+        )
+        verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        verb.add_argument("--home", help="folder of all state (SPOTLAB_HOME)")
+        command.arguments(verb)
+        verb.set_defaults(run=command.run)
+    return parser
+
+
+def _fail(args: argparse.Namespace, message: str, code: int) -> int:
+    redacted = logs.redact(message)
+    if args.json:
+        _print(json.dumps({"error": redacted, "exit_code": code}))
+    sys.stderr.write(f"spotlab: {redacted}\n")
+    return code
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")

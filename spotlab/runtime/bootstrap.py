@@ -1,0 +1,172 @@
+"""Settings to services: the only place that picks implementations. Runtime floor.
+
+Nothing connects at import; the embedded server and the emulated AWS start when first needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import httpx
+from pydantic import SecretStr
+
+from spotlab import __version__
+from spotlab.aws.session import Sessions
+from spotlab.domain.market import MarketName
+from spotlab.domain.ports import Clock, OnlineStore
+from spotlab.errors import NotAvailable, OnlineStoreDown
+from spotlab.features.embedded import join_server
+from spotlab.features.redis_online import RedisOnlineStore, connect
+from spotlab.inference.predictor import Predictor
+from spotlab.runtime.accounts import read_accounts
+from spotlab.runtime.cloud import Cloud, FeedAddresses
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.models import register_artefacts
+from spotlab.settings import Settings, load
+from spotlab.store import open_store
+from spotlab.store.engine import connect as connect_database
+from spotlab.store.migrate import upgrade
+
+T = TypeVar("T")
+REACH_TIMEOUT_S = 2.0
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return datetime.now(UTC)
+
+
+class Once(Generic[T]):
+    """Calls a maker once, from whichever thread comes first; a failure is tried again."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: list[T] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> T:
+        """What the maker made."""
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+
+def bootstrap(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    online: OnlineStore | None = None,
+    cloud: Callable[[], Cloud] | None = None,
+) -> Lab:
+    """The lab for these settings, with its database migrated and its models registered.
+
+    Args:
+        settings: None: from the environment.
+        clock: None: the machine's.
+        online: an online store to use instead of the one in the settings.
+        cloud: an AWS to use instead of the one in the settings.
+    Raises:
+        InvalidSetting, DatabaseDown: nothing can be done without these.
+    """
+    chosen = settings or load()
+    time = clock or SystemClock()
+    home = chosen.home.absolute()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = open_store(_plain(chosen.database_url), home / "spotlab.db")
+    predictor = Predictor(chosen.models_dir)
+    register_artefacts(predictor, store.registry, time)
+    http = httpx.Client(
+        timeout=chosen.feed_timeout_s, headers={"User-Agent": f"spotlab/{__version__}"}
+    )
+    return Lab(
+        settings=chosen,
+        clock=time,
+        store=store,
+        predictor=predictor,
+        open_online=(lambda: online) if online is not None else _OnlineStores(chosen, home),
+        open_cloud=cloud or Once(lambda: _cloud(chosen, home, time)),
+        choose_market=lambda active: _choose_market(chosen, http, active),
+        http=http,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
+
+
+class _OnlineStores:
+    """Opens the online store when first asked, and the embedded server again when it died."""
+
+    def __init__(self, settings: Settings, home: Path) -> None:
+        self._url = _plain(settings.redis_url)
+        self._home = home
+        self._server = Once(lambda: join_server(home))
+        self._store = Once(self._open)
+
+    def __call__(self) -> OnlineStore:
+        """The store.
+
+        Raises:
+            OnlineStoreDown: it cannot be started or does not answer.
+        """
+        try:
+            store = self._store()
+            if not self._url:
+                self._server()[1].ensure()
+        except OnlineStoreDown:
+            raise
+        except NotAvailable as exc:
+            raise OnlineStoreDown(exc.message, remedy=exc.remedy) from exc
+        return store
+
+    def _open(self) -> OnlineStore:
+        return RedisOnlineStore(connect(self._url or self._server()[0]))
+
+
+def _cloud(settings: Settings, home: Path, clock: Clock) -> Cloud:
+    if settings.aws == "account":
+        accounts = read_accounts(settings.accounts_file)
+        feeds = FeedAddresses(
+            settings.advisor_url, settings.spot_prices_url, settings.on_demand_url
+        )
+        return Cloud(False, Sessions(clock=clock), accounts, feeds, close=lambda: None)
+    from spotlab.demo.connect import connect as connect_emulator
+
+    emulated = connect_emulator(home, settings.demo_seed)
+    sessions = Sessions(
+        clock=clock,
+        endpoint_url=emulated.endpoint_url,
+        access_key_id=emulated.access_key_id,
+        secret_access_key=emulated.secret_access_key,
+    )
+    feeds = FeedAddresses(emulated.advisor_url, emulated.spot_prices_url, emulated.on_demand_url)
+    return Cloud(True, sessions, emulated.accounts, feeds, close=emulated.close)
+
+
+def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:
+    """The live market to collect; "auto" stays with the one that is active, if it is live."""
+    if settings.market != "auto":
+        return MarketName(settings.market)
+    if settings.aws == "account":
+        return MarketName.ACCOUNT
+    if active in (MarketName.PUBLIC, MarketName.SIMULATED):
+        return active
+    try:
+        http.head(settings.advisor_url, timeout=REACH_TIMEOUT_S).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return MarketName.SIMULATED
+    return MarketName.PUBLIC
+
+
+def migrate(settings: Settings) -> tuple[str | None, str]:
+    """Bring the database to this version; returns the revision before and after."""
+    engine = connect_database(_plain(settings.database_url), settings.sqlite_path.absolute())
+    return upgrade(engine)

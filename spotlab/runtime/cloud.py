@@ -1,0 +1,103 @@
+"""The AWS that SpotLab talks to, emulated or real, and the market sources it offers.
+
+Runtime floor. The same adapters serve both; only addresses and credentials differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
+from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
+from spotlab.aws.prices import SpotPriceHistory
+from spotlab.aws.session import Sessions
+from spotlab.domain.market import MarketName
+from spotlab.domain.ports import Account, Clock, FeedSource
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAddresses:
+    """Where the public feeds are; `on_demand` holds {location}."""
+
+    advisor: str
+    spot_prices: str
+    on_demand: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """An AWS and its accounts.
+
+    Args:
+        emulated: on loopback, not Amazon's.
+        sessions: clients by account and region.
+        accounts: to look after.
+        feeds: of the simulated market when emulated, else the public ones.
+        close: leaves the emulator; the real AWS needs none.
+    """
+
+    emulated: bool
+    sessions: Sessions
+    accounts: tuple[Account, ...]
+    feeds: FeedAddresses
+    close: Callable[[], None]
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Every region an account looks after, sorted."""
+        return tuple(sorted({region for account in self.accounts for region in account.regions}))
+
+    def account_in(self, region: str) -> Account:
+        """The first account that looks after a region.
+
+        Raises:
+            InvalidSetting: none does.
+        """
+        for account in self.accounts:
+            if region in account.regions:
+                return account
+        raise InvalidSetting(f"No account looks after region {region!r}.")
+
+
+def market_sources(
+    market: MarketName, cloud: Cloud, settings: Settings, http: httpx.Client, clock: Clock
+) -> Sequence[FeedSource]:
+    """The sources of a live market, cheapest first.
+
+    Args:
+        market: simulated, public or account (a recorded market is read from files).
+        cloud: for what EC2 and the Pricing API say.
+        settings: addresses and limits.
+        http: for the feeds.
+        clock: for fetched_at.
+    """
+    addresses = cloud.feeds
+    if market is MarketName.PUBLIC:
+        addresses = FeedAddresses(
+            settings.advisor_url, settings.spot_prices_url, settings.on_demand_url
+        )
+    max_bytes = int(settings.feed_max_mb * 1e6)
+    sources: list[FeedSource] = [
+        AdvisorFeed(http, addresses.advisor, market, clock, max_bytes=max_bytes),
+        SpotPriceFeed(http, addresses.spot_prices, market, clock, max_bytes=max_bytes),
+    ]
+    for region in cloud.regions:
+        if market is MarketName.PUBLIC:
+            url = addresses.on_demand
+            sources.append(OnDemandFeed(http, url, region, market, clock, max_bytes=max_bytes))
+            continue
+        account = cloud.account_in(region)
+        ec2 = cloud.sessions.client("ec2", account, region)
+        pricing = cloud.sessions.client("pricing", account, "us-east-1")
+        sources += [
+            InstanceTypes(ec2, region, market, clock),
+            Offerings(ec2, region, market, clock),
+            OnDemandPrices(pricing, region, market, clock),
+            SpotPriceHistory(ec2, region, market, clock),
+        ]
+    return sources

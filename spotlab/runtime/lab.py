@@ -1,0 +1,308 @@
+"""The lab: everything a screen or a command asks for, in verbs. Runtime floor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from spotlab.aws.fleet import Ec2Instances
+from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.market import MarketData, MarketName
+from spotlab.domain.ports import (
+    Clock,
+    ComponentState,
+    FeedSource,
+    ModelRecord,
+    OnlineStore,
+    RiskModel,
+)
+from spotlab.errors import Cancelled, InvalidInput, SpotlabError
+from spotlab.inference.predictor import Predictor
+from spotlab.pipeline import collect as collecting
+from spotlab.pipeline.assess import ScoredMarket, score_market
+from spotlab.pipeline.collect import CollectReport, Progress
+from spotlab.pipeline.filter import requirements_of
+from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.run import Evaluation, evaluate
+from spotlab.pipeline.stage import Tracer
+from spotlab.runtime.cloud import Cloud, market_sources
+from spotlab.runtime.health import probe_all
+from spotlab.runtime.reading import MarketReader
+from spotlab.settings import Settings
+from spotlab.store import Store
+from spotlab.telemetry.logs import correlated
+
+RISK_TASK = "advisor"
+INSTANCE_MANAGER = "instance manager"
+SCORED_FOR_S = 30.0
+"""How long screens share a scored market before it is read again."""
+
+MARKET_LABELS = {
+    MarketName.SIMULATED: "Simulated market",
+    MarketName.RECORDED: "Recorded feeds",
+    MarketName.PUBLIC: "Public AWS feeds",
+    MarketName.ACCOUNT: "AWS account",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is real here.
+
+    Args:
+        aws: "emulated" or "account".
+        market: the active market; None before the first collect.
+        label: the market, for a person.
+        simulated: its numbers come from the simulation.
+        execution: "off": decisions are recorded, never carried out.
+    """
+
+    aws: str
+    market: MarketName | None
+    label: str
+    simulated: bool
+    execution: str = "off"
+
+
+@dataclass(slots=True)
+class Lab:
+    """Everything a screen or a command asks for.
+
+    Args:
+        settings: as loaded.
+        clock: the time.
+        store: SQL ledger, fleet, archive, registry and health.
+        predictor: models by name.
+        open_online: gives the online store, starting the embedded server when needed.
+        open_cloud: gives the AWS, starting the emulator when needed.
+        choose_market: resolves the market setting, asking the network when it is "auto".
+        http: for feeds.
+        started_at: monotonic seconds.
+    """
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    predictor: Predictor
+    open_online: Callable[[], OnlineStore]
+    open_cloud: Callable[[], Cloud]
+    choose_market: Callable[[MarketName | None], MarketName]
+    http: httpx.Client
+    started_at: float = field(default_factory=time.monotonic)
+    _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def reader(self) -> MarketReader:
+        """Reads and publishes the active market."""
+        return MarketReader(self.store.archive, self.store.health, self.clock, self.open_online)
+
+    @property
+    def mode(self) -> Mode:
+        """What is real here."""
+        market = self.store.archive.active_market()
+        return Mode(
+            aws=self.settings.aws,
+            market=market,
+            label=MARKET_LABELS[market] if market else "No market yet",
+            simulated=market is MarketName.SIMULATED,
+        )
+
+    def start(self, progress: Progress | None = None) -> None:
+        """First run: list the fleet, collect when old, decide once about each instance."""
+        tell = progress or _quiet
+        if not self.store.fleet.instances():
+            tell("listing the fleet", 0.05)
+            self.sync_fleet()
+        if self._must_collect():
+            self.collect(progress=lambda text, share: tell(text, 0.1 + 0.6 * share))
+        if self.store.ledger.count() == 0:
+            self.evaluate(progress=lambda text, share: tell(text, 0.7 + 0.3 * share))
+        tell("ready", 1.0)
+
+    def sync_fleet(self) -> list[SpotlabError]:
+        """List every account's instances; an account that cannot be read keeps its last list.
+
+        Returns:
+            What failed, an error an account.
+        """
+        cloud = self.open_cloud()
+        source = Ec2Instances(cloud.sessions)
+        errors: list[SpotlabError] = []
+        for account in cloud.accounts:
+            self.store.fleet.save_account(account)
+            began = time.perf_counter()
+            try:
+                self.store.fleet.sync(account.name, source.instances(account))
+            except SpotlabError as exc:
+                errors.append(exc)
+            self.store.health.note(
+                INSTANCE_MANAGER,
+                ok=not errors,
+                at=self.clock.now(),
+                latency_ms=(time.perf_counter() - began) * 1e3,
+                reason=str(errors[-1]) if errors else "",
+            )
+        return errors
+
+    def collect(
+        self,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        files: Sequence[FeedSource] = (),
+    ) -> CollectReport:
+        """Collect a market and make it the one decisions are made in.
+
+        Args:
+            progress: called with what is being done and the share done.
+            cancelled: asked between sources.
+            files: recorded feeds to read instead of a live market.
+        """
+        with correlated(), self._lock:
+            if files:
+                market, sources = MarketName.RECORDED, files
+            else:
+                market = self.choose_market(self.store.archive.active_market())
+                sources = market_sources(
+                    market, self.open_cloud(), self.settings, self.http, self.clock
+                )
+            report = collecting.collect(
+                sources,
+                market,
+                self.store.archive,
+                self.store.health,
+                self.clock,
+                progress,
+                cancelled,
+            )
+            if any(source.kind is not None for source in report.sources):
+                self.reader.publish(market)
+                self._scored.clear()
+            return report
+
+    def evaluate(
+        self,
+        instance_ids: Sequence[str] | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        policy: PolicyParams | None = None,
+    ) -> list[Experiment]:
+        """Decide about instances, and record each decision.
+
+        Args:
+            instance_ids: which; None: every active one whose pipeline is on.
+            progress: called with what is being done and the share done.
+            cancelled: asked between instances; what was decided until then is kept.
+            policy: parameters.
+        Raises:
+            NotFound: an id is not in the fleet.
+            NoMarketData: nothing was collected yet and nothing can be.
+            Cancelled: after at least one instance was left out.
+        """
+        tell, params = progress or _quiet, policy or PolicyParams()
+        if not self.store.fleet.instances():
+            self.sync_fleet()
+        if self._must_collect():
+            self.collect(progress=lambda text, share: tell(text, 0.5 * share), cancelled=cancelled)
+        instances = self._chosen(instance_ids)
+        done: list[Experiment] = []
+        with correlated():
+            tracer = Tracer()
+            with tracer.stage("collect", rows_in=0) as stage:
+                data = self.market()
+                stage.rows_out = len(data.prices)
+            evaluations: dict[str, Evaluation] = {}
+            for index, instance in enumerate(instances):
+                if cancelled is not None and cancelled():
+                    raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
+                tell(
+                    f"deciding about {instance.name or instance.instance_id}",
+                    index / len(instances),
+                )
+                model = self.model(instance.model)
+                key = f"{model.name}@{model.version}"
+                if key not in evaluations:
+                    shared = Tracer(list(tracer.stages))
+                    scored = score_market(data, model, shared)
+                    evaluations[key] = Evaluation(scored, params, tuple(shared.stages))
+                now = self.clock.now()
+                done.append(evaluate(instance, evaluations[key], self.store.ledger, now))
+        tell("decided", 1.0)
+        return done
+
+    def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
+        if instance_ids is None:
+            return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
+        return [self.store.fleet.instance(instance_id) for instance_id in instance_ids]
+
+    def _must_collect(self) -> bool:
+        active = self.store.archive.active_market()
+        if active is MarketName.RECORDED:
+            return False
+        age_s = self.reader.collected_age_s(active) if active else None
+        return age_s is None or age_s > self.settings.collect_max_age_s
+
+    def market(self) -> MarketData:
+        """The active market now; `degraded` says why it is less than it should be."""
+        return self.reader.read()
+
+    def scored(self, model: str | None = None) -> ScoredMarket:
+        """The active market scored by a model (None: the champion), at most 30 s old."""
+        with self._lock:
+            chosen = self.model(model)
+            key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
+            kept = self._scored.get(key)
+            if kept is not None and time.monotonic() - kept[0] < SCORED_FOR_S:
+                return kept[1]
+            scored = score_market(self.market(), chosen, Tracer())
+            self._scored[key] = (time.monotonic(), scored)
+            return scored
+
+    def rank(
+        self,
+        requirements: Requirements,
+        policy: PolicyParams | None = None,
+        model: str | None = None,
+    ) -> Ranking:
+        """The pools that meet requirements, by expected cost."""
+        return rank(self.scored(model), requirements, policy or PolicyParams())
+
+    def requirements_of(self, instance: Instance) -> Requirements:
+        """What a replacement of an instance must offer."""
+        return requirements_of(instance, self.scored(instance.model).table)
+
+    def model(self, name: str | None = None) -> RiskModel:
+        """A model by "name" or "name@version"; None: the champion.
+
+        Raises:
+            NotFound, ArtefactRefused: no such model, or its files are not as they should be.
+        """
+        if name is None:
+            champion = self.store.registry.champion(RISK_TASK)
+            if champion is None:
+                raise InvalidInput(
+                    "No champion model is registered.", remedy="Run `spotlab train` or `migrate`."
+                )
+            name = f"{champion.name}@{champion.version}"
+        return self.predictor.get(name)
+
+    def models(self) -> list[ModelRecord]:
+        """Every registered model version."""
+        return self.store.registry.records()
+
+    def health(self) -> list[ComponentState]:
+        """Each component's state, probed now."""
+        return probe_all(self)
+
+    def close(self) -> None:
+        """Let go of connections; shared helper processes end when nobody uses them."""
+        self.http.close()
+        self.store.engine.dispose()
+
+
+def _quiet(_text: str, _share: float) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,1 @@
+"""Logs. Bottom floor: imports nothing of SpotLab."""
