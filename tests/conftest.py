@@ -1,0 +1,46 @@
+"""What every test gets: the checkout on sys.path, the recorded data, and no silent skips."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+NO_SKIPS = "SPOTLAB_TEST_NO_SKIPS"
+"""Set in CI: a test that was skipped for a missing server, browser or data fails the run."""
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded market data; skips where it is absent."""
+    folder = Path(os.environ.get("SPOTLAB_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"recorded market data is not in {folder.name}/ (SPOTLAB_SHARED_DATA)")
+    return folder
+
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if os.environ.get(NO_SKIPS) and _skipped and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get(NO_SKIPS) and _skipped:
+        terminalreporter.write_line(
+            f"{NO_SKIPS} is set and {len(_skipped)} tests were skipped: {', '.join(_skipped[:5])}"
+        )
