@@ -1,0 +1,130 @@
+"""The Spot Advisor feed, from bytes to snapshots. Adapters floor: pure.
+
+Source: spot-advisor-data.json behind AWS's Spot Instance Advisor page. It has no published schema;
+the shape here is that of the files served from 2021 to 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from spotlab.aws.feeds.content import (
+    MAX_BYTES,
+    check_names,
+    decode,
+    digest_of,
+    refuse,
+    table,
+    uncompress,
+)
+from spotlab.domain.instance_types import parse_type
+from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+
+WINDOWS: Final = "Windows"
+SPECS_SCOPE: Final = "advisor"
+"""Scope of the specifications the advisor carries, so that fuller ones can stand beside them."""
+
+_MIN_SAVINGS_PERCENT: Final = -100.0
+"""AWS publishes a negative saving where a spot price lags behind an on-demand price just lowered
+(p5.48xlarge in ca-central-1, June 2025: -62)."""
+
+
+class _Rate(msgspec.Struct):
+    r: int
+    s: float
+
+
+class _Size(msgspec.Struct):
+    cores: float
+    ram_gb: float
+
+
+class _Advisor(msgspec.Struct):
+    spot_advisor: dict[str, dict[str, dict[str, _Rate]]]
+    instance_types: dict[str, _Size]
+
+
+def parse_advisor(
+    content: bytes,
+    origin: Provenance,
+    market: MarketName,
+    *,
+    previous_rows: int = 0,
+    max_bytes: int = MAX_BYTES,
+) -> tuple[Snapshot, Snapshot]:
+    """The Spot Advisor feed.
+
+    Args:
+        content: JSON, or that gzipped.
+        origin: where and when it was read.
+        market: which market it belongs to.
+        previous_rows: of the last good advisor; under half of it, the feed is refused.
+        max_bytes: a larger feed, uncompressed, is refused.
+    Returns:
+        Interruption buckets of every region, and the specifications of the types. Those say of a
+        type without accelerator that it has 0 of them; of one with, that the number is unknown.
+    Raises:
+        FeedRefused: names the place and what would be right.
+    """
+    feed = origin.source
+    content = uncompress(content, feed, max_bytes)
+    advisor = decode(content, _Advisor, feed)
+    check_names(feed, advisor.spot_advisor, advisor.instance_types)
+    rates = list(_rates(advisor, feed))
+    check_names(feed, (), (instance_type for _, _, instance_type, _, _ in rates))
+    specs = [_spec(name, size, feed) for name, size in sorted(advisor.instance_types.items())]
+    sizes = msgspec.json.encode(advisor.instance_types, order="sorted")
+    return (
+        Snapshot(
+            FeedKind.ADVISOR,
+            market,
+            "",
+            origin,
+            digest_of(content),
+            table(FeedKind.ADVISOR, rates, feed, previous_rows),
+        ),
+        Snapshot(
+            FeedKind.SPECS,
+            market,
+            SPECS_SCOPE,
+            origin,
+            digest_of(sizes),
+            table(FeedKind.SPECS, specs, feed),
+        ),
+    )
+
+
+def _rates(advisor: _Advisor, feed: str) -> Iterator[tuple[str, str, str, int, float]]:
+    for region, systems in advisor.spot_advisor.items():
+        for system in (LINUX, WINDOWS):
+            for instance_type, rate in systems.get(system, {}).items():
+                place = f"{region} > {system} > {instance_type}"
+                if not 0 <= rate.r <= 4:
+                    refuse(feed, f"{place} has bucket {rate.r}", "an interruption bucket 0..4")
+                if not _MIN_SAVINGS_PERCENT <= rate.s <= 100:
+                    refuse(feed, f"{place} saves {rate.s:g} %", "savings up to 100 %")
+                yield region, system, instance_type, rate.r, rate.s
+
+
+def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float, ...]:
+    unknown = float("nan")
+    if not (0 < size.cores <= 10_000 and 0 < size.ram_gb <= 1_000_000):
+        refuse(
+            feed,
+            f"{instance_type} has {size.cores:g} cores and {size.ram_gb:g} GB",
+            "more than 0 of each",
+        )
+    name = parse_type(instance_type)
+    accelerators = unknown if name.accelerated else 0.0
+    return (
+        instance_type,
+        size.cores,
+        size.ram_gb,
+        name.architecture.value,
+        accelerators,
+        accelerators,
+        *(unknown,) * 4,
+    )

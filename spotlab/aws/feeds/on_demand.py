@@ -1,0 +1,101 @@
+"""The public on-demand price feed, from bytes to a snapshot. Adapters floor: pure.
+
+Source: meteredUnitMaps/ec2/…/ec2-ondemand-without-sec-sel/{location}/Linux/index.json behind AWS's
+"Amazon EC2 On-Demand Pricing" page: {manifest, regions: {location: {offer: {"Instance Type",
+"price", …}}}}, prices as text. It has no published schema.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from spotlab.aws.feeds.content import (
+    MAX_BYTES,
+    check_names,
+    decode,
+    digest_of,
+    price_of,
+    refuse,
+    table,
+    uncompress,
+)
+from spotlab.aws.regions import location_of, same_location
+from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+
+
+class _Offer(msgspec.Struct):
+    instance_type: str = msgspec.field(name="Instance Type")
+    price: str
+    operating_system: str = msgspec.field(name="Operating System", default=LINUX)
+
+
+class _Manifest(msgspec.Struct):
+    published_at: datetime | None = msgspec.field(name="hawkFilePublicationDate", default=None)
+    currency: str = msgspec.field(name="currencyCode", default="USD")
+
+
+class _OnDemand(msgspec.Struct):
+    regions: dict[str, dict[str, _Offer]]
+    manifest: _Manifest = msgspec.field(default_factory=_Manifest)
+
+
+def parse_on_demand(
+    content: bytes,
+    origin: Provenance,
+    market: MarketName,
+    region: str,
+    *,
+    previous_rows: int = 0,
+    max_bytes: int = MAX_BYTES,
+) -> Snapshot:
+    """On-demand prices of one region, Linux, as the pricing page reads them.
+
+    The file's own publication date, where it carries one, becomes the event time. A price of 0 says
+    "not sold" and gives no row.
+
+    Args:
+        region: such as "eu-west-1"; the file calls it "EU (Ireland)".
+        content, origin, market, previous_rows, max_bytes: as `parse_advisor`.
+    Raises:
+        FeedRefused: names the place and what would be right.
+        NotAvailable: no location name is known for the region.
+    """
+    feed, location = origin.source, location_of(region)
+    content = uncompress(content, feed, max_bytes)
+    document = decode(content, _OnDemand, feed)
+    if document.manifest.currency != "USD":
+        refuse(feed, f"its currency is {document.manifest.currency}", "USD")
+    offers = next(
+        (of for name, of in document.regions.items() if same_location(name, location)), None
+    )
+    if offers is None:
+        held = ", ".join(sorted(document.regions)) or "no location"
+        refuse(feed, f"it holds {held}", location)
+    prices: dict[str, float] = {}
+    for offer in offers.values():
+        place = f"{location} > {offer.instance_type}"
+        price = price_of(offer.price, feed, place)
+        if offer.operating_system != LINUX or price == 0.0:
+            continue
+        if prices.setdefault(offer.instance_type, price) != price:
+            refuse(feed, f"{place} stands twice, at different prices", "one price a type")
+    check_names(feed, (), prices)
+    rows = [(region, LINUX, name, price) for name, price in prices.items()]
+    return Snapshot(
+        FeedKind.ON_DEMAND,
+        market,
+        region,
+        _published(origin, document.manifest.published_at),
+        digest_of(content),
+        table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
+    )
+
+
+def _published(origin: Provenance, at: datetime | None) -> Provenance:
+    if at is None:
+        return origin
+    aware = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    return replace(origin, event_time=min(aware, origin.fetched_at))
