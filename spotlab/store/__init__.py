@@ -1,0 +1,5 @@
+"""The SQL store: ledger, fleet, archive, registry, health. Store floor: knows no AWS, no screen."""
+
+from spotlab.store.store import Store, open_store
+
+__all__ = ["Store", "open_store"]

@@ -1,0 +1,175 @@
+"""Every market snapshot ever accepted. Store floor: implements ports.Archive on SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import SnapshotInfo
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.frames import pack_frame, unpack_frame
+from spotlab.store.tables import HomeStateRow, MarketSnapshotRow
+from spotlab.store.upserts import upsert
+
+_ACTIVE_MARKET: Final = "active_market"
+_NEWEST_FIRST: Final = (
+    col(MarketSnapshotRow.event_time).desc(),
+    col(MarketSnapshotRow.id).desc(),
+)
+_WITHOUT_ROWS: Final = defer(MarketSnapshotRow.payload, raiseload=True)  # type: ignore[arg-type]
+
+
+class SqlArchive:
+    """Snapshots in SQL, their rows as Parquet.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self, snapshot: Snapshot) -> bool:
+        """Store it, unless it is known; then only its fetched_at (and validator) moves forward.
+
+        Known is the newest of its kind, market and scope with the same digest, or one with the
+        same digest and event_time (so that reading the same history twice adds nothing).
+
+        Returns:
+            True when it is new.
+        """
+        payload = pack_frame(snapshot.rows)  # before the transaction: others wait for that
+        with writing(self._engine) as session:
+            one_at_a_time(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
+            known = _known(session, snapshot)
+            if known is None:
+                session.add(_row(snapshot, payload))
+            elif known.fetched_at < snapshot.origin.fetched_at:
+                known.fetched_at = snapshot.origin.fetched_at
+                known.validator = snapshot.validator
+            return known is None
+
+    def latest(
+        self, kind: FeedKind, market: MarketName, scope: str = "", at: datetime | None = None
+    ) -> Snapshot | None:
+        """The snapshot with the newest event_time not later than `at`, or None."""
+        query = _of(kind, market).where(MarketSnapshotRow.scope == scope)
+        if at is not None:
+            query = query.where(MarketSnapshotRow.event_time <= at)
+        with reading(self._engine) as session:
+            row = session.exec(query.order_by(*_NEWEST_FIRST).limit(1)).first()
+        return None if row is None else _snapshot(row)
+
+    def history(
+        self, kind: FeedKind, market: MarketName, since: datetime, until: datetime
+    ) -> list[Snapshot]:
+        """Snapshots of every scope with since < event_time <= until, oldest first."""
+        query = (
+            _of(kind, market)
+            .where(MarketSnapshotRow.event_time > since, MarketSnapshotRow.event_time <= until)
+            .order_by(col(MarketSnapshotRow.event_time), col(MarketSnapshotRow.id))
+        )
+        with reading(self._engine) as session:
+            rows = session.exec(query).all()
+        return [_snapshot(row) for row in rows]
+
+    def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
+        """The scopes there are snapshots of, sorted."""
+        query = (
+            select(MarketSnapshotRow.scope)
+            .where(MarketSnapshotRow.kind == kind, MarketSnapshotRow.market == market)
+            .distinct()
+        )
+        with reading(self._engine) as session:
+            return sorted(session.exec(query))
+
+    def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
+        """Every snapshot without its rows, newest event_time first."""
+        query = select(MarketSnapshotRow).options(_WITHOUT_ROWS)
+        if market is not None:
+            query = query.where(MarketSnapshotRow.market == market)
+        with reading(self._engine) as session:
+            return [_info(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
+
+    def active_market(self) -> MarketName | None:
+        """The market that decisions are made in; None before the first collect."""
+        with reading(self._engine) as session:
+            row = session.get(HomeStateRow, _ACTIVE_MARKET)
+        return None if row is None else MarketName(row.value)
+
+    def set_active_market(self, market: MarketName) -> None:
+        """Make decisions in this market from now on."""
+        with writing(self._engine) as session:
+            upsert(session, HomeStateRow(key=_ACTIVE_MARKET, value=market.value))
+
+
+def _of(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]:
+    return select(MarketSnapshotRow).where(
+        MarketSnapshotRow.kind == kind.value, MarketSnapshotRow.market == market.value
+    )
+
+
+def _known(session: Session, snapshot: Snapshot) -> MarketSnapshotRow | None:
+    of_its_scope = (
+        _of(snapshot.kind, snapshot.market)
+        .where(MarketSnapshotRow.scope == snapshot.scope)
+        .options(_WITHOUT_ROWS)
+    )
+    newest = session.exec(of_its_scope.order_by(*_NEWEST_FIRST).limit(1)).first()
+    if newest is None or newest.digest == snapshot.digest:
+        return newest
+    return session.exec(
+        of_its_scope.where(
+            MarketSnapshotRow.event_time == snapshot.origin.event_time,
+            MarketSnapshotRow.digest == snapshot.digest,
+        )
+    ).first()
+
+
+def _row(snapshot: Snapshot, payload: bytes) -> MarketSnapshotRow:
+    return MarketSnapshotRow(
+        kind=snapshot.kind.value,
+        market=snapshot.market.value,
+        scope=snapshot.scope,
+        source=snapshot.origin.source,
+        event_time=snapshot.origin.event_time,
+        fetched_at=snapshot.origin.fetched_at,
+        digest=snapshot.digest,
+        validator=snapshot.validator,
+        records=len(snapshot.rows),
+        approximate=snapshot.origin.approximate,
+        payload=payload,
+    )
+
+
+def _snapshot(row: MarketSnapshotRow) -> Snapshot:
+    return Snapshot(
+        kind=FeedKind(row.kind),
+        market=MarketName(row.market),
+        scope=row.scope,
+        origin=Provenance(row.source, row.event_time, row.fetched_at, row.approximate),
+        digest=row.digest,
+        rows=unpack_frame(row.payload),
+        validator=row.validator,
+    )
+
+
+def _info(row: MarketSnapshotRow) -> SnapshotInfo:
+    return SnapshotInfo(
+        kind=FeedKind(row.kind),
+        market=MarketName(row.market),
+        scope=row.scope,
+        source=row.source,
+        event_time=row.event_time,
+        fetched_at=row.fetched_at,
+        digest=row.digest,
+        validator=row.validator,
+        records=row.records,
+        approximate=row.approximate,
+    )

@@ -1,0 +1,146 @@
+"""Engines, sessions and the one place where database errors are translated. Store floor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlmodel import Session
+
+from spotlab.errors import InvalidSetting
+from spotlab.store.failures import translated
+
+BUSY_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 5
+STATEMENT_TIMEOUT_S: Final = 30
+POSTGRES: Final = "postgresql+psycopg"
+_REMEDY: Final = f"Use {POSTGRES}://user:password@host:5432/name, or leave it empty for SQLite."
+
+
+def connect(url: str | None, sqlite_path: Path) -> Engine:
+    """An engine; nothing is opened before its first use.
+
+    Args:
+        url: `postgresql+psycopg://…`; None or "": the SQLite file.
+        sqlite_path: used when there is no url; its folder is made, for its owner only.
+    Raises:
+        InvalidSetting: the url is none that can be used. It is never echoed: it may hold a
+            password.
+        DatabaseDown: the folder cannot be made.
+    """
+    return _postgres(_parse(url)) if url else _sqlite(sqlite_path)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A short session that sees one state of the database and changes nothing.
+
+    Raises:
+        DatabaseDown: see `failures.translated`.
+    """
+    with translated(engine), Session(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """A short session that commits at its end, and rolls everything back on an error.
+
+    On SQLite it holds the write lock from its first statement: a transaction that reads first
+    and writes later could not wait for another writer, it would fail at once.
+
+    Raises:
+        DatabaseDown: see `failures.translated`; nothing was written.
+    """
+    with translated(engine), Session(writer(engine)) as session, session.begin():
+        yield session
+
+
+def writer(engine: Engine) -> Engine:
+    """The same engine, for transactions that write."""
+    return engine.execution_options(spotlab_writes=True)
+
+
+def one_at_a_time(session: Session, name: str) -> None:
+    """Let nobody else do what `name` names until this transaction ends."""
+    # SQLite has one writer anyway, since BEGIN IMMEDIATE.
+    if session.get_bind().dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+        session.connection().execute(lock, {"name": f"spotlab:{name}"})
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise InvalidSetting(
+            "SPOTLAB_DATABASE_URL is no database address.", remedy=_REMEDY
+        ) from None
+    if parsed.drivername != POSTGRES:
+        raise InvalidSetting(
+            f"SPOTLAB_DATABASE_URL names {parsed.drivername!r}, which SpotLab does not speak.",
+            remedy=_REMEDY,
+        )
+    return parsed
+
+
+def _sqlite(path: Path) -> Engine:
+    engine = _create(
+        URL.create("sqlite", database=str(path)),
+        # None: SQLAlchemy's begin event below says when a transaction starts, not the driver.
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S},
+    )
+    with translated(engine):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    engine = _create(
+        url,
+        pool_pre_ping=True,
+        pool_timeout=CONNECT_TIMEOUT_S,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "tcp_user_timeout": CONNECT_TIMEOUT_S * 1000,
+            "application_name": "spotlab",
+        },
+    )
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    # NaN and infinity are no JSON: PostgreSQL refuses them, so SQLite must as well.
+    return create_engine(url, json_serializer=partial(json.dumps, allow_nan=False), **options)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("spotlab_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+        cursor.execute(f"SET lock_timeout = '{BUSY_TIMEOUT_S}s'")
+    connection.commit()

@@ -1,0 +1,128 @@
+"""Experiments as rows, and back. Store floor: no session and no statement here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Row
+from sqlmodel import col
+
+from spotlab.domain.decision import (
+    Candidate,
+    Decision,
+    Experiment,
+    Instance,
+    PolicyParams,
+    Requirements,
+    StageTrace,
+    Verdict,
+)
+from spotlab.domain.market import MarketName
+from spotlab.domain.ports import ExperimentSummary
+from spotlab.store import candidates
+from spotlab.store.tables import ExperimentRow
+from spotlab.store.types import require_aware
+
+_COLUMN_OF: Final = {"experiment_id": "id"}
+SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
+    col(getattr(ExperimentRow, _COLUMN_OF.get(field.name, field.name))).label(field.name)
+    for field in fields(ExperimentSummary)
+)
+"""The columns of a summary, named as its fields: never the candidates."""
+
+
+def to_row(experiment: Experiment) -> ExperimentRow:
+    """The row of an experiment that is not recorded yet.
+
+    Raises:
+        InvalidInput: a time without a zone.
+    """
+    instance, verdict = experiment.instance, experiment.verdict
+    for moment in (instance.launched_at, instance.last_evaluated_at):
+        if moment is not None:
+            require_aware(moment)
+    current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
+    return ExperimentRow(
+        created_at=experiment.created_at,
+        instance_id=instance.instance_id,
+        account=instance.account,
+        market=experiment.market.value,
+        model=experiment.model,
+        decision=verdict.decision.value if verdict else None,
+        reason=verdict.reason if verdict else "",
+        current_pool=instance.pool.key,
+        chosen_pool=chosen.pool.key if chosen else None,
+        risk=_known(current.risk if current else None),
+        chosen_risk=_known(chosen.risk if chosen else None),
+        horizon_h=experiment.policy.horizon_h,
+        spot_price_usd_per_hour=_known(current.spot_price_usd_per_hour if current else None),
+        chosen_price_usd_per_hour=_known(chosen.spot_price_usd_per_hour if chosen else None),
+        saving_usd_per_hour=verdict.saving_usd_per_hour if verdict else None,
+        candidates_evaluated=len(experiment.candidates),
+        duration_ms=experiment.duration_ms,
+        shadow=experiment.shadow,
+        is_degraded=bool(experiment.degraded),
+        degraded=list(experiment.degraded),
+        error=experiment.error,
+        instance=msgspec.to_builtins(instance),
+        policy=msgspec.to_builtins(experiment.policy),
+        requirements=msgspec.to_builtins(experiment.requirements),
+        dropped=dict(experiment.dropped),
+        feature_names=list(experiment.feature_names),
+        stages=msgspec.to_builtins(experiment.stages),
+        candidates=candidates.pack(experiment.candidates, verdict, experiment.feature_names),
+    )
+
+
+def to_experiment(row: ExperimentRow) -> Experiment:
+    """The experiment as it was recorded."""
+    assert row.id is not None, "a stored row has an id"
+    scored = candidates.unpack(row.candidates)
+    return Experiment(
+        experiment_id=row.id,
+        created_at=row.created_at,
+        instance=msgspec.convert(row.instance, Instance),
+        market=MarketName(row.market),
+        model=row.model,
+        policy=msgspec.convert(row.policy, PolicyParams),
+        requirements=msgspec.convert(row.requirements, Requirements),
+        verdict=_verdict(row, scored.current, scored.chosen),
+        candidates=scored.candidates,
+        dropped=row.dropped,
+        feature_names=tuple(row.feature_names),
+        stages=msgspec.convert(row.stages, tuple[StageTrace, ...]),
+        degraded=tuple(row.degraded),
+        shadow=row.shadow,
+        error=row.error,
+        duration_ms=row.duration_ms,
+    )
+
+
+def to_summary(row: Row[Any]) -> ExperimentSummary:
+    """One line of the history, from a row of the SUMMARY columns."""
+    values = row._asdict()
+    decision = values["decision"]
+    return ExperimentSummary(
+        **{
+            **values,
+            "market": MarketName(values["market"]),
+            "decision": None if decision is None else Decision(decision),
+            "degraded": tuple(values["degraded"]),
+        }
+    )
+
+
+def _verdict(
+    row: ExperimentRow, current: Candidate | None, chosen: Candidate | None
+) -> Verdict | None:
+    if row.decision is None:
+        return None
+    return Verdict(Decision(row.decision), row.reason, current, chosen, row.saving_usd_per_hour)
+
+
+def _known(value: float | None) -> float | None:
+    """SQL has NULL for what is unknown; PostgreSQL would sort NaN above every number."""
+    return None if value is None or math.isnan(value) else value

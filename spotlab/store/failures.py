@@ -1,0 +1,95 @@
+"""What went wrong in a database, in words a person can act on. Store floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError, StatementError
+
+from spotlab.errors import DatabaseDown, InvalidInput, SpotlabError
+
+_LOCKED: Final = (
+    "is locked by another process",
+    "Nothing was written; try again, or end the process that holds it.",
+)
+_READ_ONLY: Final = ("cannot be written to", "Make the file and its folder writable.")
+_FULL: Final = ("has no room left", "Nothing was written; free space on its disk.")
+_CORRUPT: Final = ("is damaged or no database", "Move it away and put a sound copy in its place.")
+_NOT_OPENED: Final = ("cannot be opened", "Check that its folder exists and may be used.")
+_UNPREPARED: Final = ("lacks a table or column", "Run `spotlab migrate`.")
+_NO_ANSWER: Final = ("does not answer", "Check that it runs and that the address is right.")
+
+_EXPLANATIONS: Final = {
+    "SQLITE_BUSY": _LOCKED,
+    "SQLITE_LOCKED": _LOCKED,
+    "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_PERM": _READ_ONLY,
+    "SQLITE_FULL": _FULL,
+    "SQLITE_CORRUPT": _CORRUPT,
+    "SQLITE_NOTADB": _CORRUPT,
+    "SQLITE_CANTOPEN": _NOT_OPENED,
+    "SQLITE_ERROR": _UNPREPARED,
+    "25006": _READ_ONLY,
+    "42501": _READ_ONLY,
+    "53100": _FULL,
+    "42P01": _UNPREPARED,
+    "42703": _UNPREPARED,
+    "55P03": _LOCKED,
+    "40P01": _LOCKED,
+}
+"""By SQLite's error name (its first two words) or PostgreSQL's SQLSTATE."""
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn whatever the database raises into SpotLab's own errors.
+
+    Raises:
+        DatabaseDown: it cannot be reached, is locked, full, read-only, damaged or not prepared.
+        InvalidInput: a value cannot be stored.
+    """
+    try:
+        yield
+    except StatementError as exc:
+        raise _explained(engine, exc, exc.orig) from exc
+    except (SQLAlchemyError, OSError) as exc:
+        raise _down(engine, exc) from exc
+
+
+def address(engine: Engine) -> str:
+    """Where the database is, without its password (and without options, which may hold one)."""
+    if is_sqlite(engine):
+        return engine.url.database or ""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def is_sqlite(engine: Engine) -> bool:
+    """Whether the database is a SQLite file."""
+    return engine.dialect.name == "sqlite"
+
+
+def _explained(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
+    if isinstance(cause, SpotlabError):
+        return cause
+    if isinstance(exc, DataError | IntegrityError) or isinstance(cause, ValueError | TypeError):
+        return InvalidInput(f"The database cannot store this value: {_first_line(engine, cause)}")
+    return _down(engine, cause or exc)
+
+
+def _down(engine: Engine, cause: BaseException) -> DatabaseDown:
+    code = getattr(cause, "sqlstate", None) or "_".join(
+        getattr(cause, "sqlite_errorname", "").split("_")[:2]
+    )
+    what, remedy = _EXPLANATIONS.get(code, _NO_ANSWER)
+    return DatabaseDown(
+        f"The database {address(engine)} {what} ({_first_line(engine, cause)}).", remedy=remedy
+    )
+
+
+def _first_line(engine: Engine, cause: BaseException | None) -> str:
+    text = str(cause).strip().splitlines()[0].rstrip(".") if str(cause).strip() else repr(cause)
+    password = engine.url.password
+    return text.replace(str(password), "***") if password else text

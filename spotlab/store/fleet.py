@@ -1,0 +1,158 @@
+"""The accounts and instances that are looked after. Store floor: implements ports.Fleet on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Engine, update
+from sqlmodel import col, select
+
+from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import Account
+from spotlab.errors import NotFound
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.tables import AccountRow, InstanceRow
+from spotlab.store.upserts import upsert
+
+_SEEN: Final = (
+    "account",
+    "region",
+    "availability_zone",
+    "instance_type",
+    "operating_system",
+    "lifecycle",
+    "name",
+    "state",
+    "active",
+    "launched_at",
+)
+"""What a sync takes over from AWS; everything else of an instance is the user's or ours."""
+
+
+class SqlFleet:
+    """Accounts and instances in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save_account(self, account: Account) -> None:
+        """Insert or update by name."""
+        with writing(self._engine) as session:
+            upsert(session, AccountRow(**msgspec.to_builtins(account)))
+
+    def accounts(self) -> list[Account]:
+        """By name."""
+        with reading(self._engine) as session:
+            rows = session.exec(select(AccountRow)).all()
+        accounts = [Account(**row.model_dump() | {"regions": tuple(row.regions)}) for row in rows]
+        return sorted(accounts, key=lambda account: account.name)
+
+    def sync(self, account: str, instances: Sequence[Instance]) -> None:
+        """Make the account's active instances these; what a user set (model, shadow, mode,
+        requirements) stays, those gone become inactive."""
+        gone = update(InstanceRow).where(col(InstanceRow.account) == account).values(active=False)
+        with writing(self._engine) as session:
+            one_at_a_time(session, f"sync:{account}")
+            session.connection().execute(gone)
+            for instance in instances:
+                upsert(session, _row(account, instance), update=_SEEN)
+
+    def instances(self, *, active_only: bool = True) -> list[Instance]:
+        """By account, then name, then id."""
+        query = select(InstanceRow)
+        if active_only:
+            query = query.where(col(InstanceRow.active))
+        with reading(self._engine) as session:
+            found = [_instance(row) for row in session.exec(query)]
+        return sorted(found, key=lambda each: (each.account, each.name, each.instance_id))
+
+    def instance(self, instance_id: str) -> Instance:
+        """One instance.
+
+        Raises:
+            NotFound: not in the fleet.
+        """
+        with reading(self._engine) as session:
+            row = session.get(InstanceRow, instance_id)
+        if row is None:
+            raise _unknown(instance_id)
+        return _instance(row)
+
+    def assign_model(self, instance_id: str, model: str | None) -> None:
+        """Assign a model ("name" or "name@version"); None: the champion. Raises NotFound."""
+        self._set(instance_id, model=model)
+
+    def set_shadow(self, instance_id: str, shadow: bool) -> None:
+        """Shadow on: record only. Raises NotFound."""
+        self._set(instance_id, shadow=shadow)
+
+    def set_mode(self, instance_id: str, mode: PipelineMode) -> None:
+        """Which pipeline evaluates it. Raises NotFound."""
+        self._set(instance_id, mode=mode.value)
+
+    def set_requirements(self, instance_id: str, requirements: Requirements | None) -> None:
+        """What a replacement must offer; None: derived from its own type. Raises NotFound."""
+        self._set(instance_id, requirements=_builtins(requirements))
+
+    def _set(self, instance_id: str, **values: Any) -> None:
+        change = update(InstanceRow).where(col(InstanceRow.instance_id) == instance_id)
+        with writing(self._engine) as session:
+            if not session.connection().execute(change.values(**values)).rowcount:
+                raise _unknown(instance_id)
+
+
+def _unknown(instance_id: str) -> NotFound:
+    return NotFound(
+        f"Instance {instance_id!r} is not in the fleet.",
+        remedy="Check its id, or collect its account first.",
+    )
+
+
+def _builtins(requirements: Requirements | None) -> dict[str, Any] | None:
+    return None if requirements is None else msgspec.to_builtins(requirements)
+
+
+def _row(account: str, instance: Instance) -> InstanceRow:
+    return InstanceRow(
+        instance_id=instance.instance_id,
+        account=account,
+        region=instance.pool.region,
+        availability_zone=instance.pool.availability_zone,
+        instance_type=instance.pool.instance_type,
+        operating_system=instance.pool.operating_system,
+        lifecycle=instance.lifecycle.value,
+        name=instance.name,
+        state=instance.state,
+        model=instance.model,
+        shadow=instance.shadow,
+        mode=instance.mode.value,
+        active=instance.active,
+        launched_at=instance.launched_at,
+        requirements=_builtins(instance.requirements),
+        last_evaluated_at=instance.last_evaluated_at,
+    )
+
+
+def _instance(row: InstanceRow) -> Instance:
+    return Instance(
+        instance_id=row.instance_id,
+        account=row.account,
+        pool=Pool(row.region, row.availability_zone, row.instance_type, row.operating_system),
+        lifecycle=Lifecycle(row.lifecycle),
+        name=row.name,
+        state=row.state,
+        model=row.model,
+        shadow=row.shadow,
+        mode=PipelineMode(row.mode),
+        active=row.active,
+        launched_at=row.launched_at,
+        requirements=msgspec.convert(row.requirements, Requirements | None),
+        last_evaluated_at=row.last_evaluated_at,
+    )

@@ -1,0 +1,77 @@
+"""Successes and failures of components. Store floor: implements ports.HealthLog on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine, delete, func
+from sqlmodel import col, select
+
+from spotlab.domain.ports import ComponentState
+from spotlab.store.engine import reading, writing
+from spotlab.store.tables import HealthRow
+
+
+class SqlHealthLog:
+    """Outcomes in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def note(
+        self, component: str, *, ok: bool, at: datetime, latency_ms: float | None, reason: str
+    ) -> None:
+        """Write one outcome down."""
+        outcome = HealthRow(component=component, at=at, ok=ok, latency_ms=latency_ms, reason=reason)
+        with writing(self._engine) as session:
+            session.add(outcome)
+
+    def last(self, component: str, *, ok: bool | None = None) -> ComponentState | None:
+        """The newest outcome (or newest success with ok=True), or None.
+
+        Its state is "healthy" after a success and "down" after a failure.
+        """
+        query = select(HealthRow).where(HealthRow.component == component)
+        if ok is not None:
+            query = query.where(col(HealthRow.ok) == ok)
+        successes = select(func.max(HealthRow.at)).where(
+            HealthRow.component == component, col(HealthRow.ok)
+        )
+        newest = query.order_by(col(HealthRow.at).desc(), col(HealthRow.id).desc()).limit(1)
+        with reading(self._engine) as session:
+            row = session.exec(newest).first()
+            if row is None:
+                return None
+            return ComponentState(
+                name=component,
+                state="healthy" if row.ok else "down",
+                reason=row.reason,
+                last_success_at=session.exec(successes).one(),
+                latency_ms=row.latency_ms,
+                checked_at=row.at,
+            )
+
+    def recent(self, component: str, since: datetime) -> Iterator[tuple[datetime, bool]]:
+        """Outcomes since then, oldest first."""
+        query = (
+            select(HealthRow.at, HealthRow.ok)
+            .where(HealthRow.component == component, HealthRow.at >= since)
+            .order_by(col(HealthRow.at), col(HealthRow.id))
+        )
+        with reading(self._engine) as session:
+            outcomes = session.exec(query).all()
+        return iter(outcomes)
+
+    def forget(self, before: datetime) -> int:
+        """Delete older outcomes, but never a component's newest success; how many went."""
+        newest = (
+            select(func.max(HealthRow.at)).where(col(HealthRow.ok)).group_by(HealthRow.component)
+        )
+        old = delete(HealthRow).where(col(HealthRow.at) < before, col(HealthRow.at).not_in(newest))
+        with writing(self._engine) as session:
+            return int(session.connection().execute(old).rowcount)

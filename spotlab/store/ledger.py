@@ -1,0 +1,141 @@
+"""Every decision, whole. Store floor: implements ports.Ledger on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from operator import eq, ge, le
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, Update, func, or_, update
+from sqlmodel import col, select
+
+from spotlab.domain.decision import Decision, Experiment
+from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
+from spotlab.errors import NotFound
+from spotlab.store.engine import reading, writing
+from spotlab.store.experiments import SUMMARY, to_experiment, to_row, to_summary
+from spotlab.store.tables import ExperimentRow, InstanceRow
+
+_ALL = ExperimentFilter()
+_NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())
+
+
+class SqlLedger:
+    """Experiments in SQL: columns to search by, and the candidates as one compact value.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, experiment: Experiment) -> int:
+        """Store it and mark the instance as evaluated, in one transaction.
+
+        Returns:
+            Its experiment_id.
+        Raises:
+            DatabaseDown: nothing was stored.
+            InvalidInput: a time without a zone, or a number that JSON does not know.
+        """
+        row = to_row(experiment)
+        with writing(self._engine) as session:
+            session.add(row)
+            session.flush()
+            assert row.id is not None, "the database assigns ids"
+            session.connection().execute(_mark_evaluated(experiment))
+            return row.id
+
+    def get(self, experiment_id: int) -> Experiment:
+        """One decision, opened whole, equal to what was recorded.
+
+        Raises:
+            NotFound: no such experiment.
+        """
+        with reading(self._engine) as session:
+            row = session.get(ExperimentRow, experiment_id)
+        if row is None:
+            raise NotFound(
+                f"Experiment {experiment_id} is not in the ledger.",
+                remedy="`spotlab experiments` and the history list the ones there are.",
+            )
+        return to_experiment(row)
+
+    def count(self, where: ExperimentFilter = _ALL) -> int:
+        """How many there are."""
+        query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))
+        with reading(self._engine) as session:
+            return session.exec(query).one()
+
+    def latest_per_instance(self) -> dict[str, ExperimentSummary]:
+        """The newest experiment of each instance, by instance_id."""
+        place = func.row_number().over(
+            partition_by=col(ExperimentRow.instance_id), order_by=_NEWEST_FIRST
+        )
+        placed = select(ExperimentRow.id, place.label("place")).subquery()
+        newest = select(placed.c.id).where(placed.c.place == 1)
+        query = select(*SUMMARY).where(col(ExperimentRow.id).in_(newest))
+        with reading(self._engine) as session:
+            found = [to_summary(row) for row in session.exec(query)]
+        return {summary.instance_id: summary for summary in found}
+
+    def last_switch_at(self, instance_id: str) -> datetime | None:
+        """When the last SWITCH was decided outside shadow mode; None: never."""
+        query = select(func.max(ExperimentRow.created_at)).where(
+            ExperimentRow.instance_id == instance_id,
+            ExperimentRow.decision == Decision.SWITCH.value,
+            col(ExperimentRow.shadow).is_(False),
+        )
+        with reading(self._engine) as session:
+            return session.exec(query).one()
+
+    def list(
+        self, where: ExperimentFilter = _ALL, *, limit: int = 100, offset: int = 0
+    ) -> list[ExperimentSummary]:
+        """Newest first."""
+        query = (
+            select(*SUMMARY)
+            .where(*_conditions(where))
+            .order_by(*_NEWEST_FIRST)
+            .limit(limit)
+            .offset(offset)
+        )
+        with reading(self._engine) as session:
+            return [to_summary(row) for row in session.exec(query)]
+
+
+def _mark_evaluated(experiment: Experiment) -> Update:
+    """Older decisions may be recorded late: the time only moves forward."""
+    evaluated_at = col(InstanceRow.last_evaluated_at)
+    return (
+        update(InstanceRow)
+        .where(
+            col(InstanceRow.instance_id) == experiment.instance.instance_id,
+            or_(evaluated_at.is_(None), evaluated_at < experiment.created_at),
+        )
+        .values(last_evaluated_at=experiment.created_at)
+    )
+
+
+def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
+    """SQL of a filter; a model without a version matches every version; both times count."""
+    row = ExperimentRow
+    asked: list[tuple[SQLColumnExpression[Any], Callable[[Any, Any], Any], object]] = [
+        (col(row.instance_id), eq, where.instance_id),
+        (col(row.decision), eq, where.decision),
+        (col(row.model), _is_model, where.model),
+        (col(row.created_at), ge, where.since),
+        (col(row.created_at), le, where.until),
+        (col(row.shadow), eq, where.shadow),
+        (col(row.is_degraded), eq, where.degraded),
+        (col(row.error) != "", eq, where.failed),
+    ]
+    return [compare(column, value) for column, compare, value in asked if value is not None]
+
+
+def _is_model(column: SQLColumnExpression[str], model: str) -> ColumnElement[bool]:
+    if "@" in model:
+        return column == model
+    return column.startswith(f"{model}@", autoescape=True)

@@ -1,0 +1,15 @@
+"""Alembic's environment. Store floor: migrate.py hands over an open, locked connection."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from spotlab.store.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

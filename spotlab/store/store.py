@@ -1,0 +1,97 @@
+"""Everything in SQL, opened in one call. Store floor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from spotlab.store import migrate
+from spotlab.store.archive import SqlArchive
+from spotlab.store.engine import connect, reading
+from spotlab.store.failures import address, is_sqlite, translated
+from spotlab.store.fleet import SqlFleet
+from spotlab.store.health import SqlHealthLog
+from spotlab.store.ledger import SqlLedger
+from spotlab.store.registry import SqlModelRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A migrated database with its repositories; every port of the ledger's side."""
+
+    engine: Engine
+    archive: SqlArchive
+    ledger: SqlLedger
+    fleet: SqlFleet
+    registry: SqlModelRegistry
+    health: SqlHealthLog
+
+    @classmethod
+    def of(cls, engine: Engine) -> Store:
+        """The repositories of a migrated database."""
+        return cls(
+            engine=engine,
+            archive=SqlArchive(engine),
+            ledger=SqlLedger(engine),
+            fleet=SqlFleet(engine),
+            registry=SqlModelRegistry(engine),
+            health=SqlHealthLog(engine),
+        )
+
+    def ping(self) -> float:
+        """Seconds to read one row.
+
+        Raises:
+            DatabaseDown: no answer, or no database that SpotLab has migrated.
+        """
+        start = time.perf_counter()
+        with reading(self.engine) as session:
+            session.connection().execute(text("SELECT version_num FROM alembic_version")).one()
+        return time.perf_counter() - start
+
+    def describe(self) -> Mapping[str, str | int]:
+        """What doctor and Health show: dialect, version, revision, address, size_bytes.
+
+        Raises:
+            DatabaseDown: no answer.
+        """
+        sqlite = is_sqlite(self.engine)
+        version = "SELECT sqlite_version()" if sqlite else "SHOW server_version"
+        size = (
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            if sqlite
+            else "SELECT pg_database_size(current_database())"
+        )
+        with reading(self.engine) as session:
+            connection = session.connection()
+            return {
+                "dialect": "SQLite" if sqlite else "PostgreSQL",
+                "version": str(connection.execute(text(version)).scalar_one()),
+                "revision": migrate.current(self.engine) or "",
+                "address": address(self.engine),
+                "size_bytes": int(connection.execute(text(size)).scalar_one()),
+            }
+
+    def close(self) -> None:
+        """Close its connections; a later use opens new ones."""
+        with translated(self.engine):
+            self.engine.dispose()
+
+
+def open_store(url: str | None, sqlite_path: Path) -> Store:
+    """Connect, migrate to the newest revision and give the repositories.
+
+    Args:
+        url: `postgresql+psycopg://…`; None or "": the SQLite file.
+        sqlite_path: used when there is no url.
+    Raises:
+        InvalidSetting: the url is none that can be used.
+        DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
+    """
+    engine = connect(url, sqlite_path)
+    migrate.upgrade(engine)
+    return Store.of(engine)

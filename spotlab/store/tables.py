@@ -1,0 +1,173 @@
+"""The SQL tables. Store floor: rows only; the repositories turn them into domain values.
+
+One module holds the base class and every table: a hot reload runs it again, and a fresh
+`registry()` with a fresh `MetaData()` is what lets the second import succeed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import JSON, Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from spotlab.store.types import UtcDateTime
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+NULLABLE_JSON: Final = JSON(none_as_null=True)
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Base of every table, with a registry of its own."""
+
+
+class AccountRow(Base, table=True):
+    """An AWS account that is looked after."""
+
+    __tablename__ = "accounts"
+
+    name: str = Field(primary_key=True)
+    aws_account_id: str
+    role_arn: str
+    external_id: str
+    regions: list[str] = Field(sa_type=JSON)
+    emulated: bool
+    active: bool
+
+
+class InstanceRow(Base, table=True):
+    """An instance with what a user set on it (model, shadow, mode, requirements)."""
+
+    __tablename__ = "instances"
+
+    instance_id: str = Field(primary_key=True)
+    account: str = Field(index=True)
+    region: str
+    availability_zone: str | None
+    instance_type: str
+    operating_system: str
+    lifecycle: str
+    name: str
+    state: str
+    model: str | None
+    shadow: bool
+    mode: str
+    active: bool
+    launched_at: datetime | None = Field(sa_type=UtcDateTime)
+    requirements: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    last_evaluated_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class ModelVersionRow(Base, table=True):
+    """A registered model version."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        Index(
+            "uq_model_versions_champion",
+            "task",
+            unique=True,
+            sqlite_where=text("state = 'champion'"),
+            postgresql_where=text("state = 'champion'"),
+        ),
+    )
+
+    name: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    task: str
+    digest: str
+    path: str
+    state: str
+    registered_at: datetime = Field(sa_type=UtcDateTime)
+    card: dict[str, Any] = Field(sa_type=JSON)
+
+
+class ExperimentRow(Base, table=True):
+    """One decision, whole. `candidates` comes last: a list of experiments never touches it."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (
+        Index(None, "instance_id", "created_at"),
+        Index(None, "model", "created_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    instance_id: str
+    account: str
+    market: str
+    model: str
+    decision: str | None
+    reason: str
+    current_pool: str
+    chosen_pool: str | None
+    risk: float | None
+    chosen_risk: float | None
+    horizon_h: float
+    spot_price_usd_per_hour: float | None
+    chosen_price_usd_per_hour: float | None
+    saving_usd_per_hour: float | None
+    candidates_evaluated: int
+    duration_ms: float
+    shadow: bool
+    is_degraded: bool
+    degraded: list[str] = Field(sa_type=JSON)
+    error: str
+    instance: dict[str, Any] = Field(sa_type=JSON)
+    policy: dict[str, float] = Field(sa_type=JSON)
+    requirements: dict[str, Any] = Field(sa_type=JSON)
+    dropped: dict[str, int] = Field(sa_type=JSON)
+    feature_names: list[str] = Field(sa_type=JSON)
+    stages: list[dict[str, Any]] = Field(sa_type=JSON)
+    candidates: bytes = Field(sa_type=LargeBinary)
+
+
+class MarketSnapshotRow(Base, table=True):
+    """One accepted feed; `payload` is its rows as Parquet."""
+
+    __tablename__ = "market_snapshots"
+    __table_args__ = (UniqueConstraint("kind", "market", "scope", "event_time", "digest"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    market: str
+    scope: str
+    source: str
+    event_time: datetime = Field(sa_type=UtcDateTime)
+    fetched_at: datetime = Field(sa_type=UtcDateTime)
+    digest: str
+    validator: str
+    records: int
+    approximate: bool
+    payload: bytes = Field(sa_type=LargeBinary)
+
+
+class HealthRow(Base, table=True):
+    """One outcome of one component."""
+
+    __tablename__ = "health"
+    __table_args__ = (Index(None, "component", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    component: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    ok: bool
+    latency_ms: float | None
+    reason: str
+
+
+class HomeStateRow(Base, table=True):
+    """A fact of this home by name, such as its active market."""
+
+    __tablename__ = "home_state"
+
+    key: str = Field(primary_key=True)
+    value: str
