@@ -106,3 +106,20 @@ def load(**overrides: object) -> Settings:
         raise InvalidSetting(
             f"SPOTLAB_{name.upper()}: {first['msg']}.", remedy="See the README's settings table."
         ) from None
+
+
+def settings_table() -> str:
+    """The README's table of settings, in Markdown; a test compares the two."""
+    lines = ["| variable | default | unit | what it does |", "| --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        default = "the checkout's `models`" if name == "models_dir" else _shown(field.default)
+        lines.append(
+            f"| `SPOTLAB_{name.upper()}` | {default} | {extra.get('unit', '')} "
+            f"| {field.description} |"
+        )
+    return "\n".join(lines)
+
+
+def _shown(default: object) -> str:
+    return "" if default is None else f"`{default}`"

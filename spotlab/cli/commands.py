@@ -201,7 +201,7 @@ def _no_arguments(parser: argparse.ArgumentParser) -> None:
     """A command without arguments of its own."""
 
 
-def _migrate(args: argparse.Namespace, settings: Settings) -> Answer:
+def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import migrate
 
     before, after = migrate(settings)
@@ -209,7 +209,7 @@ def _migrate(args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer({"from": before, "to": after, "changed": before != after}, text)
 
 
-def _doctor(args: argparse.Namespace, settings: Settings) -> Answer:
+def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import bootstrap
     from spotlab.runtime.doctor import examine, report_text
 
@@ -217,7 +217,7 @@ def _doctor(args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer(document, report_text(document), code=0 if document["ok"] else 1)
 
 
-def _version(args: argparse.Namespace, settings: Settings) -> Answer:
+def _version(_args: argparse.Namespace, _settings: Settings) -> Answer:
     packages = {name: installed_version(name) for name in PACKAGES}
     document = {"spotlab": __version__, "python": sys.version.split()[0], "packages": packages}
     return Answer(document, f"spotlab {__version__}")

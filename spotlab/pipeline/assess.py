@@ -83,13 +83,16 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
     if "on_demand_approximate" not in on_demand:
         on_demand = on_demand.assign(on_demand_approximate=False)
     columns = [*by_type, "on_demand_price_usd_per_hour", "on_demand_approximate"]
-    table = table.merge(on_demand[columns], on=by_type, how="left")
+    table = table.merge(on_demand[columns], on=by_type, how="left", validate="m:1")
     advisor = data.advisor.rename(columns={"bucket": "advisor_bucket"})
     table = table.merge(
-        advisor[[*by_type, "advisor_bucket", "savings_percent"]], on=by_type, how="left"
+        advisor[[*by_type, "advisor_bucket", "savings_percent"]],
+        on=by_type,
+        how="left",
+        validate="m:1",
     )
     specs = data.specs[["instance_type", "vcpu", "memory_gb", "architecture"]]
-    table = table.merge(specs, on="instance_type", how="left")
+    table = table.merge(specs, on="instance_type", how="left", validate="m:1")
     names = {name: _parsed(name) for name in table["instance_type"].unique()}
     parsed = [names[name] for name in table["instance_type"]]
     table["family"] = [name.partition(".")[0] for name in table["instance_type"]]

@@ -108,7 +108,7 @@ def rank(
         table["spot_price_usd_per_hour"] + table["hazard_per_hour"] * table["outage_usd"]
     )
     reasons = drop_reasons(table, requirements)
-    undropped = np.asarray([reason is None for reason in reasons])
+    undropped = np.asarray([reason is None for reason in reasons], dtype=bool)
     if _prices_too_old(scored, policy):
         reasons[undropped] = DropReason.STALE_PRICE
     else:
