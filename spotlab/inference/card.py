@@ -1,0 +1,162 @@
+"""The model card as types: what the code relies on. Inference floor: knows no feed, no store.
+
+A card may say more (metrics, limits, sources): those parts are for people and are kept as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from spotlab.domain.risk import BUCKET_RATES
+from spotlab.errors import ArtefactRefused
+
+CARD_FORMAT: Final = 1
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class FeatureSpec(msgspec.Struct, frozen=True):
+    """One column the model wants.
+
+    Args:
+        name: the column's name.
+        unit: for the screens.
+        low, high: smallest and largest valid value; None: unbounded.
+        nullable: whether NaN (unknown) is an answer the model was trained to take.
+        meaning: one sentence.
+        typical: mean over the training rows, the reference of a linear model's contributions.
+    """
+
+    name: str
+    unit: str
+    low: float | None
+    high: float | None
+    nullable: bool
+    meaning: str = ""
+    typical: float | None = None
+
+
+class Logistic(msgspec.Struct, frozen=True):
+    """sigmoid(slope * score + intercept), the calibration of a raw score."""
+
+    slope: float
+    intercept: float
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """From the booster's raw score to probabilities.
+
+    Args:
+        rate: to the position of the monthly rate between those of the lowest and highest bucket.
+        high_bucket: to P(next bucket >= 3).
+    """
+
+    rate: Logistic
+    high_bucket: Logistic
+
+
+class Persistence(msgspec.Struct, frozen=True):
+    """How far a fresh advisor bucket is believed to stay as it is.
+
+    Args:
+        bucket_feature, age_feature: columns that hold the bucket (0..4) and its age in hours.
+        lead_h: the risk is about the month ahead: added to the age.
+        gap_h: increasing gaps, hours; the last is the gap the model was trained across.
+        unchanged: share of buckets that are the same after each of those gaps.
+    """
+
+    bucket_feature: str
+    age_feature: str
+    lead_h: float
+    gap_h: tuple[float, ...]
+    unchanged: tuple[float, ...]
+
+
+class CardSpec(msgspec.Struct, frozen=True):
+    """The part of card.json that the code relies on."""
+
+    format: int
+    name: str
+    version: str
+    task: str
+    kind: Literal["lightgbm", "sklearn"]
+    file: str
+    features: tuple[FeatureSpec, ...]
+    calibration: Calibration
+    persistence: Persistence | None = None
+    rate_low: float = BUCKET_RATES[0]
+    rate_high: float = BUCKET_RATES[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A parsed card: `spec` for the code, `text` everything it says."""
+
+    spec: CardSpec
+    text: dict[str, Any]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns the model wants, in order."""
+        return tuple(feature.name for feature in self.spec.features)
+
+
+def parse_card(content: bytes) -> Card:
+    """Read card.json.
+
+    Raises:
+        ArtefactRefused: malformed, of a newer format, or inconsistent in itself; says where.
+    """
+    try:
+        text = msgspec.json.decode(content, type=dict[str, Any])
+        _check_format(text)
+        spec = msgspec.convert(text, CardSpec)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise _refused(f"{exc}") from exc
+    _check_consistent(spec)
+    return Card(spec, text)
+
+
+def _refused(problem: str) -> ArtefactRefused:
+    return ArtefactRefused(
+        f"card.json: {problem.rstrip('.')}.",
+        remedy=f"A card of format {CARD_FORMAT} as docs/adr/0005-model-artefacts.md describes.",
+    )
+
+
+def _check_format(text: dict[str, Any]) -> None:
+    found = text.get("format")
+    if isinstance(found, int) and found > CARD_FORMAT:
+        raise _refused(f"format {found} is newer than this SpotLab reads (up to {CARD_FORMAT})")
+
+
+def _check_consistent(spec: CardSpec) -> None:
+    names = [feature.name for feature in spec.features]
+    if spec.format != CARD_FORMAT:
+        raise _refused(f"format {spec.format} is unknown")
+    if not _NAME.fullmatch(spec.name) or not _NAME.fullmatch(spec.version):
+        raise _refused(f"name {spec.name!r} or version {spec.version!r} is no plain word")
+    if not names or len(set(names)) != len(names):
+        raise _refused("features is empty or names one twice")
+    if not 0.0 <= spec.rate_low < spec.rate_high < 1.0:
+        raise _refused(f"rate_low {spec.rate_low} and rate_high {spec.rate_high} are no range")
+    for feature in spec.features:
+        if (feature.low is not None and feature.high is not None) and feature.low > feature.high:
+            raise _refused(f"feature {feature.name}: low {feature.low} is over high {feature.high}")
+    if spec.persistence is not None:
+        _check_persistence(spec.persistence, names)
+
+
+def _check_persistence(rule: Persistence, names: list[str]) -> None:
+    if rule.bucket_feature not in names or rule.age_feature not in names:
+        raise _refused("persistence names a feature that the model has not")
+    rising = all(a < b for a, b in zip(rule.gap_h, rule.gap_h[1:], strict=False))
+    falling = all(a >= b for a, b in zip(rule.unchanged, rule.unchanged[1:], strict=False))
+    shares = all(0.0 <= share < 1.0 for share in rule.unchanged)
+    sized = len(rule.gap_h) == len(rule.unchanged) >= 2 and rule.gap_h[0] > 0
+    if not (rising and falling and shares and sized and math.isfinite(rule.lead_h)):
+        raise _refused("persistence: gap_h must rise and unchanged must fall within 0..1")

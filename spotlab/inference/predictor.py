@@ -1,0 +1,122 @@
+"""Loaded models by name, each opened once. Inference floor: knows no feed, no store."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spotlab.errors import ArtefactRefused, NotFound
+from spotlab.inference.adapters import CheckedModel
+from spotlab.inference.artefacts import SUMS, load, verify
+
+_REFERENCE: Final = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:@(?P<version>[a-z0-9][a-z0-9._-]*))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """An artefact that is on disk.
+
+    Args:
+        name, version: its folders.
+        task: from its card; "" when refused.
+        digest: SHA-256 over its checksums file; "" when refused.
+        refused: why it cannot be used; "" when it can.
+    """
+
+    name: str
+    version: str
+    task: str
+    digest: str
+    refused: str = ""
+
+
+class Predictor:
+    """Opens artefacts on demand and keeps them; safe to share between threads.
+
+    Args:
+        models_dir: folder of `<name>/<version>/` artefacts.
+    """
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self._loaded: dict[str, CheckedModel] = {}
+        self._lock = threading.Lock()
+
+    def get(self, reference: str) -> CheckedModel:
+        """The model "name@version", or the newest version of "name".
+
+        A model is kept by the content of its checksums file: a changed artefact is read anew.
+
+        Raises:
+            NotFound: no such artefact; says which there are.
+            ArtefactRefused: it is there but must not be used; says why.
+        """
+        folder = self._folder(reference)
+        sums = folder / SUMS
+        digest = hashlib.sha256(sums.read_bytes()).hexdigest() if sums.is_file() else ""
+        with self._lock:
+            if digest in self._loaded:
+                return self._loaded[digest]
+            model = load(folder)
+            if (model.name, model.version) != (folder.parent.name, folder.name):
+                raise ArtefactRefused(
+                    f"{folder.parent.name}/{folder.name}: its card says {model.name} "
+                    f"{model.version}.",
+                    remedy="The folders are named as the card.",
+                )
+            self._loaded[model.digest] = model
+            return model
+
+    def available(self) -> list[Available]:
+        """Every artefact folder, by name, then newest version first; refused ones say why."""
+        return [self._describe(folder) for name in self._names() for folder in self._versions(name)]
+
+    def _describe(self, folder: Path) -> Available:
+        name, version = folder.parent.name, folder.name
+        try:
+            artefact = verify(folder)
+        except ArtefactRefused as exc:
+            return Available(name, version, "", "", str(exc))
+        return Available(name, version, artefact.card.spec.task, artefact.digest)
+
+    def _folder(self, reference: str) -> Path:
+        match = _REFERENCE.fullmatch(reference)
+        versions = self._versions(match["name"]) if match else []
+        if match and match["version"]:
+            versions = [folder for folder in versions if folder.name == match["version"]]
+        if not versions:
+            there = [f"{name}@{v.name}" for name in self._names() for v in self._versions(name)]
+            raise NotFound(
+                f"No model {reference!r}.",
+                remedy=f"There is: {', '.join(there) or 'none'} in {self._models_dir.name}/.",
+            )
+        return versions[0]
+
+    def _names(self) -> list[str]:
+        return _folders(self._models_dir)
+
+    def _versions(self, name: str) -> list[Path]:
+        found = _folders(self._models_dir / name)
+        return [self._models_dir / name / v for v in sorted(found, key=version_key, reverse=True)]
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts "1.10.0" after "1.9.0", and "1.0.0-rc1" before "1.0.0".
+
+    >>> sorted(["1.10.0", "1.9.0"], key=version_key)
+    ['1.9.0', '1.10.0']
+    """
+    parts = re.split(r"[.-]", version)
+    return (*((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts), (1, -1, ""))
+
+
+def _folders(parent: Path) -> list[str]:
+    if not parent.is_dir():
+        return []
+    return sorted(p.name for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))

@@ -1,0 +1,122 @@
+"""An explanation as sentences for a person. Inference floor: knows no feed, no store."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from spotlab.domain.risk import BUCKET_LABELS
+from spotlab.inference.explain import REST, Difference, Explanation
+
+IN_LOG_ODDS: Final = (
+    "The steps are in log-odds: they add up there, not in percent, so none is a share of the risk."
+)
+_MINUS: Final = "−"
+_NEGLIGIBLE: Final = 5e-3
+_PHRASES: Final = {
+    "advisor_bucket": "interruption bucket last month",
+    "advisor_age_h": "age of the interruption bucket",
+    "vcpu_count": "number of virtual CPUs",
+    "memory_gb": "memory",
+    "memory_per_vcpu": "memory per virtual CPU",
+    "generation": "hardware generation",
+    "generations_behind": "distance to the newest generation of its series",
+    "size_factor": "size",
+    "size_rank_in_family": "rank by size in its family",
+    "spot_price_usd_per_hour": "spot price",
+    "discount_depth": "discount against on-demand",
+    "price_position": "spot price as a share of on-demand",
+    "family_stress_index": "stress of its family in the region",
+}
+
+
+def in_words(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
+    """The risk in a sentence, then the features that move it most, then the unit.
+
+    >>> # ("m6i.large in us-east-1: 0.41 % risk of interruption within 24 h, 11.8 % a month.",
+    >>> #  "Its interruption bucket last month (5-10 %) lowers the risk most (−0.62).", …)
+    """
+    risk = explanation.risk
+    head = (
+        f"{explanation.pool.label}: {percent(risk.value)} risk of interruption within "
+        f"{risk.horizon_h:g} h, {percent(explanation.monthly_rate)} a month."
+    )
+    moving = [part for part in explanation.contributions[:top] if _moves(part.log_odds)]
+    steps = [
+        f"Its {described(part.feature, part.value, part.unit)} {_direction(part.log_odds)}"
+        f"{' most' if i == 0 else ''} ({signed(part.log_odds)})."
+        for i, part in enumerate(moving)
+    ]
+    rest = math.fsum(part.log_odds for part in explanation.contributions[len(moving) :])
+    if _moves(rest):
+        steps.append(f"All other features together: {signed(rest)}.")
+    return (head, *steps, IN_LOG_ODDS)
+
+
+def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]:
+    """Why the second pool is riskier or safer than the first, in sentences."""
+    before, after = difference.before, difference.after
+    than = "riskier than" if difference.log_odds > 0 else "safer than"
+    head = (
+        f"{after.pool.label} is {than if _moves(difference.log_odds) else 'as risky as'} "
+        f"{before.pool.label}: {percent(after.risk.value)} against {percent(before.risk.value)} "
+        f"within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
+    )
+    steps = [
+        f"Its {phrase(change.feature)} is {spoken(change.feature, change.after, change.unit)} "
+        f"against {spoken(change.feature, change.before, change.unit)}: "
+        f"{'riskier' if change.log_odds > 0 else 'safer'} ({signed(change.log_odds)})."
+        for change in difference.changes[:top]
+        if _moves(change.log_odds)
+    ]
+    return (head, *steps, IN_LOG_ODDS)
+
+
+def described(feature: str, value: float, unit: str) -> str:
+    """A feature with its value: `memory (16 GiB)`."""
+    if feature == REST:
+        return feature
+    return f"{phrase(feature)} ({spoken(feature, value, unit)})"
+
+
+def phrase(feature: str) -> str:
+    """A feature's name as a person says it."""
+    return _PHRASES.get(feature, feature.replace("_", " "))
+
+
+def spoken(feature: str, value: float, unit: str) -> str:
+    """A feature's value with its unit; an unknown one says so."""
+    if math.isnan(value):
+        return "unknown"
+    if feature == "advisor_bucket" and value.is_integer() and 0 <= value < len(BUCKET_LABELS):
+        return BUCKET_LABELS[int(value)]
+    if unit == "0 or 1":
+        return "yes" if value else "no"
+    if unit == "share":
+        return percent(value)
+    number = f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return _proper_minus(number if unit in ("1", "count") else f"{number} {unit}")
+
+
+def percent(share: float) -> str:
+    """A share as percent with sensible digits: 0.0123 is `1.2 %`, 0.00041 is `0.041 %`."""
+    value = 100.0 * share
+    digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2 if abs(value) >= 0.1 else 3
+    return _proper_minus(f"{value:.{digits}f} %")
+
+
+def signed(log_odds: float) -> str:
+    """`+0.62` or `−0.62`."""
+    return _proper_minus(f"{log_odds:+.2f}")
+
+
+def _direction(log_odds: float) -> str:
+    return "raises the risk" if log_odds > 0 else "lowers the risk"
+
+
+def _moves(log_odds: float) -> bool:
+    return abs(log_odds) >= _NEGLIGIBLE
+
+
+def _proper_minus(text: str) -> str:
+    return text.replace("-", _MINUS, 1) if text.startswith("-") else text
