@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from spotlab.domain.ports import ComponentState
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER
+from spotlab.runtime.fleet import INSTANCE_MANAGER
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
-INSTANCE_MANAGER = "instance manager"
-RISK_TASK = "advisor"
 STALE_AFTER = 3.0
 """A scraper is degraded when its last success is older than this many collect intervals."""
 

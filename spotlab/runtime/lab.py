@@ -30,6 +30,7 @@ from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.run import Evaluation, evaluate
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.cloud import Cloud, market_sources
+from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import probe_all
 from spotlab.runtime.reading import MarketReader
 from spotlab.settings import Settings
@@ -37,7 +38,6 @@ from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
 RISK_TASK = "advisor"
-INSTANCE_MANAGER = "instance manager"
 SCORED_FOR_S = 30.0
 """How long screens share a scored market before it is read again."""
 
@@ -115,7 +115,7 @@ class Lab:
     def start(self, progress: Progress | None = None) -> None:
         """First run: list the fleet, collect when old, decide once about each instance."""
         tell = progress or _quiet
-        if not self.store.fleet.instances():
+        if self._must_list():
             tell("listing the fleet", 0.05)
             self.sync_fleet()
         if self._must_collect():
@@ -125,29 +125,9 @@ class Lab:
         tell("ready", 1.0)
 
     def sync_fleet(self) -> list[SpotlabError]:
-        """List every account's instances; an account that cannot be read keeps its last list.
-
-        Returns:
-            What failed, an error an account.
-        """
+        """List every account's instances anew; what failed is returned and in the health log."""
         cloud = self.open_cloud()
-        source = Ec2Instances(cloud.sessions)
-        errors: list[SpotlabError] = []
-        for account in cloud.accounts:
-            self.store.fleet.save_account(account)
-            began = time.perf_counter()
-            try:
-                self.store.fleet.sync(account.name, source.instances(account))
-            except SpotlabError as exc:
-                errors.append(exc)
-            self.store.health.note(
-                INSTANCE_MANAGER,
-                ok=not errors,
-                at=self.clock.now(),
-                latency_ms=(time.perf_counter() - began) * 1e3,
-                reason=str(errors[-1]) if errors else "",
-            )
-        return errors
+        return sync_fleet(cloud, Ec2Instances(cloud.sessions), self.store, self.clock)
 
     def collect(
         self,
@@ -204,7 +184,7 @@ class Lab:
             Cancelled: after at least one instance was left out.
         """
         tell, params = progress or _quiet, policy or PolicyParams()
-        if not self.store.fleet.instances():
+        if self._must_list():
             self.sync_fleet()
         if self._must_collect():
             self.collect(progress=lambda text, share: tell(text, 0.5 * share), cancelled=cancelled)
@@ -238,6 +218,10 @@ class Lab:
         if instance_ids is None:
             return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
         return [self.store.fleet.instance(instance_id) for instance_id in instance_ids]
+
+    def _must_list(self) -> bool:
+        age_s = listed_age_s(self.store, self.clock)
+        return age_s is None or age_s > self.settings.collect_max_age_s
 
     def _must_collect(self) -> bool:
         active = self.store.archive.active_market()

@@ -1,0 +1,48 @@
+"""Keeps the fleet's list true to the accounts. Runtime floor."""
+
+from __future__ import annotations
+
+import time
+
+from spotlab.domain.ports import Clock, InstanceSource
+from spotlab.errors import SpotlabError
+from spotlab.runtime.cloud import Cloud
+from spotlab.store import Store
+
+INSTANCE_MANAGER = "instance manager"
+
+
+def sync_fleet(
+    cloud: Cloud, source: InstanceSource, store: Store, clock: Clock
+) -> list[SpotlabError]:
+    """List every account's instances; an account that cannot be read keeps its last list.
+
+    Returns:
+        What failed, an error an account.
+    Raises:
+        DatabaseDown: the list cannot be kept.
+    """
+    errors: list[SpotlabError] = []
+    began = time.perf_counter()
+    for account in cloud.accounts:
+        store.fleet.save_account(account)
+        try:
+            instances = source.instances(account)
+        except SpotlabError as exc:
+            errors.append(exc)
+            continue
+        store.fleet.sync(account.name, instances)
+    store.health.note(
+        INSTANCE_MANAGER,
+        ok=not errors,
+        at=clock.now(),
+        latency_ms=(time.perf_counter() - began) * 1e3,
+        reason=" ".join(str(error) for error in errors),
+    )
+    return errors
+
+
+def listed_age_s(store: Store, clock: Clock) -> float | None:
+    """Seconds since the whole fleet was last listed; None: never."""
+    last = store.health.last(INSTANCE_MANAGER, ok=True)
+    return (clock.now() - last.checked_at).total_seconds() if last is not None else None
