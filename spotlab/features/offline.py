@@ -1,0 +1,141 @@
+"""MarketData from the archive, as it was known at a moment. Features floor: knows ports.Archive.
+
+Nothing whose event_time is later than that moment is read: the same call serves training, a
+backtest, a replay, and an evaluation while the online store is away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import pandas as pd
+
+from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
+from spotlab.domain.ports import Archive
+from spotlab.errors import NoMarketData
+from spotlab.features.past import Past
+from spotlab.features.tables import tidy
+
+APPROXIMATION: Final = "spot price / (1 − advisor savings)"
+_ADVISOR_SCOPE: Final = "advisor"
+_OFFER: Final = ["region", "instance_type"]
+_POOL: Final = ["region", "instance_type", "availability_zone"]
+_MAX_SAVINGS_PERCENT: Final = 99.0
+"""Savings are whole percents: at 100 the quotient has no value."""
+
+
+def read_market(
+    archive: Archive, market: MarketName, at: datetime, history_days: float = 90.0
+) -> MarketData:
+    """What was known of a market at a moment.
+
+    Args:
+        archive: every snapshot ever accepted.
+        market: which market.
+        at: aware UTC.
+        history_days: how far price_history and advisor_past go back.
+    Returns:
+        Tables in canonical form (features/tables.py).
+    Raises:
+        NoMarketData: no price snapshot that old or older.
+    """
+    past = Past.of(archive, market, at, timedelta(days=history_days))
+    prices, history = _prices(past)
+    if prices.empty:
+        raise NoMarketData(
+            f"No {market} spot prices up to {at:%Y-%m-%d %H:%M} UTC.",
+            remedy="Collect the market first.",
+        )
+    advisor = past.rows("advisor", past.newest(FeedKind.ADVISOR))
+    on_demand = _on_demand(past, prices, advisor)
+    return MarketData(
+        market=market,
+        as_of=at,
+        advisor=advisor,
+        advisor_past=past.rows("advisor_past", past.weekly(FeedKind.ADVISOR)),
+        prices=prices,
+        price_history=history,
+        on_demand=on_demand,
+        specs=_specs(past),
+        origins=_origins(past, on_demand),
+    )
+
+
+def _prices(past: Past) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Newest price of every pool, and the change points; zones win over their region."""
+    zones, zone_history = _zone_prices(past)
+    region_history = past.rows(
+        "price_history",
+        [*past.sampled(FeedKind.SPOT_PRICES), *past.newest(FeedKind.SPOT_PRICES)],
+    )
+    regions = past.rows("prices", past.newest(FeedKind.SPOT_PRICES))
+    zoned = _offers(zones)
+    return (
+        tidy("prices", pd.concat([_outside(regions, zoned), zones])),
+        tidy("price_history", pd.concat([_changes(_outside(region_history, zoned)), zone_history])),
+    )
+
+
+def _zone_prices(past: Past) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A pool that the newest snapshot no longer lists has a past but no price."""
+    listed = _until(past, past.rows("price_history", past.newest(FeedKind.PRICE_HISTORY)))
+    earlier = past.rows("price_history", past.sampled(FeedKind.PRICE_HISTORY))
+    history = tidy("price_history", pd.concat([_until(past, earlier), listed]))
+    newest = listed.drop_duplicates(_POOL, keep="last")  # sorted by time within a pool
+    return newest, _since(past, history)
+
+
+def _until(past: Past, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["event_time"] <= pd.Timestamp(past.at)]
+
+
+def _since(past: Past, history: pd.DataFrame) -> pd.DataFrame:
+    """Points since the window's start, and of each pool the one in force there."""
+    before = history["event_time"] <= pd.Timestamp(past.since)
+    newest = ~history[_POOL].assign(before=before).duplicated(keep="last")
+    return history[~before | newest]
+
+
+def _changes(history: pd.DataFrame) -> pd.DataFrame:
+    """Without the region-level points that only repeat the price before them."""
+    told = [*_OFFER, "spot_price_usd_per_hour"]
+    return history[(history[told] != history[told].shift()).any(axis=1)]
+
+
+def _specs(past: Past) -> pd.DataFrame:
+    """What EC2 says of a type wins over the little that the advisor says."""
+    infos = past.newest(FeedKind.SPECS)
+    return past.rows("specs", sorted(infos, key=lambda info: info.scope != _ADVISOR_SCOPE))
+
+
+def _on_demand(past: Past, prices: pd.DataFrame, advisor: pd.DataFrame) -> pd.DataFrame:
+    """Published prices, and where there is none an approximation, marked so."""
+    published = past.rows("on_demand", past.newest(FeedKind.ON_DEMAND))
+    cheapest = prices.groupby(_OFFER, as_index=False)["spot_price_usd_per_hour"].min()
+    known = cheapest.merge(advisor, on=_OFFER)
+    known = known[known["savings_percent"] <= _MAX_SAVINGS_PERCENT]
+    derived = known.assign(
+        on_demand_price_usd_per_hour=known["spot_price_usd_per_hour"]
+        / (1.0 - known["savings_percent"] / 100.0),
+        approximate=True,
+    )
+    return tidy("on_demand", pd.concat([_outside(derived, _offers(published)), published]))
+
+
+def _offers(frame: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(frame[_OFFER])
+
+
+def _outside(frame: pd.DataFrame, offers: pd.MultiIndex) -> pd.DataFrame:
+    return frame[~_offers(frame).isin(offers)]
+
+
+def _origins(past: Past, on_demand: pd.DataFrame) -> dict[FeedKind, Provenance]:
+    origins = past.origins()
+    if on_demand["approximate"].any():
+        advisor, published = origins[FeedKind.ADVISOR], origins.get(FeedKind.ON_DEMAND)
+        source = f"{published.source}; else {APPROXIMATION}" if published else APPROXIMATION
+        origins[FeedKind.ON_DEMAND] = replace(published or advisor, source=source, approximate=True)
+    return origins

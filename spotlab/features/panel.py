@@ -1,0 +1,239 @@
+"""A MarketData laid out as arrays: the common ground of every feature. Features floor: numpy.
+
+There are about 33 regions and 1,400 instance types, so anything known of a (region, type) pair is
+a dense matrix, regions down and types across, NaN where unknown. Types are sorted by family: a
+family is a slice, and a sum over it one `reduceat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.domain.instance_types import TypeName, family_of, parse_type
+from spotlab.domain.market import LINUX, REGION_LEVEL, MarketData, Pool
+from spotlab.features.tables import ticks, to_micros
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The asked pools and the whole market, in numbers.
+
+    Args:
+        market: what is known.
+        pools: n pools to compute features of.
+        regions: R names, sorted.
+        types: T names, sorted by family, then name.
+        region: (n,) row of each pool's region.
+        type_: (n,) column of each pool's type.
+        linux: (n,) False where MarketData says nothing of the pool's operating system.
+    """
+
+    market: MarketData
+    pools: tuple[Pool, ...]
+    regions: pd.Index
+    types: pd.Index
+    region: Ints
+    type_: Ints
+    linux: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, market: MarketData, pools: Sequence[Pool]) -> Panel:
+        """Lay the market out for these pools."""
+        tables = (market.advisor, market.prices, market.on_demand)
+        regions = _distinct([pool.region for pool in pools], [frame["region"] for frame in tables])
+        types = _distinct(
+            [pool.instance_type for pool in pools],
+            [frame["instance_type"] for frame in (*tables, market.specs)],
+        )
+        rows, columns = pd.Index(sorted(regions)), pd.Index(sorted(types, key=_by_family))
+        return cls(
+            market=market,
+            pools=tuple(pools),
+            regions=rows,
+            types=columns,
+            region=rows.get_indexer(pd.Index([pool.region for pool in pools])).astype(np.int64),
+            type_=columns.get_indexer(pd.Index([pool.instance_type for pool in pools])).astype(
+                np.int64
+            ),
+            linux=np.array([pool.operating_system == LINUX for pool in pools], dtype=bool),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(R, T)."""
+        return len(self.regions), len(self.types)
+
+    @property
+    def size(self) -> int:
+        """R × T."""
+        return len(self.regions) * len(self.types)
+
+    @cached_property
+    def type_names(self) -> list[TypeName | None]:
+        """What each type's name says; None where it says nothing."""
+        return [_parsed(name) for name in self.types]
+
+    @cached_property
+    def listed(self) -> NDArray[np.bool_]:
+        """(T,) True for the market's own types, False for one that was only asked for."""
+        listed = np.zeros(len(self.types) + 1, dtype=bool)
+        for frame in (self.market.specs, self.market.advisor, self.market.prices):
+            listed[codes(frame["instance_type"], self.types)] = True
+        return listed[:-1]
+
+    @cached_property
+    def family(self) -> Ints:
+        """(T,) number of each type's family; rises along the types."""
+        return pd.factorize(np.array([family_of(name) for name in self.types], dtype=object))[0]
+
+    @cached_property
+    def family_starts(self) -> Ints:
+        """(F,) first column of each family."""
+        return np.flatnonzero(np.diff(self.family, prepend=-1))
+
+    def cells(self, frame: pd.DataFrame) -> Ints:
+        """(rows,) place of each row in the flattened (R, T) matrix; -1 outside of it."""
+        row, column = (
+            codes(frame["region"], self.regions),
+            codes(frame["instance_type"], self.types),
+        )
+        return np.where((row >= 0) & (column >= 0), row * len(self.types) + column, -1)
+
+    def matrix(self, cells: Ints, values: Floats) -> Floats:
+        """(R, T) of one value a pair, NaN elsewhere."""
+        flat = np.full(self.size, np.nan)
+        flat[cells] = values
+        return flat.reshape(self.shape)
+
+    def at_pools(self, matrix: Floats) -> Floats:
+        """(n,) the matrix at each pool's region and type; NaN for a pool that is not Linux."""
+        return np.where(self.linux, matrix[self.region, self.type_], np.nan)
+
+    def of_types(self, name: str) -> Floats:
+        """(T,) a number of the specifications, NaN where unknown."""
+        specs = self.market.specs
+        values = np.full(len(self.types), np.nan)
+        values[codes(specs["instance_type"], self.types)] = specs[name].to_numpy(dtype=np.float64)
+        return values
+
+    def family_sum(self, matrix: Floats) -> Floats:
+        """(R, T) sum over the type's family in the region."""
+        if not matrix.size:
+            return matrix
+        return np.add.reduceat(matrix, self.family_starts, axis=1)[:, self.family]
+
+    @cached_property
+    def price_cells(self) -> Ints:
+        """(rows of prices,) their places."""
+        return self.cells(self.market.prices)
+
+    @cached_property
+    def zones(self) -> pd.Index:
+        """Zone names, "-" for the region-level price."""
+        asked = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
+        return pd.Index(sorted(_distinct(asked, [zone_names(self.market.prices)])))
+
+    def pool_keys(self, frame: pd.DataFrame) -> Ints:
+        """(rows,) number of each row's pool; -1 where region, type or zone is of no pool here."""
+        cell, zone = self.cells(frame), codes(zone_names(frame), self.zones)
+        return np.where((cell >= 0) & (zone >= 0), cell * len(self.zones) + zone, -1)
+
+    @cached_property
+    def asked_keys(self) -> Ints:
+        """(n,) number of each asked pool, as in `pool_keys`; -2 where it is not Linux."""
+        zone = self.zones.get_indexer(
+            pd.Index([pool.availability_zone or REGION_LEVEL for pool in self.pools])
+        )
+        cell = self.region * len(self.types) + self.type_
+        return np.where(self.linux, cell * len(self.zones) + zone, -2)
+
+    @cached_property
+    def price(self) -> Floats:
+        """(n,) newest spot price of each pool, USD per hour."""
+        row = self.price_row
+        prices = self.market.prices["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
+        return np.where(row >= 0, np.append(prices, np.nan)[row], np.nan)
+
+    @cached_property
+    def price_row(self) -> Ints:
+        """(n,) each pool's row in `prices`; -1 where it has none."""
+        known = self.pool_keys(self.market.prices)
+        return pd.Index(known).get_indexer(pd.Index(self.asked_keys)).astype(np.int64)
+
+    @cached_property
+    def cheapest(self) -> Floats:
+        """(R, T) lowest price over the zones: what the public region-level feed shows as well."""
+        flat = np.full(self.size, np.nan)
+        prices = self.market.prices["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
+        np.fmin.at(flat, self.price_cells, prices)
+        return flat.reshape(self.shape)
+
+    @cached_property
+    def on_demand(self) -> Floats:
+        """(R, T) on-demand price, USD per hour."""
+        frame = self.market.on_demand
+        prices = frame["on_demand_price_usd_per_hour"].to_numpy(dtype=np.float64)
+        return self.matrix(self.cells(frame), prices)
+
+    @cached_property
+    def position(self) -> Floats:
+        """(R, T) cheapest spot price as a share of on-demand."""
+        return ratio(self.cheapest, self.on_demand)
+
+    def age_h(self, times: pd.Series) -> Floats:
+        """(rows,) hours between each time and `as_of`; negative in the future."""
+        return np.asarray((to_micros(self.market.as_of) - ticks(times)) / _HOUR_US)
+
+
+def codes(column: pd.Series, vocabulary: pd.Index) -> Ints:
+    """(rows,) place of each text in the vocabulary, -1 where it is not there."""
+    number, distinct = column.factorize()
+    place = vocabulary.get_indexer(pd.Index(distinct, dtype=vocabulary.dtype))
+    return np.asarray(np.append(place, -1)[number], dtype=np.int64)
+
+
+def zone_names(frame: pd.DataFrame) -> pd.Series:
+    """The zones of a price table, "-" for a region-level price."""
+    return frame["availability_zone"].astype("str").fillna(REGION_LEVEL)
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Elementwise quotient; NaN where either is unknown or the divisor is not positive."""
+    shape = np.broadcast_shapes(above.shape, below.shape)
+    return np.asarray(np.divide(above, below, out=np.full(shape, np.nan), where=below > 0.0))
+
+
+def tally(cells: Ints, size: int, weights: Floats | None = None) -> Floats:
+    """(size,) how many rows fall into each cell, or the sum of their weights."""
+    return np.asarray(np.bincount(cells, weights=weights, minlength=size), dtype=np.float64)
+
+
+def mean_of_others(total: Floats, count: Floats, own: Floats) -> Floats:
+    """A group's mean without one member; NaN where no other member is known."""
+    known = np.isfinite(own)
+    return ratio(total - np.where(known, own, 0.0), count - known)
+
+
+def _distinct(asked: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
+    return set(asked).union(*(column.dropna().unique() for column in columns))
+
+
+def _by_family(instance_type: str) -> tuple[str, str]:
+    return family_of(instance_type), instance_type
+
+
+def _parsed(instance_type: str) -> TypeName | None:
+    try:
+        return parse_type(instance_type)
+    except ValueError:
+        return None

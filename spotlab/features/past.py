@@ -1,0 +1,126 @@
+"""The archive up to a moment: which snapshots count, and their rows. Features floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import pandas as pd
+
+from spotlab.domain.market import FeedKind, MarketName, Provenance
+from spotlab.domain.ports import Archive, SnapshotInfo
+from spotlab.errors import NoMarketData
+from spotlab.features.memory import memory_of
+from spotlab.features.tables import tidy
+
+TABLE_OF: Final = {
+    FeedKind.ADVISOR: "advisor",
+    FeedKind.SPOT_PRICES: "price_history",
+    FeedKind.PRICE_HISTORY: "price_history",
+    FeedKind.ON_DEMAND: "on_demand",
+    FeedKind.SPECS: "specs",
+}
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Snapshots of one market whose event_time is not later than `at`.
+
+    Args:
+        archive: where they are.
+        market: which market.
+        at: aware UTC.
+        since: earlier snapshots count from here on, aware UTC.
+        infos: newest first.
+    """
+
+    archive: Archive
+    market: MarketName
+    at: datetime
+    since: datetime
+    infos: tuple[SnapshotInfo, ...]
+
+    @classmethod
+    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> Past:
+        """List the archive once."""
+        infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
+        return cls(archive, market, at, at - back, infos)
+
+    def newest(self, kind: FeedKind) -> list[SnapshotInfo]:
+        """The newest snapshot of each scope, oldest first."""
+        by_scope = {info.scope: info for info in reversed(self.infos) if info.kind is kind}
+        return sorted(by_scope.values(), key=lambda info: info.event_time)
+
+    def weekly(self, kind: FeedKind) -> list[SnapshotInfo]:
+        """Of the snapshots before each scope's newest, the newest of every week before it.
+
+        The advisor's buckets look a month back: what lies a day apart says the same.
+        """
+        return [
+            info
+            for current in self.newest(kind)
+            for info in _newest_a_span(self._before(current), current.event_time, _WEEK)
+        ]
+
+    def sampled(self, kind: FeedKind) -> list[SnapshotInfo]:
+        """Of the snapshots before each scope's newest, the newest of every hour for two days and of
+        every day before that: a feed read every ten minutes leaves 13,000 in 90 days."""
+        chosen: list[SnapshotInfo] = []
+        for current in self.newest(kind):
+            before = self._before(current)
+            recent = [info for info in before if info.event_time > self.at - 2 * _DAY]
+            chosen += _newest_a_span(recent, self.at, _HOUR)
+            chosen += _newest_a_span(before[len(recent) :], self.at, _DAY)
+        return chosen
+
+    def _before(self, current: SnapshotInfo) -> list[SnapshotInfo]:
+        return [
+            info
+            for info in self.infos
+            if info.kind is current.kind
+            and info.scope == current.scope
+            and info is not current
+            and info.event_time > self.since
+        ]
+
+    def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
+        """Rows of these snapshots as one table; of two with one key that of the later one stays."""
+        frames = [frame for info in infos if len(frame := self._decoded(info))]
+        return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+
+    def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
+        key = (info.kind, info.market, info.scope, info.event_time, info.digest)
+        return memory_of(self.archive).recall(key, lambda: self._decode(info))
+
+    def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
+        snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)
+        if snapshot is None:
+            raise NoMarketData(f"The {info.kind} snapshot of {info.event_time} left the archive.")
+        rows = snapshot.rows
+        if info.kind is not FeedKind.PRICE_HISTORY:
+            # These feeds carry no times of their own: their rows are as old as the snapshot.
+            rows = rows.assign(event_time=pd.Timestamp(info.event_time))
+        return tidy(TABLE_OF[info.kind], rows.assign(approximate=info.approximate))
+
+    def origins(self) -> dict[FeedKind, Provenance]:
+        """Where the newest rows of each kind came from."""
+        return {
+            info.kind: Provenance(
+                info.source, info.event_time, info.fetched_at, approximate=info.approximate
+            )
+            for info in reversed(self.infos)
+            if info.kind in TABLE_OF
+        }
+
+
+def _newest_a_span(
+    infos: Sequence[SnapshotInfo], until: datetime, span: timedelta
+) -> list[SnapshotInfo]:
+    """Of newest-first snapshots, the newest in each span counted back from `until`."""
+    by_span = {(until - info.event_time) // span: info for info in reversed(infos)}
+    return list(by_span.values())

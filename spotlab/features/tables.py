@@ -1,0 +1,129 @@
+"""The tables of a MarketData in one canonical form. Features floor: knows no store, no AWS.
+
+Archive and online store hand rows out in their own order and types; features must not depend on
+either, so both readers pass through `tidy`: the same columns, types, order, and one row a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind, MarketData
+
+_TIME: Final = "datetime64[us, UTC]"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
+_TEXT: Final = "str"
+_NUMBER: Final = "float64"
+_DTYPES: Final[Mapping[str, Any]] = {
+    "region": _TEXT,
+    "availability_zone": _TEXT,
+    "operating_system": _TEXT,
+    "instance_type": _TEXT,
+    "architecture": _TEXT,
+    "bucket": "int64",
+    "event_time": _TIME,
+    "approximate": "bool",
+}
+_MAY_LACK: Final[Mapping[str, object]] = {"availability_zone": None, "approximate": False}
+_OFFER: Final = ("region", "instance_type")
+_POOL: Final = ("region", "instance_type", "availability_zone")
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "advisor": (*FEED_COLUMNS[FeedKind.ADVISOR], "event_time"),
+    "advisor_past": (*FEED_COLUMNS[FeedKind.ADVISOR], "event_time"),
+    "prices": FEED_COLUMNS[FeedKind.PRICE_HISTORY],
+    "price_history": FEED_COLUMNS[FeedKind.PRICE_HISTORY],
+    "on_demand": (*FEED_COLUMNS[FeedKind.ON_DEMAND], "event_time", "approximate"),
+    "specs": FEED_COLUMNS[FeedKind.SPECS],
+}
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "advisor": _OFFER,
+    "advisor_past": (*_OFFER, "event_time"),
+    "prices": _POOL,
+    "price_history": (*_POOL, "event_time"),
+    "on_demand": _OFFER,
+    "specs": ("instance_type",),
+}
+
+
+def tidy(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """One table of a MarketData in canonical form.
+
+    Args:
+        table: its name in MarketData.
+        frame: its rows; of two rows with one key the later one stays.
+    Returns:
+        A new frame: Linux only, columns and types as named above, sorted by key.
+    """
+    if "operating_system" in frame and len(frame):
+        frame = frame[frame["operating_system"] == LINUX]
+    typed = pd.DataFrame({name: _typed(frame, name) for name in COLUMNS[table]})
+    return _sorted_unique(typed, KEYS[table])
+
+
+def tidy_market(data: MarketData) -> MarketData:
+    """The same data with every table in canonical form."""
+    return replace(
+        data,
+        advisor=tidy("advisor", data.advisor),
+        advisor_past=tidy("advisor_past", data.advisor_past),
+        prices=tidy("prices", data.prices),
+        price_history=tidy("price_history", data.price_history),
+        on_demand=tidy("on_demand", data.on_demand),
+        specs=tidy("specs", data.specs),
+    )
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (moment - _EPOCH) // _TICK
+
+
+def from_micros(time_us: int) -> datetime:
+    """The aware UTC time of `to_micros`."""
+    return _EPOCH + time_us * _TICK
+
+
+def ticks(times: pd.Series) -> NDArray[np.int64]:
+    """(rows,) `to_micros` of a column of aware times."""
+    return np.asarray(_moments(times).astype("int64"))
+
+
+def _moments(times: pd.Series) -> pd.Series:
+    return pd.Series(pd.to_datetime(times, utc=True).astype(_TIME))
+
+
+def _typed(frame: pd.DataFrame, name: str) -> pd.Series:
+    column = frame[name] if name in frame else _absent(frame, name)
+    if name == "event_time":
+        return _moments(column)
+    return pd.Series(column.astype(_DTYPES.get(name, _NUMBER)))
+
+
+def _absent(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column that a table may lack: a region-level price has no zone, a published one no mark."""
+    if len(frame) and name not in _MAY_LACK:
+        raise KeyError(f"a table without the column {name!r}")
+    fill = np.full(len(frame), _MAY_LACK.get(name), dtype=object)
+    return pd.Series(fill, index=frame.index)
+
+
+def _sorted_unique(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    if frame.empty:
+        return frame.reset_index(drop=True)
+    codes = [frame[name].factorize(sort=True)[0] for name in key]
+    order = np.lexsort(codes[::-1])
+    repeats_next = np.ones(len(order) - 1, dtype=bool)
+    for column in codes:
+        ordered = column[order]
+        repeats_next &= ordered[1:] == ordered[:-1]
+    kept = order[np.append(~repeats_next, True)]
+    return pd.DataFrame(frame.take(kept).reset_index(drop=True))

@@ -1,0 +1,95 @@
+"""An archive in memory: what ports.Archive promises, in the fewest lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+import pandas as pd
+
+from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import SnapshotInfo
+
+
+class MemoryArchive:
+    """Keeps snapshots in a list; counts how often rows are handed out."""
+
+    def __init__(self, snapshots: Iterable[Snapshot] = ()) -> None:
+        self.snapshots: list[Snapshot] = []
+        self.decoded = 0
+        self._active: MarketName | None = None
+        for snapshot in snapshots:
+            self.save(snapshot)
+
+    def save(self, snapshot: Snapshot) -> bool:
+        newest = self.latest(snapshot.kind, snapshot.market, snapshot.scope)
+        if newest is not None and newest.digest == snapshot.digest:
+            return False
+        self.snapshots.append(snapshot)
+        return True
+
+    def latest(
+        self, kind: FeedKind, market: MarketName, scope: str = "", at: datetime | None = None
+    ) -> Snapshot | None:
+        self.decoded += 1
+        found = [
+            snapshot
+            for snapshot in self.snapshots
+            if (snapshot.kind, snapshot.market, snapshot.scope) == (kind, market, scope)
+            and (at is None or snapshot.origin.event_time <= at)
+        ]
+        return max(found, key=lambda snapshot: snapshot.origin.event_time, default=None)
+
+    def history(
+        self, kind: FeedKind, market: MarketName, since: datetime, until: datetime
+    ) -> list[Snapshot]:
+        found = [
+            snapshot
+            for snapshot in self.snapshots
+            if (snapshot.kind, snapshot.market) == (kind, market)
+            and since < snapshot.origin.event_time <= until
+        ]
+        return sorted(found, key=lambda snapshot: snapshot.origin.event_time)
+
+    def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
+        return sorted({s.scope for s in self.snapshots if (s.kind, s.market) == (kind, market)})
+
+    def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
+        infos = [
+            SnapshotInfo(
+                snapshot.kind,
+                snapshot.market,
+                snapshot.scope,
+                snapshot.origin.source,
+                snapshot.origin.event_time,
+                snapshot.origin.fetched_at,
+                snapshot.digest,
+                snapshot.validator,
+                len(snapshot.rows),
+                snapshot.origin.approximate,
+            )
+            for snapshot in self.snapshots
+            if market is None or snapshot.market is market
+        ]
+        return sorted(infos, key=lambda info: info.event_time, reverse=True)
+
+    def active_market(self) -> MarketName | None:
+        return self._active
+
+    def set_active_market(self, market: MarketName) -> None:
+        self._active = market
+
+
+def snapshot_of(
+    kind: FeedKind,
+    rows: pd.DataFrame,
+    event_time: datetime,
+    scope: str = "",
+    market: MarketName = MarketName.RECORDED,
+    source: str | None = None,
+) -> Snapshot:
+    """A snapshot whose digest follows from its rows."""
+    digest = hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
+    origin = Provenance(source or f"{kind} of a test", event_time, event_time)
+    return Snapshot(kind, market, scope, origin, digest, rows)
