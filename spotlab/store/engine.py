@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +13,7 @@ from sqlmodel import Session
 
 from spotlab.errors import InvalidSetting
 from spotlab.store.failures import translated
+from spotlab.store.types import to_json
 
 BUSY_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5
@@ -119,8 +118,7 @@ def _postgres(url: URL) -> Engine:
 
 
 def _create(url: URL, **options: Any) -> Engine:
-    # NaN and infinity are no JSON: PostgreSQL refuses them, so SQLite must as well.
-    return create_engine(url, json_serializer=partial(json.dumps, allow_nan=False), **options)
+    return create_engine(url, json_serializer=to_json, **options)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

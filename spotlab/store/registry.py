@@ -12,7 +12,6 @@ from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import ModelVersionRow
-from spotlab.store.upserts import upsert
 
 _CHAMPION: Final = "champion"
 _GRADUATED: Final = "graduated"
@@ -37,16 +36,17 @@ class SqlModelRegistry:
         """
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_CHAMPION)
-            new = upsert(session, _row(record, state=_GRADUATED), update=())
-            row = session.get_one(ModelVersionRow, (record.name, record.version))
-            if row.digest != record.digest:
+            known = session.get(ModelVersionRow, (record.name, record.version))
+            if known is not None and known.digest != record.digest:
                 raise InvalidInput(
                     f"Model {record.name}@{record.version} is registered with another digest.",
                     remedy="Give the changed artefact a new version.",
                 )
-            if new:
-                _promote(session, row, record.state)
-        return new
+            if known is None:
+                if record.state == _CHAMPION:
+                    _retire_champion(session, record.task)
+                session.add(_row(record))
+            return known is None
 
     def records(self) -> list[ModelRecord]:
         """By name, then newest version first."""
@@ -74,43 +74,33 @@ class SqlModelRegistry:
                     f"Model {name}@{version} is not registered.",
                     remedy="`spotlab models` lists the versions there are.",
                 )
-            _promote(session, row, _CHAMPION)
+            if row.state != _CHAMPION:
+                _retire_champion(session, row.task)
+                row.state = _CHAMPION
 
 
-def _promote(session: Session, row: ModelVersionRow, state: str) -> None:
-    if state == _CHAMPION:
-        retire = (
-            update(ModelVersionRow)
-            .where(
-                col(ModelVersionRow.task) == row.task,
-                col(ModelVersionRow.state) == _CHAMPION,
-            )
-            .values(state=_GRADUATED)
-        )
-        session.connection().execute(retire)
-    change = update(ModelVersionRow).where(
-        col(ModelVersionRow.name) == row.name, col(ModelVersionRow.version) == row.version
+def _retire_champion(session: Session, task: str) -> None:
+    retire = update(ModelVersionRow).where(
+        col(ModelVersionRow.task) == task, col(ModelVersionRow.state) == _CHAMPION
     )
-    session.connection().execute(change.values(state=state))
+    session.connection().execute(retire.values(state=_GRADUATED))
 
 
-def _order(version: str) -> list[tuple[int, str]]:
-    """So that 1.10.0 is newer than 1.9.0."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _parts(version)]
+def _order(version: str) -> list[tuple[int, int, str]]:
+    """So that 1.10.0 is newer than 1.9.0, and newer than its own 1.10.0-rc1."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version)
+    numbers_over_words = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return [*numbers_over_words, (1, 0, "")]
 
 
-def _parts(version: str) -> list[str]:
-    return re.findall(r"\d+|[A-Za-z]+", version)
-
-
-def _row(record: ModelRecord, state: str) -> ModelVersionRow:
+def _row(record: ModelRecord) -> ModelVersionRow:
     return ModelVersionRow(
         name=record.name,
         version=record.version,
         task=record.task,
         digest=record.digest,
         path=record.path,
-        state=state,
+        state=record.state,
         registered_at=record.registered_at,
         card=dict(record.card),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 from sqlalchemy import DateTime
@@ -50,3 +51,19 @@ def require_aware(moment: datetime) -> datetime:
             remedy="Give an aware time, such as datetime.now(UTC).",
         )
     return moment
+
+
+def to_json(value: object) -> str:
+    """The text of a JSON column.
+
+    Raises:
+        InvalidInput: it holds NaN or infinity. They are no JSON: PostgreSQL refuses them, so
+            SQLite must as well.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise InvalidInput(
+            f"A number that is infinite or NaN cannot be stored: {value!r:.200}.",
+            remedy="Give a finite number, or none.",
+        ) from None

@@ -11,26 +11,22 @@ from sqlmodel import Session
 from spotlab.store.tables import Base
 
 
-def upsert(session: Session, row: Base, *, update: Collection[str] | None = None) -> bool:
+def upsert(session: Session, row: Base, *, update: Collection[str] | None = None) -> None:
     """Insert a row; where its primary key exists, update these columns instead.
 
     Args:
         session: inside a transaction.
         row: the new values.
-        update: columns to take over from `row`; None: all but the key; empty: leave it alone.
-    Returns:
-        True when something was inserted or updated.
+        update: columns to take over from `row`; None: all but the key.
     """
     table = inspect(type(row)).local_table
     values = {column.name: getattr(row, column.name) for column in table.columns}
     key = [column.name for column in table.primary_key]
+    changed = [name for name in values if name not in key] if update is None else update
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(type(row)).values(values)
-    changed = [name for name in values if name not in key] if update is None else update
-    if changed:
-        statement = statement.on_conflict_do_update(
+    session.connection().execute(
+        statement.on_conflict_do_update(
             index_elements=key, set_={name: statement.excluded[name] for name in changed}
         )
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    return bool(session.connection().execute(statement).rowcount)
+    )

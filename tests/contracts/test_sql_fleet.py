@@ -1,0 +1,144 @@
+"""The fleet's contract, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from spotlab.domain.decision import Lifecycle, PipelineMode, Requirements
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.store import Store
+from spotlab.store.fleet import SqlFleet
+from tests.support import builders as make
+
+WANTED = Requirements(regions=("us-east-1",), families=("m6i", "m7i"), vcpu_min=4, accelerator=True)
+
+
+def test_an_account_is_saved_and_changed_by_name(store: Store) -> None:
+    store.fleet.save_account(make.account("staging"))
+    store.fleet.save_account(make.account("production"))
+    changed = make.account("staging", regions=(), active=False, emulated=True)
+    store.fleet.save_account(changed)
+
+    assert store.fleet.accounts() == [make.account("production"), changed]
+
+
+def test_instances_come_back_equal_in_order(store: Store) -> None:
+    last = make.instance("i-1", name="z", requirements=WANTED)
+    first = make.instance("i-3", name="a", lifecycle=Lifecycle.ON_DEMAND, launched_at=None)
+    second = make.instance("i-2", name="z", pool=make.pool("a1.medium", None), shadow=False)
+    other = make.instance("i-0", account="another", mode=PipelineMode.OFF, model="m@1")
+    store.fleet.sync("production", [last, first, replace(second, instance_id="i-0z")])
+    store.fleet.sync("another", [other])
+
+    expected = [other, first, replace(second, instance_id="i-0z"), last]
+    assert store.fleet.instances() == expected
+    assert store.fleet.instance("i-1") == last
+
+
+def test_a_sync_keeps_what_a_user_set(store: Store) -> None:
+    store.fleet.sync("production", [make.instance()])
+    store.fleet.assign_model("i-0a1", "advisor-lgbm@1.0.0")
+    store.fleet.set_shadow("i-0a1", False)
+    store.fleet.set_mode("i-0a1", PipelineMode.OFF)
+    store.fleet.set_requirements("i-0a1", WANTED)
+    store.ledger.record(make.experiment())
+
+    moved = make.instance(
+        pool=make.pool("c6i.large", "us-east-1b"),
+        lifecycle=Lifecycle.ON_DEMAND,
+        name="renamed",
+        state="stopped",
+        launched_at=make.NOW,
+    )
+    store.fleet.sync("production", [moved])
+
+    assert store.fleet.instance("i-0a1") == replace(
+        moved,
+        model="advisor-lgbm@1.0.0",
+        shadow=False,
+        mode=PipelineMode.OFF,
+        requirements=WANTED,
+        last_evaluated_at=make.NOW,
+    )
+
+
+def test_what_a_user_set_can_be_taken_back(store: Store) -> None:
+    store.fleet.sync("production", [make.instance(model="m@1", requirements=WANTED)])
+    store.fleet.assign_model("i-0a1", None)
+    store.fleet.set_requirements("i-0a1", None)
+    assert store.fleet.instance("i-0a1") == make.instance()
+
+
+def test_an_instance_that_is_gone_becomes_inactive_and_can_return(store: Store) -> None:
+    store.fleet.sync("production", [make.instance("i-1"), make.instance("i-2")])
+    store.fleet.sync("another", [make.instance("i-3", account="another")])
+    store.fleet.set_shadow("i-1", False)
+
+    store.fleet.sync("production", [make.instance("i-2")])
+    assert [each.instance_id for each in store.fleet.instances()] == ["i-3", "i-2"]
+    everyone = store.fleet.instances(active_only=False)
+    assert [(each.instance_id, each.active) for each in everyone] == [
+        ("i-3", True),
+        ("i-1", False),
+        ("i-2", True),
+    ]
+
+    store.fleet.sync("production", [make.instance("i-1")])
+    back = store.fleet.instance("i-1")
+    assert (back.active, back.shadow) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fleet: fleet.assign_model("i-none", None),
+        lambda fleet: fleet.set_shadow("i-none", True),
+        lambda fleet: fleet.set_mode("i-none", PipelineMode.OFF),
+        lambda fleet: fleet.set_requirements("i-none", None),
+        lambda fleet: fleet.instance("i-none"),
+    ],
+    ids=["model", "shadow", "mode", "requirements", "read"],
+)
+def test_an_unknown_instance_is_not_found(
+    store: Store, change: Callable[[SqlFleet], object]
+) -> None:
+    with pytest.raises(NotFound, match="Instance 'i-none' is not in the fleet"):
+        change(store.fleet)
+
+
+def test_a_time_without_a_zone_refuses_the_whole_sync(store: Store) -> None:
+    naive = make.instance("i-2", launched_at=datetime(2026, 11, 3))  # noqa: DTZ001
+    store.fleet.sync("production", [make.instance("i-0")])
+    with pytest.raises(InvalidInput, match="no time zone"):
+        store.fleet.sync("production", [make.instance("i-1"), naive])
+    assert [each.instance_id for each in store.fleet.instances()] == ["i-0"]
+
+
+def test_syncs_and_decisions_at_once_lose_nothing(store: Store) -> None:
+    fleet = [make.instance(f"i-{number}") for number in range(12)]
+    store.fleet.sync("production", fleet)
+
+    def work(number: int) -> None:
+        if number % 3:
+            store.ledger.record(make.experiment(instance=fleet[number]))
+        else:
+            store.fleet.sync("production", fleet[::-1] if number % 2 else fleet)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(12)))
+
+    assert store.ledger.count() == 8
+    evaluated = [each for each in store.fleet.instances() if each.last_evaluated_at]
+    assert len(store.fleet.instances()) == 12
+    assert len(evaluated) == 8
+
+
+def test_a_launch_in_another_zone_of_time_is_the_same_moment(store: Store) -> None:
+    moment = datetime(2026, 11, 3, 1, 2, 3, 456789, tzinfo=UTC) - timedelta(days=9)
+    store.fleet.sync("production", [make.instance(launched_at=moment.astimezone())])
+    assert store.fleet.instance("i-0a1").launched_at == moment

@@ -1,0 +1,113 @@
+"""Fresh SQLite and PostgreSQL databases for tests.
+
+A conftest that wants them imports the fixtures: `store` (migrated and empty), `database` (not
+even migrated). Tests run once for each kind; PostgreSQL is skipped where no server answers.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import URL, make_url, text
+
+from spotlab.store import Store, open_store
+from spotlab.store.tables import Base
+
+POSTGRES_URL = os.environ.get(
+    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+)
+KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a database is: what `open_store` wants."""
+
+    url: str | None
+    sqlite_path: Path
+
+    @property
+    def kind(self) -> str:
+        return "postgres" if self.url else "sqlite"
+
+    def open(self) -> Store:
+        return open_store(self.url, self.sqlite_path)
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """The store, closed at the end."""
+        store = self.open()
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@cache
+def _why_no_postgres() -> str | None:
+    try:
+        _administer(sql.SQL("SELECT 1"))
+    except psycopg.OperationalError as exc:
+        return f"no PostgreSQL server answers (SPOTLAB_TEST_POSTGRES_URL): {exc}"
+    return None
+
+
+def _administer(statement: sql.Composable) -> None:
+    url = make_url(POSTGRES_URL).set(drivername="postgresql")
+    target = url.render_as_string(hide_password=False)
+    with psycopg.connect(target, autocommit=True, connect_timeout=3) as connection:
+        connection.execute(statement)
+
+
+@contextmanager
+def fresh_postgres() -> Iterator[str]:
+    """The url of a database of its own, dropped at the end; skips where there is no server."""
+    reason = _why_no_postgres()
+    if reason:
+        pytest.skip(reason)
+    name = f"spotlab_test_{secrets.token_hex(6)}"
+    _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        url: URL = make_url(POSTGRES_URL).set(database=name)
+        yield url.render_as_string(hide_password=False)
+    finally:
+        _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    """The url of this module's own PostgreSQL database."""
+    with fresh_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind."""
+    path = tmp_path / "home" / "spotlab.db"
+    if request.param == "sqlite":
+        yield Database(None, path)
+        return
+    with fresh_postgres() as url:
+        yield Database(url, path)
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A migrated, empty store of each kind; PostgreSQL's is emptied rather than made anew."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    with Database(url, tmp_path / "home" / "spotlab.db").opened() as opened:
+        if url:
+            tables = ", ".join(Base.metadata.tables)
+            with opened.engine.begin() as connection:
+                connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        yield opened
