@@ -53,7 +53,6 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
     sys.stderr.write(f"SpotLab on http://{LOOPBACK}:{args.port}\n")
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *options])  # noqa: S606
-    return Answer(None, "")
 
 
 def _check_port(port: int) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from spotlab import __version__
 from spotlab.cli import commands
+from spotlab.cli.answers import Answer
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load
 from spotlab.telemetry import logs
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(**({"home": args.home} if args.home else {}))
         logs.configure(settings.log_level)
-        answer = args.run(args, settings)
+        answer: Answer = args.run(args, settings)
     except KeyboardInterrupt:
         return _fail(args, "Stopped.", FAILED)
     except InvalidSetting as exc:

@@ -1,0 +1,80 @@
+"""The command line: one document on stdout, words on stderr, and exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from spotlab.cli import main
+from spotlab.cli.commands import COMMANDS
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main([command.name, "--help"])
+        shown = capsys.readouterr().out
+        assert stopped.value.code == 0
+        assert command.summary in shown
+        assert "--json" in shown
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["score", "--arch", "mips"], ["serve", "-x"]])
+def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert stopped.value.code == 2
+    assert "usage: spotlab" in capsys.readouterr().err
+
+
+def test_version_as_one_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["version", "--json", "--home", str(tmp_path)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["spotlab"]
+    assert document["packages"]["lightgbm"]
+
+
+def test_migrate_says_what_it_did(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["migrate", "--json", "--home", str(tmp_path)]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["from"] is None
+    assert first["changed"]
+    assert main(["migrate", "--json", "--home", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "from": first["to"],
+        "to": first["to"],
+        "changed": False,
+    }
+
+
+def test_a_setting_that_cannot_be_used_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPOTLAB_AWS", "mars")
+    assert main(["doctor", "--json", "--home", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "SPOTLAB_AWS" in json.loads(captured.out)["error"]
+    assert "SPOTLAB_AWS" in captured.err
+
+
+def test_a_port_in_use_is_not_available(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--home", str(tmp_path)]) == 3
+    assert f"Port {port} on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_database_that_does_not_answer_is_not_available(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(
+        "SPOTLAB_DATABASE_URL", "postgresql+psycopg://someone:hunter2@127.0.0.1:1/none"
+    )
+    assert main(["migrate", "--json", "--home", str(tmp_path)]) == 3
+    captured = capsys.readouterr()
+    assert "hunter2" not in captured.out + captured.err
