@@ -1,0 +1,123 @@
+"""GetSpotPlacementScores from the simulated market; moto has no such call. Runtime floor.
+
+Source: EC2 API reference, GetSpotPlacementScores, and "Spot placement score" in the user guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from math import erf, log10, sqrt
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+
+from spotlab.demo.catalogue import POOLS, TYPES
+from spotlab.demo.market import Market, day_of
+from spotlab.demo.world import Clock, World
+
+CONFIGURATIONS_PER_DAY: Final = 10
+"""Different questions that an account may ask in a day. AWS allows a number that it does not
+publish; asking the same question again is free."""
+FEW_TYPES, FEW_TYPES_SCORE = 3, 3
+"""With fewer types than this, AWS's score is low whatever the capacity is."""
+_STRAIN_OF_STRESS: Final = 3.0
+_MOST_PLACES: Final = 10
+
+
+def placement_score(market: Market, at: datetime, pools: Collection[int], capacity: int) -> int:
+    """How likely a request over these pools finds capacity: 1 (hardly) to 10.
+
+    The best three pools count: a request is filled where it is easiest.
+    """
+    offers = np.array([POOLS[pool].offer for pool in pools])
+    strain = (
+        market.pressure(day_of(at))[offers] + _STRAIN_OF_STRESS * market.stress(at)[list(pools)]
+    )
+    ease = sorted((0.5 * (1 - erf(each / sqrt(2))) for each in strain), reverse=True)[:3]
+    if not ease:
+        return 1
+    return round(min(10.0, max(1.0, 1 + 9 * float(np.mean(ease)) - log10(max(1, capacity)))))
+
+
+class PlacementQuota:
+    """Counts the different configurations that an account asks for in a day.
+
+    Args:
+        clock: whose day it is.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._asked: dict[tuple[str, int], set[object]] = {}
+
+    def spend(self, account_id: str, configuration: object) -> None:
+        """Count a configuration.
+
+        Raises:
+            EC2ClientError: MaxConfigLimitExceeded.
+        """
+        with self._lock:
+            asked = self._asked.setdefault((account_id, day_of(self._clock.now())), set())
+            if configuration not in asked and len(asked) >= CONFIGURATIONS_PER_DAY:
+                raise EC2ClientError(
+                    "MaxConfigLimitExceeded",
+                    "You have exceeded your maximum allowed Spot placement configurations. "
+                    "You can retry configurations that you used within the last 24 hours, or wait.",
+                )
+            asked.add(configuration)
+
+
+def placement_scores(world: World) -> Callable[[Any], ActionResult]:
+    """The method that answers the call."""
+    quota = PlacementQuota(world.clock)
+
+    def get_spot_placement_scores(self: Any) -> ActionResult:
+        self.error_on_dryrun()
+        types = frozenset(self._get_param("InstanceTypes", []))
+        regions = frozenset(self._get_param("RegionNames", [])) or frozenset({self.region})
+        by_zone = bool(self._get_param("SingleAvailabilityZone", False))
+        capacity = int(self._get_param("TargetCapacity") or 1)
+        _check_types(types)
+        quota.spend(self.current_account, (types, regions, by_zone, capacity))
+        most = FEW_TYPES_SCORE if len(types) < FEW_TYPES else 10
+        scores = [
+            (min(most, placement_score(world.market, world.clock.now(), pools, capacity)), place)
+            for place, pools in _places(types, regions, by_zone=by_zone).items()
+        ]
+        scores.sort(key=lambda each: (-each[0], each[1]))
+        return ActionResult(
+            {"SpotPlacementScores": [_row(*each) for each in scores[:_MOST_PLACES]]}
+        )
+
+    return get_spot_placement_scores
+
+
+def _check_types(types: Collection[str]) -> None:
+    unknown = sorted(set(types) - {spec.name for spec in TYPES})
+    if unknown or not types:
+        raise EC2ClientError(
+            "InvalidParameterValue", f"The instance types {unknown} are not valid."
+        )
+
+
+def _places(
+    types: Collection[str], regions: Collection[str], *, by_zone: bool
+) -> dict[tuple[str, str], list[int]]:
+    """The pools that are asked for, by (region, zone id); the zone id is "" for whole regions."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for index, pool in enumerate(POOLS):
+        if pool.region.name in regions and pool.spec.name in types:
+            zone_id = pool.region.zone_id(pool.zone) if by_zone else ""
+            places.setdefault((pool.region.name, zone_id), []).append(index)
+    return places
+
+
+def _row(score: int, place: tuple[str, str]) -> dict[str, object]:
+    region, zone_id = place
+    zone = {"AvailabilityZoneId": zone_id} if zone_id else {}
+    return {"Region": region, "Score": score} | zone

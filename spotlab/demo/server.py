@@ -1,0 +1,208 @@
+"""The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list. Runtime floor.
+
+python -m spotlab.demo.server --home HOME --seed N [--at ISO]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import Map, Rule
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from spotlab.demo import feeds, pricing
+from spotlab.demo.catalogue import REGIONS
+from spotlab.demo.patches import emulated
+from spotlab.demo.world import Clock, World
+from spotlab.errors import InvalidInput, SpotlabError
+
+READY_FILE: Final = Path("run") / "emulated-aws.json"
+LOOPBACK: Final = "127.0.0.1"
+_ROUTES: Final = Map(
+    [
+        Rule("/healthz", endpoint="healthz"),
+        Rule("/feeds/advisor.json", endpoint="advisor"),
+        Rule("/feeds/spot.json", endpoint="spot_prices"),
+        Rule("/feeds/on-demand/<location>/Linux/index.json", endpoint="on_demand"),
+    ]
+)
+_POLL_S: Final = 0.05
+StartResponse = Callable[..., Any]
+
+
+class Application:
+    """Sends a request to the feeds, to the price list or to moto.
+
+    Args:
+        world: what is emulated.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
+            answer = _priced(Request(environ))
+        elif path.startswith(("/feeds/", "/healthz", "/moto-api")):
+            answer = self._own(environ)
+        else:
+            return self._moto(environ, start_response)  # type: ignore[no-any-return]
+        return answer(environ, start_response)
+
+    def _own(self, environ: dict[str, Any]) -> Response:
+        try:
+            endpoint, values = _ROUTES.bind_to_environ(environ).match()
+            if endpoint == "healthz":
+                return Response("ok\n", mimetype="text/plain")
+            document = self._document(endpoint, **values)
+        except HTTPException as refused:
+            return Response(f"{refused.description}\n", refused.code, mimetype="text/plain")
+        response = Response(document.body, mimetype="application/json")
+        response.set_etag(document.etag)
+        response.last_modified = document.last_modified
+        return response.make_conditional(environ)
+
+    def _document(self, endpoint: str, location: str = "") -> feeds.Document:
+        now = self._world.clock.now()
+        if endpoint == "advisor":
+            return feeds.advisor(self._world.market, now)
+        if endpoint == "spot_prices":
+            return feeds.spot_prices(self._world.market, now)
+        for region in REGIONS:
+            if region.location == location:
+                return feeds.on_demand(region, now)
+        raise NotFound(f"The simulated market has no location {location!r}.")
+
+
+def _priced(request: Request) -> Response:
+    media_type = "application/x-amz-json-1.1"
+    try:
+        answer = pricing.get_products(json.loads(request.get_data() or b"{}"))
+    except pricing.Refused as refused:
+        body = {"__type": refused.code, "message": str(refused)}
+        return Response(json.dumps(body), 400, content_type=media_type)
+    return Response(json.dumps(answer), content_type=media_type)
+
+
+class _QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+        """A request is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server.
+
+    Args:
+        port: on loopback.
+        world: what it emulates.
+    """
+
+    port: int
+    world: World
+
+    @property
+    def endpoint_url(self) -> str:
+        """What boto3 takes as endpoint_url."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+def bind(world: World, host: str = LOOPBACK, port: int = 0) -> BaseWSGIServer:
+    """A server that is bound and does not serve yet; port 0: any free one.
+
+    Raises:
+        InvalidInput: the host is not a loopback address.
+    """
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise InvalidInput(
+            f"The emulated AWS checks no signature and may not be bound to {host!r}.",
+            remedy=f"Use a loopback address such as {LOOPBACK}.",
+        )
+    return make_server(host, port, Application(world), threaded=True, request_handler=_QuietHandler)
+
+
+@contextmanager
+def serve_in_thread(
+    seed: int, at: datetime | None = None, *, clock: Clock | None = None
+) -> Iterator[Served]:
+    """An emulated AWS in this process, one at a time: moto's state is the process's.
+
+    Args:
+        seed: of the fleet and the market.
+        at: freezes "now"; None: the real time.
+        clock: instead of `at`, to step through launches and checks.
+    """
+    world = World.of(seed, clock or Clock(at))
+    with emulated(world):
+        server = bind(world)
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
+        thread.start()
+        try:
+            yield Served(server.port, world)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def serve(home: Path, seed: int, at: datetime | None, host: str) -> None:
+    """Serve until SIGTERM or SIGINT; the ready file says where."""
+    world = World.of(seed, Clock(at))
+    with emulated(world):
+        server = bind(world, host)
+        _write_ready(home, {"port": server.port, "pid": os.getpid(), "seed": seed})
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: threading.Thread(target=server.shutdown).start())
+        server.serve_forever(_POLL_S)
+        server.server_close()
+
+
+def _write_ready(home: Path, content: dict[str, int]) -> None:
+    path = home / READY_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    partial.write_text(json.dumps(content))
+    partial.replace(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="spotlab.demo.server", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--at", type=datetime.fromisoformat, default=None)
+    parser.add_argument("--host", default=LOOPBACK)
+    options = parser.parse_args(argv)
+    try:
+        serve(options.home, options.seed, options.at, options.host)
+    except SpotlabError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
