@@ -11,15 +11,8 @@ from typing import Final
 
 import msgspec
 
-from spotlab.aws.feeds.content import (
-    MAX_BYTES,
-    check_names,
-    decode,
-    digest_of,
-    refuse,
-    table,
-    uncompress,
-)
+from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
+from spotlab.aws.snapshots import check_names, digest_of, refuse, table
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 

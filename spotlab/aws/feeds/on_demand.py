@@ -12,17 +12,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from spotlab.aws.feeds.content import (
-    MAX_BYTES,
-    check_names,
-    decode,
-    digest_of,
-    price_of,
-    refuse,
-    table,
-    uncompress,
-)
+from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
 from spotlab.aws.regions import location_of, same_location
+from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 

@@ -12,16 +12,8 @@ from typing import Final
 import msgspec
 
 from spotlab.aws.feeds.advisor import WINDOWS
-from spotlab.aws.feeds.content import (
-    MAX_BYTES,
-    check_names,
-    decode,
-    digest_of,
-    price_of,
-    refuse,
-    table,
-    uncompress,
-)
+from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
+from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 _SYSTEM_OF_COLUMN: Final = {"linux": LINUX, "mswin": WINDOWS}

@@ -1,0 +1,275 @@
+"""What EC2 offers: types, zones and on-demand prices. Adapters floor: knows no store, no screen.
+
+Source: Amazon EC2 API Reference, DescribeInstanceTypes and DescribeInstanceTypeOfferings; AWS Price
+List API Reference, GetProducts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from spotlab.aws.failures import translated
+from spotlab.aws.snapshots import check_names, price_of, refuse, snapshot_of, source_name
+from spotlab.domain.instance_types import Architecture
+from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeInfoTypeDef
+    from mypy_boto3_pricing import PricingClient
+
+_NETWORK: Final = re.compile(r"(?:(?P<cards>\d+)x )?(?P<speed>[\d.]+) (?P<unit>Giga|Mega)bit")
+_MIB_PER_GIB: Final = 1024.0
+_UNKNOWN: Final = float("nan")
+
+
+class _Catalog:
+    """What the three sources share.
+
+    Args:
+        region: such as "us-east-1".
+        market: which market it belongs to.
+        clock: for fetched_at.
+    """
+
+    _kind: FeedKind
+    _what: str
+
+    def __init__(self, region: str, market: MarketName, clock: Clock) -> None:
+        self._region = region
+        self._market = market
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """A person's name for it."""
+        return source_name(self._market, f"{self._what} of {self._region}")
+
+    @property
+    def covers(self) -> tuple[tuple[FeedKind, str], ...]:
+        """The kind, of the region."""
+        return ((self._kind, self._region),)
+
+    def _snapshot(
+        self, rows: Iterable[Sequence[object]], event_time: datetime | None = None
+    ) -> tuple[Snapshot, ...]:
+        now = self._clock.now()
+        origin = Provenance(self.name, min(event_time or now, now), now)
+        return (snapshot_of(self._kind, self._market, self._region, origin, sorted(rows, key=str)),)
+
+
+class InstanceTypes(_Catalog):
+    """Specifications of the types a region offers (DescribeInstanceTypes).
+
+    Args:
+        ec2: client of the region.
+        region, market, clock: as above.
+    """
+
+    _kind = FeedKind.SPECS
+    _what = "instance types"
+
+    def __init__(self, ec2: EC2Client, region: str, market: MarketName, clock: Clock) -> None:
+        super().__init__(region, market, clock)
+        self._ec2 = ec2
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
+        """As `FeedSource.fetch`; the API knows no conditional request."""
+        with translated(f"Reading the {self.name}"):
+            pages = self._ec2.get_paginator("describe_instance_types").paginate()
+            specs = [self._spec(info) for page in pages for info in page["InstanceTypes"]]
+        check_names(self.name, (), (str(spec[0]) for spec in specs))
+        return self._snapshot({str(spec[0]): spec for spec in specs}.values())
+
+    def _spec(self, info: InstanceTypeInfoTypeDef) -> tuple[str | float | None, ...]:
+        name = info["InstanceType"]
+        vcpu = info.get("VCpuInfo", {}).get("DefaultVCpus", 0)
+        memory_mib = info.get("MemoryInfo", {}).get("SizeInMiB", 0)
+        if vcpu <= 0 or memory_mib <= 0:
+            refuse(self.name, f"{name} has {vcpu} vCPU and {memory_mib} MiB", "both above 0")
+        processor = info.get("ProcessorInfo", {})
+        return (
+            name,
+            float(vcpu),
+            memory_mib / _MIB_PER_GIB,
+            _architecture(processor.get("SupportedArchitectures", [])),
+            _count(info.get("GpuInfo", {}).get("Gpus", [])),
+            max(
+                _count(info.get("InferenceAcceleratorInfo", {}).get("Accelerators", [])),
+                _count(info.get("NeuronInfo", {}).get("NeuronDevices", [])),
+            ),
+            _network_mbps(info.get("NetworkInfo", {})),
+            float(
+                info.get("EbsInfo", {})
+                .get("EbsOptimizedInfo", {})
+                .get("MaximumBandwidthInMbps", _UNKNOWN)
+            ),
+            processor.get("SustainedClockSpeedInGhz", _UNKNOWN) * 1000.0,
+            _nvme_gb(info.get("InstanceStorageInfo", {})),
+        )
+
+
+def _architecture(supported: Sequence[str]) -> str | None:
+    """x86_64 wins over i386, which some small types support beside it."""
+    return next(
+        (wanted.value for wanted in Architecture for name in supported if name.startswith(wanted)),
+        None,
+    )
+
+
+def _count(devices: Sequence[Mapping[str, Any]]) -> float:
+    return float(sum(device.get("Count", 0) for device in devices))
+
+
+def _network_mbps(network: Mapping[str, Any]) -> float:
+    """The baseline of all cards; where EC2 does not say it, what it says in words.
+
+    >>> _network_mbps({"NetworkPerformance": "Up to 12.5 Gigabit"})
+    12500.0
+    """
+    baselines = [
+        card.get("BaselineBandwidthInGbps", _UNKNOWN) for card in network.get("NetworkCards", [])
+    ]
+    total_mbps = sum(baselines, 0.0) * 1000.0
+    if total_mbps > 0.0:
+        return total_mbps
+    words = _NETWORK.search(network.get("NetworkPerformance", ""))
+    if words is None:
+        return _UNKNOWN
+    per_unit = 1000.0 if words["unit"] == "Giga" else 1.0
+    return float(words["cards"] or 1) * float(words["speed"]) * per_unit
+
+
+def _nvme_gb(storage: Mapping[str, Any]) -> float:
+    if storage.get("NvmeSupport", "unsupported") == "unsupported":
+        return 0.0
+    return float(storage.get("TotalSizeInGB", _UNKNOWN))
+
+
+class Offerings(_Catalog):
+    """Which types each zone of a region offers (DescribeInstanceTypeOfferings).
+
+    Args:
+        ec2: client of the region.
+        region, market, clock: as above.
+    """
+
+    _kind = FeedKind.OFFERINGS
+    _what = "instance type offerings"
+
+    def __init__(self, ec2: EC2Client, region: str, market: MarketName, clock: Clock) -> None:
+        super().__init__(region, market, clock)
+        self._ec2 = ec2
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
+        """As `FeedSource.fetch`; the API knows no conditional request."""
+        with translated(f"Reading the {self.name}"):
+            pages = self._ec2.get_paginator("describe_instance_type_offerings").paginate(
+                LocationType="availability-zone"
+            )
+            offered = {
+                (self._region, offering["Location"], offering["InstanceType"])
+                for page in pages
+                for offering in page["InstanceTypeOfferings"]
+            }
+        check_names(self.name, (), (instance_type for _, _, instance_type in offered))
+        return self._snapshot(offered)
+
+
+class _Dimension(msgspec.Struct):
+    unit: str
+    price: dict[str, str] = msgspec.field(name="pricePerUnit")
+
+
+class _Term(msgspec.Struct):
+    dimensions: dict[str, _Dimension] = msgspec.field(name="priceDimensions")
+
+
+class _Terms(msgspec.Struct):
+    on_demand: dict[str, _Term] = msgspec.field(name="OnDemand", default_factory=dict)
+
+
+class _Attributes(msgspec.Struct):
+    instance_type: str = msgspec.field(name="instanceType")
+
+
+class _Product(msgspec.Struct):
+    attributes: _Attributes
+
+
+class _Listing(msgspec.Struct):
+    product: _Product
+    terms: _Terms
+    published_at: datetime = msgspec.field(name="publicationDate")
+
+
+class OnDemandPrices(_Catalog):
+    """On-demand Linux prices of a region, without licences, on shared hardware (GetProducts).
+
+    Args:
+        pricing: client of us-east-1, one of the few regions that answer.
+        region: whose prices to read.
+        market, clock: as above.
+    """
+
+    _kind = FeedKind.ON_DEMAND
+    _what = "on-demand price list"
+
+    def __init__(
+        self, pricing: PricingClient, region: str, market: MarketName, clock: Clock
+    ) -> None:
+        super().__init__(region, market, clock)
+        self._pricing = pricing
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
+        """As `FeedSource.fetch`; the event time is the price list's publication."""
+        prices: dict[str, float] = {}
+        published_at = datetime.min.replace(tzinfo=UTC)
+        with translated(f"Reading the {self.name}"):
+            for listing in self._listings():
+                published_at = max(published_at, listing.published_at)
+                self._add(listing, prices)
+        check_names(self.name, [self._region], prices)
+        rows = [(self._region, LINUX, name, price) for name, price in prices.items()]
+        return self._snapshot(rows, published_at)
+
+    def _listings(self) -> Iterator[_Listing]:
+        wanted = {
+            "regionCode": self._region,
+            "operatingSystem": "Linux",
+            "tenancy": "Shared",
+            "preInstalledSw": "NA",
+            "capacitystatus": "Used",
+            "marketoption": "OnDemand",
+            "operation": "RunInstances",
+        }
+        pages = self._pricing.get_paginator("get_products").paginate(
+            ServiceCode="AmazonEC2",
+            Filters=[
+                {"Type": "TERM_MATCH", "Field": field, "Value": value}
+                for field, value in wanted.items()
+            ],
+        )
+        for page in pages:
+            for text in page["PriceList"]:
+                try:
+                    yield msgspec.json.decode(text, type=_Listing)
+                except msgspec.MsgspecError as exc:
+                    refuse(self.name, f"a product cannot be read ({exc})", "a price list product")
+
+    def _add(self, listing: _Listing, prices: dict[str, float]) -> None:
+        name = listing.product.attributes.instance_type
+        for term in listing.terms.on_demand.values():
+            for dimension in term.dimensions.values():
+                if dimension.unit != "Hrs":
+                    continue
+                price = price_of(dimension.price.get("USD", "no USD"), self.name, name)
+                # A price of 0 marks hours that a reservation or a host has paid for already.
+                if price and prices.setdefault(name, price) != price:
+                    refuse(self.name, f"{name} has two prices", "one price a type")

@@ -1,0 +1,235 @@
+"""Market feeds from files. Adapters floor: knows no store and no screen.
+
+Formats: the advisor's and the spot prices' are AWS's own JSON; on-demand prices and specifications
+are CSV. Each may be gzipped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Final
+
+from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
+from spotlab.aws.feeds.content import MAX_BYTES, uncompress
+from spotlab.aws.feeds.spot import parse_spot_prices
+from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import Clock
+from spotlab.errors import InvalidInput
+
+_ISO_DATE: Final = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_TITLES: Final = {
+    FeedKind.ADVISOR: "Spot Advisor file",
+    FeedKind.SPOT_PRICES: "spot price file",
+    FeedKind.ON_DEMAND: "on-demand price file",
+    FeedKind.SPECS: "specifications file",
+}
+_ARCHITECTURES: Final = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "arm64"}
+_MIB_PER_GIB: Final = 1024.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileFeed:
+    """A recorded feed in a file.
+
+    Args:
+        path: of the file; an ISO date in its name is when it was true (00:00 UTC), else the file's
+            modification time is.
+        kind: ADVISOR, SPOT_PRICES, ON_DEMAND or SPECS.
+        clock: for fetched_at.
+        market: which market it belongs to.
+        max_bytes: a larger file, uncompressed, is refused.
+    Raises:
+        InvalidInput: there is no file format of that kind.
+    """
+
+    path: Path
+    kind: FeedKind
+    clock: Clock
+    market: MarketName = MarketName.RECORDED
+    max_bytes: int = MAX_BYTES
+
+    def __post_init__(self) -> None:
+        if self.kind not in _TITLES:
+            raise InvalidInput(
+                f"No file holds {self.kind.value}.", remedy=f"Expected: {', '.join(_TITLES)}."
+            )
+
+    @property
+    def name(self) -> str:
+        """A person's name for it."""
+        return f"{_TITLES[self.kind]} {self.path.name}"
+
+    @property
+    def covers(self) -> tuple[tuple[FeedKind, str], ...]:
+        """The (kind, scope) of each snapshot that a fetch gives."""
+        if self.kind is FeedKind.ADVISOR:
+            return (FeedKind.ADVISOR, ""), (FeedKind.SPECS, SPECS_SCOPE)
+        return ((self.kind, ""),)
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
+        """As `FeedSource.fetch`; a file is always read.
+
+        Raises:
+            InvalidInput: the file is missing, unreadable or no file.
+            FeedRefused: empty, too large, cut off or out of range.
+        """
+        content, modified_at = self._read()
+        origin = self._origin(modified_at)
+        match self.kind:
+            case FeedKind.ADVISOR:
+                return parse_advisor(content, origin, self.market, max_bytes=self.max_bytes)
+            case FeedKind.SPOT_PRICES:
+                return (parse_spot_prices(content, origin, self.market, max_bytes=self.max_bytes),)
+            case FeedKind.ON_DEMAND:
+                return (parse_on_demand_csv(content, origin, self.market, self.max_bytes),)
+            case _:
+                return (parse_specs_csv(content, origin, self.market, self.max_bytes),)
+
+    def _read(self) -> tuple[bytes, datetime]:
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(self.max_bytes + 1)
+            modified_s = self.path.stat().st_mtime
+        except OSError as exc:
+            raise InvalidInput(
+                f"{_TITLES[self.kind]} {self.path} cannot be read: {exc.strerror}.",
+                remedy="Name a readable file.",
+            ) from exc
+        return content, datetime.fromtimestamp(modified_s, UTC)
+
+    def _origin(self, modified_at: datetime) -> Provenance:
+        now = self.clock.now()
+        named = _date_in(self.path.name)
+        said_by = "the date in its name" if named else "its modification time"
+        source = f"{_TITLES[self.kind]} {self.path} (as of {said_by})"
+        return Provenance(source, min(named or modified_at, now), now)
+
+
+def _date_in(name: str) -> datetime | None:
+    for text in _ISO_DATE.findall(name):
+        try:
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        except ValueError:
+            continue
+    return None
+
+
+def parse_on_demand_csv(
+    content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
+) -> Snapshot:
+    """On-demand Linux prices: columns region, instance_type, usd_per_hour.
+
+    Raises:
+        FeedRefused: a column is missing, or a line is out of range or stands twice.
+    """
+    feed = origin.source
+    content = uncompress(content, feed, max_bytes)
+    prices: dict[tuple[str, str, str], float] = {}
+    for place, line in _lines(content, feed, ("region", "instance_type", "usd_per_hour")):
+        key = (line["region"], LINUX, line["instance_type"])
+        price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
+        if price == 0.0:
+            refuse(feed, f"{place} costs nothing", "a price above 0")
+        if key in prices:
+            refuse(feed, f"{place} repeats {key[2]} in {key[0]}", "one line a region and type")
+        prices[key] = price
+    check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
+    rows = table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
+    return Snapshot(FeedKind.ON_DEMAND, market, "", origin, digest_of(content), rows)
+
+
+def parse_specs_csv(
+    content: bytes, origin: Provenance, market: MarketName, max_bytes: int = MAX_BYTES
+) -> Snapshot:
+    """Specifications of instance types.
+
+    Columns: instance_type, arch (amd64 or arm64), vcpu, memory_mib, clock_mhz, ebs_mbps,
+    network_mbps, gpu_count, accelerator_count, local_nvme_gb. An empty count or size is 0; an empty
+    speed is unknown.
+
+    Raises:
+        FeedRefused: a column is missing, or a line is out of range or stands twice.
+    """
+    feed = origin.source
+    content = uncompress(content, feed, max_bytes)
+    rows: dict[str, tuple[str | float, ...]] = {}
+    for place, line in _lines(content, feed, _SPECS_COLUMNS):
+        if line["instance_type"] in rows:
+            refuse(feed, f"{place} repeats {line['instance_type']}", "one line a type")
+        rows[line["instance_type"]] = _spec(line, feed, place)
+    check_names(feed, (), rows)
+    frame = table(FeedKind.SPECS, list(rows.values()), feed)
+    return Snapshot(FeedKind.SPECS, market, "", origin, digest_of(content), frame)
+
+
+_SPECS_COLUMNS: Final = (
+    "instance_type",
+    "arch",
+    "vcpu",
+    "memory_mib",
+    "clock_mhz",
+    "ebs_mbps",
+    "network_mbps",
+    "gpu_count",
+    "accelerator_count",
+    "local_nvme_gb",
+)
+
+
+def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float, ...]:
+    def number(column: str, empty: float) -> float:
+        text = line[column]
+        try:
+            value = float(text) if text else empty
+        except ValueError:
+            value = -1.0
+        if value < 0.0 or value == float("inf") or (text and value != value):
+            refuse(feed, f"{place} has {column} {text!r}", "a number, 0 or above")
+        return value
+
+    unknown = float("nan")
+    vcpu, memory_mib = number("vcpu", 0.0), number("memory_mib", 0.0)
+    if not vcpu or not memory_mib:
+        refuse(feed, f"{place} has no vcpu or memory_mib", "both, above 0")
+    architecture = _ARCHITECTURES.get(line["arch"])
+    if architecture is None:
+        refuse(feed, f"{place} has arch {line['arch']!r}", "amd64 or arm64")
+    return (
+        line["instance_type"],
+        vcpu,
+        memory_mib / _MIB_PER_GIB,
+        architecture,
+        number("gpu_count", 0.0),
+        number("accelerator_count", 0.0),
+        number("network_mbps", unknown),
+        number("ebs_mbps", unknown),
+        number("clock_mhz", unknown),
+        number("local_nvme_gb", 0.0),
+    )
+
+
+def _lines(
+    content: bytes, feed: str, columns: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each line with its place, such as "line 7"."""
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            refuse(feed, f"it lacks {', '.join(missing)}", f"the columns {', '.join(columns)}")
+        for line in reader:
+            place = f"line {reader.line_num}"
+            if None in line or None in line.values():
+                refuse(feed, f"{place} has more or fewer fields than the header", "as many")
+            yield place, line
+    except UnicodeDecodeError as exc:
+        refuse(feed, f"it is no text ({exc.reason})", "CSV in UTF-8")
+    except csv.Error as exc:
+        refuse(feed, f"it is no CSV ({exc})", "CSV with a header line")

@@ -1,0 +1,219 @@
+"""A market feed at an address, fetched under limits. Adapters floor: knows no store, no screen.
+
+It is fetched conditionally (RFC 9110, section 13), streamed under a size and a time limit, retried
+where waiting can help, and refused whole where it cannot be used.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, TypedDict, Unpack
+
+import httpx
+
+from spotlab.aws.feeds.content import MAX_BYTES
+from spotlab.aws.snapshots import refuse
+from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
+from spotlab.domain.ports import Clock
+from spotlab.errors import NotAvailable
+
+_MAX_REDIRECTS: Final = 5
+_BACKOFF_S: Final = 0.5
+_TOO_MANY_REQUESTS: Final = 429
+
+
+class Limits(TypedDict, total=False):
+    """How far a fetch may go.
+
+    Args:
+        max_bytes: of the feed, also uncompressed.
+        total_s: over all attempts, seconds; the client's own timeouts rule each wait.
+        attempts: how often a feed that does not answer is asked.
+        previous_rows: of the last good snapshot; under half of it, the feed is refused.
+        sleep: waits between attempts, seconds.
+        elapsed_s: a clock that only runs forward, seconds.
+    """
+
+    max_bytes: int
+    total_s: float
+    attempts: int
+    previous_rows: int
+    sleep: Callable[[float], None]
+    elapsed_s: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    content: bytes
+    validator: str
+    modified_at: datetime | None
+
+
+class _TryAgain(Exception):
+    """The server did not answer, in a way that waiting may help."""
+
+
+class HttpFeed(ABC):
+    """A market feed at an address.
+
+    Args:
+        http: whose timeouts bound each wait.
+        url: http or https.
+        market: which market the feed belongs to.
+        clock: for fetched_at.
+        limits: see `Limits`.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        url: str,
+        market: MarketName,
+        clock: Clock,
+        **limits: Unpack[Limits],
+    ) -> None:
+        self._http = http
+        self._url = url
+        self._market = market
+        self._clock = clock
+        self._max_bytes = limits.get("max_bytes", MAX_BYTES)
+        self._total_s = limits.get("total_s", 60.0)
+        self._attempts = limits.get("attempts", 3)
+        self._previous_rows = limits.get("previous_rows", 0)
+        self._sleep = limits.get("sleep", time.sleep)
+        self._elapsed_s = limits.get("elapsed_s", time.monotonic)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """A person's name for it."""
+
+    @property
+    @abstractmethod
+    def covers(self) -> tuple[tuple[FeedKind, str], ...]:
+        """The (kind, scope) of each snapshot; the first one's validator makes it conditional."""
+
+    @abstractmethod
+    def _parse(self, content: bytes, origin: Provenance) -> tuple[Snapshot, ...]: ...
+
+    def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
+        """As `FeedSource.fetch`. The event time is Last-Modified, or the fetch's where absent."""
+        answer = self._ask(validators.get(self.covers[0][0], ""))
+        if answer is None:
+            return ()
+        now = self._clock.now()
+        event_time = min(answer.modified_at or now, now)
+        snapshots = self._parse(answer.content, Provenance(self.name, event_time, now))
+        self._previous_rows = len(snapshots[0].rows)
+        return [replace(snapshot, validator=answer.validator) for snapshot in snapshots]
+
+    def _ask(self, validator: str) -> _Answer | None:
+        """The feed, or None where it has not changed."""
+        deadline_s = self._elapsed_s() + self._total_s
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return self._ask_once(validator, deadline_s)
+            except _TryAgain as exc:
+                wait_s = _BACKOFF_S * 2 ** (attempt - 1) * (0.5 + _jitter())
+                if attempt == self._attempts or self._elapsed_s() + wait_s > deadline_s:
+                    raise self._unavailable(f"{exc} ({attempt} attempts)") from exc.__cause__
+                self._sleep(wait_s)
+        raise self._unavailable("no attempt was allowed")
+
+    def _ask_once(self, validator: str, deadline_s: float) -> _Answer | None:
+        try:
+            request = self._http.build_request("GET", self._url, headers=_headers(validator))
+            for _ in range(_MAX_REDIRECTS + 1):
+                response = self._http.send(request, stream=True, follow_redirects=False)
+                try:
+                    if response.next_request is None:
+                        return self._read(response, deadline_s)
+                    request = self._redirected(request, response.next_request)
+                finally:
+                    response.close()
+        except httpx.TimeoutException as exc:
+            raise _TryAgain("it did not answer in time") from exc
+        except httpx.UnsupportedProtocol as exc:
+            raise self._unavailable("its address must begin with http:// or https://") from exc
+        except httpx.TransportError as exc:
+            raise _TryAgain(f"it cannot be read: {exc}") from exc
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise self._unavailable(f"its address cannot be used: {exc}") from exc
+        raise self._unavailable(f"it redirects more than {_MAX_REDIRECTS} times")
+
+    def _redirected(self, request: httpx.Request, onward: httpx.Request) -> httpx.Request:
+        if onward.url.scheme not in (request.url.scheme, "https"):
+            raise self._unavailable(
+                f"it redirects from {request.url.scheme} to {onward.url.scheme}"
+            )
+        return onward
+
+    def _read(self, response: httpx.Response, deadline_s: float) -> _Answer | None:
+        status = response.status_code
+        if status == httpx.codes.NOT_MODIFIED:
+            return None
+        if status == _TOO_MANY_REQUESTS or status >= 500:
+            raise _TryAgain(f"it answers {status}")
+        if status != httpx.codes.OK:
+            raise self._unavailable(f"it answers {status}")
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding not in ("gzip", "identity"):
+            refuse(self.name, f"it comes as {encoding!r}", "gzip or no compression")
+        headers = response.headers
+        return _Answer(
+            self._body(response, deadline_s),
+            headers.get("ETag") or headers.get("Last-Modified", ""),
+            _date(headers.get("Last-Modified", "")),
+        )
+
+    def _body(self, response: httpx.Response, deadline_s: float) -> bytes:
+        # Raw bytes: httpx would inflate a whole chunk at once, whatever its size becomes.
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > self._max_bytes:
+                limit = f"{self._max_bytes / 1e6:g} MB"
+                refuse(self.name, f"it is over {limit}", "a feed within the size limit")
+            if self._elapsed_s() > deadline_s:
+                raise self._unavailable(f"it took longer than {self._total_s:g} s")
+        return bytes(body)
+
+    def _unavailable(self, reason: str) -> NotAvailable:
+        return NotAvailable(
+            f"{self.name} is not available at {_shown(self._url)}: {reason}.",
+            remedy="Check the network and the address; the last good one stays in use.",
+        )
+
+
+def _headers(validator: str) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+    if validator.startswith(('"', "W/")):
+        headers["If-None-Match"] = validator
+    elif validator:
+        headers["If-Modified-Since"] = validator
+    return headers
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC) if header else None
+    except ValueError:
+        return None
+
+
+def _shown(url: str) -> str:
+    """The address without what may be secret in it: the user, the password and the query."""
+    try:
+        return str(httpx.URL(url).copy_with(userinfo=b"", query=None))
+    except httpx.InvalidURL:
+        return "an address that is none"
+
+
+def _jitter() -> float:
+    return random.random()  # noqa: S311 - spreads retries, guards nothing

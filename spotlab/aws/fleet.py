@@ -1,0 +1,81 @@
+"""The instances of an account, from EC2. Adapters floor: knows no store and no screen.
+
+Source: Amazon EC2 API Reference, DescribeInstances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+from spotlab.aws.failures import translated
+from spotlab.aws.session import Sessions
+from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.market import LINUX, Pool
+from spotlab.domain.ports import Account
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
+
+_STATES: Final = ("pending", "running", "stopping", "stopped")
+_LIFECYCLES: Final = {"spot": Lifecycle.SPOT, "": Lifecycle.ON_DEMAND}
+"""EC2 names no lifecycle for an on-demand instance; scheduled ones and capacity blocks are paid for
+in advance, and SpotLab has no say in them."""
+
+
+class Ec2Instances:
+    """Spot and on-demand instances of an account, by DescribeInstances in each of its regions.
+
+    Args:
+        sessions: clients by account and region.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def instances(self, account: Account) -> list[Instance]:
+        """Every instance that is not terminated, in the account's regions, by region and id.
+
+        Raises:
+            AwsError: a region could not be read; half a fleet is never returned.
+        """
+        return [
+            instance
+            for region in account.regions
+            for instance in sorted(self._in(account, region), key=lambda i: i.instance_id)
+        ]
+
+    def _in(self, account: Account, region: str) -> Iterator[Instance]:
+        ec2 = self._sessions.client("ec2", account, region)
+        with translated(
+            f"Listing the instances of account {account.name!r} in {region}", account.external_id
+        ):
+            pages = ec2.get_paginator("describe_instances").paginate(
+                Filters=[{"Name": "instance-state-name", "Values": list(_STATES)}],
+                PaginationConfig={"PageSize": 1000},
+            )
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    for record in reservation["Instances"]:
+                        if record.get("InstanceLifecycle", "") in _LIFECYCLES:
+                            yield _instance(record, account.name, region)
+
+
+def _instance(record: InstanceTypeDef, account: str, region: str) -> Instance:
+    tags = {tag["Key"]: tag["Value"] for tag in record.get("Tags", [])}
+    windows = record.get("Platform", "").lower() == "windows"
+    return Instance(
+        instance_id=record["InstanceId"],
+        account=account,
+        pool=Pool(
+            region=region,
+            availability_zone=record["Placement"]["AvailabilityZone"],
+            instance_type=record["InstanceType"],
+            operating_system="Windows" if windows else LINUX,
+        ),
+        lifecycle=_LIFECYCLES[record.get("InstanceLifecycle", "")],
+        name=tags.get("Name", ""),
+        state=record["State"]["Name"],
+        launched_at=record["LaunchTime"].astimezone(UTC),
+    )

@@ -1,0 +1,196 @@
+"""Clients of an account's services, by a role assumed with STS. Adapters floor.
+
+Source: AWS STS API Reference, AssumeRole; IAM User Guide, "Access to AWS accounts owned by third
+parties" (ExternalId).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+
+from spotlab import __version__
+from spotlab.aws.failures import translated
+from spotlab.domain.ports import Account, Clock
+from spotlab.errors import AccessDenied, ClockSkewed
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_sts import STSClient
+
+RENEW_BEFORE_S: Final = 300
+"""Credentials of a role are renewed this long before they expire, seconds."""
+_NOT_IN_A_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
+
+
+class Sessions:
+    """Clients by account and region, safe to share between threads.
+
+    A role is assumed at a client's first call, and again shortly before its credentials expire, so
+    a client may be kept as long as one likes.
+
+    Args:
+        clock: decides when credentials are renewed.
+        endpoint_url: of an emulator; None: AWS's own.
+        access_key_id, secret_access_key: None: those of the process (environment, profile, role).
+        connect_timeout_s, read_timeout_s: of every call, seconds.
+        attempts: how often a call is made in all when AWS throttles or does not answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        endpoint_url: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 20.0,
+        attempts: int = 4,
+    ) -> None:
+        self._clock = clock
+        self._endpoint_url = endpoint_url
+        self._keys = (access_key_id, secret_access_key)
+        self._config = Config(
+            connect_timeout=connect_timeout_s,
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            user_agent_extra=f"spotlab/{__version__}",
+        )
+        # Building sessions and clients is not thread-safe in boto3; using clients is.
+        self._lock = threading.RLock()
+        self._sessions: dict[Account | None, boto3.Session] = {}
+        self._clients: dict[tuple[Account, str, str], Any] = {}
+
+    @overload
+    def client(self, service: Literal["ec2"], account: Account, region: str) -> EC2Client: ...
+    @overload
+    def client(
+        self, service: Literal["pricing"], account: Account, region: str
+    ) -> PricingClient: ...
+    @overload
+    def client(self, service: Literal["sts"], account: Account, region: str) -> STSClient: ...
+    def client(
+        self, service: Literal["ec2", "pricing", "sts"], account: Account, region: str
+    ) -> Any:
+        """A client of a service in one account and region; makes no call yet.
+
+        Args:
+            service: "ec2", "pricing" or "sts".
+            account: with the role to assume; role_arn "" uses the process's own credentials.
+            region: such as "us-east-1".
+        Raises:
+            NoSuchThing: the region's name is not one.
+        """
+        key = (account, service, region)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._client(self.for_account(account), service, region)
+            return self._clients[key]
+
+    def for_account(self, account: Account) -> boto3.Session:
+        """A session whose credentials are those of the account's role."""
+        if not account.role_arn:
+            return self._own()
+        with self._lock:
+            if account not in self._sessions:
+                self._sessions[account] = self._assumed(account)
+            return self._sessions[account]
+
+    def _own(self) -> boto3.Session:
+        key_id, secret = self._keys
+        with self._lock:
+            if None not in self._sessions:
+                self._sessions[None] = boto3.Session(
+                    aws_access_key_id=key_id, aws_secret_access_key=secret
+                )
+            return self._sessions[None]
+
+    def _client(self, session: boto3.Session, service: str, region: str) -> Any:
+        with translated(f"Opening {service} in {region!r}"):
+            return session.client(  # type: ignore[call-overload]
+                service,
+                region_name=region,
+                endpoint_url=self._endpoint_url,
+                config=self._config,
+            )
+
+    def _assumed(self, account: Account) -> boto3.Session:
+        core = botocore.session.get_session()
+        provider = _RoleProvider(partial(self.assume, account), self._clock)
+        core.register_component("credential_provider", CredentialResolver([provider]))
+        return boto3.Session(botocore_session=core)
+
+    def assume(self, account: Account) -> dict[str, str]:
+        """Fresh credentials of the account's role, as botocore's refresh wants them.
+
+        Raises:
+            AccessDenied: names the account and what to check.
+            AwsError: STS did not answer.
+        """
+        region = account.regions[0] if account.regions else "us-east-1"
+        sts = self._client(self._own(), "sts", region)
+        asked = {
+            "RoleArn": account.role_arn,
+            "RoleSessionName": _NOT_IN_A_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
+        }
+        if account.external_id:
+            asked["ExternalId"] = account.external_id
+        try:
+            with translated(f"Assuming the role of account {account.name!r}", account.external_id):
+                credentials = sts.assume_role(**asked)["Credentials"]
+        except AccessDenied as exc:
+            raise AccessDenied(
+                f"AWS does not let SpotLab assume {account.role_arn} in account {account.name!r} "
+                f"({account.aws_account_id}).",
+                remedy="Check that the role exists, that its trust policy names the identity "
+                "SpotLab runs as, and that the external_id in the accounts file is the one that "
+                "the policy asks for.",
+            ) from exc
+        expires_at = credentials["Expiration"]
+        if expires_at <= self._clock.now() + timedelta(seconds=RENEW_BEFORE_S):
+            raise ClockSkewed(
+                f"The credentials for account {account.name!r} had expired when they arrived.",
+                remedy="Set this machine's clock.",
+            )
+        return {
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": expires_at.isoformat(),
+        }
+
+
+class _RoleCredentials(DeferredRefreshableCredentials):
+    """Credentials of a role: asked for at the first call, renewed in time, by one thread."""
+
+    _advisory_refresh_timeout = RENEW_BEFORE_S
+    _mandatory_refresh_timeout = RENEW_BEFORE_S
+
+
+class _RoleProvider(CredentialProvider):
+    """Gives botocore the credentials of one account's role."""
+
+    METHOD = "spotlab-assume-role"
+
+    def __init__(self, assume: Callable[[], dict[str, str]], clock: Clock) -> None:
+        super().__init__()
+        self._assume = assume
+        self._clock = clock
+
+    def load(self) -> _RoleCredentials:
+        return _RoleCredentials(self._assume, self.METHOD, time_fetcher=self._clock.now)
