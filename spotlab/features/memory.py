@@ -12,8 +12,8 @@ import pandas as pd
 
 from spotlab.domain.ports import Archive
 
-_CAPACITY: Final = 160
-"""Decoded snapshots kept: those of one read_market over 90 days, with some room."""
+_CAPACITY: Final = 80
+"""Tables kept: two days of hourly prices, and what else one read_market looks at; about 100 MB."""
 
 
 class Memory:
@@ -43,4 +43,7 @@ _MEMORIES: Final[WeakKeyDictionary[Archive, Memory]] = WeakKeyDictionary()
 
 def memory_of(archive: Archive) -> Memory:
     """An archive's own memory; it goes when the archive goes."""
-    return _MEMORIES.setdefault(archive, Memory())
+    try:
+        return _MEMORIES.setdefault(archive, Memory())
+    except TypeError:  # ports.Archive does not promise a hash: then nothing is remembered
+        return Memory()

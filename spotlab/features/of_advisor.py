@@ -55,7 +55,13 @@ FEATURES: Final = (
         1,
     ),
     _advisor("advisor_bucket", "Interruption bucket of the trailing month, 0..4.", "1", 0, 4),
-    _advisor("advisor_savings", "Savings against on-demand, as the advisor says.", "%", 0, 100),
+    _advisor(
+        "advisor_savings",
+        "Savings against on-demand, negative where spot costs more.",
+        "%",
+        -100,
+        100,
+    ),
     _advisor("advisor_age_h", "as_of − time of the advisor's snapshot.", "h", 0, 876_600),
     _advisor(
         "advisor_bucket_mean_past",

@@ -42,7 +42,7 @@ FEATURES: Final = (
         _POSITION,
     ),
     _price("discount_depth", "1 − price_position.", "share", -9, 1, _NO_POSITION, _POSITION),
-    _price("log_spot_price", "ln(spot price in USD/h).", "1", -14, 14, _NO_PRICE),
+    _price("log_spot_price", "ln(spot price in USD/h).", "1", -14, 10, _NO_PRICE),
     _price(
         "spot_price_per_vcpu",
         "Spot price / vcpu_count.",

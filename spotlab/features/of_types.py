@@ -22,9 +22,9 @@ def _type(name: str, meaning: str, unit: str, low: float, high: float, missing: 
 
 
 FEATURES: Final = (
-    _type("vcpu_count", "Virtual CPUs.", "count", 1, 4096, _UNPUBLISHED),
-    _type("memory_gb", "Memory.", "GiB", 0.1, 65_536, _UNPUBLISHED),
-    _type("memory_per_vcpu", "memory_gb / vcpu_count.", "GiB", 0, 65_536, _UNPUBLISHED),
+    _type("vcpu_count", "Virtual CPUs.", "count", 0, 10_000, _UNPUBLISHED),
+    _type("memory_gb", "Memory.", "GiB", 0, 1_000_000, _UNPUBLISHED),
+    _type("memory_per_vcpu", "memory_gb / vcpu_count.", "GiB", 0, 1_000_000, _UNPUBLISHED),
     _type(
         "generation",
         "Hardware generation: the number after the series' letters (m6i: 6).",

@@ -65,26 +65,21 @@ def read_market(
 
 def _prices(past: Past) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Newest price of every pool, and the change points; zones win over their region."""
-    zones, zone_history = _zone_prices(past)
-    region_history = past.rows(
-        "price_history",
-        [*past.sampled(FeedKind.SPOT_PRICES), *past.newest(FeedKind.SPOT_PRICES)],
-    )
+    zones = _zone_prices(past)
+    zone_history = _since(past, past.price_history(FeedKind.PRICE_HISTORY, _as_it_is))
     regions = past.rows("prices", past.newest(FeedKind.SPOT_PRICES))
+    region_history = _changes(past.price_history(FeedKind.SPOT_PRICES, _changes))
     zoned = _offers(zones)
     return (
         tidy("prices", pd.concat([_outside(regions, zoned), zones])),
-        tidy("price_history", pd.concat([_changes(_outside(region_history, zoned)), zone_history])),
+        tidy("price_history", pd.concat([_outside(region_history, zoned), zone_history])),
     )
 
 
-def _zone_prices(past: Past) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A pool that the newest snapshot no longer lists has a past but no price."""
-    listed = _until(past, past.rows("price_history", past.newest(FeedKind.PRICE_HISTORY)))
-    earlier = past.rows("price_history", past.sampled(FeedKind.PRICE_HISTORY))
-    history = tidy("price_history", pd.concat([_until(past, earlier), listed]))
-    newest = listed.drop_duplicates(_POOL, keep="last")  # sorted by time within a pool
-    return newest, _since(past, history)
+def _zone_prices(past: Past) -> pd.DataFrame:
+    """Of the pools in the newest snapshots; one that is listed no more has a past but no price."""
+    listed = past.rows("price_history", past.newest(FeedKind.PRICE_HISTORY))
+    return _until(past, listed).drop_duplicates(_POOL, keep="last")  # sorted by time in a pool
 
 
 def _until(past: Past, rows: pd.DataFrame) -> pd.DataFrame:
@@ -93,9 +88,14 @@ def _until(past: Past, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _since(past: Past, history: pd.DataFrame) -> pd.DataFrame:
     """Points since the window's start, and of each pool the one in force there."""
+    history = _until(past, history)
     before = history["event_time"] <= pd.Timestamp(past.since)
     newest = ~history[_POOL].assign(before=before).duplicated(keep="last")
     return history[~before | newest]
+
+
+def _as_it_is(history: pd.DataFrame) -> pd.DataFrame:
+    return history
 
 
 def _changes(history: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -22,7 +23,6 @@ TABLE_OF: Final = {
     FeedKind.ON_DEMAND: "on_demand",
     FeedKind.SPECS: "specs",
 }
-_HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
 
@@ -61,22 +61,33 @@ class Past:
 
         The advisor's buckets look a month back: what lies a day apart says the same.
         """
-        return [
-            info
-            for current in self.newest(kind)
-            for info in _newest_a_span(self._before(current), current.event_time, _WEEK)
-        ]
-
-    def sampled(self, kind: FeedKind) -> list[SnapshotInfo]:
-        """Of the snapshots before each scope's newest, the newest of every hour for two days and of
-        every day before that: a feed read every ten minutes leaves 13,000 in 90 days."""
         chosen: list[SnapshotInfo] = []
         for current in self.newest(kind):
-            before = self._before(current)
-            recent = [info for info in before if info.event_time > self.at - 2 * _DAY]
-            chosen += _newest_a_span(recent, self.at, _HOUR)
-            chosen += _newest_a_span(before[len(recent) :], self.at, _DAY)
+            weeks_before = partial(_weeks_between, current)
+            chosen += _thinned(self._before(current), weeks_before)
         return chosen
+
+    def price_history(
+        self, kind: FeedKind, settle: Callable[[pd.DataFrame], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Rows of each scope's newest snapshot, of one an hour since yesterday's start, and of one
+        a day before that: a feed read every ten minutes leaves 13,000 snapshots in 90 days.
+
+        Args:
+            kind: whose rows have a place in the table price_history.
+            settle: makes the days before yesterday small; they stay the same until midnight, so
+                the result is remembered.
+        """
+        yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
+        recent, settled = self.newest(kind), []
+        for before in map(self._before, self.newest(kind)):
+            recent += _thinned([i for i in before if i.event_time >= yesterday], _hour)
+            settled += _thinned([i for i in before if i.event_time < yesterday], _day)
+        key = ("settled", kind, *map(_identity, settled))
+        history = memory_of(self.archive).recall(
+            key, lambda: settle(self.rows("price_history", settled))
+        )
+        return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
 
     def _before(self, current: SnapshotInfo) -> list[SnapshotInfo]:
         return [
@@ -94,8 +105,7 @@ class Past:
         return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
     def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
-        key = (info.kind, info.market, info.scope, info.event_time, info.digest)
-        return memory_of(self.archive).recall(key, lambda: self._decode(info))
+        return memory_of(self.archive).recall(_identity(info), lambda: self._decode(info))
 
     def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
         snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)
@@ -118,9 +128,24 @@ class Past:
         }
 
 
-def _newest_a_span(
-    infos: Sequence[SnapshotInfo], until: datetime, span: timedelta
+def _identity(info: SnapshotInfo) -> Hashable:
+    return info.kind, info.market, info.scope, info.event_time, info.digest
+
+
+def _thinned(
+    infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
 ) -> list[SnapshotInfo]:
-    """Of newest-first snapshots, the newest in each span counted back from `until`."""
-    by_span = {(until - info.event_time) // span: info for info in reversed(infos)}
-    return list(by_span.values())
+    """Of newest-first snapshots, the newest of each span."""
+    return list({span(info): info for info in reversed(infos)}.values())
+
+
+def _weeks_between(later: SnapshotInfo, info: SnapshotInfo) -> Hashable:
+    return (later.event_time - info.event_time) // _WEEK
+
+
+def _hour(info: SnapshotInfo) -> Hashable:
+    return info.event_time.date(), info.event_time.hour
+
+
+def _day(info: SnapshotInfo) -> Hashable:
+    return info.event_time.date()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -143,21 +144,21 @@ def _encode_history(data: MarketData) -> Iterator[Entry]:
 
 
 def _decode_history(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    points = [
-        pd.DataFrame(
-            {
-                "region": row.key[0],
-                "availability_zone": np.repeat(_objects(row.value["zones"]), row.value["points"]),
-                "operating_system": LINUX,
-                "instance_type": np.repeat(_objects(row.value["types"]), row.value["points"]),
-                "event_time": _moments(np.cumsum(np.array(row.value["time_steps_us"]))),
-                _PRICE: row.value["prices_usd_per_hour"],
-            }
-        )
+    if not rows:
+        return {"price_history": _table("price_history", [])}
+    pools = [
+        (row.key[0], zone, name)
         for row in rows
+        for zone, name in zip(row.value["zones"], row.value["types"], strict=True)
     ]
-    empty = _table("price_history", [])
-    return {"price_history": pd.concat(points, ignore_index=True) if points else empty}
+    points = list(chain.from_iterable(row.value["points"] for row in rows))
+    region, zone, name = np.repeat(np.array(pools, dtype=object), points, axis=0).T
+    times = [np.cumsum(np.array(row.value["time_steps_us"])) for row in rows]
+    prices = list(chain.from_iterable(row.value["prices_usd_per_hour"] for row in rows))
+    columns = (region, zone, LINUX, name, _moments(np.concatenate(times)), prices)
+    return {
+        "price_history": pd.DataFrame(dict(zip(COLUMNS["price_history"], columns, strict=True)))
+    }
 
 
 CODECS: Final = (
@@ -187,10 +188,6 @@ def _moments(ticks: NDArray[np.int64]) -> pd.DatetimeIndex:
 
 def _zone(text: str) -> str | None:
     return None if text == REGION_LEVEL else text
-
-
-def _objects(texts: Sequence[str | None]) -> NDArray[np.object_]:
-    return np.array(texts, dtype=object)
 
 
 def _table(name: str, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
