@@ -83,7 +83,8 @@ def _down(engine: Engine, cause: BaseException) -> DatabaseDown:
     code = getattr(cause, "sqlstate", None) or "_".join(
         getattr(cause, "sqlite_errorname", "").split("_")[:2]
     )
-    what, remedy = _EXPLANATIONS.get(code, _NO_ANSWER)
+    unknown = _NOT_OPENED if isinstance(cause, OSError) else _NO_ANSWER
+    what, remedy = _EXPLANATIONS.get(code, unknown)
     return DatabaseDown(
         f"The database {address(engine)} {what} ({_first_line(engine, cause)}).", remedy=remedy
     )

@@ -93,5 +93,9 @@ def open_store(url: str | None, sqlite_path: Path) -> Store:
         DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
     """
     engine = connect(url, sqlite_path)
-    migrate.upgrade(engine)
+    try:
+        migrate.upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return Store.of(engine)

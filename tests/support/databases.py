@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, delete, func, make_url, select
 
 from spotlab.store import Store, open_store
 from spotlab.store.tables import Base
@@ -75,12 +75,14 @@ def fresh_postgres() -> Iterator[str]:
     if reason:
         pytest.skip(reason)
     name = f"spotlab_test_{secrets.token_hex(6)}"
-    _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = sql.Identifier(name)
+    _administer(sql.SQL("CREATE DATABASE {}").format(database))
     try:
+        _administer(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
         url: URL = make_url(POSTGRES_URL).set(database=name)
         yield url.render_as_string(hide_password=False)
     finally:
-        _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with Database(url, tmp_path / "home" / "spotlab.db").opened() as opened:
         if url:
-            tables = ", ".join(Base.metadata.tables)
-            with opened.engine.begin() as connection:
-                connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+            _empty(opened)
         yield opened
+
+
+def _empty(store: Store) -> None:
+    with store.engine.begin() as connection:  # TRUNCATE would take ten times as long
+        for table in Base.metadata.tables.values():
+            connection.execute(delete(table))
+            if "id" in table.columns:
+                sequence = func.pg_get_serial_sequence(table.name, "id")
+                connection.execute(select(func.setval(sequence, 1, False)))

@@ -1,0 +1,71 @@
+"""A process that is killed in the middle of a write leaves nothing half written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import builders as make
+from tests.support.databases import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STOP_BEFORE_COMMIT = """
+import sys
+from sqlalchemy import event
+from tests.support import builders as make
+from tests.support.databases import Database
+from pathlib import Path
+
+store = Database(sys.argv[1] or None, Path(sys.argv[2])).open()
+store.ledger.record(make.experiment())
+
+@event.listens_for(store.engine, "commit")
+def wait_to_be_killed(connection):
+    print("written, not committed", flush=True)
+    sys.stdin.readline()
+
+WRITE
+"""
+
+WRITES = {
+    "record": "store.ledger.record(make.experiment(created_at=make.NOW.replace(year=2027)))",
+    "save": "store.archive.save(make.snapshot())",
+}
+
+
+def killed_while(write: str, database: Database) -> None:
+    program = STOP_BEFORE_COMMIT.replace("WRITE", write)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, database.url or "", str(database.sqlite_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written, not committed\n"
+        process.kill()
+        process.communicate()
+    assert process.returncode == -9
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_killed_write_never_happened(database: Database, write: str) -> None:
+    with database.opened() as store:
+        store.fleet.sync("production", [make.instance()])
+
+        killed_while(write, database)
+
+        assert store.ledger.count() == 1
+        assert store.ledger.get(1).candidates == make.experiment().candidates
+        assert store.archive.infos() == []
+        assert [each.instance_id for each in store.fleet.instances()] == ["i-0a1"]
+        assert store.fleet.instance("i-0a1").last_evaluated_at == make.NOW
+
+        assert store.ledger.record(make.experiment()) > 1, "and the next one writes at once"
+        assert store.ledger.count() == 2

@@ -1,0 +1,192 @@
+"""A database that fails says what is wrong, and holds nothing half written."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from spotlab.errors import DatabaseDown, InvalidInput
+from spotlab.store import Store, engine, open_store
+from tests.support import builders as make
+
+WRITES: dict[str, Callable[[Store], object]] = {
+    "record": lambda store: store.ledger.record(make.experiment()),
+    "save": lambda store: store.archive.save(make.snapshot()),
+    "sync": lambda store: store.fleet.sync("production", [make.instance()]),
+    "register": lambda store: store.registry.register(make.model_record()),
+    "note": lambda store: store.health.note(
+        "database", ok=True, at=make.NOW, latency_ms=None, reason=""
+    ),
+}
+every_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spotlab.db"
+
+
+@pytest.fixture
+def sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store that does not wait long for a lock."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
+    store = open_store(None, path)
+    yield store
+    store.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process in the middle of a write."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def on_every_connection(of: Engine, statement: str) -> None:
+    of.dispose()
+
+    @event.listens_for(of, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(statement)
+        connection.commit()
+
+
+def rows(path: Path) -> int:
+    tables = ("experiments", "market_snapshots", "instances", "model_versions", "health")
+    with closing(sqlite3.connect(path)) as connection:
+        return sum(connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables)
+
+
+@every_write
+def test_a_locked_file_is_no_place_to_write(
+    sqlite: Store, path: Path, write: Callable[[Store], object]
+) -> None:
+    with locked(path):
+        with pytest.raises(DatabaseDown, match="is locked by another process") as caught:
+            write(sqlite)
+        assert sqlite.ledger.count() == 0, "reading goes on"
+    assert str(path) in caught.value.message
+    assert rows(path) == 0
+
+    write(sqlite)
+    assert rows(path) == 1, "and so does writing, once the lock is gone"
+
+
+@every_write
+def test_a_read_only_file_is_no_place_to_write(
+    sqlite: Store, path: Path, write: Callable[[Store], object]
+) -> None:
+    on_every_connection(sqlite.engine, "PRAGMA query_only = ON")
+    with pytest.raises(DatabaseDown, match=r"cannot be written to .*readonly"):
+        write(sqlite)
+    assert rows(path) == 0
+    assert sqlite.ping() >= 0.0
+
+
+def test_a_full_disk_leaves_nothing_half_written(sqlite: Store, path: Path) -> None:
+    sqlite.fleet.sync("production", [make.instance()])
+    on_every_connection(sqlite.engine, "PRAGMA max_page_count = 24")
+    many = make.experiment(candidates=make.candidates(3000), verdict=None)
+
+    with pytest.raises(DatabaseDown, match=r"has no room left .*full"):
+        sqlite.ledger.record(many)
+
+    assert sqlite.ledger.count() == 0
+    assert sqlite.fleet.instance("i-0a1").last_evaluated_at is None
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_text("a diary, not a database\n" * 400)
+    with pytest.raises(DatabaseDown, match="is damaged or no database") as caught:
+        open_store(None, path)
+    assert "Move it away" in caught.value.remedy
+    assert path.read_text().startswith("a diary")
+
+
+def test_a_damaged_file_says_so(sqlite: Store, path: Path) -> None:
+    for _ in range(5):
+        sqlite.ledger.record(make.experiment())
+    sqlite.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(DatabaseDown, match="is damaged or no database"):
+        sqlite.ledger.list()
+
+
+def test_a_database_that_was_never_migrated_says_how(path: Path) -> None:
+    store = Store.of(engine.connect(None, path))
+    with pytest.raises(DatabaseDown, match="lacks a table") as caught:
+        store.ping()
+    assert "spotlab migrate" in caught.value.remedy
+
+
+def test_a_broken_rule_of_a_table_is_the_inputs_fault(store: Store) -> None:
+    with (
+        pytest.raises(InvalidInput, match="cannot store this value"),
+        engine.writing(store.engine) as session,
+    ):
+        session.connection().execute(text("INSERT INTO home_state (key) VALUES ('x')"))
+
+
+@pytest.mark.postgres
+def test_a_text_that_postgres_cannot_hold_is_the_inputs_fault(postgres: Store) -> None:
+    with pytest.raises(InvalidInput, match="NUL"):
+        postgres.ledger.record(make.experiment(error="\x00"))
+    assert postgres.ledger.count() == 0
+
+
+@pytest.fixture
+def postgres(postgres_url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    store = open_store(postgres_url, path)
+    yield store
+    store.close()
+
+
+@pytest.mark.postgres
+def test_a_locked_table_is_no_place_to_write(postgres: Store) -> None:
+    with postgres.engine.begin() as other:
+        other.execute(text("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(DatabaseDown, match="is locked by another process"):
+            postgres.ledger.record(make.experiment())
+    assert postgres.ledger.count() == 0
+
+
+@pytest.mark.postgres
+def test_a_read_only_server_is_no_place_to_write(postgres: Store) -> None:
+    on_every_connection(postgres.engine, "SET default_transaction_read_only = on")
+    with pytest.raises(DatabaseDown, match=r"cannot be written to .*read-only"):
+        postgres.ledger.record(make.experiment())
+    assert postgres.ledger.count() == 0
+
+
+@pytest.mark.postgres
+def test_a_connection_that_was_cut_is_made_anew(
+    postgres: Store, postgres_url: str, path: Path
+) -> None:
+    cut = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    other = engine.connect(postgres_url, path)
+    with other.connect() as connection:
+        assert connection.execute(cut).scalar_one() == 1
+    other.dispose()
+    assert postgres.ledger.count() == 0
+
+
+@pytest.mark.postgres
+def test_a_missing_database_is_named_without_its_password(postgres_url: str, path: Path) -> None:
+    url = re.sub(r"(//\w+)(:\w*)?@", r"\1:hunter2@", postgres_url) + "_gone"
+    with pytest.raises(DatabaseDown, match=r"_gone does not answer .*does not exist") as caught:
+        open_store(url, path)
+    assert "hunter2" not in str(caught.value)
