@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_pricing import PricingClient
     from mypy_boto3_sts import STSClient
 
+Service = Literal["ec2", "pricing", "sts"]
+
 RENEW_BEFORE_S: Final = 300
 """Credentials of a role are renewed this long before they expire, seconds."""
 _NOT_IN_A_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
@@ -84,9 +86,7 @@ class Sessions:
     ) -> PricingClient: ...
     @overload
     def client(self, service: Literal["sts"], account: Account, region: str) -> STSClient: ...
-    def client(
-        self, service: Literal["ec2", "pricing", "sts"], account: Account, region: str
-    ) -> Any:
+    def client(self, service: Service, account: Account, region: str) -> Any:
         """A client of a service in one account and region; makes no call yet.
 
         Args:
@@ -113,7 +113,7 @@ class Sessions:
 
     def _own(self) -> boto3.Session:
         key_id, secret = self._keys
-        with self._lock:
+        with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
                 self._sessions[None] = boto3.Session(
                     aws_access_key_id=key_id, aws_secret_access_key=secret
@@ -121,7 +121,7 @@ class Sessions:
             return self._sessions[None]
 
     def _client(self, session: boto3.Session, service: str, region: str) -> Any:
-        with translated(f"Opening {service} in {region!r}"):
+        with self._lock, translated(f"Opening {service} in {region!r}"):
             return session.client(  # type: ignore[call-overload]
                 service,
                 region_name=region,

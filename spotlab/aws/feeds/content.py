@@ -56,18 +56,18 @@ def decode(content: bytes, shape: type[T], feed: str) -> T:
         FeedRefused: no JSON, cut off, of another shape, or a key stands twice in one object.
     """
     try:
-        decoded = msgspec.json.decode(content, type=shape)
-        json.loads(content, object_pairs_hook=_unique)
-    except msgspec.ValidationError as exc:
-        place = " > ".join(_first_fault(msgspec.json.decode(content), shape))
-        refuse(feed, f"{place or 'its outer object'}: {exc}", "the shape that AWS publishes")
-    except msgspec.DecodeError as exc:
-        refuse(feed, f"it is cut off or no JSON ({exc})", "a complete JSON document")
+        document = json.loads(content, object_pairs_hook=_unique)
     except _KeyTwiceError as exc:
         refuse(feed, f"the key {exc} stands twice in one object", "every key once")
+    except json.JSONDecodeError as exc:
+        refuse(feed, f"it is cut off or no JSON ({exc})", "a complete JSON document")
     except (UnicodeDecodeError, RecursionError) as exc:
         refuse(feed, f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
-    return decoded
+    try:
+        return msgspec.convert(document, shape)
+    except msgspec.ValidationError as exc:
+        place = " > ".join(_first_fault(document, shape)) or "its outer object"
+        refuse(feed, f"{place}: {exc}", "the shape that AWS publishes")
 
 
 class _KeyTwiceError(Exception):
