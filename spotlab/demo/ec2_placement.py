@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
-from math import erf, log10, sqrt
+from math import erf, log10
 from threading import Lock
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ def placement_score(market: Market, at: datetime, pools: Collection[int], capaci
     strain = (
         market.pressure(day_of(at))[offers] + _STRAIN_OF_STRESS * market.stress(at)[list(pools)]
     )
-    ease = sorted((0.5 * (1 - erf(each / sqrt(2))) for each in strain), reverse=True)[:3]
+    ease = sorted((0.5 * (1 - erf(each)) for each in strain), reverse=True)[:3]
     if not ease:
         return 1
     return round(min(10.0, max(1.0, 1 + 9 * float(np.mean(ease)) - log10(max(1, capacity)))))

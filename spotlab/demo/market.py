@@ -47,8 +47,8 @@ BUCKET_CUTS: Final = np.array([-0.595, -0.008, 0.383, 0.700])
 PRESSURE_FAMILY, PRESSURE_GROUP, PRESSURE_OFFER = 0.30, 0.25, 0.36
 """Shares of the pressure's variance that never change. Region × family explains over half of the
 buckets' variance."""
-PRESSURE_MOVE_GROUP, PRESSURE_MOVE_OFFER, PRESSURE_MOVE_DAYS = 0.02, 0.03, 14.4
-PRESSURE_STRESS: Final = 2.0
+PRESSURE_MOVE_GROUP, PRESSURE_MOVE_OFFER, PRESSURE_MOVE_DAYS = 0.02, 0.0275, 14.4
+PRESSURE_STRESS: Final = 1.9
 """Buckets change by 14-16 % a week, 25 % in two and 41 % in 87 days. For buckets cut from a normal
 that means correlations of .991, .974 and .901: a tenth of the variance moves, and it does so as
 (1 + t/14.4 d) e^(-t/14.4 d). Stress takes nearly half of that tenth."""
@@ -145,12 +145,12 @@ class Market:
         return np.digitize(self.pressure(day), BUCKET_CUTS).astype(np.int64)
 
     def mean_positions(self, day: int) -> FloatArray:
-        """Spot as a share of on-demand, mean of the last 30 days and of the zones, by offer.
+        """Spot as a share of on-demand, mean of the 30 days before and of the zones, by offer.
 
         NaN where no zone of the region has the type.
         """
-        past = [np.exp(self._log_position(day - back)) for back in range(30)]
-        sums = np.bincount(_POOL_OFFER, np.mean(past, axis=0), len(OFFERS))
+        past = [self.day(day - back).usd_per_hour.mean(axis=1) for back in range(1, 31)]
+        sums = np.bincount(_POOL_OFFER, np.mean(past, axis=0) / _ON_DEMAND, len(OFFERS))
         return np.where(_ZONES_OF_OFFER, sums / np.maximum(_ZONES_OF_OFFER, 1), np.nan)
 
     def stress(self, at: datetime) -> FloatArray:
