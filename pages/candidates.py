@@ -1,0 +1,88 @@
+"""Which pools could an instance run on, and which is best?"""
+
+import streamlit as st
+
+from spotlab.domain.decision import Requirements
+from spotlab.pipeline.run import on_demand_price
+from spotlab.ui import asking, charts, guard, links, pools, session, tables, widgets, words
+from spotlab.ui.theme import palette
+
+guard.require(guard.Role.VIEWER)
+
+lab, colours = session.lab(), palette()
+answer = st.container()
+fleet = session.fleet()
+chosen = widgets.pick_instance(fleet, blank="any: ask for what you need below")
+instance = next((i for i in fleet if i.instance_id == chosen), None)
+scored = lab.scored(instance.model if instance else None)
+base = lab.requirements_of(instance) if instance else Requirements()
+need = asking.requirements(base, scored.table)
+worth = on_demand_price(instance.pool, scored) if instance else None
+ranking = session.ranking(need, instance.model if instance else None, worth)
+current = pools.current_of(ranking, instance) if instance else None
+kept = ranking.candidates
+
+with answer:
+    widgets.headline(
+        pools.headline(ranking, instance, current),
+        f"Asked for: {pools.asked(need)}. Ranked by expected cost with {scored.model}.",
+    )
+    widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
+
+widgets.rows_left(len(kept), len(ranking.table), "pool")
+if not len(kept):
+    widgets.empty(
+        "No pool is left.", "drop a filter; the reasons below say which one drops the most."
+    )
+else:
+    picked = tables.show(
+        pools.rows(kept.head(pools.TOP)),
+        pools.columns(ranking.policy.horizon_h, colours),
+        name="Candidates",
+        key="candidates",
+        select=("single-row", "single-cell"),
+        max_rows=10,
+    )
+    if len(kept) > pools.TOP:
+        st.caption(f"The first {pools.TOP} are shown; a file has all {len(kept):,}.")
+    if picked:
+        candidate = ranking.candidate(picked[0])
+        with st.container(border=True):
+            st.subheader(candidate.pool.label, anchor=False)
+            st.write(" ".join(candidate.reasons))
+            widgets.sources(candidate.sources, lab.clock.now())
+            about = {"instance": instance.instance_id} if instance else {}
+            links.to(
+                "explanations",
+                "Why this risk",
+                ":material/waterfall_chart:",
+                pool=candidate.pool.key,
+                **about,
+            )
+
+best = ranking.candidate(0) if len(kept) else None
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader("Risk against price", anchor=False)
+    st.plotly_chart(
+        charts.frontier(
+            kept.head(pools.CHART_TOP),
+            pools.marks(current, best, colours),
+            colours,
+            horizon_h=ranking.policy.horizon_h,
+        ),
+        config=charts.CONFIG,
+        key="frontier",
+        alt="Risk against spot price of the candidates",
+    )
+with right:
+    dropped = sum(ranking.dropped.values())
+    st.subheader(f"{words.count(dropped, 'pool')} dropped, by reason", anchor=False)
+    st.plotly_chart(
+        charts.drops(ranking.dropped, colours),
+        config=charts.CONFIG,
+        key="drops",
+        alt="Pools dropped by reason",
+    )
+widgets.export(lambda: pools.exported(ranking), "candidates", "candidates-file")
+widgets.sources(scored.data.origins.values(), lab.clock.now())

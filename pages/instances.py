@@ -1,0 +1,54 @@
+"""Which instances should move, and what would that save?"""
+
+import streamlit as st
+
+from spotlab.domain.decision import PolicyParams
+from spotlab.ui import fleet, fleet_actions, guard, runs, session, tables, widgets, words
+from spotlab.ui.theme import palette
+
+guard.require(guard.Role.VIEWER)
+
+now = session.lab().clock.now()
+instances = session.fleet()
+decisions = session.decisions()
+market, trouble = session.market_if_any()
+
+widgets.headline(fleet.headline(instances, decisions), fleet.small_print(instances, decisions, now))
+fleet_actions.show_outcome()
+widgets.degraded(trouble, "Prices are the last good ones; decisions say what they were made from.")
+if not instances:
+    widgets.empty(
+        "No instances are known yet: the accounts hold none, or could not be read.",
+        "look at the instance manager on the Health page, then evaluate again.",
+    )
+
+every = fleet.rows(instances, decisions, market)
+filters = st.columns([2, 2, 2, 2, 1], vertical_alignment="bottom")
+with filters[0]:
+    accounts = widgets.pick_many("Account", every["account"].unique(), "account")
+with filters[1]:
+    regions = widgets.pick_many("Region", every["region"].unique(), "region")
+with filters[2]:
+    chosen = widgets.pick_many("Decision", [*words.DECISION_MARKS.values()], "decision")
+with filters[3]:
+    text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
+shown = fleet.matching(every, accounts, regions, chosen, text)
+with filters[4]:
+    widgets.rows_left(len(shown), len(every), "instance")
+
+place = st.container()
+picked = tables.show(
+    shown,
+    fleet.columns(PolicyParams().horizon_h, now, palette()),
+    name="Fleet",
+    key="fleet",
+    select=("multi-row", "single-cell"),
+)
+ids = shown["instance_id"].iloc[picked].tolist()
+with place:
+    fleet_actions.show_buttons(ids)
+    runs.watch(fleet_actions.SLOT)
+if len(ids) == 1:
+    fleet_actions.show_details(ids[0], decisions.get(ids[0]), now)
+elif not ids and len(shown):
+    st.caption("Select a row to see why, to assign a model, or to evaluate it alone.")

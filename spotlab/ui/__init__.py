@@ -1,0 +1,1 @@
+"""The screens. Screens floor: the only room that knows Streamlit."""

@@ -1,0 +1,47 @@
+"""What every chart shares. Screens floor: pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
+"""Plotly's own buttons stay out of the way; zooming by dragging works without them."""
+
+
+def figure(*, x: str, y: str, height: int = 420, left: int = 10) -> go.Figure:
+    """An empty figure with titled axes on a transparent ground.
+
+    Args:
+        x, y: axis titles, each with its unit.
+        height: pixels.
+        left: left margin, pixels; tick labels make it wider where they need to.
+    """
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": left, "r": 16, "t": 24, "b": 10},
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        separators=".,",
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(title=x, automargin=True, zeroline=False)
+    figure.update_yaxes(title=y, automargin=True, zeroline=False)
+    return figure
+
+
+def label(
+    figure: go.Figure, text: str, x: float, y: float, colour: str, **placing: Any
+) -> go.Figure:
+    """A direct label beside a mark, in the mark's colour."""
+    figure.add_annotation(
+        text=text,
+        x=x,
+        y=y,
+        font={"color": colour, "size": 13},
+        **({"showarrow": False, "xanchor": "left", "xshift": 8} | placing),
+    )
+    return figure

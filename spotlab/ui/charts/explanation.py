@@ -1,0 +1,111 @@
+"""Why a risk is what it is, step by step in log-odds. Screens floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Final
+
+import plotly.graph_objects as go
+
+from spotlab.inference.explain import Change, Explanation
+from spotlab.inference.words import described, phrase, spoken
+from spotlab.ui.charts.base import figure
+from spotlab.ui.theme import Palette
+from spotlab.ui.words import percent, signed
+
+UNIT: Final = "log-odds of the monthly interruption rate"
+ROW_PX: Final = 34
+
+
+def waterfall(
+    explanation: Explanation, palette: Palette, base_monthly_rate: float, top: int = 10
+) -> go.Figure:
+    """From the base to this pool's score: bars to the right raise the risk.
+
+    Args:
+        explanation: of one pool.
+        palette: of the theme.
+        base_monthly_rate: rate that the base stands for, 0..1.
+        top: how many features are shown by name; the others make one bar.
+    """
+    steps = explanation.top(top)
+    risk = explanation.risk
+    names = [
+        f"base: {percent(base_monthly_rate)} a month",
+        *(described(step.feature, step.value, step.unit) for step in steps),
+        f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
+        f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
+    ]
+    values = [explanation.base, *(step.log_odds for step in steps), explanation.raw_score]
+    chart = figure(x=UNIT, y="", height=90 + ROW_PX * len(names))
+    chart.add_trace(
+        go.Waterfall(
+            orientation="h",
+            measure=["absolute", *("relative" for _ in steps), "total"],
+            y=names,
+            x=values,
+            text=[_plain(values[0]), *map(signed, values[1:-1]), f"<b>{_plain(values[-1])}</b>"],
+            textposition="outside",
+            cliponaxis=False,
+            increasing={"marker": {"color": palette.bad}},
+            decreasing={"marker": {"color": palette.good}},
+            totals={"marker": {"color": palette.quiet}},
+            connector={"line": {"color": palette.line, "width": 1}},
+            hovertemplate="%{y}<br>%{x:.3f} log-odds<extra></extra>",
+        )
+    )
+    _frame_steps(chart, [explanation.base, *(step.log_odds for step in steps)])
+    return chart
+
+
+def changes(
+    items: Sequence[Change], palette: Palette, before: str, after: str, top: int = 8
+) -> go.Figure:
+    """What sets two pools apart: bars to the right make the second riskier.
+
+    Args:
+        items: largest effect first.
+        palette: of the theme.
+        before, after: the pools, for the axis.
+        top: how many are shown.
+    """
+    shown = items[:top]
+    chart = figure(
+        x=f"log-odds: right makes {after} riskier than {before}",
+        y="",
+        height=90 + ROW_PX * max(1, len(shown)),
+    )
+    chart.add_trace(
+        go.Bar(
+            orientation="h",
+            y=[_change_name(change) for change in shown],
+            x=[change.log_odds for change in shown],
+            marker={"color": [palette.bad if c.log_odds > 0 else palette.good for c in shown]},
+            text=[signed(change.log_odds) for change in shown],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}<br>%{text} log-odds<extra></extra>",
+        )
+    )
+    largest = max((abs(change.log_odds) for change in shown), default=1.0)
+    chart.update_xaxes(range=[-1.3 * largest, 1.3 * largest], zeroline=True)
+    chart.update_yaxes(autorange="reversed")
+    return chart
+
+
+def _change_name(change: Change) -> str:
+    before = spoken(change.feature, change.before, change.unit)
+    after = spoken(change.feature, change.after, change.unit)
+    return f"{phrase(change.feature)}: {before} → {after}"
+
+
+def _plain(log_odds: float) -> str:
+    return signed(log_odds).removeprefix("+")
+
+
+def _frame_steps(chart: go.Figure, steps: Sequence[float]) -> None:
+    reached = [0.0, *accumulate(steps)]
+    room = 0.12 * (max(reached) - min(reached) or 1.0)
+    chart.update_xaxes(range=[min(reached) - room, max(reached) + room], zeroline=True)
+    chart.update_yaxes(autorange="reversed")

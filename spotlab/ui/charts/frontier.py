@@ -1,0 +1,161 @@
+"""Risk against price, and what cannot be beaten on both. Screens floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from spotlab.ui.charts.base import figure, label
+from spotlab.ui.theme import Palette
+from spotlab.ui.words import percent, usd
+
+RISK, PRICE = "risk", "spot_price_usd_per_hour"
+_PLACES: Final = (
+    {"xanchor": "left", "yanchor": "bottom", "ax": 28, "ay": -28},
+    {"xanchor": "left", "yanchor": "top", "ax": 28, "ay": 32},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A pool that is named in the chart.
+
+    Args:
+        text: such as "now: m5.large".
+        risk: 0..1.
+        usd_per_hour: on the chart's price axis.
+        symbol: Plotly's name of its shape.
+        colour: #RRGGBB.
+    """
+
+    text: str
+    risk: float
+    usd_per_hour: float
+    symbol: str
+    colour: str
+
+
+def pareto(risk: NDArray[np.float64], usd_per_hour: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Positions that no other beats on both risk and price, by rising risk.
+
+    >>> pareto(np.array([0.1, 0.2, 0.3]), np.array([3.0, 1.0, 2.0])).tolist()
+    [0, 1]
+    """
+    order = np.lexsort((usd_per_hour, risk))
+    cheapest_before = np.minimum.accumulate(
+        np.concatenate(([np.inf], usd_per_hour[order][:-1])) if len(order) else np.zeros(0)
+    )
+    return np.asarray(order[usd_per_hour[order] < cheapest_before], dtype=np.intp)
+
+
+def frontier(
+    table: pd.DataFrame,
+    marks: Sequence[Mark],
+    palette: Palette,
+    *,
+    horizon_h: float,
+    price: str = PRICE,
+    price_title: str = "spot price (USD/h)",
+) -> go.Figure:
+    """Every pool by risk and price, the frontier, and the pools in question.
+
+    Args:
+        table: columns instance_type, region, availability_zone, risk and `price`, a row a pool.
+        marks: pools to name; drawn whether or not they are in the table.
+        palette: of the theme.
+        horizon_h: of the risk, hours.
+        price: column for the vertical axis.
+        price_title: its title, with the unit.
+    """
+    chart = figure(x=f"risk of interruption within {horizon_h:g} h (%)", y=price_title, height=440)
+    risk = table[RISK].to_numpy(dtype=np.float64)
+    usd_per_hour = table[price].to_numpy(dtype=np.float64)
+    chart.add_trace(
+        go.Scattergl(
+            x=100 * risk,
+            y=usd_per_hour,
+            mode="markers",
+            marker={"color": palette.dots, "size": 7, "opacity": 0.65},
+            text=_names(table),
+            customdata=np.column_stack([[percent(r) for r in risk], [usd(p) for p in usd_per_hour]])
+            if len(table)
+            else None,
+            hovertemplate="<b>%{text}</b><br>risk %{customdata[0]}<br>%{customdata[1]} USD/h"
+            "<extra></extra>",
+        )
+    )
+    _draw_frontier(chart, risk, usd_per_hour, palette)
+    for mark, place in zip(marks, _PLACES * (1 + len(marks) // 2), strict=False):
+        _draw_mark(chart, mark, place)
+    chart.update_xaxes(ticksuffix=" %")
+    chart.update_yaxes(rangemode="tozero")
+    return chart
+
+
+def _draw_frontier(
+    chart: go.Figure, risk: NDArray[np.float64], usd_per_hour: NDArray[np.float64], palette: Palette
+) -> None:
+    best = pareto(risk, usd_per_hour)
+    if len(best) < 2:
+        return
+    chart.add_trace(
+        go.Scatter(
+            x=100 * risk[best],
+            y=usd_per_hour[best],
+            mode="lines",
+            line={"color": palette.quiet, "width": 1.5, "dash": "dot", "shape": "hv"},
+            hoverinfo="skip",
+        )
+    )
+    first = best[0]
+    label(
+        chart,
+        "frontier: nothing is both safer and cheaper",
+        100 * risk[first],
+        usd_per_hour[first],
+        palette.quiet,
+        yanchor="bottom",
+        xshift=4,
+        yshift=4,
+    )
+
+
+def _draw_mark(chart: go.Figure, mark: Mark, place: dict[str, object]) -> None:
+    chart.add_trace(
+        go.Scatter(
+            x=[100 * mark.risk],
+            y=[mark.usd_per_hour],
+            mode="markers",
+            marker={
+                "symbol": mark.symbol,
+                "size": 15,
+                "color": mark.colour,
+                "line": {"width": 1.5, "color": mark.colour},
+            },
+            hovertemplate=f"<b>{mark.text}</b><br>risk {percent(mark.risk)}<br>"
+            f"{usd(mark.usd_per_hour)} USD/h<extra></extra>",
+        )
+    )
+    label(
+        chart,
+        f"<b>{mark.text}</b>",
+        100 * mark.risk,
+        mark.usd_per_hour,
+        mark.colour,
+        showarrow=True,
+        arrowhead=0,
+        arrowcolor=mark.colour,
+        xshift=0,
+        **place,
+    )
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    place = table["availability_zone"].where(table["availability_zone"].notna(), table["region"])
+    return [f"{t} in {p}" for t, p in zip(table["instance_type"], place, strict=True)]

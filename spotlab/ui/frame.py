@@ -1,0 +1,67 @@
+"""The frame around every page: page table, first run, mode badge, error boundary. Screens floor.
+
+It is the main script. Pages are named by absolute path: a `pages/` folder beside the main script
+would let Streamlit run a page alone, without the frame.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from spotlab.ui import badge, errors, guard, links, runs, session
+
+PAGE_TABLE: Final = (
+    ("instances", "Instances", ":material/dns:"),
+    ("candidates", "Candidates", ":material/leaderboard:"),
+    ("explanations", "Explanations", ":material/waterfall_chart:"),
+    ("experiments", "Experiments", ":material/history:"),
+    ("market", "Market", ":material/show_chart:"),
+    ("health", "Health", ":material/monitor_heart:"),
+)
+
+
+def main() -> None:
+    """One run of the app: the frame, then the page."""
+    st.set_page_config(page_title="SpotLab", page_icon=":material/target:", layout="wide")
+    page = st.navigation(
+        [
+            st.Page(links.page(name), title=title, icon=icon, default=name == "instances")
+            for name, title, icon in PAGE_TABLE
+        ],
+        position="top",
+    )
+    guard.require(guard.Role.VIEWER)
+    with errors.boundary():
+        first = session.first_run()
+        if not first.finished:
+            _show_first_run(first)
+            st.stop()
+        badge.show(session.lab())
+        if first.error is not None:
+            _show_failed_start(first.error)
+    with errors.boundary():
+        page.run()
+
+
+def _show_first_run(run: runs.Run[None]) -> None:
+    st.title("Getting SpotLab ready")
+    st.write(
+        "First SpotLab lists the fleet, collects the market and decides once about each instance. "
+        "This takes some seconds, once; the page opens by itself."
+    )
+    runs.look(run)
+    st.skeleton(280)
+
+
+def _show_failed_start(error: Exception) -> None:
+    with st.container(border=True):
+        st.markdown("**Getting ready did not finish.** What was recorded before is shown below.")
+        errors.show(error)
+        if st.button("Try again", icon=":material/refresh:"):
+            session.first_run.clear()
+            st.rerun()
+
+
+main()

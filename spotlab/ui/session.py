@@ -1,0 +1,92 @@
+"""The lab and what pages share of it, each for a limited time. Screens floor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from spotlab.domain.decision import Experiment, Instance, PolicyParams, Requirements
+from spotlab.domain.market import MarketData
+from spotlab.domain.ports import ComponentState, ExperimentSummary, SnapshotInfo
+from spotlab.errors import NoMarketData
+from spotlab.pipeline.rank import Ranking, rank
+from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime.lab import Lab
+from spotlab.ui import runs
+
+MARKET_FOR = timedelta(seconds=30)
+HEALTH_FOR = timedelta(seconds=5)
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def lab() -> Lab:
+    """The one lab of this server."""
+    return bootstrap()
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def first_run() -> runs.Run[None]:
+    """Fleet, market and first decisions, once a server; every reader sees the same progress."""
+    opened = lab()
+    return runs.start("Getting ready", lambda tell, _stopped: opened.start(tell))
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=2)
+def market() -> MarketData:
+    """The active market, read at most every 30 s. Shared: not to be changed."""
+    return lab().market()
+
+
+def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
+    """The market, and why it is less than it should be; None where nothing was collected."""
+    try:
+        data = market()
+    except NoMarketData as exc:
+        return None, (str(exc),)
+    return data, data.degraded
+
+
+@st.cache_resource(show_spinner=False, ttl=HEALTH_FOR, max_entries=1)
+def health() -> list[ComponentState]:
+    """Every component's state, probed at most every 5 s."""
+    return lab().health()
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
+def ranking(
+    requirements: Requirements, model: str | None, outage_usd_per_hour: float | None
+) -> Ranking:
+    """Every pool of the market now, ranked for these requirements. Shared: not to be changed."""
+    return rank(lab().scored(model), requirements, PolicyParams(), outage_usd_per_hour)
+
+
+def forget_market() -> None:
+    """After a collect: the next read is a new one."""
+    market.clear()
+    ranking.clear()
+    snapshots.clear()
+
+
+def fleet() -> list[Instance]:
+    """The instances that are looked after."""
+    return lab().store.fleet.instances()
+
+
+def decisions() -> dict[str, ExperimentSummary]:
+    """The newest decision about each instance."""
+    return lab().store.ledger.latest_per_instance()
+
+
+@st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=16)
+def experiment(experiment_id: int) -> Experiment:
+    """One decision, whole; it never changes."""
+    return lab().store.ledger.get(experiment_id)
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=1)
+def snapshots() -> list[SnapshotInfo]:
+    """What has been collected for the active market, newest first."""
+    store = lab().store.archive
+    active = store.active_market()
+    return store.infos(active) if active is not None else []

@@ -1,0 +1,105 @@
+"""Small parts that several pages share. Screens floor."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Instance
+from spotlab.domain.market import Provenance
+from spotlab.ui.words import age, count, listed, moment
+
+
+def headline(sentence: str, details: str = "") -> None:
+    """The page's answer, in a sentence with numbers, and one line of small print."""
+    st.title(sentence, anchor=False)
+    if details:
+        st.caption(details)
+
+
+def degraded(reasons: Sequence[str], meaning: str) -> None:
+    """Says why what is shown is less than it should be, and what that means here."""
+    if reasons:
+        st.warning("\n\n".join([*reasons, meaning]), title="Degraded", icon=":material/warning:")
+
+
+def empty(what: str, do: str) -> None:
+    """Nothing to show: what that means, and what to do."""
+    st.info(f"{what}\n\n**What to do:** {do}", icon=":material/inbox:")
+
+
+def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
+    """A filter that lives in the URL; nothing picked means all."""
+    return st.multiselect(label, sorted(options), key=key, bind="query-params", placeholder="all")
+
+
+def rows_left(shown: int, of: int, noun: str) -> None:
+    """How many rows the filters leave."""
+    every = "all " if shown == of else f"{shown:,} of "
+    st.caption(f"{every}{count(of, noun)}")
+
+
+def pick_instance(fleet: Sequence[Instance], key: str = "instance", blank: str = "") -> str | None:
+    """One instance by id, in the URL; `blank` offers none under that name."""
+    names = {i.instance_id: instance_name(i) for i in fleet}
+    return st.selectbox(
+        "Instance",
+        list(names),
+        index=None if blank else 0,
+        format_func=lambda instance_id: names.get(instance_id, instance_id),
+        placeholder=blank or "choose an instance",
+        key=key,
+        bind="query-params",
+    )
+
+
+def instance_name(instance: Instance) -> str:
+    """`web-1 · m5.large in us-east-1a`."""
+    return f"{instance.name or instance.instance_id} · {instance.pool.label}"
+
+
+def sources(origins: Iterable[Provenance], now: datetime) -> None:
+    """Where the numbers on the page come from, with ages; absolute times on hover."""
+    known = list(dict.fromkeys(origins))
+    if not known:
+        return
+    texts = [
+        f"{o.source}{' (approximate)' if o.approximate else ''}, {age(o.age_s(now))} old"
+        for o in known
+    ]
+    hover = "\n\n".join(f"{o.source}: {moment(o.event_time)}" for o in known)
+    st.caption(f"Sources: {listed(texts, most=5)}.", help=hover)
+
+
+def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
+    """Two buttons that build a file of all rows when clicked, not before."""
+    with st.container(horizontal=True):
+        st.download_button(
+            "All rows as CSV",
+            data=lambda: frame().to_csv(index=False).encode(),
+            file_name=f"{file_name}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-csv",
+        )
+        st.download_button(
+            "All rows as Parquet",
+            data=lambda: as_parquet(frame()),
+            file_name=f"{file_name}.parquet",
+            mime="application/vnd.apache.parquet",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-parquet",
+        )
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """A frame as a Parquet file."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
