@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
@@ -70,8 +70,7 @@ class Past:
     def price_history(
         self, kind: FeedKind, settle: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Rows of each scope's newest snapshot, of one an hour since yesterday's start, and of one
-        a day before that: a feed read every ten minutes leaves 13,000 snapshots in 90 days.
+        """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
 
         Args:
             kind: whose rows have a place in the table price_history.
@@ -79,10 +78,11 @@ class Past:
                 the result is remembered.
         """
         yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
+        lately, earlier = _SPANS[kind]
         recent, settled = self.newest(kind), []
         for before in map(self._before, self.newest(kind)):
-            recent += _thinned([i for i in before if i.event_time >= yesterday], _hour)
-            settled += _thinned([i for i in before if i.event_time < yesterday], _day)
+            recent += _thinned([i for i in before if i.event_time >= yesterday], lately)
+            settled += _thinned([i for i in before if i.event_time < yesterday], earlier)
         key = ("settled", kind, *map(_identity, settled))
         history = memory_of(self.archive).recall(
             key, lambda: settle(self.rows("price_history", settled))
@@ -149,3 +149,15 @@ def _hour(info: SnapshotInfo) -> Hashable:
 
 def _day(info: SnapshotInfo) -> Hashable:
     return info.event_time.date()
+
+
+def _three_days(info: SnapshotInfo) -> Hashable:
+    return info.event_time.toordinal() // 3
+
+
+_SPANS: Final[Mapping[FeedKind, tuple[Callable[[SnapshotInfo], Hashable], ...]]] = {
+    FeedKind.SPOT_PRICES: (_hour, _day),
+    FeedKind.PRICE_HISTORY: (_three_days, _three_days),
+}
+"""Of each such span, since yesterday's start and before it, one snapshot counts. A feed read every
+ten minutes leaves 13,000 snapshots in 90 days; EC2's history looks back a week by itself."""

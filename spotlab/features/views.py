@@ -35,7 +35,10 @@ SPOT_RISK: Final = OnlineView("spot_risk", ("region", "instance_type"), 3600)
 PRICE_HISTORY: Final = OnlineView("spot_price_history", ("region", "family"), 3600)
 METADATA: Final = OnlineView("instance_metadata", ("instance_type",), 86_400)
 POOL: Final = OnlineView(
-    "pool", ("region", "availability_zone", "instance_type", "operating_system"), 3600
+    "pool",
+    ("region", "availability_zone", "instance_type", "operating_system"),
+    3600,
+    as_hash=True,
 )
 ON_DEMAND: Final = OnlineView("on_demand_price", ("region", "instance_type"), 86_400)
 ORIGINS: Final = OnlineView("market_origin", ("slot",), 3600)
