@@ -16,11 +16,13 @@ class OnlineView:
         name: first part of every key, such as "spot_risk".
         entity: names of the key's other parts, such as ("region", "instance_type").
         ttl_s: a row older than this (since written) is gone.
+        as_hash: stored as a hash, one field a value, so that one field can be read alone.
     """
 
     name: str
     entity: tuple[str, ...]
     ttl_s: int
+    as_hash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
