@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,7 +101,7 @@ def _sqlite(path: Path) -> Engine:
     )
     with translated(engine):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, path.parent))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -121,15 +125,24 @@ def _create(url: URL, **options: Any) -> Engine:
     return create_engine(url, json_serializer=to_json, **options)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
+def _prepare_sqlite(folder: Path, connection: sqlite3.Connection, _record: object) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        with _alone_in(folder):
+            connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock: of several processes that switch a new file to WAL at once, SQLite
+    lets one and refuses the others without waiting."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        cursor.close()
+        os.close(descriptor)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -72,7 +72,7 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         requirements=msgspec.to_builtins(experiment.requirements),
         dropped=dict(experiment.dropped),
         feature_names=list(experiment.feature_names),
-        stages=msgspec.to_builtins(experiment.stages),
+        stages=[msgspec.to_builtins(stage) for stage in experiment.stages],
         candidates=candidates.pack(experiment.candidates, verdict, experiment.feature_names),
     )
 

@@ -59,7 +59,7 @@ class SqlLedger:
         if row is None:
             raise NotFound(
                 f"Experiment {experiment_id} is not in the ledger.",
-                remedy="`spotlab experiments` and the history list the ones there are.",
+                remedy="The history lists the ones there are.",
             )
         return to_experiment(row)
 
