@@ -141,13 +141,15 @@ def current_of(ranking: Ranking, instance: Instance) -> Candidate | None:
     return ranking.candidate(here) if here is not None else None
 
 
-def marks(current: Candidate | None, best: Candidate | None, palette: Palette) -> list[Mark]:
+def marks(
+    current: Candidate | None, best: Candidate | None, palette: Palette, word: str = "best"
+) -> list[Mark]:
     """The pools that are named in a chart: now, and the best or chosen one."""
     found = []
     if current is not None:
         found.append(_mark(f"now: {current.pool.label}", current, "square-open", palette.bad))
     if best is not None and (current is None or best.pool != current.pool):
-        found.append(_mark(f"best: {best.pool.label}", best, "star", palette.move))
+        found.append(_mark(f"{word}: {best.pool.label}", best, "star", palette.move))
     return found
 
 

@@ -1,0 +1,65 @@
+"""What was decided, when, and on what evidence?"""
+
+import math
+
+import streamlit as st
+
+from spotlab.ui import guard, history, opened, session, tables, widgets
+from spotlab.ui.theme import palette
+
+guard.require(guard.Role.VIEWER)
+
+
+def show_decision(experiment_id: int) -> None:
+    """One decision, whole."""
+    if st.button("All decisions", icon=":material/arrow_back:", type="tertiary"):
+        st.query_params.clear()
+        st.rerun()
+    opened.show(session.experiment(experiment_id), session.lab().clock.now(), palette())
+
+
+def show_history() -> None:
+    """Every decision, newest first."""
+    lab = session.lab()
+    now, ledger = lab.clock.now(), lab.store.ledger
+    answer = st.container()
+    models = [f"{record.name}@{record.version}" for record in lab.models()]
+    where = history.ask(session.fleet(), models, now)
+    found = ledger.count(where)
+    pages = max(1, math.ceil(found / history.PAGE_ROWS))
+    place = st.container()
+    number = 1
+    if pages > 1:
+        number = st.pagination(pages, key="page", bind="query-params")
+    rows = ledger.list(
+        where, limit=history.PAGE_ROWS, offset=(min(number, pages) - 1) * history.PAGE_ROWS
+    )
+    with answer:
+        widgets.headline(history.headline(found, rows, now), "Select a row to open it whole.")
+    with place:
+        widgets.rows_left(len(rows), found, "decision")
+        if not found:
+            widgets.empty(
+                "Nothing was decided yet, or the filters leave nothing.",
+                "drop a filter, or evaluate the fleet on the Instances page.",
+            )
+            return
+        frame = history.rows(rows)
+        picked = tables.show(
+            frame,
+            history.columns(now, palette()),
+            name="Decisions",
+            key="history",
+            select=("single-row", "single-cell"),
+        )
+    if picked:
+        st.switch_page(
+            "pages/experiments.py", query_params={"id": str(frame["id"].iloc[picked[0]])}
+        )
+
+
+asked = st.query_params.get("id", "")
+if asked.isdecimal():
+    show_decision(int(asked))
+else:
+    show_history()

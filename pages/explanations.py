@@ -1,0 +1,49 @@
+"""Why is a pool risky, and why is another one better?"""
+
+import streamlit as st
+
+from spotlab.inference.explain import difference, explain
+from spotlab.inference.words import difference_in_words, in_words
+from spotlab.ui import charts, explaining, guard, links, session, widgets
+from spotlab.ui.theme import palette
+
+guard.require(guard.Role.VIEWER)
+
+colours = palette()
+answer = st.container()
+subject = explaining.pick()
+pool = explaining.pick_pool(subject)
+model = session.lab().model(subject.model)
+here = explain(model, subject.frame, pool, subject.horizon_h)
+compared = subject.current is not None and subject.current != pool
+against = subject.current if subject.current is not None and compared else None
+before = explain(model, subject.frame, against, subject.horizon_h) if against else None
+
+with answer:
+    told = in_words(here)
+    change = difference(before, here) if before is not None else None
+    compared_words = difference_in_words(change) if change is not None else ()
+    widgets.headline(
+        (compared_words or told)[0].removesuffix("."),
+        f"From {subject.title}, by model {subject.model}, within {subject.horizon_h:g} h.",
+    )
+
+if change is not None and against is not None:
+    st.subheader(f"Against {against.label}, where it runs", anchor=False)
+    st.markdown("\n".join(f"- {sentence}" for sentence in compared_words[1:-1]))
+    st.plotly_chart(
+        charts.changes(change.changes, colours, against.instance_type, pool.instance_type),
+        config=charts.CONFIG,
+        key="changes",
+        alt="Features that set the two pools apart, in log-odds",
+    )
+st.subheader(f"What makes the risk of {pool.label}", anchor=False)
+st.markdown("\n".join(f"- {sentence}" for sentence in told[:-1]))
+st.plotly_chart(
+    charts.waterfall(here, colours, explaining.base_rate(model, here)),
+    config=charts.CONFIG,
+    key="waterfall",
+    alt="Contributions of the features to the risk, in log-odds",
+)
+explaining.show_notes(model, told[-1])
+links.to("candidates", "All its candidates", ":material/leaderboard:", instance=subject.instance_id)

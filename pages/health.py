@@ -1,0 +1,20 @@
+"""Does every part work?"""
+
+import streamlit as st
+
+from spotlab.ui import components, errors, guard, session, widgets
+
+guard.require(guard.Role.VIEWER)
+
+
+@st.fragment(run_every=30)
+def show_components() -> None:
+    """Every component, probed again every 30 s."""
+    with errors.boundary():
+        states = session.health()
+        now = session.lab().clock.now()
+        widgets.headline(components.headline(states), "Checked just now, and again every 30 s.")
+        components.show(states, now)
+
+
+show_components()

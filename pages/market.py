@@ -1,0 +1,46 @@
+"""What do pools cost, how often are they interrupted, and how old is what we know?"""
+
+import streamlit as st
+
+from spotlab.ui import charts, guard, prices, session, tables, widgets
+from spotlab.ui.theme import palette
+
+guard.require(guard.Role.VIEWER)
+
+now, colours = session.lab().clock.now(), palette()
+answer = st.container()
+prices.show_collect()
+data, trouble = session.market_if_any()
+if data is None:
+    with answer:
+        widgets.headline("No market has been collected yet")
+    widgets.empty(
+        "Without prices and interruption buckets nothing can be scored.", "press “Collect now”."
+    )
+    st.stop()
+
+with answer:
+    widgets.headline(prices.headline(data))
+    widgets.degraded(trouble, "What is shown is the last good data.")
+    widgets.sources(data.origins.values(), now)
+
+every = prices.by_region(data)
+regions = widgets.pick_many("Region", every["region"], "region")
+shown = every[every["region"].isin(regions)] if regions else every
+widgets.rows_left(len(shown), len(every), "region")
+tables.show(shown, prices.region_columns(now), name="Regions", key="regions", max_rows=8)
+
+st.subheader("Interrupted last month, by region and family", anchor=False)
+advisor = prices.advisor_by_family(data)
+st.plotly_chart(
+    charts.heat_map(advisor[advisor["region"].isin(shown["region"])], colours),
+    config=charts.CONFIG,
+    key="heat-map",
+    alt="Mean advisor bucket by region and instance family",
+)
+st.subheader("One pool's price", anchor=False)
+prices.show_pool(data, colours)
+st.subheader("Where this comes from", anchor=False)
+prices.show_sources(session.snapshots(), now)
+table = data.prices
+widgets.export(lambda: table, "prices", "prices-file")

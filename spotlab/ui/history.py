@@ -1,0 +1,144 @@
+"""The history of decisions: filters and rows. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Decision, Instance
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
+from spotlab.ui import words
+from spotlab.ui.tables import Column, at
+from spotlab.ui.theme import Palette
+from spotlab.ui.widgets import instance_name
+
+PAGE_ROWS: Final = 50
+SINCE: Final = {
+    "last hour": timedelta(hours=1),
+    "last day": timedelta(days=1),
+    "last week": timedelta(days=7),
+    "last month": timedelta(days=30),
+}
+YES_NO: Final = {"yes": True, "no": False}
+
+
+def ask(fleet: Sequence[Instance], models: Sequence[str], now: datetime) -> ExperimentFilter:
+    """One row of filters, in the URL."""
+    names = {i.instance_id: instance_name(i) for i in fleet}
+    row = st.columns([3, 2, 2, 2, 1.5, 1.5], vertical_alignment="bottom")
+    with row[0]:
+        instance = st.selectbox(
+            "Instance",
+            list(names),
+            index=None,
+            format_func=lambda instance_id: names.get(instance_id, instance_id),
+            key="instance",
+            bind="query-params",
+            placeholder="all",
+        )
+    with row[1]:
+        decision = _one("Decision", [d.value for d in Decision], "made")
+    with row[2]:
+        model = _one("Model", list(models), "model")
+    with row[3]:
+        since = _one("Time", list(SINCE), "since")
+    with row[4]:
+        degraded = _one("Degraded", list(YES_NO), "degraded")
+    with row[5]:
+        shadow = _one("Shadow", list(YES_NO), "shadow")
+    return ExperimentFilter(
+        instance_id=instance,
+        decision=Decision(decision) if decision else None,
+        model=model,
+        since=now - SINCE[since] if since else None,
+        degraded=YES_NO.get(degraded) if degraded else None,
+        shadow=YES_NO.get(shadow) if shadow else None,
+    )
+
+
+def _one(label: str, options: list[str], key: str) -> str | None:
+    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder="all")
+
+
+def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> str:
+    """How many decisions, and how the newest went."""
+    if not found:
+        return "No decision matches"
+    moves = sum(row.decision in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND) for row in newest)
+    return (
+        f"{words.count(found, 'decision')}, the newest {words.ago(newest[0].created_at, now)}; "
+        f"{moves} of the last {len(newest)} would move an instance"
+    )
+
+
+def rows(found: Sequence[ExperimentSummary]) -> pd.DataFrame:
+    """One row a decision."""
+    return pd.DataFrame(
+        [
+            {
+                "id": e.experiment_id,
+                "when": e.created_at,
+                "instance": e.instance_id,
+                "decision": words.decision_mark(e.decision),
+                "from": Pool.parse(e.current_pool).label,
+                "to": Pool.parse(e.chosen_pool).label if e.chosen_pool else None,
+                "risk": e.risk,
+                "after": e.chosen_risk,
+                "saving": e.saving_usd_per_hour,
+                "model": e.model,
+                "market": words.MARKET_WORDS[e.market],
+                "shadow": "shadow" if e.shadow else "live",
+                "state": "not decided" if e.error else "degraded" if e.degraded else "healthy",
+            }
+            for e in found
+        ],
+        columns=[
+            "id",
+            "when",
+            "instance",
+            "decision",
+            "from",
+            "to",
+            "risk",
+            "after",
+            "saving",
+            "model",
+            "market",
+            "shadow",
+            "state",
+        ],
+    )
+
+
+def columns(now: datetime, palette: Palette) -> dict[str, Column]:
+    """How the history's columns are shown."""
+    marks = {mark: decision for decision, mark in words.DECISION_MARKS.items()}
+    return {
+        "id": Column("#", str, "Select a row to open the decision.", number=True),
+        "when": Column("decided", at(now, words.ago)),
+        "instance": Column("instance"),
+        "decision": Column("decision", colour=lambda mark: palette.of_decision(marks.get(mark))),
+        "from": Column("from"),
+        "to": Column("to", help="“—”: it stays, or falls back to on-demand."),
+        "risk": Column("risk before", words.percent, "Within the decision's horizon.", number=True),
+        "after": Column("risk after", words.percent, "“—”: no other pool.", number=True),
+        "saving": Column(
+            "saves USD/h",
+            lambda value: words.usd(value, sign=True),
+            "Expected cost now minus after. “—”: a price or a risk is unknown.",
+            number=True,
+        ),
+        "model": Column("model"),
+        "market": Column("market"),
+        "shadow": Column("shadow"),
+        "state": Column(
+            "inputs",
+            help="Degraded: made from less than it should have been; the decision says from what.",
+            colour=lambda state: palette.of_state({"not decided": "down"}.get(state, state)),
+        ),
+    }

@@ -1,0 +1,270 @@
+"""One decision, opened whole: what was decided, from what, and how. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.ui import charts, links, pools, tables, widgets, words
+from spotlab.ui.tables import Column
+from spotlab.ui.theme import Palette
+
+
+def headline(experiment: Experiment) -> str:
+    """What was decided about which instance."""
+    instance, verdict = experiment.instance, experiment.verdict
+    name = instance.name or instance.instance_id
+    if verdict is None:
+        return f"{words.NOT_DECIDED}: {name}"
+    mark = words.decision_mark(verdict.decision)
+    target = {
+        Decision.STAY: f"{name} stays on {instance.pool.label}",
+        Decision.SWITCH: f"{name} to {verdict.chosen.pool.label if verdict.chosen else ''}",
+        Decision.FALLBACK_ONDEMAND: f"{name} to on-demand {instance.pool.instance_type}",
+    }[verdict.decision]
+    saving = verdict.saving_usd_per_hour
+    if verdict.decision is Decision.STAY or saving is None:
+        return f"{mark}: {target}"
+    effect = f"saves {words.usd(saving)}" if saving >= 0 else f"costs {words.usd(-saving)} more"
+    return f"{mark}: {target}, {effect} USD/h"
+
+
+def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
+    """Everything that was stored."""
+    verdict = experiment.verdict
+    widgets.headline(
+        headline(experiment),
+        f"Decision #{experiment.experiment_id} · {experiment.instance.instance_id} · "
+        f"{words.moment(experiment.created_at)} ({words.ago(experiment.created_at, now)}) · "
+        f"{words.MARKET_WORDS[experiment.market]} · {experiment.model} · "
+        f"{'shadow: recorded only' if experiment.shadow else 'live'}",
+    )
+    widgets.degraded(experiment.degraded, "The decision was made from what was left.")
+    if verdict is None:
+        st.error(experiment.error, title="No decision could be made", icon=":material/warning:")
+    else:
+        st.write(verdict.reason)
+        _show_sides(verdict.current, verdict.chosen)
+    links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
+    tabs = st.tabs(["Candidates", "Dropped", "How it was made", "Features", "Sources"])
+    with tabs[0]:
+        _show_candidates(experiment, palette)
+    with tabs[1]:
+        _show_dropped(experiment, palette)
+    with tabs[2]:
+        _show_making(experiment)
+    with tabs[3]:
+        _show_features(experiment)
+    with tabs[4]:
+        _show_sources(experiment)
+    st.download_button(
+        "Whole decision as JSON",
+        data=lambda: as_json(experiment),
+        file_name=f"decision-{experiment.experiment_id}.json",
+        mime="application/json",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def as_json(experiment: Experiment) -> bytes:
+    """All that was stored, with names and units as in the code; unknown numbers are null."""
+    return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
+
+
+def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
+    left, right = st.columns(2)
+    with left:
+        _show_side("Current", current, None, "Its price or risk was unknown.")
+    with right:
+        _show_side("Chosen", chosen, current, "No other pool was chosen.")
+
+
+def _show_side(title: str, side: Candidate | None, than: Candidate | None, without: str) -> None:
+    with st.container(border=True, height="stretch"):
+        if side is None:
+            st.markdown(f"**{title}**")
+            st.caption(without)
+            return
+        st.markdown(f"**{title}: {side.pool.label}**")
+        table = pd.DataFrame({"what": [*facts(side)], "value": [*facts(side).values()]})
+        if than is not None:
+            table["before"] = [*facts(than).values()]
+        st.table(table.set_index("what"), border="horizontal", hide_header=than is None)
+        for reason in side.reasons:
+            st.caption(reason)
+
+
+def facts(side: Candidate) -> dict[str, str]:
+    """A pool's numbers with their units, one a line."""
+    return {
+        "spot price": words.usd_per_hour(side.spot_price_usd_per_hour),
+        f"risk in {side.horizon_h:g} h": words.percent(side.risk),
+        "interruptions a month": f"{730.5 * side.hazard_per_hour:.2f}",
+        "expected cost": words.usd_per_hour(side.expected_cost_usd_per_hour),
+        "on-demand price": words.usd_per_hour(side.on_demand_price_usd_per_hour),
+        "rank": f"{side.rank:,}" if side.rank else "not ranked",
+    }
+
+
+def _show_candidates(experiment: Experiment, palette: Palette) -> None:
+    frame = candidate_rows(experiment)
+    horizon_h = experiment.policy.horizon_h
+    shown = frame.head(pools.TOP)
+    widgets.rows_left(len(shown), len(frame), "candidate")
+    verdict = experiment.verdict
+    current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
+    ranked = {name: c for name, c in pools.columns(horizon_h, palette).items() if name in frame}
+    tables.show(
+        shown,
+        ranked | {"dropped": Column("not used because", help="“—”: it was a candidate.")},
+        name="Candidates of this decision",
+        key="decision-candidates",
+        max_rows=10,
+    )
+    st.plotly_chart(
+        charts.frontier(
+            frame.head(pools.CHART_TOP).rename(
+                columns={"type": "instance_type", "zone": "availability_zone"}
+            ),
+            pools.marks(current, chosen, palette, "chosen"),
+            palette,
+            horizon_h=horizon_h,
+            price="price",
+        ),
+        config=charts.CONFIG,
+        key="decision-frontier",
+        alt="Risk against spot price of the decision's candidates",
+    )
+    widgets.export(
+        lambda: candidate_rows(experiment), f"decision-{experiment.experiment_id}", "decision-file"
+    )
+
+
+def candidate_rows(experiment: Experiment) -> pd.DataFrame:
+    """A decision's candidates as rows, ranked ones first."""
+    ranked = sorted(experiment.candidates, key=lambda c: (c.rank == 0, c.rank))
+    return pd.DataFrame(
+        [
+            {
+                "rank": c.rank or None,
+                "type": c.pool.instance_type,
+                "zone": c.pool.availability_zone or c.pool.region,
+                "region": c.pool.region,
+                "price": c.spot_price_usd_per_hour,
+                "cost": c.expected_cost_usd_per_hour,
+                "risk": c.risk,
+                "on_demand": c.on_demand_price_usd_per_hour,
+                "dropped": str(c.dropped) if c.dropped else None,
+            }
+            for c in ranked
+        ],
+        columns=["rank", "type", "zone", "region", "price", "cost", "risk", "on_demand", "dropped"],
+    ).astype({"on_demand": "float64", "rank": "float64"})
+
+
+def _show_dropped(experiment: Experiment, palette: Palette) -> None:
+    if not experiment.dropped:
+        st.caption("No pool was dropped.")
+        return
+    st.caption(f"{words.count(sum(experiment.dropped.values()), 'pool')} dropped, by first reason.")
+    st.plotly_chart(
+        charts.drops(experiment.dropped, palette),
+        config=charts.CONFIG,
+        key="decision-drops",
+        alt="Pools dropped by reason",
+    )
+
+
+def _show_making(experiment: Experiment) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**Stages**, {words.milliseconds(experiment.duration_ms)} for this instance")
+        st.table(
+            pd.DataFrame(
+                {
+                    "time": [words.milliseconds(s.duration_ms) for s in experiment.stages],
+                    "rows in": [f"{s.rows_in:,}" for s in experiment.stages],
+                    "rows out": [f"{s.rows_out:,}" for s in experiment.stages],
+                },
+                index=pd.Index([s.name for s in experiment.stages], name="stage"),
+            ),
+            border="horizontal",
+        )
+        st.caption("collect, features and risk are done once for all instances of a run.")
+    with right:
+        st.markdown("**Policy parameters**")
+        _pairs(experiment.policy.as_dict())
+        st.markdown("**Asked for**")
+        st.caption(pools.asked(experiment.requirements))
+
+
+def _pairs(values: Mapping[str, float]) -> None:
+    frame = pd.DataFrame(
+        {"value": [f"{value:g}" for value in values.values()]},
+        index=pd.Index(list(values), name="parameter"),
+    )
+    st.table(frame, border="horizontal", hide_header=True)
+
+
+def _show_features(experiment: Experiment) -> None:
+    verdict = experiment.verdict
+    sides = {
+        title: side
+        for title, side in (
+            ("current", verdict.current if verdict else None),
+            ("chosen", verdict.chosen if verdict else None),
+        )
+        if side is not None
+    }
+    if not sides:
+        st.caption("Neither the current pool nor another was scored.")
+        return
+    frame = pd.DataFrame({"feature": list(experiment.feature_names)})
+    for title, side in sides.items():
+        frame[title] = [side.features.get(name) for name in experiment.feature_names]
+    tables.show(
+        frame.astype(dict.fromkeys(sides, "float64")),
+        {"feature": Column("feature")}
+        | {
+            title: Column(title, "{:,.4g}".format, "“—”: unknown then.", number=True)
+            for title in sides
+        },
+        name="Features then",
+        key="decision-features",
+        max_rows=30,
+    )
+
+
+def _show_sources(experiment: Experiment) -> None:
+    verdict = experiment.verdict
+    sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
+    origins = list(dict.fromkeys(o for side in sides for o in side.sources))
+    if not origins:
+        st.caption("No source was stored: nothing could be scored.")
+        return
+    st.table(
+        pd.DataFrame(
+            {
+                "true at": [words.moment(o.event_time) for o in origins],
+                "age then": [words.age(o.age_s(experiment.created_at)) for o in origins],
+                "read at": [words.moment(o.fetched_at) for o in origins],
+                "kind": [
+                    ", ".join(
+                        word
+                        for word, is_so in (("approximate", o.approximate), ("stale", o.stale))
+                        if is_so
+                    )
+                    or "as published"
+                    for o in origins
+                ],
+            },
+            index=pd.Index([o.source for o in origins], name="source"),
+        ),
+        border="horizontal",
+    )
