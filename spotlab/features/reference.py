@@ -9,6 +9,7 @@ import sys
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind
+from spotlab.domain.ports import OnlineView
 from spotlab.features.views import BASICS, FEATURES, VIEWS, names_from
 
 _HEAD = """# Features
@@ -28,8 +29,8 @@ snapshot is too old or too close to the label (`views.names_from(FeedKind.ADVISO
 
 ## Online views
 
-| view | key | TTL |
-| --- | --- | --- |
+| view | key | kept as | TTL |
+| --- | --- | --- | --- |
 """
 
 
@@ -43,10 +44,13 @@ def markdown() -> str:
         _HEAD.format(count=len(FEATURES))
         + "".join(map(_line, FEATURES))
         + between
-        + "".join(
-            f"| `{view.name}` | {', '.join(view.entity)} | {view.ttl_s} s |\n" for view in VIEWS
-        )
+        + "".join(map(_view_line, VIEWS))
     )
+
+
+def _view_line(view: OnlineView) -> str:
+    kept = "hash" if view.as_hash else "JSON"
+    return f"| `{view.name}` | {', '.join(view.entity)} | {kept} | {view.ttl_s} s |\n"
 
 
 def _line(feature: Feature) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.features import offline, online
 from spotlab.features.engine import compute
+from spotlab.features.views import METADATA, NAMES, POOL, PRICE_HISTORY, SPOT_RISK, VIEWS
 from tests.support.archive import MemoryArchive
 from tests.support.snapshots import NOW, market_snapshots
 
@@ -89,3 +91,90 @@ def test_features_online_equal_features_offline_bit_for_bit(shelf: Shelf, data: 
     assert there.pools == here.pools
     assert len(here.pools) == 30
     assert there.values.tobytes() == here.values.tobytes()
+
+
+def test_nothing_published_is_nothing_read(data: MarketData) -> None:
+    assert online.read_market(Shelf(), MarketName.RECORDED, data.as_of) is None
+
+
+@pytest.mark.parametrize(
+    ("after_s", "there"), [(0, True), (3600, True), (3601, False), (-1, False)]
+)
+def test_a_publication_counts_for_an_hour(shelf: Shelf, after_s: int, there: bool) -> None:
+    read = online.read_market(shelf, MarketName.RECORDED, NOW + timedelta(seconds=after_s))
+    assert (read is not None) is there
+
+
+def test_another_market_is_never_handed_out(shelf: Shelf, data: MarketData) -> None:
+    assert online.read_market(shelf, MarketName.PUBLIC, NOW) is None
+    online.publish(shelf, replace(data, market=MarketName.PUBLIC))
+    assert online.read_market(shelf, MarketName.RECORDED, NOW) is None
+    assert online.read_market(shelf, MarketName.PUBLIC, NOW) is not None
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_a_publication_with_a_row_gone_is_not_read(shelf: Shelf, view: OnlineView) -> None:
+    del shelf.rows[view.name, shelf.keys(view)[0]]
+    assert online.read_market(shelf, MarketName.RECORDED, NOW) is None
+
+
+def test_what_an_earlier_publication_left_behind_is_not_read(
+    shelf: Shelf, data: MarketData
+) -> None:
+    kept = data.prices["instance_type"] != "c5.large"
+    later = replace(data, as_of=NOW + timedelta(minutes=10), prices=data.prices[kept])
+    online.publish(shelf, later)
+    read = online.read_market(shelf, MarketName.RECORDED, later.as_of)
+    assert read is not None
+    assert "c5.large" not in set(read.prices["instance_type"])
+    assert len(shelf.keys(POOL)) > len(read.prices)
+
+
+def test_an_older_publication_does_not_replace_a_newer(shelf: Shelf, data: MarketData) -> None:
+    earlier = replace(data, as_of=NOW - timedelta(minutes=10))
+    assert online.publish(shelf, earlier) == 0
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, data)
+
+
+def test_reading_some_regions_gives_their_pools_the_same_features(
+    shelf: Shelf, data: MarketData
+) -> None:
+    read = online.read_market(shelf, MarketName.RECORDED, NOW, ["us-east-1", "mars-north-1"])
+    assert read is not None
+    pools = [pool for pool in data.pools() if pool.region == "us-east-1"]
+    assert read.pools() == pools
+    assert set(read.price_history["region"]) == {"us-east-1"}
+    assert compute(read).values.tobytes() == compute(data, pools).values.tobytes()
+
+
+def test_without_history_windows_are_unknown(shelf: Shelf, data: MarketData) -> None:
+    bare = replace(data, price_history=data.price_history.iloc[:0], advisor_past=data.advisor[:0])
+    shelf.clear()
+    online.publish(shelf, bare)
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    frame = compute(read)
+    for name in NAMES:
+        if name.startswith(("price_change", "price_vol", "price_vs", "hours_since")):
+            assert np.isnan(frame.column(name)).all(), name
+    assert not np.isnan(frame.column("log_spot_price")).any()
+
+
+def test_an_empty_market_can_be_published(shelf: Shelf) -> None:
+    later = NOW + timedelta(minutes=1)
+    empty = MarketData(MarketName.RECORDED, later).with_degraded("Last collect failed.")
+    online.publish(shelf, empty)
+    read = online.read_market(shelf, MarketName.RECORDED, later)
+    assert read is not None
+    assert read.degraded == ("Last collect failed.",)
+    assert compute(read).values.size == 0
+
+
+def test_keys_read_as_documented(shelf: Shelf) -> None:
+    assert ("us-east-1", "us-east-1a", "c5.large", "Linux") in shelf.keys(POOL)
+    assert ("eu-west-1", "-", "c5.large", "Linux") in shelf.keys(POOL)
+    assert ("us-east-1", "u-6tb1") in shelf.keys(PRICE_HISTORY)
+    assert ("u-6tb1.metal",) in shelf.keys(METADATA)
+    assert ("eu-west-1", "m6g.xlarge") in shelf.keys(SPOT_RISK)
