@@ -6,9 +6,12 @@ still say "EU (…)" where the console says "Europe (…)".
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from spotlab.errors import NotAvailable
+
+_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+(-[a-z]+-\d+)?")
 
 LOCATIONS: Final[dict[str, str]] = {
     "af-south-1": "Africa (Cape Town)",
@@ -49,6 +52,15 @@ LOCATIONS: Final[dict[str, str]] = {
     "us-west-2": "US West (Oregon)",
 }
 """The AWS location name of each region."""
+
+
+def is_region(name: str) -> bool:
+    """Whether it has the form of a region, or of a local zone as AWS's price feeds name it.
+
+    >>> is_region("us-east-1"), is_region("us-west-2-lax-1"), is_region("Ireland")
+    (True, True, False)
+    """
+    return _REGION.fullmatch(name) is not None
 
 
 def same_location(left: str, right: str) -> bool:

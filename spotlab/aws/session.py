@@ -24,8 +24,9 @@ from botocore.credentials import (
 
 from spotlab import __version__
 from spotlab.aws.failures import translated
+from spotlab.aws.regions import is_region
 from spotlab.domain.ports import Account, Clock
-from spotlab.errors import AccessDenied, ClockSkewed
+from spotlab.errors import AccessDenied, ClockSkewed, NoSuchThing
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -121,6 +122,10 @@ class Sessions:
             return self._sessions[None]
 
     def _client(self, session: boto3.Session, service: str, region: str) -> Any:
+        if not is_region(region):
+            raise NoSuchThing(
+                f"{region!r} is no AWS region.", remedy="A region is such as us-east-1."
+            )
         with self._lock, translated(f"Opening {service} in {region!r}"):
             return session.client(  # type: ignore[call-overload]
                 service,

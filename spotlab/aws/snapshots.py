@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
 import pandas as pd
 
+from spotlab.aws.regions import is_region
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.errors import FeedRefused, NoMarketData
@@ -22,8 +22,6 @@ MAX_USD_PER_HOUR: Final = 10_000.0
 """No instance has ever cost a tenth of it; a higher price is a changed unit."""
 MIN_KEPT_SHARE: Final = 0.5
 """With fewer rows than this share of the last good feed's, the feed lost something."""
-
-_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+(-[a-z]+-\d+)?")
 
 
 def source_name(market: MarketName, what: str) -> str:
@@ -63,7 +61,7 @@ def check_names(feed: str, regions: Iterable[str], instance_types: Iterable[str]
         FeedRefused: names the first one.
     """
     for region in set(regions):
-        if not _REGION.fullmatch(region):
+        if not is_region(region):
             refuse(feed, f"{region!r} is no region", "a region such as 'us-east-1'")
     for instance_type in set(instance_types):
         try:

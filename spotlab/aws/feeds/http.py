@@ -122,7 +122,9 @@ class HttpFeed(ABC):
             except _TryAgain as exc:
                 wait_s = _BACKOFF_S * 2 ** (attempt - 1) * (0.5 + _jitter())
                 if attempt == self._attempts or self._elapsed_s() + wait_s > deadline_s:
-                    raise self._unavailable(f"{exc} ({attempt} attempts)") from exc.__cause__
+                    raise self._unavailable(
+                        f"{exc} (attempt {attempt} of {self._attempts})"
+                    ) from exc.__cause__
                 self._sleep(wait_s)
         raise self._unavailable("no attempt was allowed")
 
