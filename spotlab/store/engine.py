@@ -42,7 +42,7 @@ def connect(url: str | None, sqlite_path: Path) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A short session that sees one state of the database and changes nothing.
+    """A short session that changes nothing, and waits for no writer.
 
     Raises:
         DatabaseDown: see `failures.translated`.

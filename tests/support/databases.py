@@ -57,7 +57,9 @@ def _why_no_postgres() -> str | None:
     try:
         _administer(sql.SQL("SELECT 1"))
     except psycopg.OperationalError as exc:
-        return f"no PostgreSQL server answers (SPOTLAB_TEST_POSTGRES_URL): {exc}"
+        return (
+            f"no PostgreSQL server answers (SPOTLAB_TEST_POSTGRES_URL): {str(exc).splitlines()[0]}"
+        )
     return None
 
 
