@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -206,7 +206,9 @@ class _Product(msgspec.Struct):
 class _Listing(msgspec.Struct):
     product: _Product
     terms: _Terms
-    published_at: datetime = msgspec.field(name="publicationDate")
+    published_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = msgspec.field(
+        name="publicationDate", default=None
+    )
 
 
 class OnDemandPrices(_Catalog):
@@ -228,16 +230,16 @@ class OnDemandPrices(_Catalog):
         self._pricing = pricing
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:  # noqa: ARG002
-        """As `FeedSource.fetch`; the event time is the price list's publication."""
+        """As `FeedSource.fetch`; the event time is the price list's publication, if said."""
         prices: dict[str, float] = {}
-        published_at = datetime.min.replace(tzinfo=UTC)
+        published: list[datetime] = []
         with translated(f"Reading the {self.name}"):
             for listing in self._listings():
-                published_at = max(published_at, listing.published_at)
+                published += [listing.published_at] if listing.published_at else []
                 self._add(listing, prices)
         check_names(self.name, [self._region], prices)
         rows = [(self._region, LINUX, name, price) for name, price in prices.items()]
-        return self._snapshot(rows, published_at)
+        return self._snapshot(rows, max(published, default=None))
 
     def _listings(self) -> Iterator[_Listing]:
         wanted = {

@@ -232,6 +232,7 @@ def test_on_demand_leaves_out_free_hours_and_other_units() -> None:
         (product("m5.large", "NaN"), r"m5\.large costs 'NaN'"),
         (product("m5.large", "", pricePerUnit={"CNY": "1"}), "costs 'no USD'"),
         (product("m5.large", "0.107")[:-30], "a product cannot be read"),
+        (product("m5.large", "1").replace("instanceType", "type"), "a product cannot be read"),
         ('{"product": 1}', "a product cannot be read"),
         (product("large", "1"), "'large' is not an instance type"),
     ],
@@ -254,3 +255,8 @@ def test_a_refusal_is_said_with_the_source(code: str, kind: type[AwsError]) -> N
         stubber.add_client_error("get_products", code, "no", 400)
         with pytest.raises(kind, match="on-demand price list of eu-west-1"):
             OnDemandPrices(pricing, "eu-west-1", MarketName.ACCOUNT, Clock()).fetch({})
+
+
+def test_a_price_list_without_a_date_is_as_old_as_the_fetch() -> None:
+    snapshot = prices_of([product("m5.large", "0.1").replace("publicationDate", "printed")])
+    assert snapshot.origin.event_time == NOW

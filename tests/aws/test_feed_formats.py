@@ -168,7 +168,9 @@ def test_a_spot_price_that_cannot_be_is_refused_with_its_place(usd: str) -> None
 
 
 def test_a_spot_price_of_another_json_type_is_refused() -> None:
-    with pytest.raises(FeedRefused, match="Expected `str`, got `float`"):
+    with pytest.raises(
+        FeedRefused, match=r"us-east-1 > .* > m5\.large > .*Expected `str`, got `float`"
+    ):
         prices_of(encoded(feeds.spot_prices(0.0351)))
 
 

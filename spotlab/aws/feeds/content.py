@@ -92,6 +92,8 @@ def _first_fault(value: Any, shape: Any) -> list[str]:
             for field in msgspec.structs.fields(shape)
             if field.encode_name in value
         ]
+    elif get_origin(shape) is list and isinstance(value, list):
+        children = [(_label(child, n), child, get_args(shape)[0]) for n, child in enumerate(value)]
     else:
         return []
     for key, child, child_shape in children:
@@ -100,3 +102,9 @@ def _first_fault(value: Any, shape: Any) -> list[str]:
         except msgspec.ValidationError:
             return [key, *_first_fault(child, child_shape)]
     return []
+
+
+def _label(item: Any, index: int) -> str:
+    """What a person calls an element of a list: its first text, such as the region's name."""
+    texts = item.values() if isinstance(item, dict) else ()
+    return next((text for text in texts if isinstance(text, str)), f"element {index}")

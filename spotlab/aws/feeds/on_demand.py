@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
@@ -25,7 +26,9 @@ class _Offer(msgspec.Struct):
 
 
 class _Manifest(msgspec.Struct):
-    published_at: datetime | None = msgspec.field(name="hawkFilePublicationDate", default=None)
+    published_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = msgspec.field(
+        name="hawkFilePublicationDate", default=None
+    )
     currency: str = msgspec.field(name="currencyCode", default="USD")
 
 
@@ -89,5 +92,4 @@ def parse_on_demand(
 def _published(origin: Provenance, at: datetime | None) -> Provenance:
     if at is None:
         return origin
-    aware = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return replace(origin, event_time=min(aware, origin.fetched_at))
+    return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))
