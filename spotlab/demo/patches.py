@@ -60,6 +60,7 @@ def emulated(world: World) -> Iterator[None]:
         stack.callback(_forget)
         _forget()
         seed_fleet(world)
+        _know_keys(world)
         # after the fleet, which has been running for long
         patch_lifecycle(patches, world)
         yield
@@ -71,18 +72,27 @@ def _forget() -> None:
         backends.clear()
 
 
+def _know_keys(world: World) -> None:
+    for account in world.accounts:
+        iam = iam_backends[account.account_id]["aws"]
+        iam.access_keys[account.access_key_id] = iam.create_temp_access_key()
+
+
 def _assume_role(world: World) -> Callable[..., Any]:
     """AssumeRole that knows its roles and checks the ExternalId; moto gives any role to anyone."""
     assume = STSBackend.assume_role
-    external_ids = {account.role_arn: account.external_id for account in world.accounts}
+    accounts = {account.role_arn: account for account in world.accounts}
 
-    def assume_role(self: Any, *, role_arn: str, external_id: str | None, **kwargs: Any) -> Any:
-        if external_id is None or external_ids.get(role_arn) != external_id:
+    def assume_role(self: Any, *, role_arn: str, external_id: str, **kwargs: Any) -> Any:
+        account = accounts.get(role_arn)
+        if account is None or external_id != account.external_id:
             raise STSClientError(
                 "AccessDenied",
                 f"User: arn:aws:iam::{BASE_ACCOUNT_ID}:user/spotlab is not authorized to perform: "
                 f"sts:AssumeRole on resource: {role_arn}",
             )
-        return assume(self, role_arn=role_arn, external_id=external_id, **kwargs)
+        role = assume(self, role_arn=role_arn, external_id=external_id, **kwargs)
+        role.access_key_id = account.access_key_id
+        return role
 
     return assume_role

@@ -27,11 +27,12 @@ from werkzeug.wrappers import Request, Response
 
 from spotlab.demo import feeds, pricing
 from spotlab.demo.catalogue import REGIONS
+from spotlab.demo.keys import BASE_KEY, refusal, signed_by
 from spotlab.demo.patches import emulated
+from spotlab.demo.ready import read_ready, ready_file
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 
-READY_FILE: Final = Path("run") / "emulated-aws.json"
 LOOPBACK: Final = "127.0.0.1"
 _ROUTES: Final = Map(
     [
@@ -48,20 +49,28 @@ StartResponse = Callable[..., Any]
 class Application:
     """Sends a request to the feeds, to the price list or to moto.
 
+    EC2, STS and the price list are asked at "/"; nothing else of moto can be reached.
+
     Args:
         world: what is emulated.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._keys = {BASE_KEY, *(account.access_key_id for account in world.accounts)}
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
-            answer = _priced(Request(environ))
-        elif path.startswith(("/feeds/", "/healthz", "/moto-api")):
+        # moto's own way to act as another account
+        environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
+        key, service = signed_by(environ)
+        if path != "/":
             answer = self._own(environ)
+        elif key not in self._keys:
+            answer = refusal(service)
+        elif environ.get("HTTP_X_AMZ_TARGET") == pricing.TARGET:
+            answer = _priced(Request(environ))
         else:
             return self._moto(environ, start_response)  # type: ignore[no-any-return]
         return answer(environ, start_response)
@@ -70,7 +79,7 @@ class Application:
         try:
             endpoint, values = _ROUTES.bind_to_environ(environ).match()
             if endpoint == "healthz":
-                return Response("ok\n", mimetype="text/plain")
+                return Response(json.dumps(self._health()), mimetype="application/json")
             document = self._document(endpoint, **values)
         except HTTPException as refused:
             return Response(f"{refused.description}\n", refused.code, mimetype="text/plain")
@@ -78,6 +87,9 @@ class Application:
         response.set_etag(document.etag)
         response.last_modified = document.last_modified
         return response.make_conditional(environ)
+
+    def _health(self) -> dict[str, int | str]:
+        return {"status": "ok", "pid": os.getpid(), "seed": self._world.market.seed}
 
     def _document(self, endpoint: str, location: str = "") -> feeds.Document:
         now = self._world.clock.now()
@@ -171,18 +183,26 @@ def serve_in_thread(
 def serve(home: Path, seed: int, at: datetime | None, host: str) -> None:
     """Serve until SIGTERM or SIGINT; the ready file says where."""
     world = World.of(seed, Clock(at))
+    path = ready_file(home, seed, at)
     with emulated(world):
-        server = bind(world, host)
-        _write_ready(home, {"port": server.port, "pid": os.getpid(), "seed": seed})
+        server = _bind_again(world, host, path)
+        _write(path, {"port": server.port, "pid": os.getpid(), "seed": seed})
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: threading.Thread(target=server.shutdown).start())
         server.serve_forever(_POLL_S)
         server.server_close()
 
 
-def _write_ready(home: Path, content: dict[str, int]) -> None:
-    path = home / READY_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _bind_again(world: World, host: str, path: Path) -> BaseWSGIServer:
+    """On the port of the last run where it is free: clients of a server that died go on."""
+    last = read_ready(path)
+    try:
+        return bind(world, host, last["port"] if last else 0)
+    except (OSError, SystemExit):  # werkzeug leaves the process where a port is taken
+        return bind(world, host)
+
+
+def _write(path: Path, content: dict[str, int]) -> None:
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     partial.write_text(json.dumps(content))
     partial.replace(path)
@@ -196,6 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", type=datetime.fromisoformat, default=None)
     parser.add_argument("--host", default=LOOPBACK)
     options = parser.parse_args(argv)
+    # it would make every caller the same account
+    os.environ.pop("MOTO_ACCOUNT_ID", None)
     try:
         serve(options.home, options.seed, options.at, options.host)
     except SpotlabError as exc:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
+from spotlab.demo.keys import role_key
 from spotlab.demo.market import Market
 from spotlab.errors import InvalidInput
 
@@ -50,6 +51,7 @@ class Account:
         account_id: twelve digits.
         role_arn: the role that trusts SpotLab.
         external_id: what AssumeRole must carry.
+        access_key_id: what AssumeRole gives.
         regions: where it has instances.
     """
 
@@ -57,6 +59,7 @@ class Account:
     account_id: str
     role_arn: str
     external_id: str
+    access_key_id: str
     regions: tuple[str, ...]
 
 
@@ -68,6 +71,7 @@ def accounts(seed: int) -> tuple[Account, ...]:
             account_id,
             f"arn:aws:iam::{account_id}:role/SpotLab",
             f"{name}-{sha256(f'{seed}/{name}'.encode()).hexdigest()[:12]}",
+            role_key(seed, name),
             regions,
         )
         for name, account_id, regions in (

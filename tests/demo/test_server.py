@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 import spotlab.demo.patches
 from spotlab.demo.market import Market
 from spotlab.demo.patches import MOTO_VERSION, emulated
-from spotlab.demo.server import READY_FILE, bind, main, serve_in_thread
+from spotlab.demo.ready import ready_file
+from spotlab.demo.server import bind, main, serve_in_thread
 from spotlab.demo.world import Account, Clock, World, accounts
 from spotlab.errors import InvalidInput, NotAvailable
 from tests.demo.conftest import AT
@@ -35,7 +38,7 @@ def process(home: Path, seed: int) -> Iterator[str]:
     command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home)]
     with subprocess.Popen([*command, "--seed", str(seed), "--at", AT.isoformat()]) as running:
         try:
-            yield f"http://127.0.0.1:{_ready(home / READY_FILE, running)['port']}"
+            yield f"http://127.0.0.1:{_ready(ready_file(home, seed, AT), running)['port']}"
         finally:
             running.send_signal(signal.SIGTERM)
             running.wait(10)
@@ -124,7 +127,7 @@ def test_it_says_that_it_is_well_and_has_no_back_door() -> None:
             headers={"Origin": "https://example.com", "Access-Control-Request-Method": "POST"},
             trust_env=False,
         )
-    assert (well.status_code, well.text) == (200, "ok\n")
+    assert well.json() == {"status": "ok", "pid": os.getpid(), "seed": 7}
     assert reset.status_code == 404
     assert "access-control-allow-origin" not in foreign.headers
 
@@ -140,12 +143,35 @@ def test_the_command_line_refuses_another_host(
 ) -> None:
     assert main(["--home", str(tmp_path), "--seed", "7", "--host", "0.0.0.0"]) == 2
     assert "127.0.0.1" in capsys.readouterr().err
-    assert not (tmp_path / READY_FILE).exists()
+    assert not ready_file(tmp_path, 7, None).exists()
 
 
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no time zone"):
         Clock(AT.replace(tzinfo=None))
+
+
+def test_an_unknown_key_is_refused_as_the_service_words_it() -> None:
+    keys = {"aws_access_key_id": "AKIA" + "0" * 16, "aws_secret_access_key": "x"}
+    with serve_in_thread(7, AT) as served:
+        asked = {
+            "ec2": lambda ec2: ec2.describe_instances(),
+            "sts": lambda sts: sts.get_caller_identity(),
+            "pricing": lambda pricing: pricing.get_products(ServiceCode="AmazonEC2"),
+        }
+        answers = {}
+        for service, ask in asked.items():
+            stranger = boto3.client(
+                service, region_name="us-east-1", endpoint_url=served.endpoint_url, **keys
+            )
+            with pytest.raises(ClientError) as refused:
+                ask(stranger)
+            answers[service] = refused.value.response["Error"]["Code"]
+    assert answers == {
+        "ec2": "AuthFailure",
+        "sts": "InvalidClientTokenId",
+        "pricing": "UnrecognizedClientException",
+    }
 
 
 def test_patches_are_undone() -> None:

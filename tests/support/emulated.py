@@ -6,10 +6,11 @@ from typing import Any
 
 import boto3
 
+from spotlab.demo.keys import BASE_KEY, BASE_SECRET
 from spotlab.demo.server import Served
 from spotlab.demo.world import Account
 
-BASE_KEYS = {"aws_access_key_id": "AKIASPOTLABEMULATED0", "aws_secret_access_key": "emulated"}
+BASE_KEYS = {"aws_access_key_id": BASE_KEY, "aws_secret_access_key": BASE_SECRET}
 
 
 def client(

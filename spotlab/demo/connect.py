@@ -1,0 +1,130 @@
+"""Join a home's emulated AWS, starting it where needed. Runtime floor.
+
+The server is one process a home and seed, shared by every process of the home (processes.py).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from spotlab.demo.keys import BASE_KEY, BASE_SECRET
+from spotlab.demo.ready import read_ready, ready_file, server_name
+from spotlab.demo.world import accounts
+from spotlab.domain.ports import Account
+from spotlab.errors import NotAvailable
+from spotlab.processes import Helper, Membership, join
+
+LOOPBACK: Final = "127.0.0.1"
+IDLE_S: Final = 600.0
+"""Launches and terminations live as long as the server: keep it for a while between commands."""
+_ANSWER_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedAws:
+    """An emulated AWS and how to reach it.
+
+    Args:
+        endpoint_url: of EC2, STS and the Price List API.
+        advisor_url, spot_prices_url: the simulated market's feeds.
+        on_demand_url: with {location} for the region's name.
+        accounts: to look after.
+        access_key_id, secret_access_key: may assume the accounts' roles.
+        membership: keeps the server running.
+    """
+
+    endpoint_url: str
+    advisor_url: str
+    spot_prices_url: str
+    on_demand_url: str
+    accounts: tuple[Account, ...]
+    access_key_id: str
+    secret_access_key: str
+    membership: Membership
+
+    def ensure(self) -> None:
+        """Start the server again if it died; it comes back at the same address.
+
+        Raises:
+            NotAvailable: it could not be started, or its port was taken meanwhile.
+        """
+        self.membership.ensure()
+
+    def close(self) -> None:
+        """Leave; the server ends some time after its last user has left."""
+        self.membership.close()
+
+
+def connect(home: Path, seed: int, at: datetime | None = None) -> EmulatedAws:
+    """Join the emulated AWS of a home and seed, or start it.
+
+    Args:
+        home: SPOTLAB_HOME.
+        seed: of the fleet and the market; another seed is another server with its own fleet.
+        at: freezes the market's "now"; None: the real time.
+    Raises:
+        NotAvailable: it could not be started; holds the end of its log.
+    """
+    path = ready_file(home, seed, at)
+    command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home.absolute())]
+    command += ["--seed", str(seed), *(["--at", at.isoformat()] if at else [])]
+    helper = Helper(
+        home,
+        server_name(seed, at),
+        tuple(command),
+        ready=lambda: _answers(path),
+        idle_s=IDLE_S,
+        start_timeout_s=30.0,
+    )
+    membership = join(helper)
+    ready = read_ready(path)
+    if ready is None:
+        membership.close()
+        raise NotAvailable(f"The emulated AWS has gone while it was joined ({path.name}).")
+    address = f"http://{LOOPBACK}:{ready['port']}"
+    return EmulatedAws(
+        endpoint_url=address,
+        advisor_url=f"{address}/feeds/advisor.json",
+        spot_prices_url=f"{address}/feeds/spot.json",
+        on_demand_url=f"{address}/feeds/on-demand/{{location}}/Linux/index.json",
+        accounts=_accounts(seed),
+        access_key_id=BASE_KEY,
+        secret_access_key=BASE_SECRET,
+        membership=membership,
+    )
+
+
+def _accounts(seed: int) -> tuple[Account, ...]:
+    return tuple(
+        Account(
+            name=account.name,
+            aws_account_id=account.account_id,
+            role_arn=account.role_arn,
+            external_id=account.external_id,
+            regions=account.regions,
+            emulated=True,
+        )
+        for account in accounts(seed)
+    )
+
+
+def _answers(path: Path) -> bool:
+    """Whether the server that wrote the file answers: it, and not who has its port now."""
+    ready = read_ready(path)
+    if ready is None:
+        return False
+    connection = http.client.HTTPConnection(LOOPBACK, ready["port"], timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        health = json.loads(connection.getresponse().read())
+        return bool(health["pid"] == ready["pid"] and health["seed"] == ready["seed"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,57 @@
+"""Which access keys the emulated AWS knows, and how AWS words that it does not know one.
+
+Runtime floor. moto takes any key, an unknown one as another, empty account: an instance would look
+terminated that is merely not one's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b32encode
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+from uuid import uuid4
+
+from werkzeug.wrappers import Response
+
+BASE_KEY: Final = "AKIASPOTLABEMULATED0"
+BASE_SECRET: Final = "emulated"  # noqa: S105  (signs requests that nobody checks, on loopback)
+_CREDENTIAL: Final = re.compile(r"Credential=(?P<key>[^/,]+)/[^/]+/[^/]+/(?P<service>[^/]+)/")
+
+
+def role_key(seed: int, account: str) -> str:
+    """The access key of an account's role: the same after a restart, so that it stays good."""
+    return "ASIA" + b32encode(sha256(f"{seed}/{account}/key".encode()).digest())[:16].decode()
+
+
+def signed_by(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Access key and service of a request's signature; "" where it carries none."""
+    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return (found["key"], found["service"]) if found else ("", "")
+
+
+def refusal(service: str) -> Response:
+    """The answer to a request with an unknown key, as the service words it."""
+    if service == "ec2":
+        return _xml(
+            401,
+            "<Response><Errors><Error><Code>AuthFailure</Code><Message>AWS was not able to "
+            "validate the provided access credentials</Message></Error></Errors>"
+            f"<RequestID>{uuid4()}</RequestID></Response>",
+        )
+    words = "The security token included in the request is invalid."
+    if service == "sts":
+        return _xml(
+            403,
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+            f"<Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>{words}</Message>"
+            f"</Error><RequestId>{uuid4()}</RequestId></ErrorResponse>",
+        )
+    body = json.dumps({"__type": "UnrecognizedClientException", "message": words})
+    return Response(body, 400, content_type="application/x-amz-json-1.1")
+
+
+def _xml(status: int, body: str) -> Response:
+    return Response(body, status, content_type="text/xml;charset=UTF-8")
