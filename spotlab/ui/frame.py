@@ -6,20 +6,9 @@ would let Streamlit run a page alone, without the frame.
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
 from spotlab.ui import badge, errors, guard, links, runs, session
-
-PAGE_TABLE: Final = (
-    ("instances", "Instances", ":material/dns:"),
-    ("candidates", "Candidates", ":material/leaderboard:"),
-    ("explanations", "Explanations", ":material/waterfall_chart:"),
-    ("experiments", "Experiments", ":material/history:"),
-    ("market", "Market", ":material/show_chart:"),
-    ("health", "Health", ":material/monitor_heart:"),
-)
 
 
 def main() -> None:
@@ -28,7 +17,7 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(links.page(name), title=title, icon=icon, default=name == "instances")
-            for name, title, icon in PAGE_TABLE
+            for name, title, icon in links.PAGE_TABLE
         ],
         position="top",
     )

@@ -1,7 +1,4 @@
-"""From a number to its why: links between pages, with what they are about in the URL.
-
-Screens floor.
-"""
+"""The page table, and links from a number to its why. Screens floor."""
 
 from __future__ import annotations
 
@@ -11,6 +8,14 @@ from typing import Final
 import streamlit as st
 
 PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
+PAGE_TABLE: Final = (
+    ("instances", "Instances", ":material/dns:"),
+    ("candidates", "Candidates", ":material/leaderboard:"),
+    ("explanations", "Explanations", ":material/waterfall_chart:"),
+    ("experiments", "Experiments", ":material/history:"),
+    ("market", "Market", ":material/show_chart:"),
+    ("health", "Health", ":material/monitor_heart:"),
+)
 
 
 def page(name: str) -> Path:

@@ -1,0 +1,71 @@
+"""The frame, run on a small lab, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from spotlab.runtime.lab import Lab
+from spotlab.ui import session
+from tests.conftest import ROOT
+from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
+
+FIRST_RUN_S = 30.0
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_toy_model(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def online() -> DictStore:
+    return DictStore()
+
+
+@pytest.fixture
+def lab(
+    tmp_path: Path, models_dir: Path, online: DictStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lab]:
+    """A lab with a market and a fleet of four, each decided about once."""
+    made = small_lab(tmp_path, models_dir, online)
+    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bare_lab(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A lab on its first day, whose AWS cannot be reached."""
+    made = empty_lab(tmp_path, models_dir)
+    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_page() -> Open:
+    """Opens a page of the app, once the first run is over."""
+
+    def opened(name: str, **query: str) -> AppTest:
+        session.first_run().wait(FIRST_RUN_S)
+        app = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30)
+        app.query_params.update(query)
+        if name != "instances":
+            app.switch_page(str(ROOT / "pages" / f"{name}.py"))
+        return app.run()
+
+    return opened

@@ -1,0 +1,181 @@
+"""A small real Lab: SQLite, an online store in memory, six types in two zones, four instances.
+
+Nothing is simulated beyond its market and nothing listens: the AWS of this lab refuses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.market import FeedKind, MarketName, Pool, Provenance, Snapshot
+from spotlab.domain.ports import Account, OnlineRow, OnlineView
+from spotlab.errors import AwsUnreachable, OnlineStoreDown
+from spotlab.inference import artefacts
+from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime.cloud import Cloud
+from spotlab.runtime.fleet import INSTANCE_MANAGER
+from spotlab.runtime.lab import Lab
+from spotlab.settings import Settings
+from tests.support.market import StillClock, market_data
+
+FEATURES = {
+    "advisor_bucket": (0, 4, "bucket"),
+    "discount_depth": (-10, 1, "share"),
+    "vcpu_count": (1, 4096, "count"),
+}
+ZONES = ("us-east-1a", "us-east-1b")
+PRICES = {
+    "m5.large": (0.0412, 0.0405),
+    "m6i.large": (0.0368, 0.0391),
+    "m6g.large": (0.0301, 0.0312),
+    "m5.xlarge": (0.0811, 0.0790),
+    "t3.large": (0.0288, 0.0297),
+    "g4dn.xlarge": (0.2105, 0.2207),
+}
+FLEET = (
+    ("i-0000000000000001a", "web-1", "m5.large", Lifecycle.SPOT),
+    ("i-0000000000000002b", "web-2", "m6i.large", Lifecycle.SPOT),
+    ("i-0000000000000003c", "batch-1", "m5.xlarge", Lifecycle.ON_DEMAND),
+    ("i-0000000000000004d", "train-1", "g4dn.xlarge", Lifecycle.SPOT),
+)
+
+
+@dataclass(slots=True)
+class DictStore:
+    """An online store in this process; `down` makes it answer nothing."""
+
+    down: bool = False
+    kept: dict[tuple[str, tuple[str, ...]], OnlineRow] = field(default_factory=dict)
+
+    def _answer(self) -> None:
+        if self.down:
+            raise OnlineStoreDown("The test's server is stopped.", remedy="Start it.")
+
+    def ping(self) -> float:
+        self._answer()
+        return 0.0003
+
+    def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
+        self._answer()
+        self.kept.update({(view.name, row.key): row for row in rows})
+        return len(rows)
+
+    def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
+        self._answer()
+        return [self.kept.get((view.name, key)) for key in keys]
+
+    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        self._answer()
+        found = [key for name, key in self.kept if name == view.name]
+        return sorted(key for key in found if key[: len(prefix)] == prefix)
+
+    def clear(self) -> None:
+        self._answer()
+        self.kept.clear()
+
+    def info(self) -> Mapping[str, str | int | float]:
+        self._answer()
+        return {"server": "dict", "version": "1"}
+
+
+def no_aws() -> Cloud:
+    """The AWS of these tests."""
+    raise AwsUnreachable("No AWS in this test.", remedy="None is needed.")
+
+
+def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
+    """A lab that has collected nothing and looks after nothing."""
+    settings = Settings(home=home, models_dir=models_dir, market="simulated")
+    return bootstrap(settings, clock=StillClock(), online=online or DictStore(), cloud=no_aws)
+
+
+def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
+    """A lab with a market and a fleet, nothing evaluated yet."""
+    lab = empty_lab(home, models_dir, online)
+    _collect(lab)
+    now = lab.clock.now()
+    lab.store.fleet.save_account(Account("acme", "123456789012", emulated=True))
+    lab.store.fleet.sync(
+        "acme",
+        [
+            Instance(
+                instance_id=instance_id,
+                account="acme",
+                pool=Pool("us-east-1", "us-east-1a", instance_type),
+                lifecycle=lifecycle,
+                name=name,
+                launched_at=now - timedelta(days=3),
+            )
+            for instance_id, name, instance_type, lifecycle in FLEET
+        ],
+    )
+    lab.store.health.note(INSTANCE_MANAGER, ok=True, at=now, latency_ms=12.0, reason="")
+    return lab
+
+
+def _collect(lab: Lab) -> None:
+    prices = {
+        (name, zone): price
+        for name, zoned in PRICES.items()
+        for zone, price in zip(ZONES, zoned, strict=True)
+    }
+    now = lab.clock.now()
+    data = market_data(prices, as_of=now)
+    earlier = data.price_history.assign(
+        event_time=data.price_history["event_time"] - timedelta(days=2),
+        spot_price_usd_per_hour=data.price_history["spot_price_usd_per_hour"] * 1.1,
+    )
+    for kind, scope, rows in (
+        (FeedKind.ADVISOR, "", data.advisor.drop(columns="event_time")),
+        (FeedKind.PRICE_HISTORY, "us-east-1", pd.concat([earlier, data.price_history])),
+        (FeedKind.ON_DEMAND, "us-east-1", data.on_demand.drop(columns="event_time")),
+        (FeedKind.SPECS, "us-east-1", data.specs),
+    ):
+        origin = Provenance(f"{kind} of a test", now - timedelta(minutes=5), now)
+        lab.store.archive.save(
+            Snapshot(kind, MarketName.SIMULATED, scope, origin, f"{kind}-1".ljust(64, "0"), rows)
+        )
+    lab.store.archive.set_active_market(MarketName.SIMULATED)
+
+
+def save_toy_model(models_dir: Path) -> Path:
+    """An artefact that thinks high buckets, shallow discounts and large types risky."""
+    plain = {
+        "format": 1,
+        "name": "toy",
+        "version": "1.0.0",
+        "task": "advisor",
+        "kind": "lightgbm",
+        "file": "model.txt",
+        "features": [
+            {"name": name, "unit": unit, "low": low, "high": high, "nullable": True}
+            for name, (low, high, unit) in FEATURES.items()
+        ],
+        "calibration": {
+            "rate": {"slope": 1.0, "intercept": 0.0},
+            "high_bucket": {"slope": 1.0, "intercept": 0.0},
+        },
+    }
+    return artefacts.save(models_dir, json.dumps(plain).encode(), _booster_text().encode())
+
+
+@cache
+def _booster_text() -> str:
+    rng = np.random.default_rng(3)
+    bucket = rng.integers(0, 5, 800).astype(np.float64)
+    matrix = np.column_stack([bucket, rng.uniform(0.2, 0.9, 800), 2.0 ** rng.integers(0, 6, 800)])
+    score = 1.6 * (bucket - 2.0) - 2.0 * (matrix[:, 1] - 0.5) + 0.2 * np.log2(matrix[:, 2])
+    interrupted = (rng.random(800) < 1 / (1 + np.exp(-score))) * 1.0
+    data = lightgbm.Dataset(matrix, interrupted, feature_name=list(FEATURES))
+    settings = {"objective": "binary", "num_leaves": 7, "verbosity": -1, "num_threads": 1}
+    return str(lightgbm.train(settings, data, num_boost_round=30).model_to_string())
