@@ -1,49 +1,50 @@
-"""A small memory of decoded snapshots. Features floor: knows ports.Archive by identity alone."""
+"""A small memory of tables that were read before. Features floor: knows ports by identity alone."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Final
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-import pandas as pd
-
-from spotlab.domain.ports import Archive
-
-_CAPACITY: Final = 80
-"""Tables kept: two days of hourly prices, and what else one read_market looks at; about 100 MB."""
+Value = TypeVar("Value")
 
 
 class Memory:
-    """The frames used last. Frames are shared: whoever reads one must not write into it."""
+    """The values used last. They are shared: whoever gets one must not write into it.
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
+    Args:
+        capacity: how many are kept.
+    """
+
+    def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._frames: OrderedDict[Hashable, pd.DataFrame] = OrderedDict()
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def recall(self, key: Hashable, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """The frame kept under this key, else the one built now."""
+    def recall(self, key: Hashable, build: Callable[[], Value]) -> Value:
+        """The value kept under this key, else the one built now; a None is not kept."""
         with self._lock:
-            if key in self._frames:
-                self._frames.move_to_end(key)
-                return self._frames[key]
-        frame = build()
-        with self._lock:
-            self._frames[key] = frame
-            while len(self._frames) > self._capacity:
-                self._frames.popitem(last=False)
-        return frame
+            if key in self._values:
+                self._values.move_to_end(key)
+                kept: Value = self._values[key]
+                return kept
+        value = build()
+        if value is not None:
+            with self._lock:
+                self._values[key] = value
+                while len(self._values) > self._capacity:
+                    self._values.popitem(last=False)
+        return value
 
 
-_MEMORIES: Final[WeakKeyDictionary[Archive, Memory]] = WeakKeyDictionary()
+_MEMORIES: Final[WeakKeyDictionary[object, Memory]] = WeakKeyDictionary()
 
 
-def memory_of(archive: Archive) -> Memory:
-    """An archive's own memory; it goes when the archive goes."""
+def memory_of(owner: object, capacity: int) -> Memory:
+    """What was read from one archive or store; it goes when that goes."""
     try:
-        return _MEMORIES.setdefault(archive, Memory())
-    except TypeError:  # ports.Archive does not promise a hash: then nothing is remembered
-        return Memory()
+        return _MEMORIES.setdefault(owner, Memory(capacity))
+    except TypeError:  # no port promises a hash: then nothing is remembered
+        return Memory(capacity)

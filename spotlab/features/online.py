@@ -1,26 +1,31 @@
 """MarketData to and from the online store. Features floor: knows ports.OnlineStore.
 
-Every row carries the moment of its publication. A reader takes rows of one publication only, and
-all of them: what another one left behind, or what has expired meanwhile, never mixes in.
+Every row carries its publication's mark. A reader takes rows of one publication only, and all of
+them: what another one left behind, or what has expired meanwhile, never mixes in. A publication
+that was read whole is remembered, so that reading it again costs one row.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
+from secrets import token_hex
 from typing import Any, Final
 
 import pandas as pd
 
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import OnlineRow, OnlineStore
+from spotlab.features.memory import memory_of
 from spotlab.features.rows import CODECS, Codec, Entry
 from spotlab.features.tables import from_micros, tidy, tidy_market, to_micros
 from spotlab.features.views import ORIGINS
 
 _SLOT: Final = ("current",)
-_STAMP: Final = "as_of_us"
+_MARK: Final = "publication"
+_REMEMBERED: Final = 2
+"""Publications kept: the newest, whole and by region."""
 
 
 def publish(store: OnlineStore, data: MarketData) -> int:
@@ -41,15 +46,15 @@ def publish(store: OnlineStore, data: MarketData) -> int:
     if current is not None and current.event_time > data.as_of:
         return 0
     data = tidy_market(data)
-    stamp = to_micros(data.as_of)
+    mark = token_hex(4)
     landed, written = 0, {}
     for codec in CODECS:
-        rows = [_stamped(entry, stamp) for entry in codec.encode(data)]
+        rows = [_marked(entry, mark) for entry in codec.encode(data)]
         written[codec.view.name] = dict(Counter(row.key[0] for row in rows if codec.by_region))
         if not codec.by_region:
             written[codec.view.name] = {"": len(rows)}
         landed += store.write(codec.view, rows)
-    return landed + store.write(ORIGINS, [_contents(data, written)])
+    return landed + store.write(ORIGINS, [_contents(data, mark, written)])
 
 
 def read_market(
@@ -72,46 +77,60 @@ def read_market(
     (contents,) = store.read(ORIGINS, [_SLOT])
     if contents is None or contents.value["market"] != market.value:
         return None
-    as_of = from_micros(contents.value[_STAMP])
+    as_of = from_micros(contents.value["as_of_us"])
     if not 0.0 <= (now - as_of).total_seconds() <= ORIGINS.ttl_s:
         return None
-    tables: dict[str, pd.DataFrame] = {}
-    for codec in CODECS:
-        rows = _rows(store, codec, contents.value, regions)
-        if rows is None:
-            return None
-        tables |= {name: tidy(name, frame) for name, frame in codec.decode(rows).items()}
+    asked = None if regions is None else frozenset(regions)
+    tables = memory_of(store, _REMEMBERED).recall(
+        (contents.value[_MARK], asked), lambda: _tables(store, contents.value, asked)
+    )
+    if tables is None:
+        return None
+    # pandas copies on write: the reader may change its tables, and the remembered ones stay.
+    own = {name: frame.copy(deep=False) for name, frame in tables.items()}
     return MarketData(
         market=market,
         as_of=as_of,
         origins=_origins(contents.value["origins"]),
         degraded=tuple(contents.value["degraded"]),
-        **tables,
+        **own,
     )
 
 
-def _stamped(entry: Entry, stamp: int) -> OnlineRow:
+def _marked(entry: Entry, mark: str) -> OnlineRow:
     key, time_us, value = entry
-    return OnlineRow(key, from_micros(time_us), {**value, _STAMP: stamp})
+    return OnlineRow(key, from_micros(time_us), {**value, _MARK: mark})
+
+
+def _tables(
+    store: OnlineStore, contents: Mapping[str, Any], regions: Set[str] | None
+) -> dict[str, pd.DataFrame] | None:
+    tables: dict[str, pd.DataFrame] = {}
+    for codec in CODECS:
+        rows = _rows(store, codec, contents, regions)
+        if rows is None:
+            return None
+        tables |= {name: tidy(name, frame) for name, frame in codec.decode(rows).items()}
+    return tables
 
 
 def _rows(
-    store: OnlineStore, codec: Codec, contents: Mapping[str, Any], regions: Sequence[str] | None
+    store: OnlineStore, codec: Codec, contents: Mapping[str, Any], regions: Set[str] | None
 ) -> list[OnlineRow] | None:
     """The publication's rows of one view; None unless every one of them is there."""
     written: Mapping[str, int] = contents["rows"][codec.view.name]
-    asked = sorted(written if regions is None or not codec.by_region else {*regions} & {*written})
+    asked = sorted(written if regions is None or not codec.by_region else regions & written.keys())
     prefixes = [(region,) for region in asked] if codec.by_region and regions is not None else [()]
     keys = [key for prefix in prefixes for key in store.keys(codec.view, prefix)]
     rows = [
         row
         for row in store.read(codec.view, keys)
-        if row is not None and row.value[_STAMP] == contents[_STAMP]
+        if row is not None and row.value[_MARK] == contents[_MARK]
     ]
     return rows if len(rows) == sum(written[region] for region in asked) else None
 
 
-def _contents(data: MarketData, written: Mapping[str, Mapping[str, int]]) -> OnlineRow:
+def _contents(data: MarketData, mark: str, written: Mapping[str, Mapping[str, int]]) -> OnlineRow:
     origins = {
         kind.value: {
             "source": origin.source,
@@ -124,7 +143,8 @@ def _contents(data: MarketData, written: Mapping[str, Mapping[str, int]]) -> Onl
     }
     value = {
         "market": data.market.value,
-        _STAMP: to_micros(data.as_of),
+        _MARK: mark,
+        "as_of_us": to_micros(data.as_of),
         "rows": written,
         "origins": origins,
         "degraded": list(data.degraded),

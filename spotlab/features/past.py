@@ -25,6 +25,8 @@ TABLE_OF: Final = {
 }
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
+_REMEMBERED: Final = 80
+"""Tables kept: two days of hourly prices and what else one read looks at; about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Past:
             recent += _thinned([i for i in before if i.event_time >= yesterday], lately)
             settled += _thinned([i for i in before if i.event_time < yesterday], earlier)
         key = ("settled", kind, *map(_identity, settled))
-        history = memory_of(self.archive).recall(
+        history = memory_of(self.archive, _REMEMBERED).recall(
             key, lambda: settle(self.rows("price_history", settled))
         )
         return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
@@ -105,7 +107,9 @@ class Past:
         return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
     def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
-        return memory_of(self.archive).recall(_identity(info), lambda: self._decode(info))
+        return memory_of(self.archive, _REMEMBERED).recall(
+            _identity(info), lambda: self._decode(info)
+        )
 
     def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
         snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)

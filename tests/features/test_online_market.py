@@ -27,6 +27,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, str]] = {}
+        self.asked = 0
 
     def ping(self) -> float:
         return 0.0
@@ -41,6 +42,7 @@ class Shelf:
         return landed
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
+        self.asked += len(keys)
         held = [self.rows.get((view.name, key)) for key in keys]
         return [item and replace(item[0], value=json.loads(item[1])) for item in held]
 
@@ -128,6 +130,38 @@ def test_what_an_earlier_publication_left_behind_is_not_read(
     assert read is not None
     assert "c5.large" not in set(read.prices["instance_type"])
     assert len(shelf.keys(POOL)) > len(read.prices)
+
+
+def test_two_publications_of_one_moment_do_not_mix(shelf: Shelf, data: MarketData) -> None:
+    halved = data.prices.assign(spot_price_usd_per_hour=data.prices["spot_price_usd_per_hour"] / 2)
+    again = replace(data, prices=halved[halved["region"] == "us-east-1"].reset_index(drop=True))
+    assert online.read_market(shelf, MarketName.RECORDED, NOW) is not None
+    online.publish(shelf, again)
+    read = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert read is not None
+    assert_same(read, again)
+
+
+def test_reading_a_publication_again_asks_the_store_for_one_row(shelf: Shelf) -> None:
+    first = online.read_market(shelf, MarketName.RECORDED, NOW)
+    asked = shelf.asked
+    again = online.read_market(shelf, MarketName.RECORDED, NOW + timedelta(minutes=1))
+    assert shelf.asked == asked + 1
+    assert first is not None
+    assert again is not None
+    assert_same(first, again)
+
+
+def test_changing_a_table_that_was_read_does_not_reach_the_next_reader(
+    shelf: Shelf, data: MarketData
+) -> None:
+    first = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert first is not None
+    first.prices["spot_price_usd_per_hour"] = 0.0
+    first.advisor.loc[:, "bucket"] = 4
+    again = online.read_market(shelf, MarketName.RECORDED, NOW)
+    assert again is not None
+    assert_same(again, data)
 
 
 def test_an_older_publication_does_not_replace_a_newer(shelf: Shelf, data: MarketData) -> None:
