@@ -104,6 +104,7 @@ def persistence(data: Dataset) -> Persistence:
     listed = ~np.isnan(bucket)
     trained_gap_h = float(np.median(age_h[listed])) + recipe.LEAD_H
     kept = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
+    kept = min(kept, *recipe.UNCHANGED.values())
     shares = {**recipe.UNCHANGED, trained_gap_h: kept}
     return Persistence(recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),))
 

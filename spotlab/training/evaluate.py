@@ -128,15 +128,13 @@ def on_data_never_trained_on(model: CheckedModel, folder: Path) -> Document:
     snapshots = [read_advisor(path) for path in files]
     specs = recorded_market(folder, recipe.AS_OF).specs
     pairs = [_pair(model, earlier, later, specs) for earlier, later in _followed(snapshots)]
+    by_gap = {
+        f"{low}-{high_} days apart": [pair for pair in pairs if low <= pair["gap_days"] <= high_]
+        for low, high_ in _GAP_CLASSES_DAYS
+    }
     return {
         "status": f"{len(pairs)} pairs of advisor snapshots of 2022, prices unknown",
-        "all": _compared(pairs),
-        **{
-            f"{low}-{high_} days apart": _compared(
-                [pair for pair in pairs if low <= pair["gap_days"] <= high_]
-            )
-            for low, high_ in _GAP_CLASSES_DAYS
-        },
+        **{name: _compared(some) for name, some in ({"all": pairs} | by_gap).items() if some},
     }
 
 
@@ -167,8 +165,8 @@ def _compared(pairs: list[Document]) -> Document:
         np.concatenate([pair[name] for pair in pairs])
         for name in ("outcome", "bucket", "shipped", "trees alone")
     )
-    share = np.array([outcome[bucket == value].mean() for value in range(5)])
-    persistence = share[bucket.astype(np.intp)]
+    place = bucket.astype(np.intp)
+    persistence = (np.bincount(place, weights=outcome) / np.bincount(place).clip(1))[place]
     kept = ~np.isnan(shipped)
     forecasts = {"shipped": shipped, "trees alone": trees, "persistence": persistence}
     return {
