@@ -71,6 +71,8 @@ class Sessions:
         self._config = Config(
             connect_timeout=connect_timeout_s,
             read_timeout=read_timeout_s,
+            # An emulator is on loopback, where the environment's proxy cannot reach it.
+            proxies={} if endpoint_url else None,
             retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra=f"spotlab/{__version__}",
         )

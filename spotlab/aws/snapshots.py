@@ -22,6 +22,7 @@ MAX_USD_PER_HOUR: Final = 10_000.0
 """No instance has ever cost a tenth of it; a higher price is a changed unit."""
 MIN_KEPT_SHARE: Final = 0.5
 """With fewer rows than this share of the last good feed's, the feed lost something."""
+_MAX_SHOWN: Final = 300
 
 
 def source_name(market: MarketName, what: str) -> str:
@@ -40,8 +41,15 @@ def refuse(feed: str, wrong: str, right: str) -> NoReturn:
         FeedRefused: always.
     """
     raise FeedRefused(
-        f"{feed} is refused: {wrong}.", remedy=f"Expected {right}; the last good one stays in use."
+        f"{feed} is refused: {_printable(wrong)}.",
+        remedy=f"Expected {right}; the last good one stays in use.",
     )
+
+
+def _printable(text: str) -> str:
+    """What a feed says may hold anything; a message is read on terminals and screens."""
+    shown = "".join(char if char.isprintable() else "?" for char in text[:_MAX_SHOWN])
+    return shown if len(text) <= _MAX_SHOWN else f"{shown}…"
 
 
 def digest_of(content: bytes) -> str:

@@ -35,7 +35,7 @@ class FeedKind(StrEnum):
 
 
 FEED_COLUMNS: Final[dict[FeedKind, tuple[str, ...]]] = {
-    # bucket 0..4 (trailing month), savings_percent 0..100
+    # bucket 0..4 (trailing month); savings_percent up to 100, rarely negative (spot over on-demand)
     FeedKind.ADVISOR: ("region", "operating_system", "instance_type", "bucket", "savings_percent"),
     # one price a region (no zone): AWS's public feed
     FeedKind.SPOT_PRICES: (

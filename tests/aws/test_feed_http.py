@@ -166,6 +166,13 @@ def test_no_message_holds_the_password_or_the_query() -> None:
         assert "hush" not in str(failed.value)
 
 
+def test_a_validator_that_cannot_be_sent_back_is_left_out() -> None:
+    odd = httpx.Response(
+        200, stream=_Stream(encoded(feeds.advisor())), headers=[(b"ETag", b'"\xe9"')]
+    )
+    assert Server(odd).feed().fetch({})[0].validator == ""
+
+
 def test_the_whole_fetch_has_a_time_limit() -> None:
     seconds = iter(range(0, 1000, 40))
     chunks = httpx.Response(200, stream=_Stream(*[b" "] * 9))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -190,6 +191,36 @@ def test_credentials_that_arrive_expired_tell_of_a_wrong_clock(
 def test_what_is_no_region_is_refused(sessions: Sessions, region: str) -> None:
     with pytest.raises(NoSuchThing, match="us-east-1"):
         sessions.client("ec2", OWN, region)
+
+
+def test_an_emulator_is_reached_without_the_environments_proxy(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Regions) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        emulated = Sessions(
+            clock=clock,
+            endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",
+            access_key_id="testing",
+            secret_access_key="testing",
+        )
+        try:
+            assert emulated.client("ec2", OWN, "us-east-1").describe_regions()["Regions"] == []
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Regions(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(REGIONS)))
+        self.end_headers()
+        self.wfile.write(REGIONS.encode())
+
+    def log_message(self, *_: Any) -> None: ...
 
 
 def test_an_endpoint_replaces_aws(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,11 +61,11 @@ def decode(content: bytes, shape: type[T], feed: str) -> T:
         refuse(feed, f"the key {exc} stands twice in one object", "every key once")
     except json.JSONDecodeError as exc:
         refuse(feed, f"it is cut off or no JSON ({exc})", "a complete JSON document")
-    except (UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         refuse(feed, f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
     try:
         return msgspec.convert(document, shape)
-    except msgspec.ValidationError as exc:
+    except (msgspec.ValidationError, OverflowError) as exc:
         place = " > ".join(_first_fault(document, shape)) or "its outer object"
         refuse(feed, f"{place}: {exc}", "the shape that AWS publishes")
 
@@ -99,7 +99,7 @@ def _first_fault(value: Any, shape: Any) -> list[str]:
     for key, child, child_shape in children:
         try:
             msgspec.convert(child, child_shape)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, OverflowError):
             return [key, *_first_fault(child, child_shape)]
     return []
 

@@ -146,7 +146,8 @@ class HttpFeed(ABC):
         except httpx.TransportError as exc:
             raise _TryAgain(f"it cannot be read: {exc}") from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise self._unavailable(f"its address cannot be used: {exc}") from exc
+            # Its text may quote the address, with the password.
+            raise self._unavailable("its address cannot be used") from exc
         raise self._unavailable(f"it redirects more than {_MAX_REDIRECTS} times")
 
     def _redirected(self, request: httpx.Request, onward: httpx.Request) -> httpx.Request:
@@ -164,14 +165,15 @@ class HttpFeed(ABC):
             raise _TryAgain(f"it answers {status}")
         if status != httpx.codes.OK:
             raise self._unavailable(f"it answers {status}")
-        encoding = response.headers.get("Content-Encoding", "identity")
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
         if encoding not in ("gzip", "identity"):
             refuse(self.name, f"it comes as {encoding!r}", "gzip or no compression")
-        headers = response.headers
+        modified = response.headers.get("Last-Modified", "")
+        validator = response.headers.get("ETag") or modified
         return _Answer(
-            self._body(response, deadline_s),
-            headers.get("ETag") or headers.get("Last-Modified", ""),
-            _date(headers.get("Last-Modified", "")),
+            content=self._body(response, deadline_s),
+            validator=validator if validator.isascii() else "",
+            modified_at=_date(modified),
         )
 
     def _body(self, response: httpx.Response, deadline_s: float) -> bytes:
