@@ -11,19 +11,31 @@ from spotlab.inference.explain import REST, Difference, Explanation
 IN_LOG_ODDS: Final = (
     "The steps are in log-odds: they add up there, not in percent, so none is a share of the risk."
 )
+LOG_PRICE: Final = "log_spot_price"
 _MINUS: Final = "−"
 _NEGLIGIBLE: Final = 5e-3
 _PHRASES: Final = {
     "advisor_bucket": "interruption bucket last month",
     "advisor_age_h": "age of the interruption bucket",
+    "advisor_savings": "advisor's saving against on-demand",
+    "family_bucket_mean": "family's mean bucket in the region",
+    "family_bucket_mean_elsewhere": "family's mean bucket in other regions",
+    "region_bucket_mean": "region's mean bucket",
+    "type_bucket_mean_elsewhere": "mean bucket in other regions",
     "vcpu_count": "number of virtual CPUs",
     "memory_gb": "memory",
     "memory_per_vcpu": "memory per virtual CPU",
     "generation": "hardware generation",
     "generations_behind": "distance to the newest generation of its series",
-    "size_factor": "size",
+    "size_factor": "size in units of a large",
     "size_rank_in_family": "rank by size in its family",
-    "spot_price_usd_per_hour": "spot price",
+    "is_metal": "bare-metal size",
+    "is_burstable": "burstable type",
+    "has_local_storage": "local storage",
+    "architecture_arm": "Arm architecture",
+    "accelerated": "accelerator",
+    LOG_PRICE: "spot price",
+    "spot_price_per_vcpu": "spot price per virtual CPU",
     "discount_depth": "discount against on-demand",
     "price_position": "spot price as a share of on-demand",
     "family_stress_index": "stress of its family in the region",
@@ -90,12 +102,14 @@ def spoken(feature: str, value: float, unit: str) -> str:
         return "unknown"
     if feature == "advisor_bucket" and value.is_integer() and 0 <= value < len(BUCKET_LABELS):
         return BUCKET_LABELS[int(value)]
+    if feature == LOG_PRICE:
+        return f"{math.exp(value):.3g} USD/h"
     if unit == "0 or 1":
         return "yes" if value else "no"
     if unit == "share":
         return percent(value)
-    number = f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return _proper_minus(number if unit in ("1", "count") else f"{number} {unit}")
+    number = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return _proper_minus(number if unit in ("", "1", "count") else f"{number} {unit}")
 
 
 def percent(share: float) -> str:

@@ -171,7 +171,7 @@ def test_boosted_trees_are_scored_and_explained(tmp_path: Path) -> None:
     parts, base = model.contributions(matrix)
 
     assert np.isfinite(model.hazard_per_hour(matrix)).all()
-    assert parts.sum(axis=1) + base == pytest.approx(model.raw_score(matrix), abs=1e-6)
+    assert parts.sum(axis=1) + base == pytest.approx(model.raw_score(matrix), abs=1e-9)
 
 
 def test_an_estimator_without_explanation_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,14 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.explain import REST, difference, explain
-from spotlab.inference.words import IN_LOG_ODDS, difference_in_words, in_words, percent, spoken
+from spotlab.inference.words import (
+    IN_LOG_ODDS,
+    difference_in_words,
+    in_words,
+    percent,
+    phrase,
+    spoken,
+)
 from tests.support import models
 
 SAFE = Pool("us-east-1", "us-east-1a", "m6i.large")
@@ -166,3 +173,6 @@ def test_values_are_spoken_with_their_units() -> None:
     assert spoken("is_metal", 1.0, "0 or 1") == "yes"
     assert spoken("price_change_30d", -0.05, "share") == "−5.0 %"
     assert spoken("advisor_bucket", math.nan, "1") == "unknown"
+    assert spoken("log_spot_price", math.log(0.0432), "1") == "0.0432 USD/h"
+    assert phrase("log_spot_price") == "spot price"
+    assert phrase("price_change_7d") == "price change 7d"
