@@ -23,7 +23,10 @@ from spotlab.features.tables import from_micros, tidy, tidy_market, to_micros
 from spotlab.features.views import ORIGINS
 
 _SLOT: Final = ("current",)
+_WHOLE: Final = "*"
 _MARK: Final = "publication"
+_LAYOUT: Final = 1
+"""Of the values; a store filled by a version with another one counts as empty."""
 _REMEMBERED: Final = 2
 """Publications kept: the newest, whole and by region."""
 
@@ -50,9 +53,8 @@ def publish(store: OnlineStore, data: MarketData) -> int:
     landed, written = 0, {}
     for codec in CODECS:
         rows = [_marked(entry, mark) for entry in codec.encode(data)]
-        written[codec.view.name] = dict(Counter(row.key[0] for row in rows if codec.by_region))
-        if not codec.by_region:
-            written[codec.view.name] = {"": len(rows)}
+        regions = (row.key[0] if codec.by_region else _WHOLE for row in rows)
+        written[codec.view.name] = dict(Counter(regions))
         landed += store.write(codec.view, rows)
     return landed + store.write(ORIGINS, [_contents(data, mark, written)])
 
@@ -75,7 +77,9 @@ def read_market(
         OnlineStoreDown: no answer.
     """
     (contents,) = store.read(ORIGINS, [_SLOT])
-    if contents is None or contents.value["market"] != market.value:
+    if contents is None or contents.value.get("layout") != _LAYOUT:
+        return None
+    if contents.value["market"] != market.value:
         return None
     as_of = from_micros(contents.value["as_of_us"])
     if not 0.0 <= (now - as_of).total_seconds() <= ORIGINS.ttl_s:
@@ -125,7 +129,7 @@ def _rows(
     rows = [
         row
         for row in store.read(codec.view, keys)
-        if row is not None and row.value[_MARK] == contents[_MARK]
+        if row is not None and row.value.get(_MARK) == contents[_MARK]
     ]
     return rows if len(rows) == sum(written[region] for region in asked) else None
 
@@ -142,6 +146,7 @@ def _contents(data: MarketData, mark: str, written: Mapping[str, Mapping[str, in
         for kind, origin in data.origins.items()
     }
     value = {
+        "layout": _LAYOUT,
         "market": data.market.value,
         _MARK: mark,
         "as_of_us": to_micros(data.as_of),

@@ -15,7 +15,7 @@ from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import OnlineRow, OnlineView
 from spotlab.features import offline, online
 from spotlab.features.engine import compute
-from spotlab.features.views import METADATA, NAMES, POOL, PRICE_HISTORY, SPOT_RISK, VIEWS
+from spotlab.features.views import METADATA, NAMES, ORIGINS, POOL, PRICE_HISTORY, SPOT_RISK, VIEWS
 from tests.support.archive import MemoryArchive
 from tests.support.snapshots import NOW, market_snapshots
 
@@ -204,6 +204,14 @@ def test_an_empty_market_can_be_published(shelf: Shelf) -> None:
     assert read is not None
     assert read.degraded == ("Last collect failed.",)
     assert compute(read).values.size == 0
+
+
+def test_what_another_version_published_counts_as_nothing(data: MarketData) -> None:
+    store = Shelf()
+    store.write(ORIGINS, [OnlineRow(("current",), NOW, {"market": "recorded", "rows": {}})])
+    assert online.read_market(store, MarketName.RECORDED, NOW) is None
+    online.publish(store, data)
+    assert online.read_market(store, MarketName.RECORDED, NOW) is not None
 
 
 def test_keys_read_as_documented(shelf: Shelf) -> None:
