@@ -82,15 +82,15 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.aws.feeds import FileFeed
     from spotlab.runtime.bootstrap import bootstrap
 
-    lab = bootstrap(settings)
     files = {
         FeedKind.ADVISOR: args.advisor_file,
         FeedKind.SPOT_PRICES: args.spot_prices_file,
         FeedKind.ON_DEMAND: args.on_demand_file,
         FeedKind.SPECS: args.specs_file,
     }
-    sources = [FileFeed(path, kind, clock=lab.clock) for kind, path in files.items() if path]
-    report = lab.collect(files=sources)
+    with bootstrap(settings) as lab:
+        sources = [FileFeed(path, kind, clock=lab.clock) for kind, path in files.items() if path]
+        report = lab.collect(files=sources)
     failed = " ".join(report.errors)
     return Answer(
         collect_document(report), collect_text(report), code=1 if failed else 0, failed=failed
@@ -123,7 +123,6 @@ def _score(args: argparse.Namespace, settings: Settings) -> Answer:
         raise InvalidSetting(
             "--horizon-h and --top must be positive, --risk-ceiling between 0 and 1."
         )
-    lab = bootstrap(settings)
     requirements = Requirements(
         regions=tuple(args.region),
         zones=tuple(args.zone),
@@ -138,9 +137,11 @@ def _score(args: argparse.Namespace, settings: Settings) -> Answer:
         max_advisor_bucket=args.max_bucket,
     )
     policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
-    ranking = lab.rank(requirements, policy, args.model)
+    with bootstrap(settings) as lab:
+        ranking = lab.rank(requirements, policy, args.model)
+        now = lab.clock.now()
     _check_regions(args.region, set(ranking.table["region"]))
-    return Answer(score_document(ranking, args.top, lab.clock.now()), score_text(ranking, args.top))
+    return Answer(score_document(ranking, args.top, now), score_text(ranking, args.top))
 
 
 def _check_regions(asked: list[str], known: set[str]) -> None:
@@ -162,8 +163,8 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
 
     if bool(args.instance_ids) == args.all:
         raise InvalidSetting("Name instance ids, or use --all.")
-    lab = bootstrap(settings)
-    experiments = lab.evaluate(args.instance_ids or None)
+    with bootstrap(settings) as lab:
+        experiments = lab.evaluate(args.instance_ids or None)
     failed = [experiment for experiment in experiments if experiment.error]
     return Answer(
         evaluate_document(experiments),
@@ -212,7 +213,8 @@ def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import bootstrap
     from spotlab.runtime.doctor import examine, report_text
 
-    document = examine(bootstrap(settings))
+    with bootstrap(settings) as lab:
+        document = examine(lab)
     return Answer(document, report_text(document), code=0 if document["ok"] else 1)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import httpx
+import redis
 from pydantic import SecretStr
 
 from spotlab import __version__
@@ -58,6 +60,10 @@ class Once(Generic[T]):
                 self._made.append(self._make())
             return self._made[0]
 
+    def made(self) -> list[T]:
+        """What was made so far: one or none."""
+        return self._made
+
 
 def bootstrap(
     settings: Settings | None = None,
@@ -86,15 +92,20 @@ def bootstrap(
     http = httpx.Client(
         timeout=chosen.feed_timeout_s, headers={"User-Agent": f"spotlab/{__version__}"}
     )
+    stores = _OnlineStores(chosen, home)
+    resources = ExitStack()
+    for close in (store.close, http.close, stores.close):
+        resources.callback(close)
     return Lab(
         settings=chosen,
         clock=time,
         store=store,
         predictor=predictor,
-        open_online=(lambda: online) if online is not None else _OnlineStores(chosen, home),
-        open_cloud=cloud or Once(lambda: _cloud(chosen, home, time)),
+        open_online=(lambda: online) if online is not None else stores,
+        open_cloud=cloud or Once(lambda: _cloud(chosen, home, time, resources)),
         choose_market=lambda active: _choose_market(chosen, http, active),
         http=http,
+        resources=resources,
     )
 
 
@@ -110,6 +121,7 @@ class _OnlineStores:
         self._home = home
         self._server = Once(lambda: join_server(home))
         self._store = Once(self._open)
+        self._clients: list[redis.Redis] = []
 
     def __call__(self) -> OnlineStore:
         """The store.
@@ -127,20 +139,30 @@ class _OnlineStores:
             raise OnlineStoreDown(exc.message, remedy=exc.remedy) from exc
         return store
 
+    def close(self) -> None:
+        """Disconnect, and leave the server to whoever else uses it."""
+        for client in self._clients:
+            client.close()
+        for _url, membership in self._server.made():
+            membership.close()
+
     def _open(self) -> OnlineStore:
-        return RedisOnlineStore(connect(self._url or self._server()[0]))
+        client = connect(self._url or self._server()[0])
+        self._clients.append(client)
+        return RedisOnlineStore(client)
 
 
-def _cloud(settings: Settings, home: Path, clock: Clock) -> Cloud:
+def _cloud(settings: Settings, home: Path, clock: Clock, resources: ExitStack) -> Cloud:
     if settings.aws == "account":
         accounts = read_accounts(settings.accounts_file)
         feeds = FeedAddresses(
             settings.advisor_url, settings.spot_prices_url, settings.on_demand_url
         )
-        return Cloud(False, Sessions(clock=clock), accounts, feeds, close=lambda: None)
+        return Cloud(False, Sessions(clock=clock), accounts, feeds)
     from spotlab.demo.connect import connect as connect_emulator
 
     emulated = connect_emulator(home, settings.demo_seed)
+    resources.callback(emulated.close)
     sessions = Sessions(
         clock=clock,
         endpoint_url=emulated.endpoint_url,
@@ -148,7 +170,7 @@ def _cloud(settings: Settings, home: Path, clock: Clock) -> Cloud:
         secret_access_key=emulated.secret_access_key,
     )
     feeds = FeedAddresses(emulated.advisor_url, emulated.spot_prices_url, emulated.on_demand_url)
-    return Cloud(True, sessions, emulated.accounts, feeds, close=emulated.close)
+    return Cloud(True, sessions, emulated.accounts, feeds)
 
 
 def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:

@@ -5,7 +5,7 @@ Runtime floor. The same adapters serve both; only addresses and credentials diff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -38,14 +38,12 @@ class Cloud:
         sessions: clients by account and region.
         accounts: to look after.
         feeds: of the simulated market when emulated, else the public ones.
-        close: leaves the emulator; the real AWS needs none.
     """
 
     emulated: bool
     sessions: Sessions
     accounts: tuple[Account, ...]
     feeds: FeedAddresses
-    close: Callable[[], None]
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
@@ -81,6 +82,7 @@ class Lab:
         open_cloud: gives the AWS, starting the emulator when needed.
         choose_market: resolves the market setting, asking the network when it is "auto".
         http: for feeds.
+        resources: what `close` lets go of.
         started_at: monotonic seconds.
     """
 
@@ -92,6 +94,7 @@ class Lab:
     open_cloud: Callable[[], Cloud]
     choose_market: Callable[[MarketName | None], MarketName]
     http: httpx.Client
+    resources: ExitStack = field(default_factory=ExitStack)
     started_at: float = field(default_factory=time.monotonic)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -284,8 +287,13 @@ class Lab:
 
     def close(self) -> None:
         """Let go of connections; shared helper processes end when nobody uses them."""
-        self.http.close()
-        self.store.engine.dispose()
+        self.resources.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _quiet(_text: str, _share: float) -> None:
