@@ -156,6 +156,8 @@ def _kind(code: str, text: str, status: int) -> type[AwsError]:
         return NoSuchThing
     if code in _UNREACHABLE or status >= 500:
         return AwsUnreachable
+    if status in (401, 403):
+        return AccessDenied
     return AwsError
 
 

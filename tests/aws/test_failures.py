@@ -64,6 +64,7 @@ def outcome(*answers: Answer, attempts: int = 3) -> tuple[AwsError, int]:
         ("InvalidInstanceType", "m9.huge", 400, NoSuchThing, 1),
         ("InvalidParameterValue", "Invalid value for instanceType", 400, NoSuchThing, 1),
         ("InvalidParameterValue", "MaxResults", 400, AwsError, 1),
+        ("SomethingNew", "no", 403, AccessDenied, 1),
         ("InternalError", "oops", 500, AwsUnreachable, 3),
         ("Unavailable", "oops", 503, AwsUnreachable, 3),
     ],
