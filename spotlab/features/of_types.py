@@ -15,6 +15,7 @@ from spotlab.features.panel import Floats, Panel, ratio, tally
 
 _UNPUBLISHED: Final = "NaN: the type's specifications do not say"
 _UNNAMED: Final = "NaN: the type's name does not say"
+_MORE_THAN_ANY_VCPU: Final = 2.0**20
 
 
 def _type(name: str, meaning: str, unit: str, low: float, high: float, missing: str) -> Feature:
@@ -149,14 +150,12 @@ def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
 
 def _rank_in_family(panel: Panel, vcpu: Floats) -> Floats:
     known = np.isfinite(vcpu)
-    order = np.lexsort((vcpu, panel.family))  # NaN last within its family
-    start = panel.family_starts[panel.family]
-    position = np.empty(len(vcpu))
-    ranked = np.stack([panel.family[order].astype(np.float64), vcpu[order]])
-    fresh = np.append(True, (np.diff(ranked) != 0.0).any(axis=0))[: len(vcpu)]
-    position[order] = np.maximum.accumulate(np.where(fresh, np.arange(len(vcpu)), 0))
-    others = tally(panel.family, len(vcpu), known.astype(np.float64))[panel.family] - 1.0
-    return np.where(known, ratio(position - start, others), np.nan)
+    first = panel.family * _MORE_THAN_ANY_VCPU
+    place = first + vcpu
+    ranked = np.sort(place[known])
+    fewer = np.searchsorted(ranked, place) - np.searchsorted(ranked, first)
+    others = tally(panel.family[known], len(vcpu))[panel.family] - 1.0
+    return np.where(known, ratio(fewer.astype(np.float64), others), np.nan)
 
 
 def _arm(panel: Panel) -> Floats:

@@ -57,12 +57,8 @@ class ChangePoints:
         if not _in_order(pool, age_h):
             order = np.lexsort((price, -age_h, pool))
             pool, age_h, price = pool[order], age_h[order], price[order]
-            last = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
-            pool, age_h, price = (
-                pool[last[: len(pool)]],
-                age_h[last[: len(pool)]],
-                price[last[: len(pool)]],
-            )
+            dearest = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
+            pool, age_h, price = pool[dearest], age_h[dearest], price[dearest]
         return cls(np.searchsorted(pool, np.arange(pools + 1)), age_h, price)
 
     def take(self, pools: Ints) -> ChangePoints:

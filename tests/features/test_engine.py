@@ -320,3 +320,14 @@ def test_no_value_of_a_valid_market_leaves_its_range(market: MarketData) -> None
         slack = 1e-12 * max(1.0, abs(item.low), abs(item.high))
         assert (known >= item.low - slack).all(), item.name
         assert (known <= item.high + slack).all(), item.name
+
+
+def test_size_rank_counts_the_types_with_fewer_vcpus_and_leaves_ties_together() -> None:
+    sizes = {"c5.large": 2, "c5.xlarge": 4, "c5d.large": 2, "c5.24xlarge": 96, "c5.metal": 96}
+    specs = table("specs", *(spec(name, vcpu, 1) for name, vcpu in sizes.items()))
+    pools = [Pool(US, None, name) for name in (*sizes, "c5.9xlarge")]
+    ranks = compute(MarketData(MarketName.RECORDED, NOW, specs=specs), pools).column(
+        "size_rank_in_family"
+    )
+    expected = [0, 1 / 3, math.nan, 2 / 3, 2 / 3, math.nan]
+    np.testing.assert_allclose(ranks, expected, rtol=1e-15)
