@@ -1,68 +1,133 @@
 """The emulated fleet: 24 instances of two accounts in three regions. Runtime floor.
 
-What runs is written down here; in which zone, since when and under which id follows from the seed,
-so every process and every restart sees the same fleet.
+What runs is written down here; in which pool, since when and under which id follows from the seed,
+so every process and every restart sees the same fleet. Most instances sit well, some could sit
+better, and a few sit where every choice is risky.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 
+import numpy as np
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ec2.utils import random_spot_request_id
 from moto.moto_api._internal import mock_random
 
-from spotlab.demo.catalogue import REGIONS, offered, type_named
-from spotlab.demo.noise import Stream, draws
+from spotlab.demo.catalogue import POOLS, REGIONS, PoolSpec
+from spotlab.demo.market import BUCKET_CUTS, Market
+from spotlab.demo.noise import DAY_S, Stream, draws
 from spotlab.demo.world import World
 from spotlab.domain.instance_types import parse_type
 
 IMAGES: Final = {"x86_64": "ami-05107ab0000000086", "arm64": "ami-05107ab0000000064"}
 """The two public images, by architecture."""
 _FIRST_LAUNCH: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
-_LAUNCH_DAYS: Final = 230
+_LAUNCH_S: Final = 230 * DAY_S
+
+
+class Placed(Enum):
+    """How an instance came to its pool."""
+
+    WELL = "the pool that is usually cheapest among those usually under bucket 3"
+    SOMEHOW = "any pool of its type"
+    BADLY = "where all of its types are usually interrupted often"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One instance to be."""
+    """One instance to be.
+
+    Args:
+        account: whose it is.
+        name: its Name tag.
+        regions: where it may run.
+        types: what it may run on, all of one architecture.
+        placed: how its pool is chosen; so decisions about the fleet are a mix.
+        spot: False: on-demand.
+    """
 
     account: str
-    region: str
     name: str
-    instance_type: str
+    regions: tuple[str, ...]
+    types: tuple[str, ...]
+    placed: Placed = Placed.WELL
     spot: bool = True
 
 
-FLEET: Final = (
-    Planned("payments-prod", "us-east-1", "checkout-api-1", "m6i.xlarge"),
-    Planned("payments-prod", "us-east-1", "checkout-api-2", "m6i.xlarge"),
-    Planned("payments-prod", "us-east-1", "fraud-scoring-1", "c6i.2xlarge"),
-    Planned("payments-prod", "us-east-1", "fraud-scoring-2", "c6i.2xlarge"),
-    Planned("payments-prod", "us-east-1", "settlement-batch-1", "m5.2xlarge"),
-    Planned("payments-prod", "us-east-1", "ledger-writer-1", "r6i.2xlarge", spot=False),
-    Planned("payments-prod", "us-east-1", "webhooks-1", "t3.large", spot=False),
-    Planned("payments-prod", "eu-west-1", "checkout-api-eu-1", "m6g.xlarge"),
-    Planned("payments-prod", "eu-west-1", "checkout-api-eu-2", "m6g.xlarge"),
-    Planned("payments-prod", "eu-west-1", "reporting-eu-1", "r6g.xlarge"),
-    Planned("payments-prod", "eu-west-1", "session-cache-eu-1", "r5.xlarge"),
-    Planned("payments-prod", "eu-west-1", "ledger-replica-eu-1", "r5.2xlarge", spot=False),
-    Planned("research", "us-west-2", "train-vision-1", "g5.2xlarge"),
-    Planned("research", "us-west-2", "train-vision-2", "g5.12xlarge"),
-    Planned("research", "us-west-2", "inference-1", "g4dn.xlarge"),
-    Planned("research", "us-west-2", "inference-2", "g4dn.xlarge"),
-    Planned("research", "us-west-2", "simulation-1", "c7g.2xlarge"),
-    Planned("research", "us-west-2", "simulation-2", "c7g.2xlarge"),
-    Planned("research", "us-west-2", "features-etl-1", "r6g.2xlarge"),
-    Planned("research", "us-west-2", "notebooks-1", "m7i.2xlarge", spot=False),
-    Planned("research", "us-east-1", "genomics-1", "c6g.4xlarge"),
-    Planned("research", "us-east-1", "genomics-2", "c5.4xlarge"),
-    Planned("research", "us-east-1", "embeddings-1", "g6.xlarge"),
-    Planned("research", "eu-west-1", "archive-scan-1", "m7g.xlarge"),
+_EAST, _WEST, _EU = ("us-east-1",), ("us-west-2",), ("eu-west-1",)
+_WEB = ("m6i.xlarge", "m7i.xlarge", "m6a.xlarge", "m5.xlarge")
+_SCORING = ("c6i.2xlarge", "c5.2xlarge", "m6a.2xlarge", "m5.2xlarge", "m6i.2xlarge", "m7i.2xlarge")
+_GRAVITON_WEB = ("m6g.xlarge", "m7g.xlarge")
+_GRAVITON_BATCH = ("c7g.2xlarge", "c6g.2xlarge", "m6g.2xlarge", "m7g.2xlarge")
+_GPU, _GPU_2X, _GPU_12X = (
+    tuple(f"{family}.{size}" for family in families)
+    for size, families in (
+        ("xlarge", ("g4dn", "g5", "g6")),
+        ("2xlarge", ("g4dn", "g5", "g6")),
+        ("12xlarge", ("g4dn", "g5")),
+    )
 )
+_BIG_MEMORY = ("r5.4xlarge", "r6i.4xlarge")
+_PAY, _LAB = "payments-prod", "research"
+
+FLEET: Final = (
+    Planned(_PAY, "checkout-api-1", _EAST, _WEB),
+    Planned(_PAY, "checkout-api-2", _EAST, _WEB),
+    Planned(_PAY, "fraud-scoring-1", _EAST, _SCORING),
+    Planned(_PAY, "settlement-batch-1", _EAST, ("m5.2xlarge",), Placed.SOMEHOW),
+    Planned(_PAY, "ledger-writer-1", _EAST, ("r6i.2xlarge",), Placed.SOMEHOW, spot=False),
+    Planned(_PAY, "webhooks-1", _EAST, ("t3.large",)),
+    Planned(_PAY, "order-index-1", _EAST + _EU, _BIG_MEMORY, Placed.BADLY),
+    Planned(_PAY, "checkout-api-eu-1", _EU, _GRAVITON_WEB),
+    Planned(_PAY, "checkout-api-eu-2", _EU, _GRAVITON_WEB),
+    Planned(_PAY, "reporting-eu-1", _EU, ("r6g.xlarge",)),
+    Planned(_PAY, "session-cache-eu-1", _EU, ("r5.xlarge",), Placed.SOMEHOW),
+    Planned(_PAY, "ledger-replica-eu-1", _EU, ("r5.2xlarge",), Placed.SOMEHOW, spot=False),
+    Planned(_LAB, "train-vision-1", _WEST, _GPU_2X),
+    Planned(_LAB, "train-vision-2", _WEST + _EAST + _EU, _GPU_12X, Placed.BADLY),
+    Planned(_LAB, "inference-1", _WEST, _GPU),
+    Planned(_LAB, "inference-2", _WEST, _GPU),
+    Planned(_LAB, "simulation-1", _WEST, _GRAVITON_BATCH),
+    Planned(_LAB, "simulation-2", _WEST, ("c7g.2xlarge",), Placed.SOMEHOW),
+    Planned(_LAB, "features-etl-1", _WEST, ("r6g.2xlarge",)),
+    Planned(_LAB, "notebooks-1", _WEST, ("m7i.2xlarge",), Placed.SOMEHOW, spot=False),
+    Planned(_LAB, "genomics-1", _EAST, ("c6g.4xlarge", "m6g.4xlarge")),
+    Planned(_LAB, "genomics-2", _EAST, ("c5.4xlarge", "c6i.4xlarge")),
+    Planned(_LAB, "embeddings-1", _EAST, ("g6.xlarge",), Placed.SOMEHOW),
+    Planned(_LAB, "archive-scan-1", _EU, ("m7g.xlarge",), Placed.SOMEHOW),
+)
+
+
+def choose_pool(market: Market, planned: Planned, draw: float) -> PoolSpec:
+    """The pool an instance runs in, whatever the time.
+
+    Args:
+        draw: 0..1, for what is placed somehow.
+    """
+    pools = [
+        index
+        for index, pool in enumerate(POOLS)
+        if pool.region.name in planned.regions and pool.spec.name in planned.types
+    ]
+    pressure = market.usual_pressure
+    if planned.placed is Placed.SOMEHOW:
+        return POOLS[pools[int(draw * len(pools))]]
+    if planned.placed is Placed.WELL:
+        safe = [pool for pool in pools if pressure[POOLS[pool].offer] < BUCKET_CUTS[2]]
+        return POOLS[min(safe or pools, key=lambda pool: market.usual_usd_per_hour[pool])]
+    # the region whose safest type is least safe, and there the least safe type
+    safest: dict[str, float] = {}
+    for pool in pools:
+        region = POOLS[pool].region.name
+        safest[region] = min(pressure[POOLS[pool].offer], safest.get(region, np.inf))
+    return POOLS[
+        max(pools, key=lambda pool: (safest[POOLS[pool].region.name], pressure[POOLS[pool].offer]))
+    ]
 
 
 def seed_fleet(world: World) -> None:
@@ -75,33 +140,28 @@ def seed_fleet(world: World) -> None:
         for region in REGIONS:
             _add_images(ec2_backends[account_id][region.name])
     for place, planned in enumerate(FLEET, start=1):
-        launched = _FIRST_LAUNCH + timedelta(minutes=int(source.integers(_LAUNCH_DAYS * 1440)))
-        zones = [
-            zone
-            for region in REGIONS
-            if region.name == planned.region
-            for zone in region.zones
-            if offered(zone, type_named(planned.instance_type).family.name)
-        ]
-        zone = zones[int(source.integers(len(zones)))]
+        when, where = source.random(2)
+        launched = _FIRST_LAUNCH + timedelta(seconds=int(when * _LAUNCH_S))
         # where "now" is frozen before the plan, the fleet is still in the past
         launched = min(launched, world.clock.now() - timedelta(days=place))
-        _launch(ec2_backends[account_ids[planned.account]][planned.region], planned, zone, launched)
+        pool = choose_pool(world.market, planned, where)
+        backend = ec2_backends[account_ids[planned.account]][pool.region.name]
+        _launch(backend, planned, pool, launched)
     # from here on ids are new at every start: an id of an earlier run must not come back
     mock_random.seed()
 
 
-def _launch(backend: Any, planned: Planned, zone: str, launched: datetime) -> None:
-    architecture = parse_type(planned.instance_type).architecture.value
+def _launch(backend: Any, planned: Planned, pool: PoolSpec, launched: datetime) -> None:
+    architecture = parse_type(pool.spec.name).architecture.value
     (instance,) = backend.run_instances(
         IMAGES[architecture],
         1,
         None,
         [],
-        instance_type=planned.instance_type,
+        instance_type=pool.spec.name,
         is_instance_type_default=False,
-        region_name=planned.region,
-        placement=zone,
+        region_name=pool.region.name,
+        placement=pool.zone,
         instance_market_options="spot" if planned.spot else {},
         tags={"instance": {"Name": planned.name, "team": planned.account.partition("-")[0]}},
         client_token=f"fleet-{planned.name}",

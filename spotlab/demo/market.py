@@ -56,6 +56,7 @@ that means correlations of .991, .974 and .901: a tenth of the variance moves, a
 _MEMORY_D: Final = 100
 """Noise older than this has faded to under a hundredth."""
 _PRESSURE_KERNEL: Final = kernel(PRESSURE_MOVE_DAYS, smooth=True, days=_MEMORY_D)
+_MEAN_STRESS: Final = MEAN_SHARE * float(np.add.reduce(_PRESSURE_KERNEL))
 _GROUP_KERNEL: Final = kernel(PRICE_MOVE_DAYS_GROUP, smooth=False, days=_MEMORY_D)
 _POOL_KERNEL: Final = kernel(PRICE_MOVE_DAYS_POOL, smooth=False, days=_MEMORY_D // 2)
 
@@ -89,6 +90,9 @@ class Market:
 
     Args:
         seed: 0 or more; another seed is another market.
+
+    `usual_usd_per_hour` (pools) and `usual_pressure` (offers) are what it wanders around, whatever
+    the time.
     """
 
     def __init__(self, seed: int) -> None:
@@ -101,12 +105,12 @@ class Market:
             + PRICE_SD_TYPE * static.standard_normal(len(OFFERS))[_POOL_OFFER]
             + PRICE_SD_ZONE * static.standard_normal(len(POOLS))
         )
-        self._pressure_level = (
+        self.usual_pressure = (
             np.sqrt(PRESSURE_FAMILY) * _family_pressure()
             + np.sqrt(PRESSURE_GROUP) * static.standard_normal(len(GROUPS))[_OFFER_GROUP]
             + np.sqrt(PRESSURE_OFFER) * static.standard_normal(len(OFFERS))
-            - PRESSURE_STRESS * MEAN_SHARE * np.add.reduce(_PRESSURE_KERNEL)
         )
+        self.usual_usd_per_hour = _ON_DEMAND * np.exp(self._price_level)
         by_day = lru_cache(maxsize=512)
         self._price_noise = by_day(self._draw_price_noise)
         self._pressure_noise = by_day(self._draw_pressure_noise)
@@ -178,10 +182,10 @@ class Market:
         # the advisor looks back: it knows of whole days only
         stress = weighted_past(_PRESSURE_KERNEL, day - 1, self._stress.share)
         return np.asarray(
-            self._pressure_level
+            self.usual_pressure
             + np.sqrt(PRESSURE_MOVE_GROUP) * noise[: len(GROUPS)][_OFFER_GROUP]
             + np.sqrt(PRESSURE_MOVE_OFFER) * noise[len(GROUPS) :]
-            + PRESSURE_STRESS * stress[_OFFER_GROUP],
+            + PRESSURE_STRESS * (stress[_OFFER_GROUP] - _MEAN_STRESS),
             dtype=np.float64,
         )
 

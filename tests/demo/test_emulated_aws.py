@@ -68,7 +68,9 @@ def test_a_role_sees_its_own_account_only(served: Served) -> None:
         assert identity["Account"] == account.account_id
         for region in ("us-east-1", "us-west-2", "eu-west-1"):
             planned = {
-                each.name for each in FLEET if (each.account, each.region) == (account.name, region)
+                each.name
+                for each in FLEET
+                if each.account == account.name and each.regions == (region,)
             }
             seen = names(instances(client(served, "ec2", region, account)))
             assert planned <= seen
@@ -84,7 +86,7 @@ def test_the_fleet_is_what_the_screens_need(served: Served) -> None:
     fleet = [each for each in found if names([each]) & {planned.name for planned in FLEET}]
     assert len(fleet) == 24
     assert len({each["InstanceType"] for each in fleet}) >= 8
-    assert sum(each.get("InstanceLifecycle") == "spot" for each in fleet) == 20
+    assert sum(each.get("InstanceLifecycle") == "spot" for each in fleet) == 21
     assert all(each["LaunchTime"] < AT for each in fleet)
     offered = {(pool.zone, pool.spec.name) for pool in POOLS}
     for each in fleet:
@@ -98,20 +100,19 @@ def test_instances_come_in_pages(payments: Any) -> None:
     assert page["NextToken"]
     everyone = instances(payments, PaginationConfig={"PageSize": 5})
     ids = [each["InstanceId"] for each in everyone]
-    assert len(ids) == len(set(ids)) >= 7
+    assert len(ids) == len(set(ids)) >= 6
 
 
 def test_instances_are_found_by_lifecycle_zone_and_client_token(payments: Any) -> None:
     def found(name: str, value: str) -> set[str]:
         return names(instances(payments, Filters=[{"Name": name, "Values": [value]}]))
 
-    spot = {each.name for each in FLEET if each.spot and each.region == "us-east-1"}
-    assert found("instance-lifecycle", "spot") & {"ledger-writer-1", "webhooks-1"} == set()
-    assert found("instance-lifecycle", "spot") <= spot
+    spot = {each.name for each in FLEET if each.spot}
+    assert {"checkout-api-1", "webhooks-1"} <= found("instance-lifecycle", "spot") <= spot
     assert found("client-token", "fleet-checkout-api-1") == {"checkout-api-1"}
     assert found("client-token", "no-such-token") == set()
     zones = [found("availability-zone", f"us-east-1{letter}") for letter in "abcd"]
-    assert sum(len(zone) for zone in zones) >= 7
+    assert sum(len(zone) for zone in zones) >= 6
 
 
 def test_launching_twice_with_one_token_launches_once(payments: Any, seconds: Seconds) -> None:

@@ -1,0 +1,51 @@
+"""The fleet is the seed's, whatever the time, and mixes good and bad places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spotlab.demo.catalogue import POOLS
+from spotlab.demo.fleet import FLEET, Placed, Planned, choose_pool
+from spotlab.demo.market import BUCKET_CUTS, Market
+from spotlab.domain.instance_types import parse_type
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return Market(7)
+
+
+@pytest.mark.parametrize("planned", FLEET, ids=lambda planned: planned.name)
+def test_an_instance_runs_where_it_may(market: Market, planned: Planned) -> None:
+    for draw in (0.0, 0.5, 0.999):
+        pool = choose_pool(market, planned, draw)
+        assert pool.region.name in planned.regions
+        assert pool.spec.name in planned.types
+    assert len({parse_type(name).architecture for name in planned.types}) == 1
+
+
+def test_names_are_unique_and_there_are_a_few_on_demand() -> None:
+    assert len({planned.name for planned in FLEET}) == len(FLEET) == 24
+    assert sum(not planned.spot for planned in FLEET) == 3
+
+
+def test_well_placed_is_cheaper_and_badly_placed_riskier_than_somehow(market: Market) -> None:
+    def mean(placed: Placed, value: str) -> float:
+        found = [
+            choose_pool(market, replace(planned, placed=placed), draw)
+            for planned in FLEET
+            for draw in np.linspace(0, 0.99, 5)
+        ]
+        if value == "pressure":
+            return float(np.mean([market.usual_pressure[pool.offer] for pool in found]))
+        usual = [market.usual_usd_per_hour[POOLS.index(pool)] for pool in found]
+        return float(np.mean(usual))
+
+    assert mean(Placed.WELL, "price") < mean(Placed.SOMEHOW, "price")
+    assert mean(Placed.BADLY, "pressure") > mean(Placed.SOMEHOW, "pressure")
+    well = [choose_pool(market, each, 0.0) for each in FLEET if each.placed is Placed.WELL]
+    safe = [market.usual_pressure[pool.offer] < BUCKET_CUTS[2] for pool in well]
+    assert np.mean(safe) > 0.6
