@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from spotlab.errors import ArtefactRefused, NotFound
 from spotlab.inference.adapters import CheckedModel
@@ -27,6 +28,7 @@ class Available:
         task: from its card; "" when refused.
         digest: SHA-256 over its checksums file; "" when refused.
         refused: why it cannot be used; "" when it can.
+        card: card.json; empty when refused.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Available:
     task: str
     digest: str
     refused: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Predictor:
@@ -83,7 +86,8 @@ class Predictor:
             artefact = verify(folder)
         except ArtefactRefused as exc:
             return Available(name, version, "", "", str(exc))
-        return Available(name, version, artefact.card.spec.task, artefact.digest)
+        card = artefact.card
+        return Available(name, version, card.spec.task, artefact.digest, card=card.text)
 
     def _folder(self, reference: str) -> Path:
         match = _REFERENCE.fullmatch(reference)

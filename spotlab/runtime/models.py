@@ -26,7 +26,6 @@ def register_artefacts(predictor: Predictor, registry: ModelRegistry, clock: Clo
             log.error("model %s refused: %s", name, found.refused)
             continue
         try:
-            model = predictor.get(name)
             record = ModelRecord(
                 name=found.name,
                 version=found.version,
@@ -35,7 +34,7 @@ def register_artefacts(predictor: Predictor, registry: ModelRegistry, clock: Clo
                 path=f"{found.name}/{found.version}",
                 state="candidate",
                 registered_at=clock.now(),
-                card=model.card,
+                card=found.card,
             )
             if registry.register(record):
                 new.append(name)

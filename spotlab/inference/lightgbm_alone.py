@@ -1,0 +1,31 @@
+"""LightGBM without its scikit-learn wrappers. Inference floor.
+
+`import lightgbm` looks for scikit-learn and, where it finds it, imports it for wrappers that
+SpotLab does not use: that took two thirds of the whole import (measured: 1.0 s of 1.5 s). While
+LightGBM is imported scikit-learn is hidden, so it is imported only by whoever really needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import ModuleType
+from typing import Final
+
+_HIDDEN: Final = "sklearn"
+_lock = threading.Lock()
+
+
+def lightgbm() -> ModuleType:
+    """The module, imported once."""
+    with _lock:
+        if "lightgbm" in sys.modules or _HIDDEN in sys.modules:
+            import lightgbm as module
+
+            return module
+        sys.modules[_HIDDEN] = None  # type: ignore[assignment]
+        try:
+            import lightgbm as module
+        finally:
+            del sys.modules[_HIDDEN]
+        return module
