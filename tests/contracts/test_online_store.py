@@ -1,0 +1,279 @@
+"""What ports.OnlineStore promises, held by every store that SpotLab has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from spotlab.domain.ports import OnlineRow, OnlineView
+from tests.support.online import (
+    REDIS_URL,
+    ServedShop,
+    Shop,
+    embedded_server,
+    memory_shop,
+    redis_shop,
+    why_no_redis,
+)
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+
+
+@pytest.fixture(scope="module")
+def embedded_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_server(tmp_path_factory.mktemp("home")) as (url, _):
+        yield url
+
+
+SERVERS = ("embedded", pytest.param("redis", marks=pytest.mark.redis))
+
+
+@contextmanager
+def opened(request: pytest.FixtureRequest) -> Iterator[ServedShop]:
+    if request.param == "redis" and (reason := why_no_redis()):
+        pytest.skip(reason)
+    url = REDIS_URL if request.param == "redis" else request.getfixturevalue("embedded_url")
+    with redis_shop(url) as shop:
+        yield shop
+
+
+@pytest.fixture(params=["memory", *SERVERS])
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    if request.param == "memory":
+        yield memory_shop()
+        return
+    with opened(request) as served:
+        yield served
+
+
+@pytest.fixture(params=SERVERS)
+def served(request: pytest.FixtureRequest) -> Iterator[ServedShop]:
+    with opened(request) as shop:
+        yield shop
+
+
+@pytest.fixture(params=[False, True], ids=["strings", "hashes"])
+def risk(request: pytest.FixtureRequest, shop: Shop) -> OnlineView:
+    return shop.view("region", "instance_type", as_hash=request.param)
+
+
+def row(*key: str, at: datetime = NOON, **value: Any) -> OnlineRow:
+    return OnlineRow(key, at, value)
+
+
+def test_what_is_written_is_read_back_equal(shop: Shop, risk: OnlineView) -> None:
+    written = row(
+        "us-east-1",
+        "m5.large",
+        at=NOON + timedelta(microseconds=123456),
+        bucket=1,
+        savings=70.5,
+        known=True,
+        missing=None,
+        source="Zürich 東京 \"quoted\" \\ {'a': 1}",
+        past=[[1, None], [2, 3.25]],
+        nested={"a": {"b": []}},
+    )
+    assert shop.store.write(risk, [written]) == 1
+    assert shop.store.read(risk, [written.key]) == [written]
+
+
+def test_reads_keep_the_order_and_the_length_of_the_keys(shop: Shop, risk: OnlineView) -> None:
+    a, b = row("r1", "a", n=1), row("r2", "b", n=2)
+    shop.store.write(risk, [a, b])
+    asked = [("r2", "b"), ("r1", "none"), ("r1", "a"), ("r2", "b")]
+    assert shop.store.read(risk, asked) == [b, None, a, b]
+    assert shop.store.read(risk, []) == []
+
+
+def test_an_empty_batch_writes_nothing(shop: Shop, risk: OnlineView) -> None:
+    assert shop.store.write(risk, []) == 0
+    assert shop.store.keys(risk) == []
+
+
+def test_an_older_row_never_overwrites_a_newer_one(shop: Shop, risk: OnlineView) -> None:
+    newer = row("r", "t", at=NOON, n=1)
+    assert shop.store.write(risk, [newer]) == 1
+    assert shop.store.write(risk, [row("r", "t", at=NOON - TICK, n=2)]) == 0
+    assert shop.store.read(risk, [("r", "t")]) == [newer]
+    newest = row("r", "t", at=NOON + TICK, n=3)
+    assert shop.store.write(risk, [newest]) == 1
+    assert shop.store.read(risk, [("r", "t")]) == [newest]
+
+
+def test_times_are_compared_across_seconds_years_and_zones(shop: Shop, risk: OnlineView) -> None:
+    moments = [NOON.replace(year=2009), NOON, NOON + timedelta(seconds=1), NOON.replace(year=2030)]
+    for number, moment in enumerate(moments):
+        elsewhere = moment.astimezone(timezone(timedelta(hours=-7)))
+        assert shop.store.write(risk, [row("r", "t", at=elsewhere, n=number)]) == 1
+        older = row("r", "t", at=moment - TICK, n=-1)
+        assert shop.store.write(risk, [older]) == 0
+    assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", at=moments[-1], n=3)]
+
+
+def test_an_equal_time_refreshes_the_value(shop: Shop, risk: OnlineView) -> None:
+    shop.store.write(risk, [row("r", "t", gone=1, n=1)])
+    assert shop.store.write(risk, [row("r", "t", n=2)]) == 1
+    assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", n=2)]
+
+
+def test_within_a_batch_the_newest_wins(shop: Shop, risk: OnlineView) -> None:
+    rows = [row("r", "t", at=NOON + n * TICK, n=n) for n in (2, 3, 1)]
+    assert shop.store.write(risk, rows) == 2
+    assert shop.store.read(risk, [("r", "t")]) == [rows[1]]
+
+
+def test_one_batch_lands_in_part_when_part_of_it_is_older(shop: Shop, risk: OnlineView) -> None:
+    shop.store.write(risk, [row("r", "a", at=NOON + TICK, n=1)])
+    batch = [row("r", "a", at=NOON, n=2), row("r", "b", at=NOON, n=2)]
+    assert shop.store.write(risk, batch) == 1
+    found = shop.store.read(risk, [("r", "a"), ("r", "b")])
+    assert [kept and kept.value["n"] for kept in found] == [1, 2]
+
+
+def test_racing_writers_leave_the_newest(shop: Shop, risk: OnlineView) -> None:
+    keys = [("r", f"t{number}") for number in range(20)]
+
+    def write(offset: int) -> None:
+        for turn in range(25):
+            at = NOON + (2 * turn + offset) * TICK
+            shop.store.write(risk, [row(*key, at=at, by=offset, n=turn) for key in keys])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (0, 1)))
+    newest = NOON + 49 * TICK
+    assert shop.store.read(risk, keys) == [row(*key, at=newest, by=1, n=24) for key in keys]
+
+
+@pytest.mark.parametrize("as_hash", [False, True])
+def test_rows_go_when_their_ttl_ends(shop: Shop, as_hash: bool) -> None:
+    brief = shop.view("region", "slot", ttl_s=1, as_hash=as_hash)
+    shop.store.write(brief, [row("r", "a", n=1)])
+    assert shop.store.keys(brief) == [("r", "a")]
+    shop.until(lambda: shop.store.read(brief, [("r", "a")]) == [None], "the row expires")
+    assert shop.store.keys(brief) == []
+
+
+def test_a_write_that_does_not_land_does_not_renew_the_ttl(shop: Shop) -> None:
+    brief, older = shop.view("slot", ttl_s=1), row("a", at=NOON - TICK, n=2)
+    shop.store.write(brief, [row("a", n=1)])
+    assert shop.store.write(brief, [older]) == 0
+    shop.until(lambda: shop.store.write(brief, [older]) == 1, "the newer row expires")
+    assert shop.store.read(brief, [("a",)]) == [older]
+
+
+def test_an_equal_write_renews_the_ttl(shop: Shop) -> None:
+    brief = shop.view("slot", ttl_s=1)
+    shop.store.write(brief, [row("renewed", n=1), row("left", n=1)])
+
+    def only_one_is_renewed() -> bool:
+        shop.store.write(brief, [row("renewed", n=1)])
+        return shop.store.read(brief, [("left",)]) == [None]
+
+    shop.until(only_one_is_renewed, "the other row expires")
+    assert shop.store.keys(brief) == [("renewed",)]
+
+
+def test_keys_are_sorted_and_can_be_asked_by_their_first_parts(
+    shop: Shop, risk: OnlineView
+) -> None:
+    keys = [("eu-west-1", "a"), ("us-east-1", "a"), ("us-east-1", "b"), ("us-east-10", "c")]
+    shop.store.write(risk, [row(*key, n=1) for key in reversed(keys)])
+    assert shop.store.keys(risk) == keys
+    assert shop.store.keys(risk, ("us-east-1",)) == keys[1:3]
+    assert shop.store.keys(risk, ("us-east-1", "b")) == [("us-east-1", "b")]
+    assert shop.store.keys(risk, ("us-east",)) == []
+    assert shop.store.keys(risk, ("nowhere",)) == []
+
+
+def test_a_view_with_one_part_lists_its_keys(shop: Shop) -> None:
+    metadata = shop.view("instance_type")
+    shop.store.write(metadata, [row(name, vcpu=2) for name in ("m5.large", "c5.large")])
+    assert shop.store.keys(metadata) == [("c5.large",), ("m5.large",)]
+    assert shop.store.keys(metadata, ("m5.large",)) == [("m5.large",)]
+
+
+def test_names_may_hold_any_character_but_a_colon(shop: Shop, risk: OnlineView) -> None:
+    odd = row("ré gion*[]?", "東京\n\t%d -", n=1)
+    shop.store.write(risk, [odd])
+    assert shop.store.keys(risk) == [odd.key]
+    assert shop.store.keys(risk, odd.key[:1]) == [odd.key]
+    assert shop.store.read(risk, [odd.key]) == [odd]
+
+
+def test_a_large_batch_is_written_and_read_whole(shop: Shop, risk: OnlineView) -> None:
+    rows = [row(f"r{n % 7}", f"t{n}", n=n) for n in range(5000)]
+    assert shop.store.write(risk, rows) == 5000
+    assert shop.store.read(risk, [each.key for each in rows]) == rows
+    assert len(shop.store.keys(risk)) == 5000
+
+
+def test_views_do_not_see_each_other(shop: Shop) -> None:
+    one, other = shop.view("region", "type"), shop.view("region", "family")
+    shop.store.write(one, [row("r", "m5", n=1)])
+    assert shop.store.keys(other) == []
+    assert shop.store.read(other, [("r", "m5")]) == [None]
+
+
+def test_clear_removes_every_row_and_lets_older_ones_land(shop: Shop) -> None:
+    views = [shop.view("region", "type"), shop.view("slot"), shop.view("a", "b", as_hash=True)]
+    for view in views:
+        shop.store.write(view, [row(*view.entity, n=1)])
+    shop.store.clear()
+    for view in views:
+        assert shop.store.keys(view) == []
+        assert shop.store.read(view, [view.entity]) == [None]
+        assert shop.store.write(view, [row(*view.entity, at=NOON - TICK, n=2)]) == 1
+    shop.store.clear()
+    shop.store.clear()
+
+
+def test_info_and_ping_say_what_answers(shop: Shop) -> None:
+    assert 0.0 <= shop.store.ping() < 1.0
+    info = shop.store.info()
+    assert {"server", "version", "address", "keys", "memory_bytes"} <= info.keys()
+    assert str(info["server"]) in {"Memory", "Valkey", "Redis"}
+
+
+@pytest.mark.parametrize("as_hash", [False, True])
+def test_what_is_not_ours_is_missing_and_is_written_over(
+    served: ServedShop, as_hash: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    risk = served.view("region", "type", as_hash=as_hash)
+    keys = [("r", f"t{number}") for number in range(6)]
+    names = [":".join((risk.name, *key)) for key in keys]
+    served.client.set(names[0], "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz")
+    served.client.set(names[1], json.dumps({"event_time": "9999", "value": {}}))
+    served.client.set(names[2], json.dumps({"event_time": NOON.isoformat(), "value": 3}))
+    served.client.hset(names[3], mapping={"event_time": "tomorrow", "n": "{"})
+    served.client.rpush(names[4], "a list")
+    served.client.set(names[5], b"\xff\xfe")
+    try:
+        assert served.store.read(risk, keys) == [None] * 6
+        assert all(name in caplog.text for name in (names[3:4] if risk.as_hash else names[:3]))
+        rows = [row(*key, n=1) for key in keys]
+        assert served.store.write(risk, rows) == 6
+        assert served.store.read(risk, keys) == rows
+    finally:
+        served.client.delete(*names)
+
+
+def test_clear_leaves_what_is_not_ours(served: ServedShop) -> None:
+    view = served.view("region", "type")
+    foreign = f"{view.name}:r:foreign"
+    served.client.set(foreign, "1", ex=60)
+    try:
+        served.store.write(view, [row("r", "ours", n=1)])
+        served.store.clear()
+        assert served.client.get(foreign) == b"1"
+        assert not list(served.client.scan_iter(f"{view.name}*ours"))
+        assert not list(served.client.scan_iter(f"{served.own}*"))
+    finally:
+        served.client.delete(foreign)

@@ -1,0 +1,197 @@
+"""Online stores for tests: one in memory, and servers that a test may have for itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+import redis
+
+from spotlab.domain.ports import Clock, OnlineRow, OnlineStore, OnlineView
+from spotlab.errors import OnlineStoreDown
+from spotlab.features.embedded import join_server
+from spotlab.features.redis_online import RedisOnlineStore, connect
+from spotlab.processes import Membership, socket_dir
+
+REDIS_URL = os.environ.get("SPOTLAB_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+
+
+class SteppingClock:
+    """A clock that stands still until it is told to step."""
+
+    def __init__(self, at: datetime = datetime(2026, 11, 23, 12, tzinfo=UTC)) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def step(self, seconds: float) -> None:
+        self._at += timedelta(seconds=seconds)
+
+
+class MemoryOnlineStore:
+    """ports.OnlineStore in a dict of JSON texts. Set `down` to have every call fail.
+
+    Args:
+        clock: what a TTL is counted by.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SteppingClock()
+        self._rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, str, datetime]] = {}
+        self.down = False
+
+    def ping(self) -> float:
+        self._now()
+        return 0.0
+
+    def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
+        ends = self._now() + timedelta(seconds=view.ttl_s)
+        landed = 0
+        for row in rows:
+            held = self._row(view, row.key)
+            if held is None or held.event_time <= row.event_time:
+                self._rows[view.name, row.key] = row, json.dumps(dict(row.value)), ends
+                landed += 1
+        return landed
+
+    def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
+        self._now()
+        return [self._row(view, key) for key in keys]
+
+    def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        self._now()
+        ours = [key for name, key in self._rows if name == view.name]
+        return sorted(k for k in ours if k[: len(prefix)] == prefix and self._row(view, k))
+
+    def clear(self) -> None:
+        self._now()
+        self._rows.clear()
+
+    def info(self) -> Mapping[str, str | int | float]:
+        self._now()
+        return {
+            "server": "Memory",
+            "version": "1",
+            "address": "in this process",
+            "keys": len(self._rows),
+            "memory_bytes": sum(len(text) for _, text, _ in self._rows.values()),
+        }
+
+    def _row(self, view: OnlineView, key: tuple[str, ...]) -> OnlineRow | None:
+        held = self._rows.get((view.name, key))
+        if held is None or held[2] <= self._now():
+            return None
+        return replace(held[0], value=json.loads(held[1]))
+
+    def _now(self) -> datetime:
+        if self.down:
+            raise OnlineStoreDown("The online store does not answer: it is down for a test.")
+        return self._clock.now()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An empty store of one kind, with views that no other test has.
+
+    Args:
+        store: what is tested.
+        let_pass: lets a moment pass on the store's clock.
+        suffix: ends every view's name.
+    """
+
+    store: OnlineStore
+    let_pass: Callable[[], object]
+    suffix: str
+
+    def view(self, *entity: str, ttl_s: int = 600, as_hash: bool = False) -> OnlineView:
+        name = f"test_{'_'.join(entity)}_{'hash_' if as_hash else ''}{self.suffix}"
+        return OnlineView(name, entity, ttl_s, as_hash)
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Let time pass until the condition holds; fails when it does not within 15 s."""
+        until(lambda: condition() or self.let_pass(), what)
+
+
+@dataclass(frozen=True)
+class ServedShop(Shop):
+    """A store on a server.
+
+    Args:
+        client: of that server.
+        own: first part of the keys that the store keeps for itself.
+    """
+
+    client: redis.Redis
+    own: str
+
+
+def memory_shop() -> Shop:
+    clock = SteppingClock()
+    return Shop(MemoryOnlineStore(clock), lambda: clock.step(0.1), "memory")
+
+
+@contextmanager
+def redis_shop(url: str) -> Iterator[ServedShop]:
+    """A store on a server that others may use too: only its own rows are removed."""
+    suffix = secrets.token_hex(4)
+    own = f"spotlab-test-{suffix}"
+    with connect(url) as client:
+        store = RedisOnlineStore(client, own)
+        try:
+            yield ServedShop(store, lambda: None, suffix, client, own)
+        finally:
+            store.clear()
+
+
+@cache
+def why_no_redis() -> str | None:
+    try:
+        with redis.Redis.from_url(REDIS_URL, socket_connect_timeout=1) as client:
+            client.ping()
+    except redis.RedisError as exc:
+        return f"no Redis server answers (SPOTLAB_TEST_REDIS_URL): {exc}"
+    return None
+
+
+@contextmanager
+def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Membership]]:
+    """A server of this home alone; when it is left, it ends and its folder goes."""
+    url, membership = join_server(home, idle_s)
+    try:
+        yield url, membership
+    finally:
+        pid = membership.pid
+        membership.close()
+        until(lambda: pid is None or not is_running(pid), "the server ends")
+        folder = socket_dir(home)
+        if folder.parent != home.resolve():
+            folder.rmdir()
+
+
+def until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
+    """Wait for a condition; fails when it does not come true in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {within_s:g} s in vain until {what}")
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """True for a process that lives (a zombie does not)."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
