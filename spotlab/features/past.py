@@ -74,6 +74,9 @@ class Past:
     ) -> pd.DataFrame:
         """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
 
+        Of each span the fullest is taken: the first snapshot of a home looks back much further
+        than those that follow it.
+
         Args:
             kind: whose rows have a place in the table price_history.
             settle: makes the days before yesterday small; they stay the same until midnight, so
@@ -83,8 +86,9 @@ class Past:
         lately, earlier = _SPANS[kind]
         recent, settled = self.newest(kind), []
         for before in map(self._before, self.newest(kind)):
-            recent += _thinned([i for i in before if i.event_time >= yesterday], lately)
-            settled += _thinned([i for i in before if i.event_time < yesterday], earlier)
+            by_size = sorted(before, key=lambda info: info.records, reverse=True)
+            recent += _thinned([i for i in by_size if i.event_time >= yesterday], lately)
+            settled += _thinned([i for i in by_size if i.event_time < yesterday], earlier)
         key = ("settled", kind, *map(_identity, settled))
         history = memory_of(self.archive, _REMEMBERED).recall(
             key, lambda: settle(self.rows("price_history", settled))
@@ -139,7 +143,7 @@ def _identity(info: SnapshotInfo) -> Hashable:
 def _thinned(
     infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
 ) -> list[SnapshotInfo]:
-    """Of newest-first snapshots, the newest of each span."""
+    """Of snapshots in order of preference, the first of each span."""
     return list({span(info): info for info in reversed(infos)}.values())
 
 

@@ -90,7 +90,9 @@ def bootstrap(
     predictor = Predictor(chosen.models_dir)
     register_artefacts(predictor, store.registry, time)
     http = httpx.Client(
-        timeout=chosen.feed_timeout_s, headers={"User-Agent": f"spotlab/{__version__}"}
+        timeout=chosen.feed_timeout_s,
+        headers={"User-Agent": f"spotlab/{__version__}"},
+        mounts={"all://127.0.0.1": None},
     )
     stores = _OnlineStores(chosen, home)
     resources = ExitStack()

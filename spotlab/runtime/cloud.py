@@ -5,8 +5,10 @@ Runtime floor. The same adapters serve both; only addresses and credentials diff
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 import httpx
 
@@ -14,10 +16,15 @@ from spotlab.aws.catalog import InstanceTypes, Offerings, OnDemandPrices
 from spotlab.aws.feeds import AdvisorFeed, OnDemandFeed, SpotPriceFeed
 from spotlab.aws.prices import SpotPriceHistory
 from spotlab.aws.session import Sessions
-from spotlab.domain.market import MarketName
-from spotlab.domain.ports import Account, Clock, FeedSource
+from spotlab.domain.market import FeedKind, MarketName
+from spotlab.domain.ports import Account, Archive, Clock, FeedSource
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
+
+HISTORY_DAYS: Final = 31.0
+"""The longest window of the features is 30 days."""
+OVERLAP_DAYS: Final = 7.0
+"""Read again each time: the features take one snapshot every three days of those before today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,45 @@ class Cloud:
         raise InvalidSetting(f"No account looks after region {region!r}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the archive has already, so that a source asks for no more than it must.
+
+    Args:
+        records: rows of the newest snapshot of a kind: a feed with under half of them is refused.
+        prices_read_at: when a region's price history was last read.
+    """
+
+    records: Mapping[FeedKind, int]
+    prices_read_at: Mapping[str, datetime]
+
+    @classmethod
+    def of(cls, archive: Archive, market: MarketName) -> Known:
+        """From the archive's list of snapshots, newest first."""
+        records: dict[FeedKind, int] = {}
+        prices_read_at: dict[str, datetime] = {}
+        for info in archive.infos(market):
+            if info.scope == "":
+                records.setdefault(info.kind, info.records)
+            if info.kind is FeedKind.PRICE_HISTORY:
+                prices_read_at.setdefault(info.scope, info.fetched_at)
+        return cls(records, prices_read_at)
+
+    def history_days(self, region: str, now: datetime) -> float:
+        """How far back to read price changes: a month at first, then since the last time."""
+        last = self.prices_read_at.get(region)
+        if last is None:
+            return HISTORY_DAYS
+        return min(HISTORY_DAYS, (now - last) / timedelta(days=1) + OVERLAP_DAYS)
+
+
 def market_sources(
-    market: MarketName, cloud: Cloud, settings: Settings, http: httpx.Client, clock: Clock
+    market: MarketName,
+    cloud: Cloud,
+    settings: Settings,
+    http: httpx.Client,
+    clock: Clock,
+    known: Known,
 ) -> Sequence[FeedSource]:
     """The sources of a live market, cheapest first.
 
@@ -73,6 +117,7 @@ def market_sources(
         settings: addresses and limits.
         http: for the feeds.
         clock: for fetched_at.
+        known: what the archive has already.
     """
     addresses = cloud.feeds
     if market is MarketName.PUBLIC:
@@ -80,9 +125,27 @@ def market_sources(
             settings.advisor_url, settings.spot_prices_url, settings.on_demand_url
         )
     max_bytes = int(settings.feed_max_mb * 1e6)
+
+    def before(kind: FeedKind) -> int:
+        return known.records.get(kind, 0)
+
     sources: list[FeedSource] = [
-        AdvisorFeed(http, addresses.advisor, market, clock, max_bytes=max_bytes),
-        SpotPriceFeed(http, addresses.spot_prices, market, clock, max_bytes=max_bytes),
+        AdvisorFeed(
+            http,
+            addresses.advisor,
+            market,
+            clock,
+            max_bytes=max_bytes,
+            previous_rows=before(FeedKind.ADVISOR),
+        ),
+        SpotPriceFeed(
+            http,
+            addresses.spot_prices,
+            market,
+            clock,
+            max_bytes=max_bytes,
+            previous_rows=before(FeedKind.SPOT_PRICES),
+        ),
     ]
     for region in cloud.regions:
         if market is MarketName.PUBLIC:
@@ -92,10 +155,11 @@ def market_sources(
         account = cloud.account_in(region)
         ec2 = cloud.sessions.client("ec2", account, region)
         pricing = cloud.sessions.client("pricing", account, "us-east-1")
+        days = known.history_days(region, clock.now())
         sources += [
             InstanceTypes(ec2, region, market, clock),
             Offerings(ec2, region, market, clock),
             OnDemandPrices(pricing, region, market, clock),
-            SpotPriceHistory(ec2, region, market, clock),
+            SpotPriceHistory(ec2, region, market, clock, days=days),
         ]
     return sources

@@ -30,7 +30,7 @@ from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.run import Evaluation, evaluate
 from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.cloud import Cloud, market_sources
+from spotlab.runtime.cloud import Cloud, Known, market_sources
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import probe_all
 from spotlab.runtime.reading import MarketReader
@@ -150,8 +150,9 @@ class Lab:
                 market, sources = MarketName.RECORDED, files
             else:
                 market = self.choose_market(self.store.archive.active_market())
+                known = Known.of(self.store.archive, market)
                 sources = market_sources(
-                    market, self.open_cloud(), self.settings, self.http, self.clock
+                    market, self.open_cloud(), self.settings, self.http, self.clock, known
                 )
             report = collecting.collect(
                 sources,
@@ -296,5 +297,4 @@ class Lab:
         self.close()
 
 
-def _quiet(_text: str, _share: float) -> None:
-    """Progress that nobody watches."""
+def _quiet(_text: str, _share: float) -> None: ...
