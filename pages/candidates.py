@@ -11,12 +11,11 @@ guard.require(guard.Role.VIEWER)
 
 lab, colours = session.lab(), palette()
 answer = st.container()
-fleet = session.fleet()
-chosen = widgets.pick_instance(fleet, blank="any: ask for what you need below")
-instance = next((i for i in fleet if i.instance_id == chosen), None)
+question = asking.ask(session.fleet())
+instance = question.instance
 scored = lab.scored(instance.model if instance else None)
 base = lab.requirements_of(instance) if instance else Requirements()
-need = asking.requirements(base, scored.table)
+need = asking.requirements(question, base, scored.table)
 worth = on_demand_price(instance.pool, scored) if instance else None
 ranking = session.ranking(need, instance.model if instance else None, worth)
 current = pools.current_of(ranking, instance) if instance else None
@@ -48,7 +47,7 @@ else:
     if picked:
         candidate = ranking.candidate(picked[0])
         with st.container(border=True):
-            st.subheader(candidate.pool.label, anchor=False)
+            st.header(candidate.pool.label, anchor=False)
             st.write(" ".join(candidate.reasons))
             widgets.sources(candidate.sources, lab.clock.now())
             about = {"instance": instance.instance_id} if instance else {}
@@ -63,7 +62,7 @@ else:
 best = ranking.candidate(0) if len(kept) else None
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.subheader("Risk against price", anchor=False)
+    st.header("Risk against price", anchor=False)
     st.plotly_chart(
         charts.frontier(
             kept.head(pools.CHART_TOP),
@@ -77,7 +76,7 @@ with left:
     )
 with right:
     dropped = sum(ranking.dropped.values())
-    st.subheader(f"{words.count(dropped, 'pool')} dropped, by reason", anchor=False)
+    st.header(f"{words.count(dropped, 'pool')} dropped, by reason", anchor=False)
     st.plotly_chart(
         charts.drops(ranking.dropped, colours),
         config=charts.CONFIG,

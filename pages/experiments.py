@@ -22,9 +22,9 @@ def show_history() -> None:
     """Every decision, newest first."""
     lab = session.lab()
     now, ledger = lab.clock.now(), lab.store.ledger
-    answer = st.container()
+    answer, fleet = st.container(), session.fleet()
     models = [f"{record.name}@{record.version}" for record in lab.models()]
-    where = history.ask(session.fleet(), models, now)
+    where = history.ask(fleet, models, now)
     found = ledger.count(where)
     pages = max(1, math.ceil(found / history.PAGE_ROWS))
     place = st.container()
@@ -44,7 +44,7 @@ def show_history() -> None:
                 "drop a filter, or evaluate the fleet on the Instances page.",
             )
             return
-        frame = history.rows(rows)
+        frame = history.rows(rows, fleet)
         picked = tables.show(
             frame,
             history.columns(now, palette()),

@@ -11,8 +11,7 @@ guard.require(guard.Role.VIEWER)
 
 colours = palette()
 answer = st.container()
-subject = explaining.pick()
-pool = explaining.pick_pool(subject)
+subject, pool = explaining.pick()
 model = session.lab().model(subject.model)
 here = explain(model, subject.frame, pool, subject.horizon_h)
 compared = subject.current is not None and subject.current != pool
@@ -29,7 +28,7 @@ with answer:
     )
 
 if change is not None and against is not None:
-    st.subheader(f"Against {against.label}, where it runs", anchor=False)
+    st.header(f"Against {against.label}, where it runs", anchor=False)
     st.markdown("\n".join(f"- {sentence}" for sentence in compared_words[1:-1]))
     st.plotly_chart(
         charts.changes(change.changes, colours, against.instance_type, pool.instance_type),
@@ -37,7 +36,7 @@ if change is not None and against is not None:
         key="changes",
         alt="Features that set the two pools apart, in log-odds",
     )
-st.subheader(f"What makes the risk of {pool.label}", anchor=False)
+st.header(f"What makes the risk of {pool.label}", anchor=False)
 st.markdown("\n".join(f"- {sentence}" for sentence in told[:-1]))
 st.plotly_chart(
     charts.waterfall(here, colours, explaining.base_rate(model, here)),

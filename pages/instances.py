@@ -23,7 +23,7 @@ if not instances:
     )
 
 every = fleet.rows(instances, decisions, market)
-filters = st.columns([2, 2, 2, 2, 1], vertical_alignment="bottom")
+filters = st.columns([2, 2, 2, 2, 1.9], vertical_alignment="bottom")
 with filters[0]:
     accounts = widgets.pick_many("Account", every["account"].unique(), "account")
 with filters[1]:
@@ -33,10 +33,8 @@ with filters[2]:
 with filters[3]:
     text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
 shown = fleet.matching(every, accounts, regions, chosen, text)
-with filters[4]:
-    widgets.rows_left(len(shown), len(every), "instance")
-
-place = st.container()
+action, progress = filters[4].container(), st.container()
+widgets.rows_left(len(shown), len(every), "instance")
 picked = tables.show(
     shown,
     fleet.columns(PolicyParams().horizon_h, now, palette()),
@@ -45,8 +43,9 @@ picked = tables.show(
     select=("multi-row", "single-cell"),
 )
 ids = shown["instance_id"].iloc[picked].tolist()
-with place:
-    fleet_actions.show_buttons(ids)
+with action:
+    fleet_actions.show_button(ids)
+with progress:
     runs.watch(fleet_actions.SLOT)
 if len(ids) == 1:
     fleet_actions.show_details(ids[0], decisions.get(ids[0]), now)

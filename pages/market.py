@@ -9,7 +9,7 @@ guard.require(guard.Role.VIEWER)
 
 now, colours = session.lab().clock.now(), palette()
 answer = st.container()
-prices.show_collect()
+prices.show_outcome()
 data, trouble = session.market_if_any()
 if data is None:
     with answer:
@@ -17,20 +17,25 @@ if data is None:
     widgets.empty(
         "Without prices and interruption buckets nothing can be scored.", "press “Collect now”."
     )
+    prices.show_collect()
     st.stop()
 
 with answer:
-    widgets.headline(prices.headline(data))
+    widgets.headline(prices.headline(data), prices.ages(data, now))
     widgets.degraded(trouble, "What is shown is the last good data.")
-    widgets.sources(data.origins.values(), now)
 
 every = prices.by_region(data)
-regions = widgets.pick_many("Region", every["region"], "region")
+filters = st.columns([5, 2, 1.4], vertical_alignment="bottom")
+with filters[0]:
+    regions = widgets.pick_many("Region", every["region"], "region")
 shown = every[every["region"].isin(regions)] if regions else every
-widgets.rows_left(len(shown), len(every), "region")
+with filters[1]:
+    widgets.rows_left(len(shown), len(every), "region")
+with filters[2]:
+    prices.show_collect()
 tables.show(shown, prices.region_columns(now), name="Regions", key="regions", max_rows=8)
 
-st.subheader("Interrupted last month, by region and family", anchor=False)
+st.header("Interrupted last month, by region and family", anchor=False)
 advisor = prices.advisor_by_family(data)
 st.plotly_chart(
     charts.heat_map(advisor[advisor["region"].isin(shown["region"])], colours),
@@ -38,9 +43,9 @@ st.plotly_chart(
     key="heat-map",
     alt="Mean advisor bucket by region and instance family",
 )
-st.subheader("One pool's price", anchor=False)
+st.header("One pool's price", anchor=False)
 prices.show_pool(data, colours)
-st.subheader("Where this comes from", anchor=False)
+st.header("Where this comes from", anchor=False)
 prices.show_sources(session.snapshots(), now)
 table = data.prices
 widgets.export(lambda: table, "prices", "prices-file")

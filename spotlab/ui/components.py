@@ -45,20 +45,19 @@ def show(states: Sequence[ComponentState], now: datetime) -> None:
     for column, text in zip(
         head, ("state", "part", "reason", "last success", "latency"), strict=True
     ):
-        column.caption(text)
+        column.caption(text, text_alignment="right" if text == "latency" else "left")
     for state in states:
         row = st.columns(widths, vertical_alignment="center")
         with row[0]:
             st.badge(words.state_mark(state.state), color=COLOURS.get(state.state, "gray"))  # type: ignore[arg-type]
         row[1].markdown(f"**{state.name}**")
-        row[2].markdown(state.reason, help=MEANINGS.get(state.name))
+        meaning = "" if state.state == "healthy" else MEANINGS.get(state.name, "")
+        row[2].markdown(f"{state.reason} {meaning}".strip())
         row[3].markdown(
             words.ago(state.last_success_at, now), help=words.moment(state.last_success_at)
         )
         row[4].markdown(
             words.milliseconds(state.latency_ms),
-            help=None
-            if state.latency_ms is not None
-            else "It was not measured, or did not answer.",
+            help=None if words.known(state.latency_ms) else "Not measured, or it did not answer.",
             text_alignment="right",
         )

@@ -130,21 +130,21 @@ def base_rate(model: RiskModel, explanation: Explanation) -> float:
     return float(calibration.monthly_rate(spec, np.array([explanation.base]))[0])
 
 
-def pick() -> Subject:
-    """One row of choices, in the URL: an instance, and now or one of its decisions.
+def pick() -> tuple[Subject, Pool]:
+    """One row of choices, in the URL: an instance, now or one of its decisions, and a pool.
 
     Raises:
         NotFound: there is no instance, or no such decision.
     """
     _follow_decision()
     fleet = session.fleet()
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     with left:
         instance_id = widgets.pick_instance(fleet)
     if instance_id is None:
         raise NotFound("No instance is known yet.", remedy="Evaluate the fleet first.")
     made = _recent(instance_id)
-    with right:
+    with middle:
         when = st.selectbox(
             "When",
             [*made, NOW],
@@ -154,12 +154,15 @@ def pick() -> Subject:
             help="A decision is explained from the features it was made with.",
         )
     if when is not None and when != NOW:
-        return of_experiment(session.experiment(int(when)))
-    return of_now(session.lab().store.fleet.instance(instance_id))
+        subject = of_experiment(session.experiment(int(when)))
+    else:
+        subject = of_now(session.lab().store.fleet.instance(instance_id))
+    with right:
+        return subject, _pick_pool(subject)
 
 
-def pick_pool(subject: Subject) -> Pool:
-    """Which of its pools to explain, in the URL; the chosen one first."""
+def _pick_pool(subject: Subject) -> Pool:
+    """Which of its pools to explain; the chosen one first."""
     by_key = {pool.key: pool for pool in subject.pools}
     role = {subject.current: " (now here)", subject.chosen: " (best)"}
     key = st.selectbox(

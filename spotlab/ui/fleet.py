@@ -14,6 +14,7 @@ from spotlab.ui import words
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 
+DECISION_PX = 118
 MOVES = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
 
 
@@ -126,7 +127,7 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
     """How the fleet's columns are shown."""
     marks = {mark: decision for decision, mark in words.DECISION_MARKS.items()}
     return {
-        "name": Column("name", help="Name tag, or the instance id.", pinned=True),
+        "name": Column("name", help="Name tag, or the instance id."),
         "account": Column("account"),
         "type": Column("type"),
         "zone": Column("zone"),
@@ -150,6 +151,7 @@ def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Colu
             "decision",
             help="The last one. Select a row to see why.",
             colour=lambda mark: palette.of_decision(marks.get(mark)),
+            width=DECISION_PX,
         ),
         "saving": Column(
             "saves USD/h",

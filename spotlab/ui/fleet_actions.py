@@ -18,11 +18,11 @@ SLOT: Final = "evaluate"
 CHAMPION: Final = "champion"
 
 
-def show_buttons(ids: Sequence[str]) -> None:
+def show_button(ids: Sequence[str]) -> None:
     """The page's one action: evaluate what is selected, or all."""
     running = runs.current(SLOT)
     busy = running is not None and not running.finished
-    label = f"Evaluate {count(len(ids), 'selected instance')}" if ids else "Evaluate all"
+    label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
     st.button(
         label,
         type="primary",
@@ -31,6 +31,7 @@ def show_buttons(ids: Sequence[str]) -> None:
         args=(list(ids) or None,),
         disabled=busy,
         key="evaluate-now",
+        width="stretch",
     )
 
 
@@ -62,7 +63,7 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
         with why:
-            st.subheader(instance.name or instance_id, anchor=False)
+            st.header(instance.name or instance_id, anchor=False)
             if last is None:
                 st.write("Not evaluated yet.")
             else:

@@ -13,6 +13,7 @@ from spotlab.domain.decision import Decision, Instance
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.ui import words
+from spotlab.ui.fleet import DECISION_PX
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 from spotlab.ui.widgets import instance_name
@@ -76,14 +77,15 @@ def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> 
     )
 
 
-def rows(found: Sequence[ExperimentSummary]) -> pd.DataFrame:
-    """One row a decision."""
+def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.DataFrame:
+    """One row a decision; an instance that is gone goes by its id."""
+    names = {i.instance_id: i.name or i.instance_id for i in fleet}
     return pd.DataFrame(
         [
             {
                 "id": e.experiment_id,
                 "when": e.created_at,
-                "instance": e.instance_id,
+                "instance": names.get(e.instance_id, e.instance_id),
                 "decision": words.decision_mark(e.decision),
                 "from": Pool.parse(e.current_pool).label,
                 "to": Pool.parse(e.chosen_pool).label if e.chosen_pool else None,
@@ -91,7 +93,7 @@ def rows(found: Sequence[ExperimentSummary]) -> pd.DataFrame:
                 "after": e.chosen_risk,
                 "saving": e.saving_usd_per_hour,
                 "model": e.model,
-                "market": words.MARKET_WORDS[e.market],
+                "market": e.market.value,
                 "shadow": "shadow" if e.shadow else "live",
                 "state": "not decided" if e.error else "degraded" if e.degraded else "healthy",
             }
@@ -122,7 +124,9 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "id": Column("#", str, "Select a row to open the decision.", number=True),
         "when": Column("decided", at(now, words.ago)),
         "instance": Column("instance"),
-        "decision": Column("decision", colour=lambda mark: palette.of_decision(marks.get(mark))),
+        "decision": Column(
+            "decision", colour=lambda mark: palette.of_decision(marks.get(mark)), width=DECISION_PX
+        ),
         "from": Column("from"),
         "to": Column("to", help="“—”: it stays, or falls back to on-demand."),
         "risk": Column("risk before", words.percent, "Within the decision's horizon.", number=True),

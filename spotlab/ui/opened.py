@@ -78,26 +78,23 @@ def as_json(experiment: Experiment) -> bytes:
 
 
 def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
-    left, right = st.columns(2)
-    with left:
-        _show_side("Current", current, None, "Its price or risk was unknown.")
-    with right:
-        _show_side("Chosen", chosen, current, "No other pool was chosen.")
-
-
-def _show_side(title: str, side: Candidate | None, than: Candidate | None, without: str) -> None:
-    with st.container(border=True, height="stretch"):
-        if side is None:
-            st.markdown(f"**{title}**")
-            st.caption(without)
-            return
-        st.markdown(f"**{title}: {side.pool.label}**")
-        table = pd.DataFrame({"what": [*facts(side)], "value": [*facts(side).values()]})
-        if than is not None:
-            table["before"] = [*facts(than).values()]
-        st.table(table.set_index("what"), border="horizontal", hide_header=than is None)
-        for reason in side.reasons:
-            st.caption(reason)
+    """The current pool and the chosen one, number by number, with their reasons."""
+    sides = {"current": current, "chosen": chosen}
+    known = {title: facts(side) for title, side in sides.items() if side is not None}
+    if not known:
+        st.caption("Price or risk of the current pool was unknown, and no other was chosen.")
+        return
+    frame = pd.DataFrame(known).rename_axis("what").reset_index()
+    columns = {"what": Column("")} | {
+        title: Column(f"{title}: {side.pool.label}", number=True)
+        for title, side in sides.items()
+        if side is not None
+    }
+    tables.show(frame, columns, name="Current and chosen pool", key="sides")
+    for column, (title, side) in zip(st.columns(2), sides.items(), strict=True):
+        with column:
+            why = " ".join(side.reasons) if side else "Unknown." if title == "current" else "None."
+            st.caption(f"**{title.capitalize()}.** {why}")
 
 
 def facts(side: Candidate) -> dict[str, str]:

@@ -99,8 +99,8 @@ def rows(table: pd.DataFrame) -> pd.DataFrame:
 def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
     """How candidates' columns are shown."""
     return {
-        "rank": Column("rank", help="1 is the lowest expected cost.", number=True),
-        "type": Column("type", pinned=True),
+        "rank": Column("rank", "{:,.0f}".format, "1 is the lowest expected cost.", number=True),
+        "type": Column("type"),
         "zone": Column("zone", help="A region stands for a price of the whole region."),
         "price": Column("price USD/h", words.usd, "Spot price, newest known.", number=True),
         "cost": Column("expected cost USD/h", words.usd, EXPECTED_COST_HELP, number=True),

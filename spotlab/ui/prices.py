@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.ui import charts, runs, session, tables, words
 from spotlab.ui.tables import Column, at
@@ -32,8 +32,21 @@ def headline(data: MarketData) -> str:
     return f"{parts[0]}: {', '.join(parts[1:])}" if len(parts) > 1 else parts[0]
 
 
-def show_collect() -> None:
-    """The page's one action, with its progress."""
+def ages(data: MarketData, now: datetime) -> str:
+    """How old the prices and the buckets are."""
+    told = {FeedKind.PRICE_HISTORY: "zone prices", FeedKind.SPOT_PRICES: "region prices"}
+    told[FeedKind.ADVISOR] = "interruption buckets"
+    known = [
+        f"{word} {words.age(data.origins[kind].age_s(now))} old"
+        for kind, word in told.items()
+        if kind in data.origins
+    ]
+    told_first = ", ".join(known)
+    return f"{told_first[:1].upper()}{told_first[1:]}; every source is listed below."
+
+
+def show_outcome() -> None:
+    """What the last collect gave, once, or the progress of the present one."""
     done = runs.take(SLOT)
     if done is not None:
         session.forget_market()
@@ -45,6 +58,11 @@ def show_collect() -> None:
         elif report is not None:
             what = "nothing had changed" if report.unchanged else "new data is in use"
             st.toast(f"{words.count(len(report.sources), 'snapshot')} read; {what}.")
+    runs.watch(SLOT)
+
+
+def show_collect() -> None:
+    """The page's one action."""
     running = runs.current(SLOT)
     st.button(
         "Collect now",
@@ -53,7 +71,6 @@ def show_collect() -> None:
         on_click=_collect,
         disabled=running is not None and not running.finished,
     )
-    runs.watch(SLOT)
 
 
 def _collect() -> None:
@@ -81,7 +98,7 @@ def by_region(data: MarketData) -> pd.DataFrame:
 def region_columns(now: datetime) -> dict[str, Column]:
     """How the regions' columns are shown."""
     return {
-        "region": Column("region", pinned=True),
+        "region": Column("region"),
         "pools": Column("pools", "{:,}".format, number=True),
         "types": Column("types", "{:,}".format, number=True),
         "price": Column("median price USD/h", words.usd, "Of all its pools.", number=True),
@@ -169,7 +186,7 @@ def source_rows(infos: Sequence[SnapshotInfo]) -> pd.DataFrame:
 def source_columns(now: datetime) -> dict[str, Column]:
     """How the sources' columns are shown."""
     return {
-        "kind": Column("what", pinned=True),
+        "kind": Column("what"),
         "source": Column("source"),
         "scope": Column("region"),
         "event": Column("true", at(now, words.ago), "When it was true at the source."),

@@ -16,8 +16,8 @@ import streamlit as st
 
 from spotlab.ui.words import UNKNOWN
 
-ROW_PX: Final = 35
-HEADER_PX: Final = 38
+ROW_PX: Final = 33
+HEADER_PX: Final = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class Column:
         colour: value to #RRGGBB, where the colour carries meaning.
         width: pixels or Streamlit's word.
         number: right-aligned; None: decided by the values.
-        pinned: stays when scrolling sideways.
     """
 
     label: str
@@ -40,7 +39,6 @@ class Column:
     colour: Callable[[Any], str] | None = None
     width: int | Literal["small", "medium", "large"] | None = None
     number: bool | None = None
-    pinned: bool = False
 
 
 def show(
@@ -68,7 +66,7 @@ def show(
     state = st.dataframe(
         styled(shown, columns),
         hide_index=True,
-        height=HEADER_PX + ROW_PX * min(max(1, len(shown)), max_rows),
+        height="content" if len(shown) <= max_rows else HEADER_PX + ROW_PX * max_rows,
         column_config={column: _config(spec) for column, spec in columns.items()},
         on_select="rerun" if select else "ignore",
         selection_mode=list(select) or "single-row",
@@ -105,7 +103,6 @@ def _config(spec: Column) -> Any:
         spec.label,
         help=spec.help or None,
         width=spec.width,
-        pinned=spec.pinned,
         alignment="right" if spec.number else None,
     )
 

@@ -73,7 +73,7 @@ class Palette:
 
 LIGHT: Final = Palette(
     background="#FFFFFF",
-    text="#1B1F24",
+    text="#101418",
     quiet="#535C67",
     line="#DDE2E7",
     good="#006B4E",

@@ -110,7 +110,10 @@ def age(age_s: float | None) -> str:
 
 def ago(then: datetime | None, now: datetime) -> str:
     """`5 min ago`; `never` where there is no time."""
-    return "never" if then is None else f"{age((now - then).total_seconds())} ago"
+    if then is None:
+        return "never"
+    age_s = (now - then).total_seconds()
+    return f"{age(age_s)} ago" if age_s >= 1 else "just now"
 
 
 def moment(then: datetime | None) -> str:

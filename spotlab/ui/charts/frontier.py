@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,10 +17,9 @@ from spotlab.ui.theme import Palette
 from spotlab.ui.words import percent, usd
 
 RISK, PRICE = "risk", "spot_price_usd_per_hour"
-_PLACES: Final = (
-    {"xanchor": "left", "yanchor": "bottom", "ax": 28, "ay": -28},
-    {"xanchor": "left", "yanchor": "top", "ax": 28, "ay": 32},
-)
+WIDE: Final = 30.0
+"""Prices that span more than this factor are drawn on a logarithmic axis."""
+_HEIGHTS_PX: Final = (-34, 38, -62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,29 @@ def frontier(
         )
     )
     _draw_frontier(chart, risk, usd_per_hour, palette)
-    for mark, place in zip(marks, _PLACES * (1 + len(marks) // 2), strict=False):
-        _draw_mark(chart, mark, place)
+    log = len(usd_per_hour) > 1 and usd_per_hour.max() > WIDE * usd_per_hour.min() > 0
+    middle = 50 * (risk.min() + risk.max()) if len(risk) else 0.0
+    for mark, height in zip(marks, _HEIGHTS_PX, strict=False):
+        _draw_mark(chart, mark, log=log, leftwards=100 * mark.risk > middle, height=height)
     chart.update_xaxes(ticksuffix=" %")
-    chart.update_yaxes(rangemode="tozero")
+    if log:
+        steps = _steps(float(usd_per_hour.min()), float(usd_per_hour.max()))
+        chart.update_yaxes(
+            type="log",
+            title=f"{price_title}, log scale",
+            tickvals=steps,
+            ticktext=[*map(usd, steps)],
+        )
+    else:
+        chart.update_yaxes(rangemode="tozero")
     return chart
+
+
+def _steps(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10, … between two prices."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [step for step in steps if low <= step <= high]
 
 
 def _draw_frontier(
@@ -113,20 +131,21 @@ def _draw_frontier(
             hoverinfo="skip",
         )
     )
-    first = best[0]
     label(
         chart,
-        "frontier: nothing is both safer and cheaper",
-        100 * risk[first],
-        usd_per_hour[first],
+        "dotted: the frontier, where nothing is both safer and cheaper",
+        1,
+        1,
         palette.quiet,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
         yanchor="bottom",
-        xshift=4,
-        yshift=4,
+        xshift=0,
     )
 
 
-def _draw_mark(chart: go.Figure, mark: Mark, place: dict[str, object]) -> None:
+def _draw_mark(chart: go.Figure, mark: Mark, *, log: bool, leftwards: bool, height: int) -> None:
     chart.add_trace(
         go.Scatter(
             x=[100 * mark.risk],
@@ -146,13 +165,15 @@ def _draw_mark(chart: go.Figure, mark: Mark, place: dict[str, object]) -> None:
         chart,
         f"<b>{mark.text}</b>",
         100 * mark.risk,
-        mark.usd_per_hour,
+        math.log10(mark.usd_per_hour) if log else mark.usd_per_hour,
         mark.colour,
         showarrow=True,
         arrowhead=0,
         arrowcolor=mark.colour,
         xshift=0,
-        **place,
+        xanchor="right" if leftwards else "left",
+        ax=-28 if leftwards else 28,
+        ay=height,
     )
 
 

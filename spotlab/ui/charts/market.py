@@ -61,7 +61,7 @@ def heat_map(advisor: pd.DataFrame, palette: Palette, regions: int = 12) -> go.F
     mean = advisor.pivot_table(index="region", columns="family", values="bucket", aggfunc="mean")
     most = advisor["region"].value_counts().index[:regions]
     mean = mean.loc[sorted(most)].dropna(axis="columns", how="all")
-    chart = figure(x="instance family", y="", height=110 + 26 * len(mean))
+    chart = figure(x="instance family", y="", height=max(300, 110 + 26 * len(mean)))
     steps = len(palette.scale) - 1
     chart.add_trace(
         go.Heatmap(
@@ -90,7 +90,7 @@ def heat_map(advisor: pd.DataFrame, palette: Palette, regions: int = 12) -> go.F
 
 def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
     """How many pools each reason dropped."""
-    chart = figure(x="pools dropped", y="", height=70 + 30 * max(1, len(counts)))
+    chart = figure(x="pools dropped", y="", height=80 + 30 * max(1, len(counts)))
     chart.add_trace(
         go.Bar(
             orientation="h",
@@ -103,7 +103,7 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
-    chart.update_xaxes(range=[0, 1.15 * max(counts.values(), default=1)])
+    chart.update_xaxes(range=[0, 1.15 * max(counts.values(), default=1)], showticklabels=False)
     chart.update_yaxes(autorange="reversed")
     return chart
 
