@@ -53,10 +53,10 @@ def supervise(files: Files, alive: int, idle_s: float, command: Sequence[str]) -
                     used_at = time.monotonic()
                     continue
                 if time.monotonic() - used_at >= idle_s:
-                    return _end(child)  # `start` is held: who comes now waits, then starts anew
+                    return _end(child, alive)  # `start` is held: who comes now waits
                 fcntl.flock(users, fcntl.LOCK_UN)
     finally:
-        _end(child)
+        _end(child, alive)
     return child.returncode
 
 
@@ -113,7 +113,8 @@ def _dying_with(supervisor: int) -> Callable[[], None] | None:
     return set_death_signal
 
 
-def _end(child: subprocess.Popen[bytes]) -> int:
+def _end(child: subprocess.Popen[bytes], alive: int) -> int:
+    """End the child and say so at once: whoever comes next must not take it for alive."""
     if child.poll() is None:
         child.terminate()
     try:
@@ -121,6 +122,8 @@ def _end(child: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         child.kill()
         return child.wait()
+    finally:
+        fcntl.flock(alive, fcntl.LOCK_UN)
 
 
 if __name__ == "__main__":
