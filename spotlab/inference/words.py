@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from spotlab.domain.risk import BUCKET_LABELS
-from spotlab.inference.explain import REST, Difference, Explanation
+from spotlab.inference.explain import REST, Change, Difference, Explanation
 
 IN_LOG_ODDS: Final = (
     "The steps are in log-odds: they add up there, not in percent, so none is a share of the risk."
@@ -74,14 +74,20 @@ def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]
         f"{before.pool.label}: {percent(after.risk.value)} against {percent(before.risk.value)} "
         f"within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
     )
-    steps = [
-        f"Its {phrase(change.feature)} is {spoken(change.feature, change.after, change.unit)} "
-        f"against {spoken(change.feature, change.before, change.unit)}: "
-        f"{'riskier' if change.log_odds > 0 else 'safer'} ({signed(change.log_odds)})."
-        for change in difference.changes[:top]
-        if _moves(change.log_odds)
-    ]
+    steps = [_step(change) for change in difference.changes[:top] if _moves(change.log_odds)]
     return (head, *steps, IN_LOG_ODDS)
+
+
+def _step(change: Change) -> str:
+    before = spoken(change.feature, change.before, change.unit)
+    after = spoken(change.feature, change.after, change.unit)
+    effect = f"{'riskier' if change.log_odds > 0 else 'safer'} ({signed(change.log_odds)})."
+    if before == after:
+        return (
+            f"Its {phrase(change.feature)} is {after} on both, but weighs differently beside "
+            f"their other features: {effect}"
+        )
+    return f"Its {phrase(change.feature)} is {after} against {before}: {effect}"
 
 
 def described(feature: str, value: float, unit: str) -> str:

@@ -1,0 +1,25 @@
+"""A sentence never contradicts itself."""
+
+from __future__ import annotations
+
+from spotlab.domain.market import Pool
+from spotlab.domain.risk import Risk
+from spotlab.inference.explain import Change, Difference, Explanation
+from spotlab.inference.words import difference_in_words
+
+
+def told(zone: str, raw_score: float) -> Explanation:
+    pool = Pool("us-east-1", zone, "m6i.large")
+    return Explanation(pool, "toy@1", 0.0, (), raw_score, 0.1, Risk.from_hazard(1e-4, 24.0))
+
+
+def test_a_value_that_is_the_same_on_both_is_not_set_against_itself() -> None:
+    changes = (
+        Change("advisor_bucket", 3.0, 3.0, "bucket", 0.93),
+        Change("family_bucket_mean", 3.3, 1.5, "bucket", -0.74),
+    )
+    said = difference_in_words(
+        Difference(told("us-east-1a", 0.0), told("us-east-1b", 0.19), 0.0, changes)
+    )
+    assert said[1].startswith("Its interruption bucket last month is 15-20 % on both, but weighs")
+    assert "1.5 against 3.3: safer" in said[2]
