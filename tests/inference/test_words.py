@@ -16,10 +16,10 @@ def told(zone: str, raw_score: float) -> Explanation:
 def test_a_value_that_is_the_same_on_both_is_not_set_against_itself() -> None:
     changes = (
         Change("advisor_bucket", 3.0, 3.0, "bucket", 0.93),
-        Change("family_bucket_mean", 3.3, 1.5, "bucket", -0.74),
+        Change("family_bucket_mean", 3.3, 1.5, "1", -0.74),
     )
     said = difference_in_words(
         Difference(told("us-east-1a", 0.0), told("us-east-1b", 0.19), 0.0, changes)
     )
     assert said[1].startswith("Its interruption bucket last month is 15-20 % on both, but weighs")
-    assert "1.5 against 3.3: safer" in said[2]
+    assert "is 1.5 against 3.3: safer" in said[2]
