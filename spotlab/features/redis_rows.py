@@ -25,6 +25,7 @@ class _Stored(msgspec.Struct):
 
 
 _STORED: Final = msgspec.json.Decoder(_Stored)
+_FLAT: Final = msgspec.msgpack.Decoder(list[str])
 _FIELD: Final = msgspec.json.Decoder()
 
 
@@ -66,14 +67,15 @@ def decode_string(key: tuple[str, ...], text: bytes) -> OnlineRow:
     return OnlineRow(key, stored.event_time, stored.value)
 
 
-def decode_hash(key: tuple[str, ...], flat: Sequence[bytes]) -> OnlineRow:
-    """A row that is kept as a hash: field, value, field, value, …
+def decode_hash(key: tuple[str, ...], packed: bytes) -> OnlineRow:
+    """A row that is kept as a hash: field, value, field, value, … in MessagePack.
 
     Raises:
         ValueError: it is none.
     """
-    fields = {name.decode(): text for name, text in zip(flat[::2], flat[1::2], strict=True)}
-    event_time = datetime.fromisoformat(fields.pop(_EVENT_TIME, b"").decode())
+    flat = _FLAT.decode(packed)
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    event_time = datetime.fromisoformat(fields.pop(_EVENT_TIME, ""))
     if event_time.tzinfo is None:
         raise ValueError(f"{_EVENT_TIME} has no time zone")
     return OnlineRow(key, event_time, {name: _FIELD.decode(text) for name, text in fields.items()})
