@@ -19,7 +19,7 @@ from spotlab.processes import Helper, Membership, join, run_dir, socket_dir
 
 NAME: Final = "online-store"
 MAX_MEMORY: Final = "512mb"
-"""A full public market takes some 30 MB. Beyond the limit writes fail, and say so: a row that was
+"""75,000 rows take some 25 MB. Beyond the limit writes fail, and say so: a row that was
 thrown out in silence would look like one that AWS never published."""
 _SAVE_ON_STOP_ONLY: Final = "2147483647 2147483647"
 """A save point that is never reached: with one, every version saves on SIGTERM."""
