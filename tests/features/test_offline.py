@@ -281,3 +281,14 @@ def test_what_happens_later_changes_no_feature(hours: int, factor: float, seed: 
     cut = compute(read(*gone, at=at))
     assert known.pools == peeked.pools == cut.pools
     assert known.values.tobytes() == peeked.values.tobytes() == cut.values.tobytes()
+
+
+@pytest.mark.parametrize("first_ago", [HOUR, 12 * HOUR, 2 * DAY, 5 * DAY])
+def test_a_home_s_first_long_look_back_is_not_lost_to_shorter_ones(first_ago: timedelta) -> None:
+    month_ago = NOW - first_ago - 30 * DAY
+    first = zone_points(NOW - first_ago, ("a", month_ago, 0.02), ("a", NOW - first_ago, 0.03))
+    later = [
+        zone_points(at, ("a", NOW - first_ago, 0.03))
+        for at in (NOW - first_ago + timedelta(minutes=10), NOW - timedelta(minutes=1))
+    ]
+    assert history_of(read(first, *later))[0] == (month_ago, 0.02)
