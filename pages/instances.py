@@ -29,7 +29,7 @@ with filters[0]:
 with filters[1]:
     regions = widgets.pick_many("Region", every["region"].unique(), "region")
 with filters[2]:
-    chosen = widgets.pick_many("Decision", [*words.DECISION_MARKS.values()], "decision")
+    chosen = widgets.pick_many("Decision", [*words.DECISION_MARKS.values()], "verdict")
 with filters[3]:
     text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
 shown = fleet.matching(every, accounts, regions, chosen, text)

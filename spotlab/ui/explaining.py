@@ -143,16 +143,8 @@ def pick() -> tuple[Subject, Pool]:
         instance_id = widgets.pick_instance(fleet)
     if instance_id is None:
         raise NotFound("No instance is known yet.", remedy="Evaluate the fleet first.")
-    made = _recent(instance_id)
     with middle:
-        when = st.selectbox(
-            "When",
-            [*made, NOW],
-            format_func=lambda choice: made.get(choice, "the market now"),
-            key="decision",
-            bind="query-params",
-            help="A decision is explained from the features it was made with.",
-        )
+        when = widgets.pick_one("When", _recent(instance_id) | {NOW: "the market now"}, "decision")
     if when is not None and when != NOW:
         subject = of_experiment(session.experiment(int(when)))
     else:
@@ -163,23 +155,18 @@ def pick() -> tuple[Subject, Pool]:
 
 def _pick_pool(subject: Subject) -> Pool:
     """Which of its pools to explain; the chosen one first."""
-    by_key = {pool.key: pool for pool in subject.pools}
-    role = {subject.current: " (now here)", subject.chosen: " (best)"}
-    key = st.selectbox(
-        "Pool",
-        list(by_key),
-        format_func=lambda key: by_key[key].label + role.get(by_key[key], ""),
-        key="pool",
-        bind="query-params",
-    )
-    return by_key[key] if key is not None else subject.pools[0]
+    role = {subject.chosen: " (best)", subject.current: " (where it runs)"}
+    names = {pool.key: pool.label + role.get(pool, "") for pool in subject.pools}
+    key = widgets.pick_one("Pool", names, "pool")
+    return next((pool for pool in subject.pools if pool.key == key), subject.pools[0])
 
 
 def _follow_decision() -> None:
     """A link names a decision alone: its instance is picked with it."""
     asked = st.query_params.get("decision", "")
     if asked.isdecimal() and "instance" not in st.query_params:
-        st.session_state["instance"] = session.experiment(int(asked)).instance.instance_id
+        about = session.experiment(int(asked)).instance
+        st.query_params["instance"] = about.instance_id
 
 
 def _recent(instance_id: str) -> dict[str, str]:

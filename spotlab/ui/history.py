@@ -16,7 +16,7 @@ from spotlab.ui import words
 from spotlab.ui.fleet import DECISION_PX
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
-from spotlab.ui.widgets import instance_name
+from spotlab.ui.widgets import pick_instance
 
 PAGE_ROWS: Final = 50
 SINCE: Final = {
@@ -30,18 +30,9 @@ YES_NO: Final = {"yes": True, "no": False}
 
 def ask(fleet: Sequence[Instance], models: Sequence[str], now: datetime) -> ExperimentFilter:
     """One row of filters, in the URL."""
-    names = {i.instance_id: instance_name(i) for i in fleet}
     row = st.columns([3, 2, 2, 2, 1.5, 1.5], vertical_alignment="bottom")
     with row[0]:
-        instance = st.selectbox(
-            "Instance",
-            list(names),
-            index=None,
-            format_func=lambda instance_id: names.get(instance_id, instance_id),
-            key="instance",
-            bind="query-params",
-            placeholder="all",
-        )
+        instance = pick_instance(fleet, blank="all")
     with row[1]:
         decision = _one("Decision", [d.value for d in Decision], "made")
     with row[2]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -43,18 +43,48 @@ def rows_left(shown: int, of: int, noun: str) -> None:
     st.caption(f"{every}{count(of, noun)}")
 
 
-def pick_instance(fleet: Sequence[Instance], key: str = "instance", blank: str = "") -> str | None:
+def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
+    """One of some things that have an id and a name; the URL carries the id.
+
+    Streamlit's own binding would write the name there, which may change from run to run.
+
+    Args:
+        label: of the widget.
+        names: name by id, in order.
+        key: of the query parameter.
+        blank: offers none under that name; "": the first one is picked.
+    """
+    widget, first = f"pick {key}", None if blank else next(iter(names), None)
+    asked = st.query_params.get(key)
+    if asked not in names:
+        st.query_params.pop(key, None)
+    chosen = asked if asked in names else first
+    if st.session_state.get(widget, chosen) != chosen:
+        st.session_state[widget] = chosen
+    return st.selectbox(
+        label,
+        list(names),
+        index=list(names).index(chosen) if chosen is not None else None,
+        format_func=lambda option: names.get(option, option),
+        placeholder=blank or "nothing to choose from",
+        key=widget,
+        on_change=_write_to_url,
+        args=(key, widget),
+    )
+
+
+def _write_to_url(key: str, widget: str) -> None:
+    chosen = st.session_state[widget]
+    if chosen is None:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = chosen
+
+
+def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
     """One instance by id, in the URL; `blank` offers none under that name."""
     names = {i.instance_id: instance_name(i) for i in fleet}
-    return st.selectbox(
-        "Instance",
-        list(names),
-        index=None if blank else 0,
-        format_func=lambda instance_id: names.get(instance_id, instance_id),
-        placeholder=blank or "choose an instance",
-        key=key,
-        bind="query-params",
-    )
+    return pick_one("Instance", names, "instance", blank=blank)
 
 
 def instance_name(instance: Instance) -> str:
