@@ -85,6 +85,11 @@ def test_what_is_written_is_read_back_equal(shop: Shop, risk: OnlineView) -> Non
     assert shop.store.read(risk, [written.key]) == [written]
 
 
+def test_an_unknown_number_is_read_back_as_none(shop: Shop, risk: OnlineView) -> None:
+    shop.store.write(risk, [row("r", "t", nan=float("nan"), past=[float("nan"), 1.5])])
+    assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", nan=None, past=[None, 1.5])]
+
+
 def test_reads_keep_the_order_and_the_length_of_the_keys(shop: Shop, risk: OnlineView) -> None:
     a, b = row("r1", "a", n=1), row("r2", "b", n=2)
     shop.store.write(risk, [a, b])

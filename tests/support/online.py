@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -13,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -47,7 +47,7 @@ class MemoryOnlineStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SteppingClock()
-        self._rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, str, datetime]] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, bytes, datetime]] = {}
         self.down = False
 
     def ping(self) -> float:
@@ -60,7 +60,7 @@ class MemoryOnlineStore:
         for row in rows:
             held = self._row(view, row.key)
             if held is None or held.event_time <= row.event_time:
-                self._rows[view.name, row.key] = row, json.dumps(dict(row.value)), ends
+                self._rows[view.name, row.key] = row, msgspec.json.encode(dict(row.value)), ends
                 landed += 1
         return landed
 
@@ -91,7 +91,7 @@ class MemoryOnlineStore:
         held = self._rows.get((view.name, key))
         if held is None or held[2] <= self._now():
             return None
-        return replace(held[0], value=json.loads(held[1]))
+        return replace(held[0], value=msgspec.json.decode(held[1]))
 
     def _now(self) -> datetime:
         if self.down:
