@@ -69,3 +69,17 @@ def open_page() -> Open:
         return app.run()
 
     return opened
+
+
+def said(app: AppTest) -> str:
+    """All that the page says in words, one element a line."""
+    kinds = ("title", "header", "markdown", "caption", "error", "warning", "info")
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
+
+
+def finish(app: AppTest, slot: str) -> AppTest:
+    """Wait for what a click started, and look again; what ended at once was seen at once."""
+    if f"run:{slot}" in app.session_state:
+        assert app.session_state[f"run:{slot}"].wait(FIRST_RUN_S)
+        app.run()
+    return app

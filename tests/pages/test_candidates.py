@@ -1,0 +1,74 @@
+"""The Candidates page."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+
+from spotlab.domain.decision import Requirements
+from spotlab.runtime.lab import Lab
+from spotlab.ui import pools, widgets
+from tests.pages.conftest import Open, said
+from tests.support.lab import FLEET, DictStore
+
+WEB_1, TRAIN_1 = FLEET[0][0], FLEET[3][0]
+
+
+def test_ranks_every_pool_when_nothing_is_asked(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates")
+    ranking = lab.rank(Requirements())
+    table = app.dataframe[0].value
+    assert list(table["rank"]) == list(range(1, len(ranking.candidates) + 1))
+    assert table["cost"].is_monotonic_increasing
+    assert f"best of {len(ranking.candidates)} candidates" in app.title[0].value
+    assert f"{len(ranking.candidates)} of 12 pools" in said(app)
+
+
+def test_an_instance_brings_its_own_requirements(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1)
+    assert app.selectbox(key="pick instance").value == WEB_1
+    assert "at least 2 vCPU" in said(app)
+    assert set(app.dataframe[0].value["architecture"]) == {"x86_64"}
+    assert "t3.large" not in set(app.dataframe[0].value["type"])
+
+
+def test_expected_costs_agree_with_the_recorded_decision(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", instance=WEB_1)
+    newest = lab.store.ledger.latest_per_instance()[WEB_1].experiment_id
+    recorded = [c for c in lab.store.ledger.get(newest).candidates if c.rank]
+    shown = app.dataframe[0].value["cost"]
+    assert sorted(shown) == sorted(c.expected_cost_usd_per_hour for c in recorded)
+
+
+def test_filters_from_the_url_narrow_the_market(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", arch="arm64")
+    assert set(app.dataframe[0].value["type"]) == {"m6g.large"}
+
+
+def test_no_pool_left_says_what_to_do(lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates", vcpu="192")
+    assert app.title[0].value == "None of 12 pools meets these requirements"
+    assert "What to do" in app.info[0].value
+
+
+def test_degraded_market_is_said(lab: Lab, online: DictStore, open_page: Open) -> None:
+    online.down = True
+    app = open_page("candidates")
+    assert any("SQL archive" in box.value for box in app.warning)
+    assert len(app.dataframe[0].value)
+
+
+def test_without_a_market_the_page_says_what_is_missing(bare_lab: Lab, open_page: Open) -> None:
+    app = open_page("candidates")
+    assert not app.exception
+    assert "No market has been collected yet." in said(app)
+
+
+def test_the_file_holds_every_pool_with_its_reason(lab: Lab) -> None:
+    ranking = lab.rank(Requirements(architecture="arm64"))
+    frame = pools.exported(ranking)
+    again = pd.read_parquet(io.BytesIO(widgets.as_parquet(frame)))
+    assert len(again) == 12
+    assert set(again["dropped"].dropna()) == {"another processor architecture"}
+    assert set(again["horizon_h"]) == {24.0}

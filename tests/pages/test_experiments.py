@@ -1,0 +1,80 @@
+"""The Experiments page: the history, and one decision opened whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from spotlab.runtime.lab import Lab
+from spotlab.ui import opened
+from tests.pages.conftest import Open, said
+from tests.support.lab import FLEET, DictStore
+
+WEB_1 = FLEET[0][0]
+
+
+def test_lists_decisions_newest_first(lab: Lab, open_page: Open) -> None:
+    open_page("instances")
+    lab.clock.at += timedelta(minutes=1)  # type: ignore[attr-defined]
+    lab.evaluate([WEB_1])
+    app = open_page("experiments")
+    table = app.dataframe[0].value
+    assert app.title[0].value.startswith("5 decisions")
+    assert list(table["id"]) == [5, 4, 3, 2, 1]
+    assert table["instance"].iloc[0] == "web-1"
+
+
+def test_filters_come_from_the_url(lab: Lab, open_page: Open) -> None:
+    app = open_page("experiments", instance=WEB_1)
+    assert list(app.dataframe[0].value["instance"]) == ["web-1"]
+    app = open_page("experiments", degraded="yes")
+    assert app.title[0].value == "No decision matches"
+    assert "What to do" in app.info[0].value
+
+
+def test_a_degraded_decision_says_what_it_was_made_from(
+    lab: Lab, online: DictStore, open_page: Open
+) -> None:
+    open_page("instances")
+    online.down = True
+    (made,) = lab.evaluate([WEB_1])
+    app = open_page("experiments", id=str(made.experiment_id))
+    assert any("SQL archive" in box.value for box in app.warning)
+    listed = open_page("experiments", degraded="yes").dataframe[0].value
+    assert list(listed["state"]) == ["degraded"]
+
+
+def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
+    open_page("instances")
+    made = lab.store.ledger.latest_per_instance()[WEB_1]
+    app = open_page("experiments", id=str(made.experiment_id))
+    assert app.title[0].value.startswith("▲ SWITCH: web-1 to ")
+    text = said(app)
+    assert made.reason in text
+    for part in ("Stages", "Policy parameters", "Asked for", "pools dropped"):
+        assert part in text
+    sides = app.dataframe[0].value.set_index("what")
+    assert sides.loc["spot price", "current"] == "0.0412 USD/h"
+    assert app.tabs[0].dataframe[0].value["rank"].iloc[0] == 1
+
+
+def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) -> None:
+    app = open_page("experiments", id="424242")
+    assert not app.exception
+    assert "424242" in said(app)
+
+
+def test_nothing_decided_yet_says_what_to_do(bare_lab: Lab, open_page: Open) -> None:
+    app = open_page("experiments")
+    assert app.title[0].value == "No decision matches"
+    assert "evaluate the fleet" in said(app)
+
+
+def test_the_json_holds_the_whole_decision(lab: Lab) -> None:
+    lab.start()
+    experiment = lab.store.ledger.get(1)
+    document = json.loads(opened.as_json(experiment))
+    assert document["experiment_id"] == 1
+    assert len(document["candidates"]) == len(experiment.candidates)
+    assert document["policy"]["horizon_h"] == 24.0
+    assert document["verdict"]["decision"] in ("STAY", "SWITCH", "FALLBACK_ONDEMAND")

@@ -1,0 +1,66 @@
+"""The Health page and the Market page."""
+
+from __future__ import annotations
+
+from spotlab.domain.market import Pool
+from spotlab.runtime.lab import Lab
+from spotlab.ui import prices
+from tests.pages.conftest import Open, finish, said
+from tests.support.lab import DictStore
+
+
+def test_health_names_the_part_that_is_down(lab: Lab, online: DictStore, open_page: Open) -> None:
+    online.down = True
+    app = open_page("health")
+    assert "Redis cache is down" in app.title[0].value
+    assert "■ down" in said(app)
+    assert "the market is read from SQL" in said(app)
+
+
+def test_health_says_what_was_never_used(lab: Lab, open_page: Open) -> None:
+    app = open_page("health")
+    assert "advisor scraper" in said(app)
+    assert "○ unknown" in said(app)
+    assert "never" in said(app)
+
+
+def test_market_says_how_large_cheap_and_safe_it_is(lab: Lab, open_page: Open) -> None:
+    app = open_page("market")
+    assert app.title[0].value.startswith("12 pools in 1 region: half cost at least ")
+    regions = app.dataframe[0].value
+    assert list(regions["region"]) == ["us-east-1"]
+    assert list(regions["pools"]) == [12]
+
+
+def test_market_lists_source_and_age_of_everything(lab: Lab, open_page: Open) -> None:
+    sources = open_page("market").dataframe[1].value
+    assert set(sources["kind"]) == {"advisor", "price history", "on demand", "specs"}
+    assert sources["source"].str.endswith("of a test").all()
+
+
+def test_one_pools_price_history_has_every_change(lab: Lab) -> None:
+    history = prices.history_of(lab.market(), Pool("us-east-1", "us-east-1a", "m5.large"))
+    assert list(history["spot_price_usd_per_hour"].round(5)) == [0.04532, 0.0412]
+    assert history["event_time"].is_monotonic_increasing
+
+
+def test_market_says_so_when_the_online_store_is_down(
+    lab: Lab, online: DictStore, open_page: Open
+) -> None:
+    online.down = True
+    app = open_page("market")
+    assert any("SQL archive" in box.value for box in app.warning)
+
+
+def test_market_before_the_first_collect_offers_it(bare_lab: Lab, open_page: Open) -> None:
+    app = open_page("market")
+    assert app.title[0].value == "No market has been collected yet"
+    assert any(button.label == "Collect now" for button in app.button)
+
+
+def test_a_collect_that_fails_is_explained_and_the_page_stays(lab: Lab, open_page: Open) -> None:
+    app = open_page("market")
+    next(button for button in app.button if button.label == "Collect now").click().run()
+    finish(app, "collect")
+    assert "No AWS in this test." in said(app)
+    assert app.title[0].value.startswith("12 pools")

@@ -1,0 +1,113 @@
+"""The Instances page: what it says, and what can be done there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from streamlit.testing.v1 import AppTest
+
+from spotlab.runtime.lab import Lab
+from tests.pages.conftest import Open, finish, said
+from tests.support.lab import FLEET, DictStore
+
+WEB_1 = FLEET[0][0]
+
+
+def select(app: AppTest, *rows: int) -> AppTest:
+    app.session_state["fleet"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return app.run()
+
+
+def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    made = lab.store.ledger.latest_per_instance().values()
+    moving = [d for d in made if d.decision is not None and d.decision.value != "STAY"]
+    assert moving
+    assert app.title[0].value.startswith(f"{len(moving)} of 4 instances should move: saves ")
+    assert "a month" in app.title[0].value
+
+
+def test_every_instance_has_a_row_with_price_risk_and_decision(lab: Lab, open_page: Open) -> None:
+    table = open_page("instances").dataframe[0].value.set_index("name")
+    assert set(table.index) == {name for _, name, _, _ in FLEET}
+    assert table.loc["web-1", "price"] == 0.0412
+    assert table.loc["batch-1", "price"] == 0.192, "an on-demand instance costs its list price"
+    assert table.loc["web-1", "risk"] > table.loc["web-2", "risk"]
+    assert table.loc["web-1", "decision"] == "▲ SWITCH"
+
+
+def test_unknown_risk_is_missing_and_never_zero(lab: Lab, open_page: Open) -> None:
+    table = open_page("instances").dataframe[0].value.set_index("name")
+    assert table["risk"].isna().to_dict()["batch-1"]
+    assert not (table["risk"] == 0).any()
+
+
+def test_filters_come_from_the_url_and_say_what_they_leave(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances", q="web")
+    assert len(app.dataframe[0].value) == 2
+    assert "2 of 4 instances" in said(app)
+
+
+def test_selected_row_says_why(lab: Lab, open_page: Open) -> None:
+    app = select(open_page("instances"), 0)
+    reason = lab.store.ledger.latest_per_instance()[app_id(app)].reason
+    assert reason in said(app)
+
+
+def app_id(app: AppTest) -> str:
+    name = app.header[0].value
+    return next(instance_id for instance_id, known, _, _ in FLEET if known == name)
+
+
+def test_evaluating_all_records_a_decision_each(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    before = lab.store.ledger.count()
+    app.button(key="evaluate-now").click().run()
+    app = finish(app, "evaluate")
+    assert lab.store.ledger.count() == before + 4
+    assert "4 decisions recorded" in app.toast[0].value
+
+
+def test_evaluating_one_leaves_the_others_alone(lab: Lab, open_page: Open) -> None:
+    app = select(open_page("instances"), 1)
+    before = lab.store.ledger.count()
+    button = app.button(key="evaluate-now")
+    assert button.label == "Evaluate 1 selected"
+    button.click().run()
+    finish(app, "evaluate")
+    assert lab.store.ledger.count() == before + 1
+
+
+def test_model_and_shadow_are_set_on_the_selected_instance(lab: Lab, open_page: Open) -> None:
+    app = select(open_page("instances"), 0)
+    chosen = app_id(app)
+    app.selectbox(key=f"model {chosen}").select("toy@1.0.0").run()
+    app.toggle(key=f"shadow {chosen}").set_value(False).run()
+    instance = lab.store.fleet.instance(chosen)
+    assert (instance.model, instance.shadow) == ("toy@1.0.0", False)
+
+
+def test_says_so_when_the_online_store_is_down(
+    lab: Lab, online: DictStore, open_page: Open
+) -> None:
+    online.down = True
+    app = open_page("instances")
+    assert not app.exception
+    assert any("market read from the SQL archive" in box.value for box in app.warning)
+    assert app.dataframe[0].value["price"].notna().all()
+
+
+def test_old_decisions_show_their_age(lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    lab.clock.at += timedelta(hours=5)  # type: ignore[attr-defined]
+    app.run()
+    assert "Oldest decision 5.0 h ago" in said(app)
+
+
+def test_first_day_without_aws_is_explained(bare_lab: Lab, open_page: Open) -> None:
+    app = open_page("instances")
+    assert not app.exception
+    assert app.title[0].value == "0 instances, none evaluated yet"
+    assert "No AWS in this test." in said(app)
+    assert "What to do" in said(app)
+    assert any(button.label == "Try again" for button in app.button)
