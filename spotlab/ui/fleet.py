@@ -28,14 +28,23 @@ def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummar
     moving = [d for d in decided if d.decision in MOVES]
     if not moving:
         return f"None of {total} should move"
-    savings = [d.saving_usd_per_hour for d in moving if d.saving_usd_per_hour is not None]
-    saved = sum(savings)
-    effect = f"saves {words.usd(saved)}" if saved >= 0 else f"costs {words.usd(-saved)} more"
     before, after = _interruptions(moving)
     return (
-        f"{len(moving)} of {total} should move: {effect} USD/h, expected interruptions "
+        f"{len(moving)} of {total} should move: {_effect(moving)}, expected interruptions "
         f"{before:.1f} → {after:.1f} a month"
     )
+
+
+def _effect(moving: Sequence[ExperimentSummary]) -> str:
+    """What the moves save; those that cost more, for less risk, are named apart."""
+    savings = [d.saving_usd_per_hour for d in moving if d.saving_usd_per_hour is not None]
+    saving, costing = [s for s in savings if s >= 0], [-s for s in savings if s < 0]
+    if not costing:
+        return f"saves {words.usd_per_hour(sum(saving))}"
+    safer = f"{len(costing)} for safety at {words.usd_per_hour(sum(costing))} more"
+    if not saving:
+        return safer
+    return f"{len(saving)} save {words.usd_per_hour(sum(saving))}, {safer}"
 
 
 def small_print(

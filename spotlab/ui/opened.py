@@ -30,8 +30,9 @@ def headline(experiment: Experiment) -> str:
     saving = verdict.saving_usd_per_hour
     if verdict.decision is Decision.STAY or saving is None:
         return f"{mark}: {target}"
-    effect = f"saves {words.usd(saving)}" if saving >= 0 else f"costs {words.usd(-saving)} more"
-    return f"{mark}: {target}, {effect} USD/h"
+    if saving < 0:
+        return f"{mark}: {target}, costs {words.usd_per_hour(-saving)} more for less risk"
+    return f"{mark}: {target}, saves {words.usd_per_hour(saving)}"
 
 
 def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
@@ -103,7 +104,7 @@ def facts(side: Candidate) -> dict[str, str]:
         "spot price": words.usd_per_hour(side.spot_price_usd_per_hour),
         f"risk in {side.horizon_h:g} h": words.percent(side.risk),
         "interruptions a month": f"{730.5 * side.hazard_per_hour:.2f}",
-        "expected cost": words.usd_per_hour(side.expected_cost_usd_per_hour),
+        "expected cost": f"{words.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
         "on-demand price": words.usd_per_hour(side.on_demand_price_usd_per_hour),
         "rank": f"{side.rank:,}" if side.rank else "not ranked",
     }

@@ -38,9 +38,15 @@ def headline(ranking: Ranking, instance: Instance | None, current: Candidate | N
     )
     if instance is None or current is None:
         return answer
-    if instance.lifecycle is Lifecycle.SPOT and same_pool(best, current):
-        return f"{answer}. It is where {instance.name or 'the instance'} runs"
-    return answer
+    name, on_spot = instance.name or "the instance", instance.lifecycle is Lifecycle.SPOT
+    if on_spot and same_pool(best, current):
+        return f"{answer}; it is where {name} runs"
+    paid = current.expected_cost_usd_per_hour if on_spot else current.on_demand_price_usd_per_hour
+    if paid is None or not words.known(paid):
+        return f"{answer}; what {name} costs now is unknown"
+    less = paid - float(best["expected_cost_usd_per_hour"])
+    than = f"{'less' if less >= 0 else 'more'} than where {name} runs"
+    return f"{answer}, {words.usd_per_hour(abs(less))} {than}"
 
 
 def asked(need: Requirements) -> str:
@@ -103,7 +109,7 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
         "type": Column("type"),
         "zone": Column("zone", help="A region stands for a price of the whole region."),
         "price": Column("price USD/h", words.usd, "Spot price, newest known.", number=True),
-        "cost": Column("expected cost USD/h", words.usd, EXPECTED_COST_HELP, number=True),
+        "cost": Column("expected cost USD/h", words.usd_finer, EXPECTED_COST_HELP, number=True),
         "risk": Column(
             f"risk {horizon_h:g} h",
             words.percent,

@@ -70,6 +70,7 @@ def show_collect() -> None:
         icon=":material/sync:",
         on_click=_collect,
         disabled=running is not None and not running.finished,
+        width="stretch",
     )
 
 

@@ -55,8 +55,13 @@ def known(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def usd(value: float | None, *, sign: bool = False) -> str:
-    """USD per hour without the unit: cents and below get four digits, dollars three, more two.
+def usd(value: float | None, *, sign: bool = False, finer: int = 0) -> str:
+    """USD per hour without the unit: below a dollar four digits, dollars three, above 100 two.
+
+    Args:
+        value: USD per hour; None or NaN: unknown.
+        sign: with a plus sign too.
+        finer: more digits, for values whose difference is the point.
 
     >>> usd(0.0432), usd(12.3456), usd(-0.5, sign=True), usd(None)
     ('0.0432', '12.346', '−0.5000', '—')
@@ -64,8 +69,13 @@ def usd(value: float | None, *, sign: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     size = abs(value)
-    digits = 4 if size < 1 else 3 if size < 100 else 2
+    digits = finer + (4 if size < 1 else 3 if size < 100 else 2)
     return _signs(f"{value:+,.{digits}f}" if sign else f"{value:,.{digits}f}", sign)
+
+
+def usd_finer(value: float | None) -> str:
+    """With one digit more: an expected cost beside the price it is made of."""
+    return usd(value, finer=1)
 
 
 def usd_per_hour(value: float | None, *, sign: bool = False) -> str:

@@ -23,7 +23,10 @@ def test_first_line_counts_the_moves_and_sums_the_savings(lab: Lab, open_page: O
     made = lab.store.ledger.latest_per_instance().values()
     moving = [d for d in made if d.decision is not None and d.decision.value != "STAY"]
     assert moving
-    assert app.title[0].value.startswith(f"{len(moving)} of 4 instances should move: saves ")
+    saved = sum(d.saving_usd_per_hour or 0 for d in moving)
+    assert app.title[0].value.startswith(
+        f"{len(moving)} of 4 instances should move: saves {saved:.4f} USD/h, expected"
+    )
     assert "a month" in app.title[0].value
 
 
