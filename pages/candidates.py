@@ -74,6 +74,8 @@ with left:
         key="frontier",
         alt="Risk against spot price of the candidates",
     )
+    if len(kept) > pools.CHART_TOP:
+        st.caption(f"The {pools.CHART_TOP:,} with the lowest expected cost of {len(kept):,}.")
 with right:
     dropped = sum(ranking.dropped.values())
     st.header(f"{words.count(dropped, 'pool')} dropped, by reason", anchor=False)

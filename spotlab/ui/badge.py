@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from spotlab.domain.market import FeedKind, MarketName
 from spotlab.runtime.lab import Lab
 from spotlab.ui import session
-from spotlab.ui.words import ago, moment
+from spotlab.ui.words import age, ago, moment
+
+PRICES = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
+STALE_AFTER = 3.0
+"""A live market that was read longer ago than this many collect intervals is called stale."""
 
 AWS_WORDS = {"emulated": "Emulated AWS", "account": "AWS account"}
 SIMULATED_NOTE = (
@@ -45,8 +50,12 @@ def _show_age(lab: Lab) -> None:
     if not infos:
         st.caption("no market collected yet")
         return
+    now = lab.clock.now()
     read_at = max(info.fetched_at for info in infos)
-    age_s = (lab.clock.now() - read_at).total_seconds()
-    stale = age_s > 3 * lab.settings.collect_max_age_s
-    text = f"market read {ago(read_at, lab.clock.now())}"
-    st.caption(f":orange[▲ {text}: stale]" if stale else text, help=moment(read_at))
+    true_at = max((i.event_time for i in infos if i.kind in PRICES), default=read_at)
+    text = f"prices {age((now - true_at).total_seconds())} old"
+    help_text = f"True at {moment(true_at)}, read at {moment(read_at)}."
+    live = lab.mode.market is not MarketName.RECORDED
+    if live and (now - read_at).total_seconds() > STALE_AFTER * lab.settings.collect_max_age_s:
+        text = f":orange[▲ {text}: stale, read {ago(read_at, now)}]"
+    st.caption(text, help=help_text)

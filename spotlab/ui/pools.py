@@ -16,7 +16,7 @@ from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
 
 TOP = 500
-CHART_TOP = 5_000
+CHART_TOP = 10_000
 EXPECTED_COST_HELP = (
     "Spot price + hazard × what one interruption costs (work lost and time to recover, valued at "
     "the on-demand price)."

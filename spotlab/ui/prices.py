@@ -146,16 +146,20 @@ def show_pool(data: MarketData, palette: Palette) -> None:
     if not len(history):
         st.caption(f"No price of {pool.label} is known.")
         return
+    on_demand = _on_demand(data, pool)
+    if len(history) == 1:
+        st.write(
+            f"{pool.label} costs {words.usd_per_hour(history['spot_price_usd_per_hour'].iloc[0])}, "
+            f"on-demand {words.usd_per_hour(on_demand)}. One price is known: this market has no "
+            "history of the pool yet."
+        )
+        return
     st.plotly_chart(
-        charts.price_history(
-            history, palette, until=data.as_of, on_demand_usd_per_hour=_on_demand(data, pool)
-        ),
+        charts.price_history(history, palette, until=data.as_of, on_demand_usd_per_hour=on_demand),
         config=charts.CONFIG,
         key="price-history",
         alt=f"Spot price of {pool.label} over time",
     )
-    if len(history) == 1:
-        st.caption("One price is known: this market carries no history for the pool yet.")
 
 
 def history_of(data: MarketData, pool: Pool) -> pd.DataFrame:

@@ -141,3 +141,19 @@ def test_drops_count_each_reason_from_zero() -> None:
     chart = charts.drops({"another region": 1200, "risk over the ceiling": 3}, LIGHT)
     assert list(chart.data[0].text) == ["1,200", "3"]
     assert chart.layout.xaxis.range[0] == 0
+
+
+def test_heat_map_of_a_large_market_keeps_what_has_most_types_and_says_so() -> None:
+    advisor = pd.DataFrame(
+        [
+            (f"region-{r:02}", f"f{f}", (r + f) % 5)
+            for r in range(20)
+            for f in range(60)
+            for _ in range(2 if f < 48 and r < 12 else 1)
+        ],
+        columns=["region", "family", "bucket"],
+    )
+    chart = charts.heat_map(advisor, LIGHT)
+    assert (len(chart.data[0].y), len(chart.data[0].x)) == (12, 48)
+    assert "48 of 60" in chart.layout.xaxis.title.text
+    assert "12 of 20" in chart.layout.yaxis.title.text

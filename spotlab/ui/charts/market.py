@@ -50,18 +50,27 @@ def price_history(
     return chart
 
 
-def heat_map(advisor: pd.DataFrame, palette: Palette, regions: int = 12) -> go.Figure:
+def heat_map(
+    advisor: pd.DataFrame, palette: Palette, regions: int = 12, families: int = 48
+) -> go.Figure:
     """Mean interruption bucket by region and family series, 0 to 4.
 
     Args:
         advisor: region, family and bucket, a row a type.
         palette: of the theme.
-        regions: how many rows, most types first.
+        regions, families: at most so many rows and columns, those with most types.
     """
     mean = advisor.pivot_table(index="region", columns="family", values="bucket", aggfunc="mean")
     most = advisor["region"].value_counts().index[:regions]
     mean = mean.loc[sorted(most)].dropna(axis="columns", how="all")
-    chart = figure(x="instance family", y="", height=max(300, 110 + 26 * len(mean)))
+    widest = advisor.loc[advisor["region"].isin(most), "family"].value_counts().index[:families]
+    found = mean.shape[1]
+    mean = mean[[family for family in mean.columns if family in widest]]
+    chart = figure(
+        x=f"instance family{_part(mean.shape[1], found)}",
+        y=f"region{_part(len(mean), advisor['region'].nunique())}",
+        height=max(300, 110 + 26 * len(mean)),
+    )
     steps = len(palette.scale) - 1
     chart.add_trace(
         go.Heatmap(
@@ -86,6 +95,10 @@ def heat_map(advisor: pd.DataFrame, palette: Palette, regions: int = 12) -> go.F
     chart.update_yaxes(autorange="reversed")
     chart.update_xaxes(side="bottom", tickangle=-60, dtick=1)
     return chart
+
+
+def _part(shown: int, of: int) -> str:
+    return "" if shown == of else f" ({shown} of {of}, those with most types)"
 
 
 def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
