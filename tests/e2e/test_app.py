@@ -67,12 +67,17 @@ def settle(page: Page) -> None:
 
 
 def select_row(page: Page, row: int) -> None:
-    """Click a cell of the first table; its canvas has no element a row."""
+    """Click a cell of the first table as a hand does: its canvas has no element a row, and takes
+    a click only where it has seen the pointer come."""
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 120, box["y"] + ROW_PX * (row + 1) + 16)
+    x, y = box["x"] + 120, box["y"] + ROW_PX * (row + 1) + 16
+    page.mouse.move(x, y - 8)
+    page.mouse.move(x, y, steps=8)
+    page.mouse.down()
+    page.mouse.up()
 
 
 def follow(page: Page, link: str) -> None:
