@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from spotlab.domain.market import FeedKind, MarketName
-from spotlab.runtime.lab import Lab
+from spotlab.errors import SpotlabError
+from spotlab.runtime.lab import Lab, Mode
 from spotlab.ui import session
 from spotlab.ui.words import age, ago, moment
 
@@ -21,8 +22,14 @@ SIMULATED_NOTE = (
 
 
 def show(lab: Lab) -> None:
-    """Mode badges on the left, the market's age on the right; always there."""
-    mode = lab.mode
+    """What is real here, and how old prices are; always there, even where it cannot be read."""
+    try:
+        _show(lab, lab.mode)
+    except SpotlabError as exc:
+        st.badge("■ mode unknown", color="red", help=str(exc))
+
+
+def _show(lab: Lab, mode: Mode) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mode"):
         st.badge(
             AWS_WORDS.get(mode.aws, mode.aws),

@@ -41,7 +41,6 @@ def main() -> None:
         badge.show(session.lab())
         if first.error is not None:
             _show_failed_start(first.error)
-    with errors.boundary():
         page.run()
 
 
