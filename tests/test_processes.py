@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.errors import NotAvailable
+from spotlab.processes import __main__ as supervisor
 from spotlab.processes import join, run_dir, socket_dir
 from spotlab.processes.files import LOG_BYTES, Files
 from tests.support.online import is_running, until
@@ -163,6 +167,62 @@ except BlockingIOError:
 """
 
 
+def test_a_fork_while_it_starts_keeps_nobody_waiting(home: Path) -> None:
+    helper = beacon(home)
+    forks: list[int] = []
+    reader, writer = os.pipe()
+
+    def ready_and_forked() -> bool:
+        if not forks:
+            forks.append(os.fork())
+            if forks == [0]:  # it has a copy of every lock that is held now
+                os.close(writer)
+                os.read(reader, 1)
+                os._exit(0)
+        return helper.ready()
+
+    with join(replace(helper, ready=ready_and_forked)), user_of(home) as other:
+        began = time.monotonic()
+        pid = other.helper_pid()
+        assert time.monotonic() - began < 5.0
+        assert is_running(forks[0])
+    os.close(writer)
+    os.close(reader)
+    os.waitpid(forks[0], 0)
+    ended(pid)
+
+
+def test_a_user_killed_while_it_starts_a_helper_keeps_nobody_waiting(home: Path) -> None:
+    with user_of(home) as hasty:
+        files = Files(run_dir(home), NAME)
+        until(files.is_alive, "the supervisor is there")
+        hasty.process.kill()
+        hasty.process.wait()
+        with user_of(home) as next_one:
+            assert is_running(next_one.helper_pid())
+            next_one.leave()
+
+
+def test_a_second_supervisor_gives_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with join(beacon(home)) as membership:
+        pid = membership.pid
+        monkeypatch.setattr(supervisor, "STOP_S", 0.1)
+        monkeypatch.setattr(os, "fork", lambda: pytest.fail("it went on"))
+        with pytest.raises(SystemExit, match="Another beacon is alive already"):
+            supervisor.main([str(run_dir(home)), NAME, "1", "no-such-program"])
+        assert membership.pid == pid
+        assert is_running(pid or 0)
+
+
+def test_threads_may_leave_at_once_and_close_nothing_else(home: Path) -> None:
+    membership = join(beacon(home))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: membership.close(), range(64)))
+    with (home / "run" / "beacon.ready").open() as other:
+        membership.close()
+        assert other.read(), "whose descriptor has the number that was the lock's"
+
+
 def test_joining_while_it_ends_waits_and_starts_anew(home: Path) -> None:
     helper = beacon(home, idle_s=0.1, program=SLOW_TO_END)
     with join(helper) as membership:
@@ -191,8 +251,10 @@ while True:
 
 def test_a_start_that_fails_shows_the_end_of_the_log(home: Path) -> None:
     program = "import sys; print('x' * 5000); sys.exit('the port is taken')"
+    began = time.monotonic()
     with pytest.raises(NotAvailable, match=r"ended while it started.*the port is taken") as caught:
         join(beacon(home, program=program))
+    assert time.monotonic() - began < 5.0, "it is not waited for until the time is up"
     assert len(str(caught.value)) < 1000
     files = Files(run_dir(home), NAME)
     assert not files.is_alive()
@@ -207,7 +269,7 @@ def test_a_helper_that_never_answers_is_ended(home: Path) -> None:
     )
     with pytest.raises(NotAvailable, match=r"did not answer within 0.5 s.*starting up"):
         join(mute)
-    until(lambda: not Files(run_dir(home), NAME).is_alive(), "it was ended")
+    assert not Files(run_dir(home), NAME).is_alive(), "nobody can join it any more"
 
 
 def test_a_left_membership_says_so(home: Path) -> None:
@@ -235,6 +297,36 @@ def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
         writer.write(b", and more")
     assert files.log.stat().st_size < LOG_BYTES / 2
     assert files.log.read_bytes().endswith(b"xthe end, and more")
+
+
+def test_a_helper_that_writes_without_end_fills_no_disk(home: Path) -> None:
+    with join(beacon(home, program=CHATTERBOX)):
+        files = Files(run_dir(home), NAME)
+        until((run_dir(home) / "beacon.wrote").exists, "it has written three times the limit")
+        until(lambda: files.log.stat().st_size < LOG_BYTES, "its log was cut")
+        assert files.log_end(0).endswith("the end")
+
+
+CHATTERBOX = f"""
+import pathlib, signal
+pathlib.Path("beacon.ready").touch()
+for _ in range(3):
+    print("x" * {LOG_BYTES}, flush=True)
+print("the end", end="", flush=True)
+pathlib.Path("beacon.wrote").touch()
+signal.pause()
+"""
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_handle: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(NotAvailable, match=r"cannot lock files.*local disk"):
+        join(beacon(tmp_path))
 
 
 def test_the_run_folder_is_the_owners_alone(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
         *("--save", _SAVE_ON_STOP_ONLY),
         *("--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction"),
     )
-    helper = Helper(home, NAME, command, ready=lambda: _answers(path), idle_s=idle_s)
+    helper = Helper(home, NAME, command, ready=lambda: _serves(path, dump), idle_s=idle_s)
     try:
         membership = join(helper)
     except NotAvailable:
@@ -84,8 +84,14 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
             raise
         dump.unlink()  # written by a newer version, or cut short: it is only a cache
         membership = join(helper)
-    dump.unlink(missing_ok=True)  # it is loaded; after a crash it would bring back what was cleared
     return f"unix://{quote(str(path))}", membership
+
+
+def _serves(path: Path, dump: Path) -> bool:
+    if not _answers(path):
+        return False
+    dump.unlink(missing_ok=True)  # it is loaded; after a crash it would bring back what was cleared
+    return True
 
 
 def _answers(path: Path) -> bool:

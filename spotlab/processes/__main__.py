@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     files = Files(Path(run), name)
     alive = open_lock(files.alive)
     if not take(alive, ALONE, within_s=STOP_S):
-        return 1
+        sys.exit(f"Another {name} is alive already.")
     os.ftruncate(alive, 0)
     if os.fork():
         return 0  # the supervisor is nobody's child: whoever started it has no zombie to bury

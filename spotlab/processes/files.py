@@ -51,7 +51,7 @@ def socket_dir(home: Path) -> Path:
     if _fits(run):
         return run
     with opened(run / "socket-dir") as note:
-        fcntl.flock(note, ALONE)
+        take(note, ALONE, within_s=STOP_S)
         noted = os.read(note, 4096).decode()
         if noted:
             return _private(Path(noted))
@@ -84,11 +84,13 @@ def _private(folder: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """A lock file's descriptor; closing it lets go of its lock."""
+    """A lock file's descriptor; the lock ends with it, though a fork may hold a copy by then."""
     handle = open_lock(path)
     try:
         yield handle
     finally:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 
@@ -105,12 +107,22 @@ def open_lock(path: Path) -> int:
 
 
 def take(handle: int, how: int, within_s: float = 0.0) -> bool:
-    """Lock, SHARED or ALONE; False when others still held it after that time."""
+    """Lock, SHARED or ALONE; False when others still held it after that time.
+
+    Raises:
+        NotAvailable: the file system has no locks.
+    """
     deadline = time.monotonic() + within_s
     while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, how | fcntl.LOCK_NB)
-            return True
+        try:
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, how | fcntl.LOCK_NB)
+                return True
+        except OSError as exc:
+            raise NotAvailable(
+                f"The file system of the home cannot lock files: {exc.strerror}.",
+                remedy="Set SPOTLAB_HOME to a folder on a local disk.",
+            ) from exc
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_S)

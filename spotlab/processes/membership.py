@@ -79,9 +79,9 @@ class Membership:
 
     def close(self) -> None:
         """Leave. What a forked child holds is not touched."""
-        if self._users >= 0:
-            os.close(self._users)
-            self._users = -1
+        users, self._users = self._users, -1  # first: two threads may leave at once
+        if users >= 0:
+            os.close(users)
 
     def __enter__(self) -> Membership:
         return self
@@ -171,10 +171,12 @@ def _spawn(helper: Helper, files: Files) -> None:
 
 
 def _end(files: Files) -> None:
-    """End what was started just now and does not answer."""
+    """End what was started just now and does not answer, so that nobody joins it meanwhile."""
     if pids := files.pids():
         with suppress(ProcessLookupError):
             os.kill(pids.supervisor, signal.SIGTERM)
+        with opened(files.alive) as alive:
+            take(alive, SHARED, within_s=2 * STOP_S)
 
 
 def _failed(files: Files, what: str, written: int) -> NotAvailable:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
+import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -113,10 +115,10 @@ def test_it_listens_on_a_private_socket_alone(tmp_path: Path, name: str) -> None
         assert RedisOnlineStore(client).ping() < 1.0
         settings = client.config_get("port", "unixsocket", "maxmemory-policy")
         assert settings["port"] == "0"
-        socket = Path(settings["unixsocket"])
-        assert socket.parent == socket_dir(home)
-        assert stat.S_IMODE(socket.stat().st_mode) == 0o700
-        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        path = Path(settings["unixsocket"])
+        assert path.parent == socket_dir(home)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert settings["maxmemory-policy"] == "noeviction"
 
 
@@ -135,6 +137,28 @@ def test_the_rows_survive_an_idle_stop_but_not_a_crash(tmp_path: Path) -> None:
         until(lambda: membership.pid is None, "the supervisor has ended")
         membership.ensure()
         assert store.keys(RISK) == [], "what was cleared does not come back"
+
+
+def test_a_dump_is_loaded_once_whoever_stopped_the_server(tmp_path: Path) -> None:
+    with embedded_server(tmp_path) as (url, membership), connect(url) as client:
+        store = RedisOnlineStore(client)
+        store.write(RISK, [ROW])
+        for number, left in ((signal.SIGTERM, [ROW.key]), (signal.SIGKILL, [])):
+            assert membership.pid is not None
+            os.kill(membership.pid, number)
+            until(lambda: membership.pid is None, "the supervisor has ended")
+            membership.ensure()
+            assert store.keys(RISK) == left
+            store.clear()
+
+
+def test_a_socket_that_was_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = socket_dir(tmp_path) / "online-store.sock"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    assert path.is_socket()
+    with embedded_server(tmp_path) as (url, _), connect(url) as client:
+        assert RedisOnlineStore(client).ping() < 1.0
 
 
 def test_a_dump_that_cannot_be_read_is_thrown_away(tmp_path: Path) -> None:
