@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from time import perf_counter
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -32,6 +33,12 @@ log = logging.getLogger("spotlab.features.online")
 BATCH: Final = 1000
 """Rows a round trip. A script runs alone: this many keep the server's other users waiting 5 ms."""
 
+_OPTIONS: Final = {
+    *("db", "username", "password", "client_name", "protocol", "max_connections"),
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"),
+}
+"""What may follow the ? of an address, beside ssl_…: others would change what replies are."""
+
 
 def connect(url: str) -> redis.Redis:
     """A client that gives up soon: on a dead server within a second, on a mute one after two.
@@ -44,6 +51,7 @@ def connect(url: str) -> redis.Redis:
         InvalidSetting: no such address; it is never echoed: it may hold a password.
     """
     try:
+        _refuse_what_redis_ignores(url)
         return redis.Redis.from_url(
             url,
             socket_connect_timeout=0.5,
@@ -55,8 +63,18 @@ def connect(url: str) -> redis.Redis:
     except ValueError:
         raise InvalidSetting(
             "SPOTLAB_REDIS_URL is no server address.",
-            remedy="Use redis://host:6379/0 or unix:///path, or leave it empty.",
+            remedy="Use redis://host:6379/0 or unix:///path, or leave it empty; "
+            "percent-encode what is special in a password.",
         ) from None
+
+
+def _refuse_what_redis_ignores(url: str) -> None:
+    """redis-py takes "/15x" for database 0, and no host (a # in the password) for localhost."""
+    parts = urlsplit(url)
+    unix, path = parts.scheme == "unix", parts.path.strip("/")
+    strange = {name for name in parse_qs(parts.query) if not name.startswith("ssl_")} - _OPTIONS
+    if strange or not (path if unix else parts.hostname and (not path or path.isdecimal())):
+        raise ValueError
 
 
 class RedisOnlineStore:
@@ -135,7 +153,7 @@ class RedisOnlineStore:
         return {
             "server": name.capitalize(),
             "version": str(facts[f"{name}_version"]),
-            "address": str(where.get("path") or f"{where['host']}:{where['port']}"),
+            "address": str(where.get("path") or f"{where['host']}:{where.get('port', 6379)}"),
             "keys": int(keys),
             "memory_bytes": int(facts["used_memory"]),
         }
@@ -174,7 +192,7 @@ def _translated() -> Iterator[None]:
     """The one place where redis-py's errors become SpotLab's."""
     try:
         yield
-    except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as exc:
+    except redis.AuthenticationError as exc:
         raise OnlineStoreDown(
             "The online store refused the user or password.", remedy="Check SPOTLAB_REDIS_URL."
         ) from exc

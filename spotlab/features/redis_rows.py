@@ -2,7 +2,7 @@
 
 A row is one key, `{view}:{part}:{part}`: a string of JSON, `{"event_time": "…", "value": {…}}`, or
 for a view kept as hashes the field `event_time` and one field of JSON a value. Times are UTC with
-six decimals, so that they sort as texts. A NaN becomes null, as JSON has none.
+six decimals, so that they sort as texts. NaN and infinity become null, as JSON has none.
 """
 
 from __future__ import annotations
@@ -52,9 +52,18 @@ def encoder(view: OnlineView) -> Callable[[OnlineRow], bytes]:
     """What the writing script takes for a row of this view.
 
     Raises (the encoder):
-        InvalidInput: the event_time is naive, or a hash's value is named event_time.
+        InvalidInput: the event_time is naive, a hash's value is named event_time, or JSON has no
+            such value.
     """
-    return _hash if view.as_hash else _string
+    encode = _hash if view.as_hash else _string
+
+    def encoded(row: OnlineRow) -> bytes:
+        try:
+            return encode(row)
+        except (TypeError, ValueError, msgspec.EncodeError) as exc:
+            raise InvalidInput(f"A value of {row.key!r} is none that JSON has: {exc}.") from exc
+
+    return encoded
 
 
 def decode_string(key: tuple[str, ...], text: bytes) -> OnlineRow:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from spotlab.domain.ports import OnlineRow, OnlineView
+from spotlab.errors import InvalidInput
+from spotlab.features.views import METADATA, POOL, PRICE_HISTORY, SPOT_RISK
 from tests.support.online import (
     REDIS_URL,
     ServedShop,
@@ -86,8 +88,48 @@ def test_what_is_written_is_read_back_equal(shop: Shop, risk: OnlineView) -> Non
 
 
 def test_an_unknown_number_is_read_back_as_none(shop: Shop, risk: OnlineView) -> None:
-    shop.store.write(risk, [row("r", "t", nan=float("nan"), past=[float("nan"), 1.5])])
-    assert shop.store.read(risk, [("r", "t")]) == [row("r", "t", nan=None, past=[None, 1.5])]
+    nan, infinity = float("nan"), float("-inf")
+    shop.store.write(risk, [row("r", "t", nan=nan, infinity=infinity, past=[nan, 1.5])])
+    known = row("r", "t", nan=None, infinity=None, past=[None, 1.5])
+    assert shop.store.read(risk, [("r", "t")]) == [known]
+
+
+def test_a_row_without_values_is_a_row(shop: Shop, risk: OnlineView) -> None:
+    bare = row("r", "t")
+    assert shop.store.write(risk, [row("r", "t", at=NOON - TICK, gone=1)]) == 1
+    assert shop.store.write(risk, [bare]) == 1
+    assert shop.store.read(risk, [("r", "t")]) == [bare]
+    assert shop.store.keys(risk) == [("r", "t")]
+
+
+def test_a_row_of_very_many_values_is_kept_whole(shop: Shop, risk: OnlineView) -> None:
+    wide = row("r", "t", **{f"value_{number}": number for number in range(10_001)})
+    assert shop.store.write(risk, [wide]) == 1
+    assert shop.store.read(risk, [("r", "t")]) == [wide]
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        (row("r", "t", at=NOON.replace(tzinfo=None)), "naive"),
+        (row("r", "t", set_of={object()}), "JSON"),
+        (row("r", "t", text="\ud800"), "JSON"),
+        (row("r", n=1), "region, instance_type"),
+        (row("r:", "t", n=1), "colon"),
+    ],
+    ids=["naive", "object", "surrogate", "short-key", "colon"],
+)
+def test_what_cannot_be_kept_is_refused_and_nothing_lands(
+    shop: Shop, risk: OnlineView, refused: OnlineRow, why: str
+) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        shop.store.write(risk, [row("r", "good", n=1), refused])
+    assert shop.store.keys(risk) == []
+
+
+def test_a_key_that_its_view_cannot_have_is_not_read(shop: Shop, risk: OnlineView) -> None:
+    with pytest.raises(InvalidInput, match="region, instance_type"):
+        shop.store.read(risk, [("us-east-1",)])
 
 
 def test_reads_keep_the_order_and_the_length_of_the_keys(shop: Shop, risk: OnlineView) -> None:
@@ -245,6 +287,38 @@ def test_info_and_ping_say_what_answers(shop: Shop) -> None:
     info = shop.store.info()
     assert {"server", "version", "address", "keys", "memory_bytes"} <= info.keys()
     assert str(info["server"]) in {"Memory", "Valkey", "Redis"}
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "name", "kind", "ttl_s"),
+    [
+        (SPOT_RISK, ("us-east-1", "m5.large"), "spot_risk:us-east-1:m5.large", "string", 3600),
+        (PRICE_HISTORY, ("us-east-1", "m5"), "spot_price_history:us-east-1:m5", "string", 3600),
+        (METADATA, ("m5.large",), "instance_metadata:m5.large", "string", 86_400),
+        (
+            POOL,
+            ("us-east-1", "us-east-1a", "m5.large", "Linux"),
+            "pool:us-east-1:us-east-1a:m5.large:Linux",
+            "hash",
+            3600,
+        ),
+    ],
+    ids=["risk", "history", "metadata", "pool"],
+)
+def test_others_find_the_rows_under_their_published_names(
+    served: ServedShop, view: OnlineView, key: tuple[str, ...], name: str, kind: str, ttl_s: int
+) -> None:
+    served.store.write(view, [row(*key, bucket=3)])
+    assert served.client.type(name) == kind.encode()
+    assert ttl_s - 60 < served.client.ttl(name) <= ttl_s
+    when = NOON.isoformat(timespec="microseconds")
+    if kind == "hash":
+        assert served.client.hget(name, "bucket") == b"3"
+        assert served.client.hget(name, "event_time") == when.encode()
+    else:
+        text = served.client.get(name)
+        assert isinstance(text, bytes)
+        assert json.loads(text) == {"event_time": when, "value": {"bucket": 3}}
 
 
 @pytest.mark.parametrize("as_hash", [False, True])

@@ -28,6 +28,7 @@ CALLS: dict[str, Callable[[OnlineStore], object]] = {
     "ping": lambda store: store.ping(),
     "write": lambda store: store.write(RISK, [ROW]),
     "read": lambda store: store.read(RISK, [ROW.key]),
+    "write a hash": lambda store: store.write(POOL, [ROW]),
     "read a hash": lambda store: store.read(POOL, [ROW.key]),
     "keys": lambda store: store.keys(RISK),
     "clear": lambda store: store.clear(),
@@ -114,6 +115,21 @@ def test_a_wrong_password_is_said_but_never_shown(
         admin.config_set("requirepass", "")
 
 
+@pytest.mark.parametrize("command", ["hgetall", "hget", "evalsha"])
+def test_what_the_user_may_not_do_is_no_missing_row(
+    server: tuple[str, Membership], command: str
+) -> None:
+    url, _ = server
+    with connect(url) as admin, connect(f"unix://bob:{PASSWORD}@{url[len('unix://') :]}") as client:
+        RedisOnlineStore(admin).write(POOL, [ROW])
+        rule = ("on", f">{PASSWORD}", "~*", "+@all", f"-{command}")
+        admin.execute_command("ACL", "SETUSER", "bob", *rule)
+        call = CALLS["write a hash" if command == "hget" else "read a hash"]
+        down = fails_within(1.0, lambda: call(RedisOnlineStore(client)))
+        assert f"'{command}'" in down.message
+        assert RedisOnlineStore(admin).read(POOL, [ROW.key]) == [ROW]
+
+
 def test_a_full_server_refuses_and_says_so(server: tuple[str, Membership]) -> None:
     url, _ = server
     with connect(url) as client:
@@ -129,12 +145,33 @@ def test_a_full_server_refuses_and_says_so(server: tuple[str, Membership]) -> No
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:6379", f"http://:{PASSWORD}@h", f"redis://:{PASSWORD}@h:port/0"]
+    "url",
+    [
+        "localhost:6379",
+        f"http://:{PASSWORD}@h",
+        f"redis://:{PASSWORD}@h:port/0",
+        f"redis://:1234#{PASSWORD}@h/0",
+        f"redis://:{PASSWORD}@h/15x",
+        f"redis://:{PASSWORD}@h/0?socket_timeout=soon",
+        f"redis://:{PASSWORD}@h/0?decode_responses=true",
+        f"redis://:{PASSWORD}@h/0?no_such_option=1",
+        "redis://",
+        "unix://",
+    ],
 )
 def test_an_address_that_is_none_is_named_by_its_setting(url: str) -> None:
     with pytest.raises(InvalidSetting, match="SPOTLAB_REDIS_URL") as caught:
         connect(url)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_address_without_a_port_is_shown_with_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with connect(f"redis://:{PASSWORD}@cache.example/3") as client:
+        monkeypatch.setattr(client, "info", lambda: {"redis_version": "8.0", "used_memory": 1})
+        monkeypatch.setattr(client, "dbsize", lambda: 0)
+        assert RedisOnlineStore(client).info()["address"] == "cache.example:6379"
 
 
 @pytest.mark.parametrize("key", [("us-east-1",), ("us-east-1", "m5", "large"), ("us:east", "m5")])

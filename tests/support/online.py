@@ -7,12 +7,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-import msgspec
 import pytest
 import redis
 
@@ -20,6 +19,7 @@ from spotlab.domain.ports import Clock, OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import OnlineStoreDown
 from spotlab.features.embedded import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
+from spotlab.features.redis_rows import decode_hash, decode_string, encoder, key_of, name_of
 from spotlab.processes import Membership, socket_dir
 
 REDIS_URL = os.environ.get("SPOTLAB_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
@@ -39,7 +39,7 @@ class SteppingClock:
 
 
 class MemoryOnlineStore:
-    """ports.OnlineStore in a dict of JSON texts. Set `down` to have every call fail.
+    """ports.OnlineStore in a dict, of rows as Redis holds them. Set `down` to have calls fail.
 
     Args:
         clock: what a TTL is counted by.
@@ -47,7 +47,7 @@ class MemoryOnlineStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SteppingClock()
-        self._rows: dict[tuple[str, tuple[str, ...]], tuple[OnlineRow, bytes, datetime]] = {}
+        self._rows: dict[str, tuple[bytes, datetime]] = {}
         self.down = False
 
     def ping(self) -> float:
@@ -56,11 +56,12 @@ class MemoryOnlineStore:
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         ends = self._now() + timedelta(seconds=view.ttl_s)
+        encode = encoder(view)
         landed = 0
-        for row in rows:
+        for name, row, text in [(name_of(view, row.key), row, encode(row)) for row in rows]:
             held = self._row(view, row.key)
             if held is None or held.event_time <= row.event_time:
-                self._rows[view.name, row.key] = row, msgspec.json.encode(dict(row.value)), ends
+                self._rows[name] = text, ends
                 landed += 1
         return landed
 
@@ -70,7 +71,8 @@ class MemoryOnlineStore:
 
     def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         self._now()
-        ours = [key for name, key in self._rows if name == view.name]
+        names = (name.encode() for name in self._rows if name.startswith(f"{view.name}:"))
+        ours = map(key_of, names)
         return sorted(k for k in ours if k[: len(prefix)] == prefix and self._row(view, k))
 
     def clear(self) -> None:
@@ -84,14 +86,14 @@ class MemoryOnlineStore:
             "version": "1",
             "address": "in this process",
             "keys": len(self._rows),
-            "memory_bytes": sum(len(text) for _, text, _ in self._rows.values()),
+            "memory_bytes": sum(len(text) for text, _ in self._rows.values()),
         }
 
     def _row(self, view: OnlineView, key: tuple[str, ...]) -> OnlineRow | None:
-        held = self._rows.get((view.name, key))
-        if held is None or held[2] <= self._now():
+        text, ends = self._rows.get(name_of(view, key), (b"", self._now()))
+        if ends <= self._now():
             return None
-        return replace(held[0], value=msgspec.json.decode(held[1]))
+        return (decode_hash if view.as_hash else decode_string)(key, text)
 
     def _now(self) -> datetime:
         if self.down:

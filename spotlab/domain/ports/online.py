@@ -32,8 +32,8 @@ class OnlineRow:
     Args:
         key: one text a part of the view's entity.
         event_time: aware UTC; an older one never overwrites a newer one.
-        value: JSON-like: str, int, float, bool, None, lists and dicts of them; a NaN is read back
-            as None.
+        value: JSON-like: str, int, float, bool, None, lists and dicts of them; NaN and
+            infinity are read back as None.
     """
 
     key: tuple[str, ...]

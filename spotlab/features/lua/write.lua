@@ -14,6 +14,9 @@ local function time_in(text)
 end
 
 local function is_older(new, held)
+  if type(held) == 'table' and not string.find(held.err, 'WRONGTYPE', 1, true) then
+    error(held.err)
+  end
   local time = time_in(held)
   return time and time_in(new) < time
 end
@@ -36,7 +39,9 @@ function put.hash(key, row)
     return false
   end
   redis.call('DEL', key)
-  redis.call('HSET', key, unpack(fields))
+  for start = 1, #fields, 1000 do -- unpack has a limit
+    redis.call('HSET', key, unpack(fields, start, math.min(start + 999, #fields)))
+  end
   redis.call('PEXPIRE', key, ttl_ms)
   return true
 end
