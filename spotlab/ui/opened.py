@@ -183,31 +183,32 @@ def _show_making(experiment: Experiment) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Stages**, {words.milliseconds(experiment.duration_ms)} for this instance")
-        st.table(
-            pd.DataFrame(
-                {
-                    "time": [words.milliseconds(s.duration_ms) for s in experiment.stages],
-                    "rows in": [f"{s.rows_in:,}" for s in experiment.stages],
-                    "rows out": [f"{s.rows_out:,}" for s in experiment.stages],
-                },
-                index=pd.Index([s.name for s in experiment.stages], name="stage"),
-            ),
-            border="horizontal",
+        frame = pd.DataFrame(
+            [(s.name, s.duration_ms, s.rows_in, s.rows_out) for s in experiment.stages],
+            columns=["stage", "time", "in", "out"],
         )
+        columns = {
+            "stage": Column("stage"),
+            "time": Column("time", words.milliseconds, number=True),
+            "in": Column("rows in", "{:,}".format, number=True),
+            "out": Column("rows out", "{:,}".format, number=True),
+        }
+        tables.show(frame, columns, name="Stages", key="stages")
         st.caption("collect, features and risk are done once for all instances of a run.")
     with right:
         st.markdown("**Policy parameters**")
-        _pairs(experiment.policy.as_dict())
+        _show_parameters(experiment.policy.as_dict())
         st.markdown("**Asked for**")
         st.caption(pools.asked(experiment.requirements))
 
 
-def _pairs(values: Mapping[str, float]) -> None:
-    frame = pd.DataFrame(
-        {"value": [f"{value:g}" for value in values.values()]},
-        index=pd.Index(list(values), name="parameter"),
-    )
-    st.table(frame, border="horizontal", hide_header=True)
+def _show_parameters(values: Mapping[str, float]) -> None:
+    frame = pd.DataFrame({"parameter": [*values], "value": [*values.values()]})
+    columns = {
+        "parameter": Column("parameter", help="The ending is the unit: _h hours, _fraction 0..1."),
+        "value": Column("value", "{:g}".format, number=True),
+    }
+    tables.show(frame, columns, name="Policy parameters", key="policy", max_rows=20)
 
 
 def _show_features(experiment: Experiment) -> None:
