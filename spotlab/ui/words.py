@@ -12,13 +12,9 @@ from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.words import percent as _percent
-from spotlab.inference.words import signed
-
-__all__ = ["signed"]
 
 UNKNOWN: Final = "—"
 MINUS: Final = "−"
-STATES: Final = ("healthy", "degraded", "down", "unknown")
 DECISION_MARKS: Final = {
     Decision.STAY: "● STAY",
     Decision.SWITCH: "▲ SWITCH",
@@ -87,11 +83,6 @@ def usd_per_hour(value: float | None, *, sign: bool = False) -> str:
 def percent(share: float | None) -> str:
     """A share of 1 as percent with sensible digits: `0.41 %`, `12 %`."""
     return _percent(share) if share is not None and math.isfinite(share) else UNKNOWN
-
-
-def hours(value: float | None) -> str:
-    """`3.4 h`, `24 h`."""
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:,.3g} h"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -37,7 +37,7 @@ def test_signed_usd_has_no_sign_at_zero() -> None:
 
 
 def test_unknown_never_reads_as_a_number() -> None:
-    unknown = [words.usd_per_hour(None), words.percent(math.nan), words.hours(None)]
+    unknown = [words.usd_per_hour(None), words.percent(math.nan)]
     assert {*unknown, words.age(None), words.milliseconds(None), words.moment(None)} == {"—"}
 
 
@@ -73,7 +73,7 @@ def test_interruptions_a_month_undo_the_horizon() -> None:
 def test_every_decision_and_state_has_a_shape_of_its_own() -> None:
     marks = [words.decision_mark(decision) for decision in (*Decision, None)]
     assert len({mark[0] for mark in marks}) == len(marks)
-    states = [words.state_mark(state) for state in words.STATES]
+    states = [words.state_mark(state) for state in words.STATE_MARKS]
     assert len({mark[0] for mark in states}) == len(states)
 
 

@@ -9,10 +9,10 @@ from typing import Final
 import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
-from spotlab.inference.words import described, phrase, spoken
+from spotlab.inference.words import described, phrase, signed, spoken
 from spotlab.ui.charts.base import figure
 from spotlab.ui.theme import Palette
-from spotlab.ui.words import percent, signed
+from spotlab.ui.words import percent
 
 UNIT: Final = "log-odds of the monthly interruption rate"
 ROW_PX: Final = 34
