@@ -126,14 +126,25 @@ class Past:
         return tidy(TABLE_OF[info.kind], rows.assign(approximate=info.approximate))
 
     def origins(self) -> dict[FeedKind, Provenance]:
-        """Where the newest rows of each kind came from."""
-        return {
-            info.kind: Provenance(
-                info.source, info.event_time, info.fetched_at, approximate=info.approximate
-            )
-            for info in reversed(self.infos)
-            if info.kind in TABLE_OF
-        }
+        """Where the newest rows of each kind came from.
+
+        A kind that is read region by region has one origin for all of them: no region's name, and
+        the age of the one that was read longest ago.
+        """
+        found = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
+        return {kind: _origin(infos) for kind, infos in found.items() if kind in TABLE_OF}
+
+
+def _origin(infos: Sequence[SnapshotInfo]) -> Provenance:
+    last = infos[-1]
+    names = {info.source.removesuffix(f" of {info.scope}") for info in infos if info.scope}
+    shared = len(infos) > 1 and len(names) == 1
+    return Provenance(
+        names.pop() if shared else last.source,
+        last.event_time,
+        min(info.fetched_at for info in infos) if shared else last.fetched_at,
+        approximate=last.approximate,
+    )
 
 
 def _identity(info: SnapshotInfo) -> Hashable:

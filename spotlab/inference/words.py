@@ -121,6 +121,8 @@ def spoken(feature: str, value: float, unit: str) -> str:
 def percent(share: float) -> str:
     """A share as percent with sensible digits: 0.0123 is `1.2 %`, 0.00041 is `0.041 %`."""
     value = 100.0 * share
+    if value == 0.0:
+        return "0 %"
     digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2 if abs(value) >= 0.1 else 3
     return _proper_minus(f"{value:.{digits}f} %")
 

@@ -78,7 +78,8 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
         return _cooling(situation.current, bar.cooling_h, saving)
     reason = (
         f"On-demand costs {_usd(on_demand)}; {_offer(best)} costs "
-        f"{_usd(best.expected_cost_usd_per_hour)} with interruptions counted: saves {_usd(saving)}."
+        f"{_cost(best.expected_cost_usd_per_hour)} with interruptions counted: saves "
+        f"{_usd(saving)}."
     )
     return Verdict(Decision.SWITCH, reason, situation.current, best, saving)
 
@@ -86,8 +87,8 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
 def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     danger = (
-        f"Risk on {current.pool.label} is {current.risk:.2%} within {params.horizon_h:g} h, over "
-        f"the ceiling of {params.risk_ceiling:.2%}."
+        f"Risk on {current.pool.label} is {_percent(current.risk)} within {params.horizon_h:g} h, "
+        f"over the ceiling of {_percent(params.risk_ceiling)}."
     )
     beats_on_demand = best is not None and (
         on_demand is None or best.expected_cost_usd_per_hour < on_demand
@@ -122,15 +123,15 @@ def _weigh(situation: Situation, current: Candidate, params: PolicyParams) -> Ve
             if bar.cooling_h > 0:
                 return _cooling(current, bar.cooling_h, saving)
             reason = (
-                f"{_offer(best)} costs {_usd(best.expected_cost_usd_per_hour)} with interruptions "
-                f"counted, {current.pool.label} {_usd(cost)}: saves {_usd(saving)} after the "
-                f"switch's own downtime. Risk {current.risk:.2%} → {best.risk:.2%} within "
-                f"{params.horizon_h:g} h."
+                f"{_offer(best)} costs {_cost(best.expected_cost_usd_per_hour)} with interruptions "
+                f"counted, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after the "
+                f"switch's own downtime. Risk {_percent(current.risk)} → {_percent(best.risk)} "
+                f"within {params.horizon_h:g} h."
             )
             return Verdict(Decision.SWITCH, reason, current, best, saving)
     if on_demand is not None and cost - on_demand >= bar.usd_per_hour:
         reason = (
-            f"{current.pool.label} costs {_usd(cost)} with interruptions counted, on-demand "
+            f"{current.pool.label} costs {_cost(cost)} with interruptions counted, on-demand "
             f"{_usd(on_demand)}, and no other pool is cheaper."
         )
         return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, cost - on_demand)
@@ -140,7 +141,7 @@ def _weigh(situation: Situation, current: Candidate, params: PolicyParams) -> Ve
 
 
 def _why_stay(current: Candidate, best: Candidate | None, saving: float | None, bar: float) -> str:
-    here = f"{current.pool.label} costs {_usd(current.expected_cost_usd_per_hour)}"
+    here = f"{current.pool.label} costs {_cost(current.expected_cost_usd_per_hour)}"
     if best is None or saving is None:
         return f"{here} with interruptions counted; no other pool meets the requirements."
     if saving <= 0:
@@ -188,6 +189,15 @@ def _offer(best: Candidate) -> str:
 
 def _usd(amount: float) -> str:
     return f"{'−' if amount < 0 else ''}{abs(amount):.4f} USD/h"
+
+
+def _cost(expected: float) -> str:
+    """One digit more than a price: an hour's share of an interruption is that small."""
+    return f"{expected:.5f} USD/h"
+
+
+def _percent(risk: float) -> str:
+    return f"{100 * risk:.2f} %"
 
 
 def _saves(saving: float) -> str:

@@ -182,7 +182,8 @@ def _reasons(
     else:
         about = "about " if row["on_demand_approximate"] is True else ""
         reasons.append(
-            f"Spot price {price:.4f} USD/h, {about}{1 - price / on_demand:.0%} below on-demand."
+            f"Spot price {price:.4f} USD/h, {about}{100 * (1 - price / on_demand):.0f} % below "
+            "on-demand."
         )
     bucket = _number(row["advisor_bucket"])
     reasons.append(
@@ -191,8 +192,8 @@ def _reasons(
         else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
     )
     reasons.append(
-        f"Risk {float(row['risk']):.2%} within {policy.horizon_h:g} h; one interruption costs "
-        f"{float(row['outage_usd']):.3f} USD."
+        f"Risk {100 * float(row['risk']):.2f} % within {policy.horizon_h:g} h; one interruption "
+        f"costs {float(row['outage_usd']):.3f} USD."
     )
     return reasons
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from spotlab.domain.ports import Clock, InstanceSource
+from spotlab.aws.fleet import Ec2Instances
+from spotlab.domain.ports import Clock
 from spotlab.errors import SpotlabError
 from spotlab.runtime.cloud import Cloud
 from spotlab.store import Store
@@ -12,9 +13,7 @@ from spotlab.store import Store
 INSTANCE_MANAGER = "instance manager"
 
 
-def sync_fleet(
-    cloud: Cloud, source: InstanceSource, store: Store, clock: Clock
-) -> list[SpotlabError]:
+def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     """List every account's instances; an account that cannot be read keeps its last list.
 
     Returns:
@@ -22,6 +21,7 @@ def sync_fleet(
     Raises:
         DatabaseDown: the list cannot be kept.
     """
+    source = Ec2Instances(cloud.sessions)
     errors: list[SpotlabError] = []
     began = time.perf_counter()
     for account in cloud.accounts:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from spotlab.aws.fleet import Ec2Instances
 from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
 from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import (
@@ -33,6 +32,7 @@ from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.cloud import Cloud, Known, market_sources
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import probe_all
+from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
 from spotlab.settings import Settings
 from spotlab.store import Store
@@ -41,32 +41,6 @@ from spotlab.telemetry.logs import correlated
 RISK_TASK = "advisor"
 SCORED_FOR_S = 30.0
 """How long screens share a scored market before it is read again."""
-
-MARKET_LABELS = {
-    MarketName.SIMULATED: "Simulated market",
-    MarketName.RECORDED: "Recorded feeds",
-    MarketName.PUBLIC: "Public AWS feeds",
-    MarketName.ACCOUNT: "AWS account",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """What is real here.
-
-    Args:
-        aws: "emulated" or "account".
-        market: the active market; None before the first collect.
-        label: the market, for a person.
-        simulated: its numbers come from the simulation.
-        execution: "off": decisions are recorded, never carried out.
-    """
-
-    aws: str
-    market: MarketName | None
-    label: str
-    simulated: bool
-    execution: str = "off"
 
 
 @dataclass(slots=True)
@@ -101,7 +75,7 @@ class Lab:
 
     @property
     def reader(self) -> MarketReader:
-        """Reads and publishes the active market."""
+        """The active market's reader."""
         return MarketReader(self.store.archive, self.store.health, self.clock, self.open_online)
 
     @property
@@ -116,21 +90,20 @@ class Lab:
         )
 
     def start(self, progress: Progress | None = None) -> None:
-        """First run: list the fleet, collect when old, decide once about each instance."""
+        """At start: list the fleet, collect when old, decide about what never was decided."""
         tell = progress or _quiet
         if self._must_list():
             tell("listing the fleet", 0.05)
             self.sync_fleet()
         if self._must_collect():
             self.collect(progress=lambda text, share: tell(text, 0.1 + 0.6 * share))
-        if self.store.ledger.count() == 0:
-            self.evaluate(progress=lambda text, share: tell(text, 0.7 + 0.3 * share))
+        if new := [i.instance_id for i in self._evaluated() if i.last_evaluated_at is None]:
+            self.evaluate(new, progress=lambda text, share: tell(text, 0.7 + 0.3 * share))
         tell("ready", 1.0)
 
     def sync_fleet(self) -> list[SpotlabError]:
         """List every account's instances anew; what failed is returned and in the health log."""
-        cloud = self.open_cloud()
-        return sync_fleet(cloud, Ec2Instances(cloud.sessions), self.store, self.clock)
+        return sync_fleet(self.open_cloud(), self.store, self.clock)
 
     def collect(
         self,
@@ -220,8 +193,11 @@ class Lab:
 
     def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
         if instance_ids is None:
-            return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
+            return self._evaluated()
         return [self.store.fleet.instance(instance_id) for instance_id in instance_ids]
+
+    def _evaluated(self) -> list[Instance]:
+        return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
 
     def _must_list(self) -> bool:
         age_s = listed_age_s(self.store, self.clock)

@@ -79,6 +79,8 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=20)
         log.close()
+    written = Path(log.name).read_text(errors="replace")
+    assert "Traceback" not in written, written[-5000:]
 
 
 def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -81,7 +81,7 @@ def test_stays_during_the_cooldown_and_asks_for_more_after_it() -> None:
 def test_leaves_an_unsafe_pool_even_during_the_cooldown() -> None:
     verdict = decide(situation(best=0.06, risk=0.02, switched_h_ago=1), PARAMS)
     assert verdict.decision is Decision.SWITCH
-    assert "over the ceiling of 0.75%" in verdict.reason
+    assert "over the ceiling of 0.75 %" in verdict.reason
     assert "costs 0.0100 USD/h more" in verdict.reason
 
 

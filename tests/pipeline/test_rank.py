@@ -44,7 +44,7 @@ def test_the_expected_cost_is_price_plus_hazard_times_an_interruption() -> None:
     outage = Outage(ANY.work_lost_h, ANY.recovery_h, 0.096)
     cost = expected_cost(0.030, hazard_from_monthly_rate(0.25), outage)
     assert candidate.expected_cost_usd_per_hour == pytest.approx(float(cost))
-    assert any("69% below on-demand" in reason for reason in candidate.reasons)
+    assert any("69 % below on-demand" in reason for reason in candidate.reasons)
     assert any(">20 %" in reason for reason in candidate.reasons)
 
 

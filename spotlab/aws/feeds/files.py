@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
@@ -82,6 +82,14 @@ class FileFeed:
         """
         content, modified_at = self._read()
         origin = self._origin(modified_at)
+        source = origin.source.replace(str(self.path), self.path.name)
+        return [
+            replace(snapshot, origin=replace(origin, source=source))
+            for snapshot in self._parsed(content, origin)
+        ]
+
+    def _parsed(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
+        """A refusal names the whole path; what is kept names the file alone."""
         match self.kind:
             case FeedKind.ADVISOR:
                 return parse_advisor(content, origin, self.market, max_bytes=self.max_bytes)
