@@ -6,7 +6,8 @@ import streamlit as st
 
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import SpotlabError
-from spotlab.runtime.lab import Lab, Mode
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.mode import Mode
 from spotlab.ui import session
 from spotlab.ui.words import age, ago, moment
 
