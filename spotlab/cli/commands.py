@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import socket
 import sys
@@ -97,21 +98,32 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
     )
 
 
+def _positive(text: str) -> float:
+    """A finite number above 0; what argparse says otherwise names the option and the text."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
+
+
 def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--region", action="append", default=[], help="repeat for several")
     add("--zone", action="append", default=[], help="availability zone; repeat for several")
     add("--family", action="append", default=[], help="such as m6i; repeat for several")
-    add("--vcpu-min", type=float, metavar="N")
-    add("--vcpu-max", type=float, metavar="N")
-    add("--memory-gb-min", type=float, metavar="GIB")
-    add("--memory-gb-max", type=float, metavar="GIB")
+    add("--vcpu-min", type=_positive, metavar="N")
+    add("--vcpu-max", type=_positive, metavar="N")
+    add("--memory-gb-min", type=_positive, metavar="GIB")
+    add("--memory-gb-max", type=_positive, metavar="GIB")
     add("--arch", choices=["x86_64", "arm64"])
     add("--accelerator", action=argparse.BooleanOptionalAction, help="GPU or other accelerator")
     add("--burstable", action=argparse.BooleanOptionalAction, help="t series")
     add("--max-bucket", type=int, choices=range(5), help="highest advisor bucket allowed")
-    add("--horizon-h", type=float, default=PolicyParams().horizon_h, help="hours (default 24)")
-    add("--risk-ceiling", type=float, default=PolicyParams().risk_ceiling, metavar="P")
+    add("--horizon-h", type=_positive, default=PolicyParams().horizon_h, help="hours (default 24)")
+    add("--risk-ceiling", type=_positive, default=PolicyParams().risk_ceiling, metavar="P")
     add("--model", help="name or name@version (default: the champion)")
     add("--top", type=int, default=10, help="how many to show (default 10)")
 
@@ -119,10 +131,8 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
 def _score(args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import bootstrap
 
-    if args.horizon_h <= 0 or not 0 < args.risk_ceiling <= 1 or args.top < 1:
-        raise InvalidSetting(
-            "--horizon-h and --top must be positive, --risk-ceiling between 0 and 1."
-        )
+    if args.risk_ceiling > 1 or args.top < 1:
+        raise InvalidSetting("--top must be at least 1, --risk-ceiling between 0 and 1.")
     requirements = Requirements(
         regions=tuple(args.region),
         zones=tuple(args.zone),

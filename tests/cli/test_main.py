@@ -78,3 +78,14 @@ def test_a_database_that_does_not_answer_is_not_available(
     assert main(["migrate", "--json", "--home", str(tmp_path)]) == 3
     captured = capsys.readouterr()
     assert "hunter2" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "many"])
+@pytest.mark.parametrize("option", ["--horizon-h", "--vcpu-min", "--memory-gb-max"])
+def test_a_number_that_cannot_be_is_named(
+    option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", f"{option}={text}"])
+    assert stopped.value.code == 2
+    assert f"{option}: '{text}' is no number above 0" in capsys.readouterr().err
