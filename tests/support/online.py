@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ class MemoryOnlineStore:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SteppingClock()
         self._rows: dict[str, tuple[bytes, datetime]] = {}
+        self._lock = threading.Lock()
         self.down = False
 
     def ping(self) -> float:
@@ -58,11 +60,13 @@ class MemoryOnlineStore:
         ends = self._now() + timedelta(seconds=view.ttl_s)
         encode = encoder(view)
         landed = 0
-        for name, row, text in [(name_of(view, row.key), row, encode(row)) for row in rows]:
-            held = self._row(view, row.key)
-            if held is None or held.event_time <= row.event_time:
-                self._rows[name] = text, ends
-                landed += 1
+        encoded = [(name_of(view, row.key), row, encode(row)) for row in rows]
+        with self._lock:
+            for name, row, text in encoded:
+                held = self._row(view, row.key)
+                if held is None or held.event_time <= row.event_time:
+                    self._rows[name] = text, ends
+                    landed += 1
         return landed
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
