@@ -12,14 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: list[set[str]] = [
     {"errors", "telemetry", "processes"},
     {"domain", "settings"},
-    {"aws", "store", "features", "inference"},
+    {"aws", "recorded", "store", "features", "inference"},
     {"pipeline"},
     {"training", "gym"},
     {"runtime", "demo"},
     {"ui", "api", "cli"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-NEVER_EACH_OTHER = {"aws", "store", "features", "inference"}
+NEVER_EACH_OTHER = {"aws", "recorded", "store", "features", "inference"}
 ONLY_IN = {
     "streamlit": {"ui", "pages", "app"},
     "boto3": {"aws", "demo"},
