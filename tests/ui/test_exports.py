@@ -1,0 +1,57 @@
+"""A table reads the same in three kinds of file, and carries its source with it."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from spotlab.ui.exports import Table, as_csv, as_html, as_latex
+
+FRAME = pd.DataFrame(
+    {
+        "model": ["advisor_lgbm & co", "<last bucket>"],
+        "auc": [0.81234567, float("nan")],
+        "hidden": [1, 2],
+    }
+)
+TABLE = Table(
+    FRAME,
+    caption="AUC at 1 h, 40 % of the rows",
+    headers={"model": "Model", "auc": "AUC_95 %"},
+    digits={"auc": 3},
+    notes=("Source: a & b.",),
+)
+
+
+def test_csv_keeps_numbers_whole_and_unknown_empty() -> None:
+    read = pd.read_csv(io.BytesIO(as_csv(TABLE)))
+    assert list(read.columns) == ["model", "auc"]
+    assert read["auc"][0] == FRAME["auc"][0]
+    assert as_csv(TABLE).decode().splitlines()[2] == "<last bucket>,"
+
+
+def test_latex_escapes_its_signs_and_carries_caption_and_source() -> None:
+    text = as_latex(TABLE).decode()
+    assert r"advisor\_lgbm \& co & 0.812 \\" in text
+    assert r"\caption{AUC at 1 h, 40 \% of the rows}" in text
+    assert r"Model & AUC\_95 \% \\" in text
+    assert r"Source: a \& b." in text
+    assert r"\begin{tabular}{lr}" in text
+    assert "hidden" not in text
+    assert text.index("Source") < text.index(r"\end{table}")
+
+
+def test_html_is_a_whole_document_that_runs_nothing() -> None:
+    text = as_html(TABLE).decode()
+    assert text.startswith("<!doctype html>")
+    assert "&lt;last bucket&gt;" in text
+    assert "<last bucket>" not in text
+    assert "0.812" in text
+    assert "Source: a &amp; b." in text
+
+
+@pytest.mark.parametrize("write", [as_latex, as_html], ids=["latex", "html"])
+def test_an_unknown_number_is_a_dash(write: object) -> None:
+    assert "—" in write(TABLE).decode()  # type: ignore[operator]
