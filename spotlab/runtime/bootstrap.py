@@ -104,7 +104,7 @@ def bootstrap(
         store=store,
         predictor=predictor,
         open_online=(lambda: online) if online is not None else stores,
-        open_cloud=cloud or Once(lambda: _cloud(chosen, home, time, resources)),
+        open_cloud=cloud or _Clouds(chosen, home, time, resources),
         choose_market=lambda active: _choose_market(chosen, http, active),
         http=http,
         resources=resources,
@@ -154,13 +154,36 @@ class _OnlineStores:
         return RedisOnlineStore(client)
 
 
-def _cloud(settings: Settings, home: Path, clock: Clock, resources: ExitStack) -> Cloud:
+class _Clouds:
+    """Opens the cloud when first asked, and the emulated one again when its server died."""
+
+    def __init__(self, settings: Settings, home: Path, clock: Clock, resources: ExitStack) -> None:
+        self._open = Once(lambda: _cloud(settings, home, clock, resources))
+
+    def __call__(self) -> Cloud:
+        """The accounts and how to reach them.
+
+        Raises:
+            NotAvailable: the emulated AWS cannot be started (again).
+        """
+        cloud, ensure = self._open()
+        ensure()
+        return cloud
+
+
+def _cloud(
+    settings: Settings, home: Path, clock: Clock, resources: ExitStack
+) -> tuple[Cloud, Callable[[], None]]:
+    """The cloud, and what makes sure that it still runs.
+
+    An AWS account needs no making sure.
+    """
     if settings.aws == "account":
         accounts = read_accounts(settings.accounts_file)
         feeds = FeedAddresses(
             settings.advisor_url, settings.spot_prices_url, settings.on_demand_url
         )
-        return Cloud(False, Sessions(clock=clock), accounts, feeds)
+        return Cloud(False, Sessions(clock=clock), accounts, feeds), lambda: None
     from spotlab.demo.connect import connect as connect_emulator
 
     emulated = connect_emulator(home, settings.demo_seed)
@@ -172,7 +195,7 @@ def _cloud(settings: Settings, home: Path, clock: Clock, resources: ExitStack) -
         secret_access_key=emulated.secret_access_key,
     )
     feeds = FeedAddresses(emulated.advisor_url, emulated.spot_prices_url, emulated.on_demand_url)
-    return Cloud(True, sessions, emulated.accounts, feeds)
+    return Cloud(True, sessions, emulated.accounts, feeds), emulated.ensure
 
 
 def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:
