@@ -7,15 +7,33 @@ from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.explanation import changes, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
 from spotlab.ui.charts.market import drops, heat_map, price_history
+from spotlab.ui.charts.trust import (
+    Estimate,
+    PrecisionRecall,
+    Reliability,
+    brier_over_time,
+    forest,
+    precision_recall,
+    reliability,
+    wilson,
+)
 
 __all__ = [
     "CONFIG",
+    "Estimate",
     "Mark",
+    "PrecisionRecall",
+    "Reliability",
+    "brier_over_time",
     "changes",
     "drops",
+    "forest",
     "frontier",
     "heat_map",
     "pareto",
+    "precision_recall",
     "price_history",
+    "reliability",
     "waterfall",
+    "wilson",
 ]
