@@ -7,8 +7,7 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -22,6 +21,8 @@ from spotlab.cli.answers import (
     score_document,
     score_text,
 )
+from spotlab.cli.command import Command, no_arguments
+from spotlab.cli.models import MODELS
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
 from spotlab.errors import InvalidSetting, NotAvailable
@@ -30,16 +31,6 @@ from spotlab.settings import Settings
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOPBACK = "127.0.0.1"
 PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command: its name, one sentence, its arguments and what it does."""
-
-    name: str
-    summary: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Settings], Answer]
 
 
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -207,10 +198,6 @@ def _train(args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer(report.as_document(), report.as_text())
 
 
-def _no_arguments(parser: argparse.ArgumentParser) -> None:
-    """A command without arguments of its own."""
-
-
 def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import migrate
 
@@ -240,7 +227,8 @@ COMMANDS = (
     Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
     Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
     Command("train", "Train the risk model from recorded data.", _train_arguments, _train),
-    Command("migrate", "Bring the database to this version.", _no_arguments, _migrate),
-    Command("doctor", "Check every part and say what is wrong.", _no_arguments, _doctor),
-    Command("version", "Print versions.", _no_arguments, _version),
+    MODELS,
+    Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
+    Command("doctor", "Check every part and say what is wrong.", no_arguments, _doctor),
+    Command("version", "Print versions.", no_arguments, _version),
 )

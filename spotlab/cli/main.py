@@ -6,17 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from spotlab import __version__
 from spotlab.cli import commands
 from spotlab.cli.answers import Answer
+from spotlab.cli.command import EPILOG
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load
 from spotlab.telemetry import logs
 
 DONE, FAILED, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
-EPILOG: Final = "exit codes: 0 done, 1 failed, 2 usage, 3 not available"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
