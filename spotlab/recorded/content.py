@@ -1,0 +1,140 @@
+"""Bytes of a recorded file, un-gzipped under limits, and what every reader refuses with.
+
+Adapters floor: reads files.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from spotlab.errors import InvalidInput
+
+MAX_BYTES: Final = 256_000_000
+"""The largest file that is read, uncompressed: a hundred times the largest trace recorded here."""
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_GZIP_WINDOW: Final = 31
+_MAX_SHOWN: Final = 200
+
+
+def refuse(where: Path | str, wrong: str, right: str) -> NoReturn:
+    """Refuse a file whole, by name.
+
+    Raises:
+        InvalidInput: always.
+    """
+    shown = "".join(char if char.isprintable() else "?" for char in wrong[:_MAX_SHOWN])
+    raise InvalidInput(f"{where}: {shown}.", remedy=f"Expected {right}.")
+
+
+def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The file's content, un-gzipped where its first bytes say that it is gzip.
+
+    Raises:
+        InvalidInput: missing, unreadable, empty, cut off, corrupt, or larger than max_bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as exc:
+        refuse(path, f"it cannot be read ({exc.strerror})", "a readable file")
+    if content.startswith(_GZIP_MAGIC) and len(content) <= max_bytes:
+        content = _gunzip(content, path, max_bytes)
+    if len(content) > max_bytes:
+        refuse(path, f"it is over {max_bytes / 1e6:g} MB", "a file within the size limit")
+    if not content.strip():
+        refuse(path, "it is empty", "JSON or CSV text")
+    return content
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of the un-gzipped content, hex: compressing a file again changes nothing.
+
+    Raises:
+        InvalidInput: as `read_file`.
+    """
+    return hashlib.sha256(read_file(path)).hexdigest()
+
+
+def _gunzip(content: bytes, path: Path, max_bytes: int) -> bytes:
+    unpacked = bytearray()
+    while content:
+        unzip = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            unpacked += unzip.decompress(content, max_bytes + 1 - len(unpacked))
+        except zlib.error as exc:
+            refuse(path, f"its gzip data is corrupt ({exc})", "a complete gzip file")
+        if len(unpacked) > max_bytes:
+            return bytes(unpacked)
+        if not unzip.eof:
+            refuse(path, "its gzip data is cut off", "a complete gzip file")
+        content = unzip.unused_data.lstrip(b"\0")
+    return bytes(unpacked)
+
+
+def read_json(content: bytes, where: Path | str) -> Any:
+    """A JSON document; NaN and Infinity, which JSON has not, are refused.
+
+    Raises:
+        InvalidInput: no JSON, or cut off.
+    """
+
+    def no_number(text: str) -> NoReturn:
+        refuse(where, f"it holds {text}, which is no JSON number", "numbers or null")
+
+    try:
+        return json.loads(content, parse_constant=no_number)
+    except json.JSONDecodeError as exc:
+        refuse(where, f"it is cut off or no JSON ({exc})", "a complete JSON document")
+    except (ValueError, RecursionError) as exc:
+        refuse(where, f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
+
+
+def csv_lines(
+    content: bytes, where: Path | str, columns: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each line with its place, such as "line 7"; columns beyond those asked for are kept.
+
+    Raises:
+        InvalidInput: a column is missing, or a line has more or fewer fields than the header.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            refuse(where, f"it lacks {', '.join(missing)}", f"the columns {','.join(columns)}")
+        for line in reader:
+            place = f"line {reader.line_num}"
+            if None in line or None in line.values():
+                refuse(where, f"{place} has more or fewer fields than the header", "as many")
+            yield place, line
+    except UnicodeDecodeError as exc:
+        refuse(where, f"it is no text ({exc.reason})", "CSV in UTF-8")
+    except csv.Error as exc:
+        refuse(where, f"it is no CSV ({exc})", "CSV with a header line")
+
+
+def utc(text: object, where: Path | str, place: str) -> datetime:
+    """An ISO 8601 time with an offset, as aware UTC.
+
+    Raises:
+        InvalidInput: no time, or one that does not say which zone it is in.
+    """
+    try:
+        moment = datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        refuse(where, f"{place} is {text!r}, no time", "a time such as 2023-02-15T22:00:00Z")
+    if moment.tzinfo is None:
+        refuse(
+            where,
+            f"{place} is {text!r}, without a time zone",
+            "a time such as 2023-02-15T22:00:00Z",
+        )
+    return moment.astimezone(UTC)

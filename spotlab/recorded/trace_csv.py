@@ -1,0 +1,142 @@
+"""Ticks of a `tick,time,fail` CSV. Adapters floor: pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.recorded.content import csv_lines, refuse, utc
+
+FloatArray = NDArray[np.float64]
+
+COLUMNS: Final = ("tick", "time", "fail")
+MAX_TICKS: Final = 20_000_000
+_EPOCH_S: Final = 946_684_800.0
+"""2000-01-01: a number of seconds from here on is a date, a smaller one a time since the start."""
+_VALUES: Final = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": math.nan}
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTicks:
+    """Ticks of a CSV, one for each tick number from the first to the last.
+
+    Args:
+        value: (n,) the `fail` column as it stands: 1, 0, or NaN where the tick has no line.
+        elapsed_s: (n,) seconds since the first tick.
+        started_at: aware UTC; None where the file does not say.
+        gap_s: nominal seconds from tick to tick.
+        told: how the times were read, for a person.
+    """
+
+    value: FloatArray
+    elapsed_s: FloatArray
+    started_at: datetime | None
+    gap_s: float
+    told: str
+
+
+def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
+    """The ticks; those that are missing between two lines have no record.
+
+    `time` is a date and time with its zone, seconds since 1970, or seconds since the start. A
+    number in another unit than seconds (it does not step by about gap_s) is not used: times then
+    come from the ticks and the gap.
+
+    Raises:
+        InvalidInput: names the line and what would be right.
+    """
+    places: list[str] = []
+    ticks: list[int] = []
+    values: list[float] = []
+    times: list[str] = []
+    for place, line in csv_lines(content, path, COLUMNS):
+        places.append(place)
+        ticks.append(_tick(line["tick"], path, place))
+        values.append(_value(line["fail"], path, place))
+        times.append(line["time"].strip())
+    if len(ticks) < 2:
+        refuse(path, f"it has {len(ticks)} ticks", "at least 2 ticks")
+    at = np.array(ticks) - ticks[0]
+    for before in np.flatnonzero(np.diff(at) <= 0):
+        wrong = f"{places[before + 1]} has tick {ticks[before + 1]} after {ticks[before]}"
+        refuse(path, wrong, "ticks that increase")
+    if at[-1] >= MAX_TICKS:
+        refuse(path, f"its ticks span {at[-1]:,}", f"at most {MAX_TICKS:,}")
+    value = np.full(int(at[-1]) + 1, np.nan)
+    value[at] = values
+    return _timed(value, at, _seconds(times, places, path), gap_s, path)
+
+
+def _timed(
+    value: FloatArray,
+    at: NDArray[np.int_],
+    read: tuple[FloatArray, bool],
+    gap_s: float | None,
+    path: Path,
+) -> CsvTicks:
+    seconds, dated = read
+    step_s = float(np.median(np.diff(seconds) / np.diff(at)))
+    if gap_s is None and not dated:
+        refuse(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
+    gap = step_s if gap_s is None else gap_s
+    if not 0.5 < step_s / gap < 2.0:
+        if dated:
+            refuse(
+                path,
+                f"its ticks are {step_s:g} s apart, and a gap of {gap:g} s was declared",
+                f"--gap-s {step_s:g}",
+            )
+        told = f"a tick every {gap:g} s, times from the gap"
+        return CsvTicks(value, gap * np.arange(len(value), dtype=np.float64), None, gap, told)
+    started = datetime.fromtimestamp(seconds[0], UTC) if dated or seconds[0] >= _EPOCH_S else None
+    elapsed = np.interp(np.arange(len(value)), at, seconds - seconds[0])
+    return CsvTicks(value, elapsed, started, gap, f"a tick every {gap:g} s, times from the file")
+
+
+def _tick(text: str, path: Path, place: str) -> int:
+    try:
+        tick = int(text)
+    except ValueError:
+        tick = -1
+    if tick < 0:
+        refuse(path, f"{place} has tick {text!r}", "a whole number, 0 or above")
+    return tick
+
+
+def _value(text: str, path: Path, place: str) -> float:
+    value = _VALUES.get(text.strip())
+    if value is None:
+        refuse(path, f"{place} has fail {text!r}", "0, 1, or nothing where it is unknown")
+    return value
+
+
+def _seconds(times: list[str], places: list[str], path: Path) -> tuple[FloatArray, bool]:
+    """(n,) seconds, since 1970 where they are dates; and whether they are dates."""
+    dated = not _is_number(times[0])
+    seconds = np.empty(len(times))
+    for row, (text, place) in enumerate(zip(times, places, strict=True)):
+        if dated:
+            seconds[row] = (utc(text, path, f"{place} time") - _EPOCH).total_seconds()
+        elif _is_number(text):
+            seconds[row] = float(text)
+        else:
+            refuse(path, f"{place} has time {text!r}", "a finite number, as in the first line")
+    for before in np.flatnonzero(np.diff(seconds) <= 0):
+        refuse(path, f"{places[before + 1]} is not later than the line before", "increasing times")
+    return seconds, dated
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
