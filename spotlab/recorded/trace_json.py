@@ -103,7 +103,7 @@ def _numbers(values: Any, path: Path, key: str) -> FloatArray:
     for place in np.flatnonzero(
         ~np.isnan(found) & ((found < 0) | np.isinf(found) | (found != np.floor(found)))
     ):
-        refuse(path, f"{key}[{place}] is {values[place]!r}", "a whole number, 0 or above, or null")
+        refuse(path, f"{key}[{row}] is {values[row]!r}", "a whole number, 0 or above, or null")
     return found
 
 

@@ -1,0 +1,181 @@
+"""Which ticks of a trace are training or test rows, and their label. Training floor: pure.
+
+The label is "capacity could not be had at some sampled tick of the next hours", given that it can
+be had now. A launch probe is not an interruption.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.traces import TracePanel
+from spotlab.errors import InvalidInput
+
+FloatArray = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+SAMPLE_S: Final = 600.0
+"""How far apart sampled ticks are at most, where probes are closer than that."""
+WARM_UP_H: Final = 24.0
+"""A pool's first hours, whose features would know too little of the past."""
+_EDGE_H: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRows:
+    """Rows of a panel, by tick and then by pool.
+
+    Args:
+        tick: (n,) tick number in the panel.
+        pool: (n,) column of the panel.
+        label: (n,) 1.0 where capacity is lost within the horizon, else 0.0.
+        block: (n,) day of the campaign: what intervals resample.
+        elapsed_h: (n,) hours since the panel's first tick.
+        horizon_h: hours that the label looks ahead.
+        every: a sampled tick is every so many.
+    """
+
+    tick: Rows
+    pool: Rows
+    label: FloatArray
+    block: Rows
+    elapsed_h: FloatArray
+    horizon_h: float
+    every: int
+
+    def __len__(self) -> int:
+        return len(self.tick)
+
+    def take(self, rows: Rows | NDArray[np.bool_]) -> CapacityRows:
+        """Some of the rows."""
+        return CapacityRows(
+            self.tick[rows],
+            self.pool[rows],
+            self.label[rows],
+            self.block[rows],
+            self.elapsed_h[rows],
+            self.horizon_h,
+            self.every,
+        )
+
+
+def sample_every(gap_s: float, horizon_h: float, every_s: float | None = None) -> int:
+    """Every how many ticks one is sampled: the longest step of at most ten minutes.
+
+    A horizon shorter than that is sampled at its own length, and no step is shorter than a gap.
+
+    Args:
+        gap_s: seconds from tick to tick.
+        horizon_h: hours that the label looks ahead.
+        every_s: another step than ten minutes.
+
+    >>> sample_every(195.0, 1.0), sample_every(600.0, 1.0), sample_every(60.0, 1.0)
+    (3, 1, 10)
+    """
+    longest_s = min(SAMPLE_S if every_s is None else every_s, horizon_h * 3600.0)
+    return max(1, int((longest_s + 1e-6) // gap_s))
+
+
+def capacity_rows(
+    panel: TracePanel,
+    horizon_h: float,
+    *,
+    every_s: float | None = None,
+    warm_up_h: float = WARM_UP_H,
+) -> CapacityRows:
+    """The rows of a panel: sampled ticks at which a pool is available and its future is known.
+
+    A pool's first 24 hours are dropped, and rows whose horizon reaches past the pool's last
+    record. A row whose horizon holds ticks without a record is kept only if one of the others
+    shows a loss: else whether capacity was lost is unknown.
+
+    Args:
+        panel: traces, ticks in order.
+        horizon_h: hours above 0.
+        every_s: sample at most this many seconds apart, instead of ten minutes.
+        warm_up_h: what is dropped of a pool's beginning.
+    Raises:
+        InvalidInput: the horizon is none, is shorter than the gap, or leaves no row.
+    """
+    if not 0.0 < horizon_h < np.inf:
+        raise InvalidInput(f"A horizon of {horizon_h} h is none.", remedy="Give hours above 0.")
+    if horizon_h * 3600.0 < panel.gap_s:
+        raise InvalidInput(
+            f"A horizon of {horizon_h:g} h is shorter than the {panel.gap_s:g} s between probes.",
+            remedy=f"Ask for {panel.gap_s / 3600.0:.3g} h or more.",
+        )
+    every = sample_every(panel.gap_s, horizon_h, every_s)
+    sampled = np.arange(0, len(panel.elapsed_h), every)
+    hours, seen = panel.elapsed_h[sampled], panel.available[sampled]
+    lost, kept = _ahead(hours, seen, horizon_h)
+    known = ~np.isnan(panel.available)
+    first_h = panel.elapsed_h[np.argmax(known, axis=0)]
+    last_h = panel.elapsed_h[len(known) - 1 - np.argmax(known[::-1], axis=0)]
+    kept &= (seen == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
+    kept &= hours[:, None] + horizon_h <= last_h + _EDGE_H
+    at, pool = np.nonzero(kept)
+    if not len(at):
+        raise _no_rows(panel, horizon_h, warm_up_h)
+    return CapacityRows(
+        tick=sampled[at],
+        pool=pool,
+        label=lost[at, pool].astype(np.float64),
+        block=(hours[at] // 24.0).astype(np.intp),
+        elapsed_h=hours[at],
+        horizon_h=horizon_h,
+        every=every,
+    )
+
+
+def time_split(rows: CapacityRows, share: float, panel: TracePanel) -> tuple[Rows, Rows]:
+    """Row numbers before and from a moment; those whose label reaches past it are in neither.
+
+    Args:
+        rows: of the panel.
+        share: of the campaign's time that comes before the border, 0..1.
+        panel: the campaign.
+    Raises:
+        InvalidInput: a part has no row.
+    """
+    border_h = share * float(panel.elapsed_h[-1])
+    before = np.flatnonzero(rows.elapsed_h + rows.horizon_h <= border_h + _EDGE_H)
+    after = np.flatnonzero(rows.elapsed_h >= border_h)
+    if not len(before) or not len(after):
+        raise InvalidInput(
+            f"Split at {share:.0%} of the time, one part has no row.",
+            remedy="Give a longer trace, or a share nearer to a half.",
+        )
+    return before, after
+
+
+def _ahead(
+    hours: FloatArray, seen: FloatArray, horizon_h: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n, p) whether a tick of the horizon shows a loss, and whether that is known."""
+    zero = np.zeros((1, seen.shape[1]))
+    losses = np.concatenate([zero, np.cumsum(seen == 0.0, axis=0)])
+    unknowns = np.concatenate([zero, np.cumsum(np.isnan(seen), axis=0)])
+    start = np.arange(1, len(hours) + 1)
+    end = np.searchsorted(hours, hours + horizon_h + _EDGE_H, side="right")
+    lost = losses[end] > losses[start]
+    unknown = (unknowns[end] > unknowns[start]) | (end <= start)[:, None]
+    return lost, lost | ~unknown
+
+
+def _no_rows(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:
+    span_h = float(panel.elapsed_h[-1])
+    if span_h < warm_up_h + horizon_h:
+        return InvalidInput(
+            f"The trace is {span_h:.3g} h long: too short for {horizon_h:g} h after a pool's first "
+            f"{warm_up_h:g} h.",
+            remedy=f"Give a trace of more than {warm_up_h + horizon_h:g} h.",
+        )
+    return InvalidInput(
+        f"No tick after a pool's first {warm_up_h:g} h is available with {horizon_h:g} h of "
+        "records after it.",
+        remedy="Give a trace in which capacity is available at times; check its polarity.",
+    )
