@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         description="An evaluation collects anew when the market is older.",
         json_schema_extra={"unit": "s"},
     )
+    dask_scheduler: str | None = Field(
+        default=None,
+        description="Dask scheduler (`tcp://…`) that sweeps run on; empty: processes of this "
+        "machine.",
+    )
     demo_seed: int = Field(
         default=7, ge=0, description="Seed of the emulated fleet and the simulated market."
     )
