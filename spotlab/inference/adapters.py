@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference import calibration
+from spotlab.inference import calibration, calibrators
 from spotlab.inference.card import Card
 from spotlab.inference.estimators import Estimator, open_estimator
 from spotlab.inference.lightgbm_alone import lightgbm
@@ -93,12 +93,11 @@ class CheckedModel(ABC):
         accepted = self._accepted(matrix)
         rows = matrix[accepted]
         parts, base = self._score_parts(rows)
-        slope, intercept = self._spec.calibration.rate.slope, self._spec.calibration.rate.intercept
-        parts, base = parts * slope, base * slope + intercept
+        parts, base = calibrators.spread(self._spec.calibration.rate, parts, base)
         if self._spec.persistence is not None:
             score = self._score(rows)
             mixed = calibration.rate_score(self._spec, score, rows)
-            alone = calibration.apply(self._spec.calibration.rate, score)
+            alone = calibrators.apply(self._spec.calibration.rate, score)
             bucket = self.feature_names.index(self._spec.persistence.bucket_feature)
             parts[:, bucket] += mixed - alone
         return _spread(accepted, parts), _spread(accepted, base)

@@ -24,29 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.risk import BUCKET_RATES
-from spotlab.inference.card import CardSpec, Logistic, Persistence
+from spotlab.inference.calibrators import apply, logit, sigmoid
+from spotlab.inference.card import CardSpec, Persistence
 
 FloatArray = NDArray[np.float64]
 
 HIGH_BUCKET: Final = 3
-_EDGE: Final = 1e-12
-"""Keeps a log-odds finite where a probability rounds to 0 or 1."""
-
-
-def sigmoid(score: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-score)), without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * score)), dtype=np.float64)
-
-
-def logit(share: FloatArray) -> FloatArray:
-    """The log-odds of a share, finite at 0 and 1."""
-    clipped = np.clip(share, _EDGE, 1.0 - _EDGE)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
-
-
-def apply(logistic: Logistic, score: FloatArray) -> FloatArray:
-    """The calibrated score, still a log-odds."""
-    return np.asarray(logistic.slope * score + logistic.intercept, dtype=np.float64)
 
 
 def excess_persistence(rule: Persistence, age_h: FloatArray) -> FloatArray:

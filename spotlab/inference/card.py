@@ -14,6 +14,7 @@ import msgspec
 
 from spotlab.domain.risk import BUCKET_RATES
 from spotlab.errors import ArtefactRefused
+from spotlab.inference.calibrators import Calibrator, problem
 
 CARD_FORMAT: Final = 1
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -40,13 +41,6 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     typical: float | None = None
 
 
-class Logistic(msgspec.Struct, frozen=True):
-    """sigmoid(slope * score + intercept), the calibration of a raw score."""
-
-    slope: float
-    intercept: float
-
-
 class Calibration(msgspec.Struct, frozen=True):
     """From the booster's raw score to probabilities.
 
@@ -55,8 +49,8 @@ class Calibration(msgspec.Struct, frozen=True):
         high_bucket: to P(next bucket >= 3).
     """
 
-    rate: Logistic
-    high_bucket: Logistic
+    rate: Calibrator
+    high_bucket: Calibrator
 
 
 class Persistence(msgspec.Struct, frozen=True):
@@ -114,7 +108,7 @@ def parse_card(content: bytes) -> Card:
     try:
         text = msgspec.json.decode(content, type=dict[str, Any])
         _check_format(text)
-        spec = msgspec.convert(text, CardSpec)
+        spec = msgspec.convert(_with_kinds(text), CardSpec)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise _refused(f"{exc}") from exc
     _check_consistent(spec)
@@ -134,6 +128,18 @@ def _check_format(text: dict[str, Any]) -> None:
         raise _refused(f"format {found} is newer than this SpotLab reads (up to {CARD_FORMAT})")
 
 
+def _with_kinds(text: dict[str, Any]) -> dict[str, Any]:
+    """A calibration that names no kind is Platt's: the first cards knew no other."""
+    calibration = text.get("calibration")
+    if not isinstance(calibration, dict):
+        return text
+    named = {
+        use: {"kind": "platt", **said} if isinstance(said, dict) else said
+        for use, said in calibration.items()
+    }
+    return text | {"calibration": named}
+
+
 def _check_consistent(spec: CardSpec) -> None:
     names = [feature.name for feature in spec.features]
     if spec.format != CARD_FORMAT:
@@ -147,6 +153,9 @@ def _check_consistent(spec: CardSpec) -> None:
     for feature in spec.features:
         if (feature.low is not None and feature.high is not None) and feature.low > feature.high:
             raise _refused(f"feature {feature.name}: low {feature.low} is over high {feature.high}")
+    for use, calibrator in msgspec.structs.asdict(spec.calibration).items():
+        if wrong := problem(calibrator):
+            raise _refused(f"calibration.{use} {wrong}")
     if spec.persistence is not None:
         _check_persistence(spec.persistence, names)
 

@@ -1,4 +1,4 @@
-"""Fitting boosters and calibrating their scores. Training floor: knows no file."""
+"""Fitting boosters, and scoring rows they did not see. Training floor: knows no file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
-from spotlab.inference.calibration import apply, sigmoid
-from spotlab.inference.card import Logistic
 from spotlab.training import recipe
 from spotlab.training.datasets import Dataset
 from spotlab.training.labels import high, rate_position
@@ -84,34 +82,6 @@ def out_of_fold(
         booster = fit_booster(shown[train], data.bucket[train], candidate, rounds=rounds, seed=seed)
         score[test] = booster.predict(asked[test], raw_score=True)
     return score
-
-
-def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
-    """Slope and intercept of sigmoid(slope * score + intercept) that fit a target best.
-
-    The target may be a share: the log loss stays proper. Newton's method on two numbers.
-    """
-    slope, intercept = 1.0, 0.0
-    columns = np.column_stack([score, np.ones_like(score)])
-    for _ in range(50):
-        said = sigmoid(columns @ np.array([slope, intercept]))
-        gradient = columns.T @ (said - target)
-        curvature = (columns * (said * (1.0 - said))[:, None]).T @ columns
-        move = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
-        slope, intercept = slope - float(move[0]), intercept - float(move[1])
-        if float(np.abs(move).max()) < 1e-10:
-            break
-    return Logistic(round(slope, 6), round(intercept, 6))
-
-
-def cross_calibrated(
-    score: FloatArray, target: FloatArray, families: tuple[str, ...]
-) -> FloatArray:
-    """(n,) calibrated probabilities, each fold's calibration fitted on the other folds."""
-    said = np.full(len(score), np.nan)
-    for train, test in group_folds(families, recipe.FOLDS):
-        said[test] = sigmoid(apply(fit_logistic(score[train], target[train]), score[test]))
-    return said
 
 
 def last_bucket_forecast(data: Dataset) -> FloatArray:

@@ -17,13 +17,12 @@ from spotlab.inference.adapters import LightGBMRisk
 from spotlab.inference.card import Calibration, parse_card
 from spotlab.training import recipe
 from spotlab.training.booster import (
-    cross_calibrated,
     fit_booster,
-    fit_logistic,
     last_bucket_forecast,
     out_of_fold,
     training_matrix,
 )
+from spotlab.training.calibrate import choose_calibration
 from spotlab.training.cards import card
 from spotlab.training.datasets import Dataset, dataset
 from spotlab.training.evaluate import (
@@ -142,22 +141,24 @@ def train_on(
     ]
     chosen = _best(comparison)
     score = scores[chosen.name]
-    calibration = Calibration(
-        rate=fit_logistic(score, rate_position(data.bucket)),
-        high_bucket=fit_logistic(score, high(data.bucket)),
-    )
+    rate = choose_calibration(score, rate_position(data.bucket), data.families)
+    high_bucket = choose_calibration(score, high(data.bucket), data.families)
+    calibration = Calibration(rate=rate.calibrator, high_bucket=high_bucket.calibrator)
     step("Fitting on every row")
     booster = fit_booster(
         training_matrix(data, seed), data.bucket, chosen, rounds=rounds, seed=seed
     )
     model = booster.model_to_string().encode()
     step("Measuring intervals and subgroups")
-    forecast = cross_calibrated(score, high(data.bucket), data.families)
     measured = rounded(
         {
             "comparison": comparison,
-            "metrics": metrics(data, forecast, last_bucket_forecast(data), seed),
-            "monthly_rate": _rate_error(data, score),
+            "metrics": metrics(data, high_bucket.forecast, last_bucket_forecast(data), seed),
+            "monthly_rate": _rate_error(data, rate.forecast),
+            "calibration_chosen_by_log_loss": {
+                "rate": rate.log_loss,
+                "high_bucket": high_bucket.log_loss,
+            },
         }
     )
 
@@ -187,8 +188,8 @@ def train_on(
 
 def _compared(data: Dataset, candidate: Candidate, score: FloatArray) -> Document:
     outcome = high(data.bucket)
-    said = cross_calibrated(score, outcome, data.families)
-    position = cross_calibrated(score, rate_position(data.bucket), data.families)
+    said = choose_calibration(score, outcome, data.families).forecast
+    position = choose_calibration(score, rate_position(data.bucket), data.families).forecast
     return {
         "candidate": candidate.name,
         "eligible": candidate.eligible,
@@ -207,11 +208,10 @@ def _best(comparison: list[Document]) -> Candidate:
     return next(candidate for candidate in recipe.CANDIDATES if candidate.name == name)
 
 
-def _rate_error(data: Dataset, score: FloatArray) -> Document:
+def _rate_error(data: Dataset, said: FloatArray) -> Document:
     """How far the monthly rate is off, as a share: 0.05 is five percent points."""
     span = BUCKET_RATES[-1] - BUCKET_RATES[0]
     truth = rate_position(data.bucket)
-    said = cross_calibrated(score, truth, data.families)
     return {
         "mean_of_label": BUCKET_RATES[0] + span * float(truth.mean()),
         "mean_absolute_error": span * float(np.abs(said - truth).mean()),

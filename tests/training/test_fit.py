@@ -13,7 +13,7 @@ from spotlab.features.engine import compute
 from spotlab.inference.explain import explain
 from spotlab.inference.predictor import Predictor
 from spotlab.training import recipe
-from spotlab.training.booster import fit_logistic
+from spotlab.training.calibrate import fit_logistic
 from spotlab.training.datasets import recorded_market
 from spotlab.training.fit import TrainReport, train
 from tests.support import recorded
