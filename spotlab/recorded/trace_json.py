@@ -100,9 +100,8 @@ def _numbers(values: Any, path: Path, key: str) -> FloatArray:
         found = np.array(values, dtype=np.float64)
     except OverflowError:
         refuse(path, f"{key} holds a number beyond any count", "numbers of nodes")
-    for place in np.flatnonzero(
-        ~np.isnan(found) & ((found < 0) | np.isinf(found) | (found != np.floor(found)))
-    ):
+    whole = np.isfinite(found) & (found >= 0) & (found == np.floor(found))
+    for row in np.flatnonzero(~whole & ~np.isnan(found)):
         refuse(path, f"{key}[{row}] is {values[row]!r}", "a whole number, 0 or above, or null")
     return found
 
