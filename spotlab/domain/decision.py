@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
+from spotlab.domain.risk import Evidence
 
 
 class Decision(StrEnum):
@@ -174,6 +175,7 @@ class Candidate:
         reasons: sentences for a person.
         sources: where its numbers came from, price first.
         features: its features by name (NaN left out).
+        evidence: what own instances taught about the hazard; None: nothing, it is the model's.
     """
 
     pool: Pool
@@ -188,6 +190,7 @@ class Candidate:
     reasons: tuple[str, ...] = ()
     sources: tuple[Provenance, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ monthly interruption rate p gives
 
     hazard_per_hour = -ln(1 - p) / 730.5        (730.5 h: an average month)
     risk(h)         = 1 - exp(-hazard_per_hour * h)
+
+A user's own instances teach the hazard (Gamma-Poisson): see `Evidence` and
+docs/adr/0013-outcomes-and-drift.md.
 """
 
 from __future__ import annotations
@@ -25,6 +28,13 @@ BUCKET_LABELS: Final = ("<5 %", "5-10 %", "10-15 %", "15-20 %", ">20 %")
 BUCKET_RATES: Final = (0.025, 0.075, 0.125, 0.175, 0.25)
 """Monthly interruption rate that stands for each advisor bucket: the middle of its range; the last
 bucket is open (">20 %"), so 0.25 is a convention of ours and is said wherever it is used."""
+
+PRIOR_EXPOSURE_H: Final = 10_000.0
+"""How many hours of own running the model's word is worth. A Gamma prior with mean m and variance v
+is worth m / v hours; over the pools of one advisor snapshot that is 10,400 (2021), 10,000 (2024)
+and 10,600 (2025)."""
+SIBLING_WEIGHT: Final = 0.5
+"""How much an hour or an interruption in another zone of the same region and type counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,83 @@ def risk_within(hazard_per_hour: float | FloatArray, horizon_h: float) -> FloatA
     """
     hazard = np.asarray(hazard_per_hour, dtype=np.float64)
     return np.asarray(-np.expm1(-hazard * horizon_h), dtype=np.float64)
+
+
+def learned_hazard(
+    prior_hazard_per_hour: float | FloatArray,
+    events: float | FloatArray,
+    exposure_h: float | FloatArray,
+    prior_exposure_h: float = PRIOR_EXPOSURE_H,
+) -> FloatArray:
+    """Posterior mean of a hazard, elementwise: (events + h0 T0) / (exposure + T0).
+
+    Args:
+        prior_hazard_per_hour: h0, the model's; NaN stays NaN.
+        events: interruptions seen.
+        exposure_h: instance hours in which they would have been seen.
+        prior_exposure_h: T0; the prior is Gamma(h0 T0, T0).
+    Returns:
+        Hazard per hour; to the bit the prior where there is no exposure and no event.
+
+    >>> round(float(learned_hazard(1.25e-4, 2.0, 310.0)) * 1e4, 3)
+    3.152
+    """
+    prior = np.asarray(prior_hazard_per_hour, dtype=np.float64)
+    seen, hours = np.asarray(events, np.float64), np.asarray(exposure_h, np.float64)
+    posterior = (seen + prior * prior_exposure_h) / (hours + prior_exposure_h)
+    return np.asarray(np.where((seen > 0) | (hours > 0), posterior, prior), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What own instances taught about one pool: all that its hazard is computed from.
+
+    Args:
+        prior_hazard_per_hour: the model's.
+        events: own interruptions on this pool.
+        exposure_h: hours own instances were seen running on it.
+        sibling_events, sibling_exposure_h: the same in the other zones of its region.
+        prior_exposure_h: hours of evidence that the model is worth.
+        sibling_weight: how much the siblings count (power prior, Ibrahim & Chen 2000).
+    """
+
+    prior_hazard_per_hour: float
+    events: int
+    exposure_h: float
+    sibling_events: int = 0
+    sibling_exposure_h: float = 0.0
+    prior_exposure_h: float = PRIOR_EXPOSURE_H
+    sibling_weight: float = SIBLING_WEIGHT
+
+    @property
+    def counted_events(self) -> float:
+        """Interruptions, the siblings' by their weight."""
+        return self.events + self.sibling_weight * self.sibling_events
+
+    @property
+    def counted_exposure_h(self) -> float:
+        """Hours, the siblings' by their weight."""
+        return self.exposure_h + self.sibling_weight * self.sibling_exposure_h
+
+    @property
+    def hazard_per_hour(self) -> float:
+        """Posterior mean."""
+        learned = learned_hazard(
+            self.prior_hazard_per_hour,
+            self.counted_events,
+            self.counted_exposure_h,
+            self.prior_exposure_h,
+        )
+        return float(learned)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Credible interval of the hazard, per hour: equal tails of the Gamma posterior."""
+        from scipy.special import gammaincinv  # here: 0.1 s that the first screen does not need
+
+        shape = self.counted_events + self.prior_hazard_per_hour * self.prior_exposure_h
+        rate = self.counted_exposure_h + self.prior_exposure_h
+        low, high = gammaincinv(shape, [(1 - level) / 2, (1 + level) / 2]) / rate
+        return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)

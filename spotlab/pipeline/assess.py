@@ -6,16 +6,20 @@ Scoring a market is done once and shared by all instances: what differs from ins
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.instance_types import TypeName, parse_type
-from spotlab.domain.market import FeedKind, MarketData
+from spotlab.domain.interruptions import OwnRecord
+from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import RiskModel
+from spotlab.domain.risk import Evidence
 from spotlab.features import engine
 from spotlab.pipeline.stage import Tracer
 
@@ -47,21 +51,26 @@ class ScoredMarket:
         frame: features; row i belongs to row i of `table`.
         model: "name@version".
         table: TABLE_COLUMNS, one row a pool; unknown numbers are NaN, an unknown zone is None.
+        evidence: by row, what own instances taught about its hazard, which holds it already.
     """
 
     data: MarketData
     frame: FeatureFrame
     model: str
     table: pd.DataFrame
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
 
 
-def score_market(data: MarketData, model: RiskModel, tracer: Tracer) -> ScoredMarket:
+def score_market(
+    data: MarketData, model: RiskModel, tracer: Tracer, own: OwnRecord | None = None
+) -> ScoredMarket:
     """Features and hazard of every pool that has a price.
 
     Args:
         data: a market as of a moment.
         model: its features must all be in the engine.
         tracer: gets the stages "features" and "risk".
+        own: what own instances went through in this market; None: nothing is known of it.
     Raises:
         InvalidInput: the model wants a feature that the engine does not make.
     """
@@ -69,11 +78,34 @@ def score_market(data: MarketData, model: RiskModel, tracer: Tracer) -> ScoredMa
         frame = engine.compute(data)
         stage.rows_out = len(frame.pools)
     with tracer.stage("risk", rows_in=len(frame.pools)) as stage:
-        hazard = model.hazard_per_hour(frame.select(model.feature_names))
+        hazard = np.array(model.hazard_per_hour(frame.select(model.feature_names)))
         stage.rows_out = int(np.isfinite(hazard).sum())
     table = _pool_table(data)
+    evidence = _evidence(frame.pools, hazard, own or OwnRecord())
+    for row, taught in evidence.items():
+        hazard[row] = taught.hazard_per_hour
     table["hazard_per_hour"] = hazard
-    return ScoredMarket(data, frame, f"{model.name}@{model.version}", table)
+    return ScoredMarket(data, frame, f"{model.name}@{model.version}", table, evidence)
+
+
+def _evidence(
+    pools: Sequence[Pool], hazard: NDArray[np.float64], own: OwnRecord
+) -> dict[int, Evidence]:
+    """What own instances taught, by row; a pool whose risk the model refuses learns nothing."""
+    types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
+    found = {}
+    for row, pool in enumerate(pools):
+        known = (pool.region, pool.instance_type, pool.operating_system) in types
+        if known and np.isfinite(hazard[row]):
+            here, siblings = own.on(pool)
+            found[row] = Evidence(
+                prior_hazard_per_hour=float(hazard[row]),
+                events=here.events,
+                exposure_h=here.exposure_h,
+                sibling_events=siblings.events,
+                sibling_exposure_h=siblings.exposure_h,
+            )
+    return found
 
 
 def _pool_table(data: MarketData) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from spotlab.domain.decision import (
     Requirements,
 )
 from spotlab.domain.market import FeedKind, MarketName, Pool, Provenance
-from spotlab.domain.risk import BUCKET_LABELS, risk_within
+from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
 from spotlab.pipeline.assess import ScoredMarket, price_read_at
 from spotlab.pipeline.filter import drop_reasons
 
@@ -63,7 +63,14 @@ class Ranking:
         names = self.scored.frame.names
         origins = self.scored.data.origins
         return [
-            _candidate(row, names, values[int(row["row"])], origins, self.policy)
+            _candidate(
+                row,
+                names,
+                values[int(row["row"])],
+                origins,
+                self.policy,
+                self.scored.evidence.get(int(row["row"])),
+            )
             for row in rows.to_dict("records")
         ]
 
@@ -141,6 +148,7 @@ def _candidate(
     values: NDArray[np.float64],
     origins: dict[FeedKind, Provenance],
     policy: PolicyParams,
+    evidence: Evidence | None,
 ) -> Candidate:
     zone = row["availability_zone"]
     zone = zone if isinstance(zone, str) else None
@@ -157,13 +165,14 @@ def _candidate(
         expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),
         rank=int(row["rank"]),
         dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
-        reasons=tuple(_reasons(row, on_demand, policy)),
+        reasons=(*_reasons(row, on_demand, policy), *_taught(evidence, policy.horizon_h)),
         sources=_sources(zone, origins),
         features={
             name: float(value)
             for name, value in zip(names, values, strict=True)
             if np.isfinite(value)
         },
+        evidence=evidence,
     )
 
 
@@ -196,6 +205,30 @@ def _reasons(
         f"costs {float(row['outage_usd']):.3f} USD."
     )
     return reasons
+
+
+def _taught(evidence: Evidence | None, horizon_h: float) -> list[str]:
+    """What own instances changed, in words."""
+    if evidence is None:
+        return []
+    before = float(risk_within(evidence.prior_hazard_per_hour, horizon_h))
+    after = float(risk_within(evidence.hazard_per_hour, horizon_h))
+    seen = []
+    if evidence.events or evidence.exposure_h:
+        seen.append(f"{_seen(evidence.events, evidence.exposure_h)} here")
+    if evidence.sibling_events or evidence.sibling_exposure_h:
+        there = _seen(evidence.sibling_events, evidence.sibling_exposure_h)
+        seen.append(f"{there} in its sibling zones, counted {evidence.sibling_weight:g}")
+    singular = len(seen) == 1 and max(evidence.events, evidence.sibling_events) <= 1
+    verb = ("raise" if after > before else "lower") + "s" * singular
+    return [
+        f"{' and '.join(seen)} {verb} the risk from {100 * before:.2f} % to {100 * after:.2f} %."
+    ]
+
+
+def _seen(events: int, exposure_h: float) -> str:
+    count = "No interruption" if not events else f"{events} interruption{'s' * (events > 1)}"
+    return f"{count} in {exposure_h:,.0f} h of your own instances"
 
 
 def _sources(zone: str | None, origins: dict[FeedKind, Provenance]) -> tuple[Provenance, ...]:

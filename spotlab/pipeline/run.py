@@ -47,6 +47,19 @@ class Evaluation:
     shared_stages: tuple[StageTrace, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A decision that is not recorded yet, and the ranking it was made from.
+
+    Args:
+        experiment: its experiment_id is 0.
+        ranking: None where no ranking could be made; the experiment's error says why.
+    """
+
+    experiment: Experiment
+    ranking: Ranking | None
+
+
 def evaluate(
     instance: Instance, evaluation: Evaluation, ledger: Ledger, now: datetime
 ) -> Experiment:
@@ -64,6 +77,26 @@ def evaluate(
     Raises:
         DatabaseDown: nothing was recorded.
     """
+    last_switch_at = ledger.last_switch_at(instance.instance_id)
+    return record(weigh(instance, evaluation, last_switch_at, now), ledger)
+
+
+def record(weighed: Weighed, ledger: Ledger) -> Experiment:
+    """Record a decision; returns the experiment with its id. Raises DatabaseDown."""
+    return replace(weighed.experiment, experiment_id=ledger.record(weighed.experiment))
+
+
+def weigh(
+    instance: Instance, evaluation: Evaluation, last_switch_at: datetime | None, now: datetime
+) -> Weighed:
+    """Decide about one instance, and record nothing.
+
+    Args:
+        instance: what is decided about.
+        evaluation: the scored market and the policy.
+        last_switch_at: when its last switch was decided, or None.
+        now: aware UTC.
+    """
     started = time.perf_counter()
     tracer = Tracer(list(evaluation.shared_stages))
     requirements = instance.requirements or Requirements()
@@ -74,7 +107,6 @@ def evaluate(
             ranking = _rank_for(instance, requirements, evaluation)
             stage.rows_out = len(ranking.candidates)
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
-            last_switch_at = ledger.last_switch_at(instance.instance_id)
             situation = _situation(instance, ranking, last_switch_at, now)
             verdict = decide(situation, evaluation.policy)
             stage.rows_out = 1
@@ -98,7 +130,7 @@ def evaluate(
         error=error,
         duration_ms=(time.perf_counter() - started) * 1e3,
     )
-    return replace(experiment, experiment_id=ledger.record(experiment))
+    return Weighed(experiment, ranking)
 
 
 def _rank_for(instance: Instance, requirements: Requirements, evaluation: Evaluation) -> Ranking:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from spotlab.domain.decision import Candidate, DropReason, Verdict
 from spotlab.domain.market import Pool, Provenance
+from spotlab.domain.risk import Evidence
 from spotlab.store.frames import pack_table, unpack_table
 from spotlab.store.types import require_aware
 
@@ -31,6 +32,7 @@ _NUMBERS: Final = (
 _FEATURE: Final = "feature."
 _PLACES: Final = b"spotlab.places"
 _SOURCES: Final = msgspec.json.Decoder(tuple[Provenance, ...])
+_EVIDENCE: Final = msgspec.json.Decoder(Evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def pack(
         "dropped": _text(row.dropped and row.dropped.name for row in rows),
         "reasons": pa.array([list(row.reasons) for row in rows], pa.list_(pa.string())),
         "sources": _text(_encode_sources([row.sources for row in rows])),
+        "evidence": _text(_encode_evidence(row.evidence) for row in rows),
         **{
             _FEATURE + name: _floats(row.features.get(name) for row in rows)
             for name in _all_features(rows, feature_names)
@@ -123,6 +126,10 @@ def _encode_sources(rows: Sequence[tuple[Provenance, ...]]) -> list[str]:
     return [texts[sources] for sources in rows]
 
 
+def _encode_evidence(evidence: Evidence | None) -> str | None:
+    return None if evidence is None else msgspec.json.encode(evidence).decode()
+
+
 def _rows(table: pa.Table) -> list[Candidate]:
     values: dict[str, list[Any]] = {
         name: table.column(name).to_pylist() for name in table.column_names
@@ -142,6 +149,11 @@ def _rows(table: pa.Table) -> list[Candidate]:
         [tuple(reasons) for reasons in values["reasons"]],
         [sources[text] for text in values["sources"]],
         features,
+        # Experiments recorded before own interruptions counted have no such column.
+        [
+            None if text is None else _EVIDENCE.decode(text)
+            for text in values.get("evidence", [None] * table.num_rows)
+        ],
     ]
     return [Candidate(*row) for row in zip(*columns, strict=True)]
 
