@@ -43,11 +43,12 @@ class Predictor:
     """Opens artefacts on demand and keeps them; safe to share between threads.
 
     Args:
-        models_dir: folder of `<name>/<version>/` artefacts.
+        models_dirs: folders of `<name>/<version>/` artefacts, such as the shipped ones and a home's
+            uploads; where two hold the same version, the first one's counts.
     """
 
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = models_dir
+    def __init__(self, *models_dirs: Path) -> None:
+        self._models_dirs = models_dirs
         self._loaded: dict[str, CheckedModel] = {}
         self._lock = threading.Lock()
 
@@ -98,16 +99,19 @@ class Predictor:
             there = [f"{name}@{v.name}" for name in self._names() for v in self._versions(name)]
             raise NotFound(
                 f"No model {reference!r}.",
-                remedy=f"There is: {', '.join(there) or 'none'} in {self._models_dir.name}/.",
+                remedy=f"There is: {', '.join(there) or 'none'}.",
             )
         return versions[0]
 
     def _names(self) -> list[str]:
-        return _folders(self._models_dir)
+        return sorted({name for parent in self._models_dirs for name in _folders(parent)})
 
     def _versions(self, name: str) -> list[Path]:
-        found = _folders(self._models_dir / name)
-        return [self._models_dir / name / v for v in sorted(found, key=version_key, reverse=True)]
+        found: dict[str, Path] = {}
+        for parent in self._models_dirs:
+            for version in _folders(parent / name):
+                found.setdefault(version, parent / name / version)
+        return [found[version] for version in sorted(found, key=version_key, reverse=True)]
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
