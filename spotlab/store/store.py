@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
 from spotlab.store.archive import SqlArchive
+from spotlab.store.backtests import SqlSweeps
 from spotlab.store.engine import connect, reading
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
@@ -29,6 +30,7 @@ class Store:
     fleet: SqlFleet
     registry: SqlModelRegistry
     health: SqlHealthLog
+    sweeps: SqlSweeps
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -40,6 +42,7 @@ class Store:
             fleet=SqlFleet(engine),
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
+            sweeps=SqlSweeps(engine),
         )
 
     def ping(self) -> float:

@@ -164,6 +164,30 @@ class HealthRow(Base, table=True):
     reason: str
 
 
+class SweepRow(Base, table=True):
+    """A sweep of backtests."""
+
+    __tablename__ = "sweeps"
+
+    sweep_id: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    state: str
+    config: dict[str, Any] = Field(sa_type=JSON)
+    total: int
+    error: str
+    cancel_requested: bool
+
+
+class SweepCellRow(Base, table=True):
+    """A finished cell of a sweep."""
+
+    __tablename__ = "sweep_cells"
+
+    sweep_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    result: dict[str, Any] = Field(sa_type=JSON)
+
+
 class HomeStateRow(Base, table=True):
     """A fact of this home by name, such as its active market."""
 

@@ -1,0 +1,141 @@
+"""Sweeps and their finished cells. Store floor: implements ports.backtests.Sweeps on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Engine, case, func, literal, update
+from sqlmodel import col, select
+
+from spotlab.domain.ports.backtests import SweepRecord, SweepState
+from spotlab.errors import NotFound
+from spotlab.store.engine import reading, writing
+from spotlab.store.tables import SweepCellRow, SweepRow
+from spotlab.store.upserts import upsert
+
+_AGAIN: Final = ("cancelled", "failed")
+_STATE: Final = col(SweepRow.state)
+
+
+class SqlSweeps:
+    """Sweeps in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def open(
+        self, sweep_id: str, config: Mapping[str, Any], total: int, at: datetime
+    ) -> SweepRecord:
+        """Queue a sweep, or again one that was cancelled or failed; its cells are kept."""
+        row = SweepRow(
+            sweep_id=sweep_id,
+            created_at=at,
+            state="queued",
+            config=dict(config),
+            total=total,
+            error="",
+            cancel_requested=False,
+        )
+        with writing(self._engine) as session:
+            upsert(session, row, update=("sweep_id",))  # one that is there stays as it is
+            session.connection().execute(
+                update(SweepRow)
+                .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_AGAIN))
+                .values(state="queued", error="", cancel_requested=False)
+            )
+        return self.get(sweep_id)
+
+    def begin(self, sweep_id: str) -> None:
+        """It runs now; an old wish to stop it is forgotten. Raises NotFound."""
+        self._change(sweep_id, state="running", error="", cancel_requested=False)
+
+    def finish(self, sweep_id: str, state: SweepState, error: str = "") -> None:
+        """It runs no more. Raises NotFound."""
+        self._change(sweep_id, state=state, error=error, cancel_requested=False)
+
+    def cancel(self, sweep_id: str) -> None:
+        """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
+        queued, running = _STATE == "queued", _STATE == "running"
+        self._change(
+            sweep_id,
+            state=case((queued, literal("cancelled")), else_=_STATE),
+            cancel_requested=running,
+        )
+
+    def get(self, sweep_id: str) -> SweepRecord:
+        """One sweep.
+
+        Raises:
+            NotFound: no such sweep.
+        """
+        with reading(self._engine) as session:
+            found = session.exec(_records().where(col(SweepRow.sweep_id) == sweep_id)).first()
+        if found is None:
+            raise _not_found(sweep_id)
+        return _record(*found)
+
+    def list(self, limit: int = 100) -> list[SweepRecord]:
+        """Newest first."""
+        newest = (col(SweepRow.created_at).desc(), col(SweepRow.sweep_id))
+        with reading(self._engine) as session:
+            found = session.exec(_records().order_by(*newest).limit(limit)).all()
+        return [_record(row, done) for row, done in found]
+
+    def keep(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
+        """Keep a finished cell.
+
+        Raises:
+            InvalidInput: a number that is infinite or NaN.
+        """
+        with writing(self._engine) as session:
+            upsert(session, SweepCellRow(sweep_id=sweep_id, key=key, result=dict(result)))
+
+    def finished(self, sweep_id: str) -> dict[str, dict[str, Any]]:
+        """The finished cells' results, by key in order."""
+        query = select(SweepCellRow.key, SweepCellRow.result).where(
+            SweepCellRow.sweep_id == sweep_id
+        )
+        with reading(self._engine) as session:
+            found = {key: dict(result) for key, result in session.exec(query)}
+        return dict(sorted(found.items()))
+
+    def _change(self, sweep_id: str, **values: Any) -> None:
+        change = update(SweepRow).where(col(SweepRow.sweep_id) == sweep_id).values(**values)
+        with writing(self._engine) as session:
+            if not session.connection().execute(change).rowcount:
+                raise _not_found(sweep_id)
+
+
+def _records() -> Any:
+    done = (
+        select(func.count())
+        .select_from(SweepCellRow)
+        .where(col(SweepCellRow.sweep_id) == col(SweepRow.sweep_id))
+        .scalar_subquery()
+    )
+    return select(SweepRow, done)
+
+
+def _record(row: SweepRow, done: int) -> SweepRecord:
+    return SweepRecord(
+        sweep_id=row.sweep_id,
+        created_at=row.created_at,
+        state=cast(SweepState, row.state),
+        config=row.config,
+        total=row.total,
+        done=done,
+        error=row.error,
+        cancel_requested=row.cancel_requested,
+    )
+
+
+def _not_found(sweep_id: str) -> NotFound:
+    return NotFound(
+        f"No sweep {sweep_id!r}.", remedy="The list of backtests names the ones there are."
+    )
