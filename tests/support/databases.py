@@ -20,7 +20,7 @@ from psycopg import sql
 from sqlalchemy import URL, delete, func, make_url, select
 
 from spotlab.store import Store, open_store
-from spotlab.store.tables import Base
+from spotlab.store.metadata import METADATA
 
 POSTGRES_URL = os.environ.get(
     "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
@@ -117,7 +117,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def _empty(store: Store) -> None:
     with store.engine.begin() as connection:  # TRUNCATE would take ten times as long
-        for table in Base.metadata.tables.values():
+        for table in (table for each in METADATA for table in each.tables.values()):
             connection.execute(delete(table))
             if "id" in table.columns:
                 sequence = func.pg_get_serial_sequence(table.name, "id")
