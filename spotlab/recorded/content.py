@@ -11,9 +11,12 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
+
+import pandas as pd
 
 from spotlab.errors import InvalidInput
 
@@ -22,6 +25,25 @@ MAX_BYTES: Final = 256_000_000
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _MAX_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A table that was read from a recorded file.
+
+    Args:
+        rows: the table; its columns are the reader's.
+        source: the file's name and how it was read.
+        refused: what was left out of it and why, one sentence each; the rest is whole.
+        notice: the data's licence and what it asks for; "" where the file is under no known one.
+        trains: whether a model that the project ships may learn from it.
+    """
+
+    rows: pd.DataFrame
+    source: str
+    refused: tuple[str, ...] = ()
+    notice: str = ""
+    trains: bool = True
 
 
 def refuse(where: Path | str, wrong: str, right: str) -> NoReturn:

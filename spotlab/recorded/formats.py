@@ -1,0 +1,88 @@
+"""Which recorded files can be read, for commands and screens that list them. Adapters floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spotlab.errors import InvalidInput
+from spotlab.recorded.content import Reading
+from spotlab.recorded.price_history import read_price_history
+from spotlab.recorded.spotlake import NOTICE, read_spotlake
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of recorded data.
+
+    Args:
+        name: what `--format` takes.
+        title: for a person.
+        form: what such a file looks like.
+        asks: what a caller must declare, because the file does not say it; "" where nothing.
+        notice: licence notice that goes with the data; "" where it depends on the file.
+        trains: whether a model that the project ships may learn from it.
+        table: reads it as a table; None for traces, which `recorded.traces` reads.
+    """
+
+    name: str
+    title: str
+    form: str
+    asks: str = ""
+    notice: str = ""
+    trains: bool = True
+    table: Callable[[Path], Reading] | None = None
+
+
+FORMATS: Final = (
+    Format(
+        "trace-json",
+        "Availability trace",
+        "{metadata: {gap_seconds}, data: [nodes available, …]}",
+        asks="--nodes where a tick must have more than one; --gap-s where gap_seconds is missing",
+    ),
+    Format(
+        "trace-rebuilt",
+        "Availability trace with true times",
+        "{gap_seconds, available: [1, 0 or null, …], tick_times: [{tick, time}, …]}",
+    ),
+    Format(
+        "trace-csv",
+        "Availability or preemption trace",
+        "CSV tick,time,fail",
+        asks="--polarity; --gap-s where the times carry no date",
+    ),
+    Format(
+        "price-history",
+        "Spot price history by zone",
+        "JSON of DescribeSpotPriceHistory, a tar of such files, or CSV availability_zone,"
+        "instance_type,product_description,timestamp,usd_per_hour",
+        table=read_price_history,
+    ),
+    Format(
+        "spotlake",
+        "SpotLake export",
+        "CSV Time,InstanceType,Region,AZ,SPS,T3,T2,IF,OndemandPrice,SpotPrice,Savings",
+        notice=NOTICE,
+        trains=False,
+        table=read_spotlake,
+    ),
+)
+"""Every form; each may be gzipped."""
+
+
+def format_named(name: str) -> Format:
+    """The form of that name.
+
+    Raises:
+        InvalidInput: there is none; lists those there are.
+    """
+    for form in FORMATS:
+        if form.name == name:
+            return form
+    raise InvalidInput(
+        f"No recorded form is named {name!r}.",
+        remedy=f"Use {', '.join(form.name for form in FORMATS)}.",
+    )

@@ -1,0 +1,193 @@
+"""Spot price histories from files. Adapters floor: reads files.
+
+Three forms are read, plain or gzipped: what DescribeSpotPriceHistory answers, as JSON (one
+response, a list of responses, or a list of their records); a tar archive of such files; and CSV
+`availability_zone,instance_type,product_description,timestamp,usd_per_hour`.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from spotlab.domain.instance_types import parse_type
+from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
+from spotlab.errors import InvalidInput
+from spotlab.recorded.content import (
+    MAX_BYTES,
+    Reading,
+    csv_lines,
+    read_file,
+    read_json,
+    refuse,
+    utc,
+)
+
+CSV_COLUMNS: Final = (
+    "availability_zone",
+    "instance_type",
+    "product_description",
+    "timestamp",
+    "usd_per_hour",
+)
+_FIELDS: Final = (
+    "AvailabilityZone",
+    "InstanceType",
+    "ProductDescription",
+    "Timestamp",
+    "SpotPrice",
+)
+_PRODUCTS: Final = {"Linux/UNIX", "Linux/UNIX (Amazon VPC)"}
+_ZONE: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)(?:-[a-z]+-\d)?[a-z]$")
+_MAX_USD_PER_HOUR: Final = 10_000.0
+_TAR_MAGIC: Final = b"ustar"
+_TAR_MAGIC_AT: Final = 257
+
+Key = tuple[str, str, str]
+"""Zone, instance type and time as it is written."""
+
+
+def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
+    """Change points of Linux pools' spot prices, in FEED_COLUMNS[PRICE_HISTORY].
+
+    A price said again is dropped, but for a pool's newest: as the reader of the live API does it.
+    Of an archive, a file that is malformed is left out and named in `refused`.
+
+    Raises:
+        InvalidInput: the file cannot be read, or holds no Linux price; names file and place.
+    """
+    content = read_file(path, max_bytes)
+    prices: dict[Key, float] = {}
+    refused: list[str] = []
+    if content[_TAR_MAGIC_AT : _TAR_MAGIC_AT + len(_TAR_MAGIC)] == _TAR_MAGIC:
+        for name, member in _members(content, path):
+            try:
+                found = _from_json(member, f"{path} > {name}")
+            except InvalidInput as exc:
+                refused.append(str(exc))
+                continue
+            _join(prices, found, f"{path} > {name}")
+        form = "DescribeSpotPriceHistory responses in a tar archive"
+    elif content.lstrip()[:1] in (b"{", b"["):
+        prices, form = _from_json(content, str(path)), "DescribeSpotPriceHistory response"
+    else:
+        prices, form = _from_csv(content, path), "CSV of spot prices"
+    if not prices:
+        refuse(path, "it holds no Linux/UNIX price", "spot prices of Linux/UNIX pools")
+    return Reading(_change_points(prices, path), f"{path.name} ({form})", tuple(refused))
+
+
+def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
+    """The archive's JSON files; nothing is unpacked to disk."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isreg() else None
+                if file is not None and member.name.endswith(".json"):
+                    yield Path(member.name).name, file.read()
+    except tarfile.TarError as exc:
+        refuse(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
+
+
+def _from_json(content: bytes, where: str) -> dict[Key, float]:
+    prices: dict[Key, float] = {}
+    for number, record in enumerate(_records(read_json(content, where), where)):
+        place = f"record {number}"
+        if not isinstance(record, Mapping):
+            refuse(where, f"{place} is no object", f"objects with {', '.join(_FIELDS)}")
+        missing = [field for field in _FIELDS if not isinstance(record.get(field), str)]
+        if missing:
+            refuse(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
+        _add(prices, *(record[field] for field in _FIELDS), where=where, place=place)
+    return prices
+
+
+def _records(document: Any, where: str) -> Iterator[Any]:
+    for part in document if isinstance(document, list) else [document]:
+        if isinstance(part, Mapping) and "SpotPriceHistory" in part:
+            if not isinstance(part["SpotPriceHistory"], list):
+                refuse(where, "SpotPriceHistory is no list", "a list of records")
+            yield from part["SpotPriceHistory"]
+        elif isinstance(document, list):
+            yield part
+        else:
+            refuse(where, "it has no SpotPriceHistory", "what DescribeSpotPriceHistory answers")
+
+
+def _from_csv(content: bytes, path: Path) -> dict[Key, float]:
+    prices: dict[Key, float] = {}
+    for place, line in csv_lines(content, path, CSV_COLUMNS):
+        _add(prices, *(line[column] for column in CSV_COLUMNS), where=str(path), place=place)
+    return prices
+
+
+def _add(
+    prices: dict[Key, float],
+    zone: str,
+    instance_type: str,
+    product: str,
+    at: str,
+    usd_per_hour: str,
+    *,
+    where: str,
+    place: str,
+) -> None:
+    if product not in _PRODUCTS:
+        return
+    try:
+        price = float(usd_per_hour)
+    except ValueError:
+        price = math.nan
+    if not 0.0 < price <= _MAX_USD_PER_HOUR:
+        refuse(where, f"{place} costs {usd_per_hour!r}", "USD per hour, above 0")
+    if prices.setdefault((zone, instance_type, at), price) != price:
+        refuse(where, f"{place} gives {instance_type} in {zone} two prices at {at}", "one price")
+
+
+def _join(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
+    for key, price in more.items():
+        if prices.setdefault(key, price) != price:
+            refuse(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
+
+
+def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
+    zones, types, times = zip(*prices, strict=True)
+    regions = {zone: _region(zone, path) for zone in set(zones)}
+    for instance_type in set(types):
+        try:
+            parse_type(instance_type)
+        except ValueError as exc:
+            refuse(path, str(exc), "instance types such as m6i.xlarge")
+    moments: dict[str, datetime] = {text: utc(text, path, "a time") for text in set(times)}
+    rows = pd.DataFrame(
+        {
+            "region": [regions[zone] for zone in zones],
+            "availability_zone": zones,
+            "operating_system": LINUX,
+            "instance_type": types,
+            "event_time": pd.to_datetime([moments[text] for text in times], utc=True),
+            "spot_price_usd_per_hour": list(prices.values()),
+        }
+    ).sort_values(["availability_zone", "instance_type", "event_time"], ignore_index=True)
+    pool = rows["availability_zone"] + ":" + rows["instance_type"]
+    again = (pool == pool.shift()) & (
+        rows["spot_price_usd_per_hour"] == rows["spot_price_usd_per_hour"].shift()
+    )
+    newest = pool != pool.shift(-1)
+    kept = rows[~again | newest].reset_index(drop=True)
+    return kept[[*FEED_COLUMNS[FeedKind.PRICE_HISTORY]]]
+
+
+def _region(zone: str, path: Path) -> str:
+    match = _ZONE.match(zone)
+    if match is None:
+        refuse(path, f"{zone!r} is no availability zone", "zones such as us-east-1a")
+    return match[1]

@@ -1,0 +1,115 @@
+"""SpotLake exports. Adapters floor: reads files.
+
+SpotLake (Lee, Hwang and Lee: "SpotLake: Diverse Spot Instance Dataset Archive Service", IISWC 2022)
+collects spot prices, placement scores and advisor data several times a day. Its data is under CC
+BY-NC 4.0: it may be looked at and measured on with attribution, and no model that the project ships
+learns from it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from spotlab.domain.instance_types import parse_type
+from spotlab.recorded.content import MAX_BYTES, Reading, csv_lines, read_file, refuse
+
+NOTICE: Final = (
+    "SpotLake data (spotlake.ddps.cloud) is licensed CC BY-NC 4.0: name SpotLake as the source, "
+    "and use it for non-commercial purposes only. No shipped model learns from it."
+)
+CSV_COLUMNS: Final = (
+    "Time",
+    "InstanceType",
+    "Region",
+    "AZ",
+    "SPS",
+    "T3",
+    "T2",
+    "IF",
+    "OndemandPrice",
+    "SpotPrice",
+    "Savings",
+)
+COLUMNS: Final = (
+    "event_time",
+    "instance_type",
+    "region",
+    "availability_zone",
+    "placement_score",
+    "nodes_at_score_3",
+    "nodes_at_score_2",
+    "interruption_free_score",
+    "on_demand_price_usd_per_hour",
+    "spot_price_usd_per_hour",
+    "savings_percent",
+)
+"""The result's columns, each made from the CSV's of the same place.
+
+The placement score is 1..10 or 1..3, the interruption-free score 1.0 (over 20 % a month) to 3.0
+(under 5 %); `nodes_at_score_3` is how many nodes could be asked for at a score of 3.
+"""
+_HIGHEST: Final = {
+    "SPS": 10.0,
+    "T3": 10_000.0,
+    "T2": 10_000.0,
+    "IF": 3.0,
+    "OndemandPrice": 10_000.0,
+    "SpotPrice": 10_000.0,
+    "Savings": 100.0,
+}
+_UNKNOWN: Final = {"", "-1", "-1.0"}
+_REGION: Final = re.compile(r"^[a-z]{2,}(?:-[a-z]+)+-\d+$")
+
+
+def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
+    """A SpotLake CSV, with its licence notice; -1 and an empty field are unknown.
+
+    `Time` is in UTC, as SpotLake publishes it. `AZ` is kept as it is written.
+
+    Raises:
+        InvalidInput: names the file, the line and what would be right.
+    """
+    content = read_file(path, max_bytes)
+    rows = [_row(line, path, place) for place, line in csv_lines(content, path, CSV_COLUMNS)]
+    if not rows:
+        refuse(path, "it holds no rows", "at least one line under the header")
+    frame = pd.DataFrame(rows, columns=[*COLUMNS])
+    return Reading(frame, f"{path.name} (SpotLake export)", notice=NOTICE, trains=False)
+
+
+def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
+    try:
+        moment = datetime.fromisoformat(line["Time"].strip())
+    except ValueError:
+        refuse(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
+    at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        parse_type(line["InstanceType"])
+    except ValueError as exc:
+        refuse(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
+    if not _REGION.match(line["Region"]):
+        refuse(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
+    zone = None if line["AZ"].strip() in _UNKNOWN else line["AZ"].strip()
+    numbers = (_number(line[column], column, path, place) for column in _HIGHEST)
+    return (pd.Timestamp(at), line["InstanceType"], line["Region"], zone, *numbers)
+
+
+def _number(text: str, column: str, path: Path, place: str) -> float:
+    if text.strip() in _UNKNOWN:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    lowest = -100.0 if column == "Savings" else 0.0
+    if not lowest <= value <= _HIGHEST[column]:
+        right = f"a number in {lowest:g}..{_HIGHEST[column]:g}, or -1 where it is unknown"
+        refuse(path, f"{place} has {column} {text!r}", right)
+    return value
