@@ -17,6 +17,7 @@ SpotlabError
 │   ├── ClockSkewed
 │   ├── NoSuchThing             the instance, type or region does not exist
 │   └── AwsUnreachable
+├── SweepFailed                 cells of a sweep have no result; the others are kept
 └── Cancelled                   the user stopped a long run; what was done is kept
 """
 
@@ -99,6 +100,10 @@ class NoSuchThing(AwsError):
 
 class AwsUnreachable(AwsError):
     """No answer from the endpoint within the timeouts."""
+
+
+class SweepFailed(SpotlabError):
+    """Some cells of a sweep have no result; those that have one are kept."""
 
 
 class Cancelled(SpotlabError):

@@ -53,3 +53,21 @@ class Unloadable:
 
 def _refuse_elsewhere(pid: str) -> str:
     raise InvalidInput(f"Only process {pid} can read this.")
+
+
+def hold_some(folder: Path, number: int) -> dict[str, float]:
+    """Leaves a mark, and from number 4 on never ends while there is a file named hold."""
+    (folder / f"tried.{number}.{os.getpid()}").touch()
+    if number >= 4 and (folder / "hold").exists():
+        signal.pause()
+    return {"cost_usd": 1.1**number, "number": number}
+
+
+def die_once_in_a_sweep(folder: Path, number: int) -> dict[str, float]:
+    """A cell whose worker is killed the first time that it gets to number 2."""
+    return {"number": die_once(folder, number)}
+
+
+def refuse_odd_in_a_sweep(_shared: object, number: int) -> dict[str, float]:
+    """A cell that fails for odd numbers."""
+    return {"number": refuse_odd(None, number)}
