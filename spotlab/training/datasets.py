@@ -30,8 +30,10 @@ from spotlab.domain.market import (
     Provenance,
     Snapshot,
 )
+from spotlab.domain.ports import Archive
 from spotlab.errors import NotAvailable
 from spotlab.features.engine import compute
+from spotlab.features.offline import read_market
 from spotlab.features.tables import tidy_market
 from spotlab.training.labels import bucket_labels
 
@@ -135,17 +137,56 @@ def read_advisor(path: Path) -> Snapshot:
 
 def advisor_market(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
     """A market of which the advisor alone is known, as of its newest snapshot."""
+    return market_of(snapshots, specs)
+
+
+def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
+    """A market of advisor and spot price snapshots, as of the newest of them.
+
+    Args:
+        snapshots: ADVISOR and SPOT_PRICES, in any order.
+        specs: FEED_COLUMNS[SPECS].
+    """
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.origin.event_time)
+    advisor = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.ADVISOR]
+    prices = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.SPOT_PRICES]
+    newest = [*advisor[-1:], *prices[-1:]]
     return tidy_market(
         MarketData(
             market=MarketName.RECORDED,
             as_of=ordered[-1].origin.event_time,
-            advisor=_dated(ordered[-1:], FeedKind.ADVISOR),
-            advisor_past=_dated(ordered[:-1], FeedKind.ADVISOR),
+            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
+            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
             specs=specs,
-            origins={FeedKind.ADVISOR: ordered[-1].origin},
+            origins={snapshot.kind: snapshot.origin for snapshot in newest},
         )
     )
+
+
+def archived_dataset(
+    archive: Archive, market: MarketName, as_of: datetime, label_at: datetime
+) -> Dataset:
+    """Rows from the app's own archive: what was known as of a day, and a later advisor's bucket.
+
+    Args:
+        archive: every snapshot the app ever accepted.
+        market: which market of it.
+        as_of: what is known then makes the features, aware UTC.
+        label_at: the newest advisor snapshot until then gives the label.
+    Raises:
+        NoMarketData: the archive knows no prices at `as_of`.
+        NotAvailable: it holds no advisor snapshot until `label_at`.
+        InvalidInput: the label's trailing month reaches back into the features.
+    """
+    later = archive.latest(FeedKind.ADVISOR, market, at=label_at)
+    if later is None:
+        raise NotAvailable(
+            f"The archive holds no advisor snapshot of {label_at:%Y-%m-%d} or before.",
+            remedy="Collect the market for more than a month, then train on it.",
+        )
+    return labelled(compute(read_market(archive, market, as_of)), later)
 
 
 def pools_of(snapshot: Snapshot) -> list[Pool]:
