@@ -29,6 +29,7 @@ class Available:
         digest: SHA-256 over its checksums file; "" when refused.
         refused: why it cannot be used; "" when it can.
         card: card.json; empty when refused.
+        folder: where it is.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Available:
     digest: str
     refused: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
 
 
 class Predictor:
@@ -86,9 +88,11 @@ class Predictor:
         try:
             artefact = verify(folder)
         except ArtefactRefused as exc:
-            return Available(name, version, "", "", str(exc))
+            return Available(name, version, "", "", str(exc), folder=folder)
         card = artefact.card
-        return Available(name, version, card.spec.task, artefact.digest, card=card.text)
+        return Available(
+            name, version, card.spec.task, artefact.digest, card=card.text, folder=folder
+        )
 
     def _folder(self, reference: str) -> Path:
         match = _REFERENCE.fullmatch(reference)

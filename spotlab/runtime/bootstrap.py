@@ -27,7 +27,7 @@ from spotlab.inference.predictor import Predictor
 from spotlab.runtime.accounts import read_accounts
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.models import register_artefacts
+from spotlab.runtime.models import UPLOADS, register_artefacts
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
 from spotlab.store.engine import connect as connect_database
@@ -87,8 +87,8 @@ def bootstrap(
     home = chosen.home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
-    predictor = Predictor(chosen.models_dir)
-    register_artefacts(predictor, store.registry, time)
+    predictor = Predictor(chosen.models_dir, home / UPLOADS)
+    register_artefacts(predictor, store.registry, time, home / UPLOADS)
     http = httpx.Client(
         timeout=chosen.feed_timeout_s,
         headers={"User-Agent": f"spotlab/{__version__}"},

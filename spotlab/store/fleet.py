@@ -85,10 +85,6 @@ class SqlFleet:
             raise _unknown(instance_id)
         return _instance(row)
 
-    def assign_model(self, instance_id: str, model: str | None) -> None:
-        """Assign a model ("name" or "name@version"); None: the champion. Raises NotFound."""
-        self._set(instance_id, model=model)
-
     def set_shadow(self, instance_id: str, shadow: bool) -> None:
         """Shadow on: record only. Raises NotFound."""
         self._set(instance_id, shadow=shadow)

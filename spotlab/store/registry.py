@@ -1,25 +1,32 @@
-"""Model versions and the champion. Store floor: implements ports.ModelRegistry on SQL."""
+"""Model versions, champion and audit trail. Store floor: implements ports.ModelRegistry on SQL."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from spotlab.domain.ports import ModelRecord
+from spotlab.domain.lifecycle import ModelAction, ModelState, moved, unusable
+from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables import ModelVersionRow
+from spotlab.store.tables import InstanceRow, ModelEventRow, ModelVersionRow
 
-_CHAMPION: Final = "champion"
-_GRADUATED: Final = "graduated"
-_ONE_CHAMPION: Final = "one champion a task"
+_ONE_CHANGE: Final = "one change to the models"
+_SWITCHES: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
+_NO_MODEL_OF_ITS_OWN: Final = "champion"
+OURSELVES: Final = "spotlab"
 
 
 class SqlModelRegistry:
     """Model versions in SQL; the database itself allows one champion a task.
+
+    Changes are made one after the other, so the order of the events is the order of the changes,
+    whatever the clocks of the machines say.
 
     Args:
         engine: a migrated database.
@@ -28,24 +35,32 @@ class SqlModelRegistry:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def register(self, record: ModelRecord) -> bool:
-        """Insert by (name, version); True when new. A new champion replaces its task's former.
+    def register(self, record: ModelRecord, by: By | None = None) -> bool:
+        """Insert a candidate by (name, version); True when new.
 
+        Args:
+            record: its state is candidate.
+            by: None: SpotLab itself, at record.registered_at.
         Raises:
-            InvalidInput: the version exists with another digest.
+            InvalidInput: the version exists with another digest, or the state is not candidate.
         """
+        if record.state != ModelState.CANDIDATE:
+            raise InvalidInput(
+                f"Model {record.reference} cannot be registered as {record.state}.",
+                remedy="It is registered as a candidate and moved on from there.",
+            )
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHAMPION)
+            one_at_a_time(session, _ONE_CHANGE)
             known = session.get(ModelVersionRow, (record.name, record.version))
             if known is not None and known.digest != record.digest:
                 raise InvalidInput(
-                    f"Model {record.name}@{record.version} is registered with another digest.",
+                    f"Model {record.reference} is registered with another digest.",
                     remedy="Give the changed artefact a new version.",
                 )
             if known is None:
-                if record.state == _CHAMPION:
-                    _retire_champion(session, record.task)
                 session.add(_row(record))
+                signed = by or By(OURSELVES, record.registered_at)
+                _note(session, record, ModelAction.REGISTER, "", record.state, signed)
             return known is None
 
     def records(self) -> list[ModelRecord]:
@@ -57,33 +72,182 @@ class SqlModelRegistry:
 
     def champion(self, task: str) -> ModelRecord | None:
         """The champion of a task."""
-        query = select(ModelVersionRow).where(
-            ModelVersionRow.task == task, ModelVersionRow.state == _CHAMPION
+        with reading(self._engine) as session:
+            row = _champion_row(session, task)
+            return None if row is None else _record(row)
+
+    def move(self, name: str, version: str, action: ModelAction, by: By) -> ModelRecord:
+        """Make one of the moves of `domain/lifecycle`; a former champion steps down.
+
+        Raises:
+            NotFound: no such version.
+            InvalidInput: this move is not made from its state; nothing changed.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            row = _known(session, name, version)
+            before = _record(row)
+            state, enabled = moved(before.reference, before.state, before.enabled, action)
+            if action is ModelAction.CHAMPION:
+                _step_down(session, before, by)
+            row.state, row.enabled = state, enabled
+            after = _record(row)
+            shown = _switch if action in _SWITCHES else _state
+            _note(session, after, action, shown(before), shown(after), by)
+        return after
+
+    def assign(self, instance_id: str, record: ModelRecord | None, by: By) -> None:
+        """Let an instance be evaluated by a version of its own; None: by the champion.
+
+        Raises:
+            NotFound: the instance or the version is not there.
+            InvalidInput: the version is disabled, rejected or archived.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            instance = session.get(InstanceRow, instance_id)
+            if instance is None:
+                raise NotFound(
+                    f"Instance {instance_id!r} is not in the fleet.",
+                    remedy="Check its id, or collect its account first.",
+                )
+            assigned = None
+            if record is not None:
+                assigned = _record(_known(session, record.name, record.version))
+                _refuse_unusable(assigned)
+            former, instance.model = instance.model, assigned.reference if assigned else None
+            if former == instance.model:
+                return
+            before = former or _NO_MODEL_OF_ITS_OWN
+            after = instance.model or _NO_MODEL_OF_ITS_OWN
+            change = _Assignment(instance_id, before, after, by)
+            if former is not None:
+                name, _, version = former.partition("@")
+                taken_off = session.get(ModelVersionRow, (name, version))
+                task = taken_off.task if taken_off is not None else ""
+                change.note(session, name, version, task, ModelAction.UNASSIGN)
+            if assigned is not None:
+                change.note(
+                    session, assigned.name, assigned.version, assigned.task, ModelAction.ASSIGN
+                )
+
+    def refuse(self, name: str, version: str, task: str, by: By) -> None:
+        """Record that an upload was refused; by.reason says why."""
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            session.add(_event_row(_event(name, version, task, ModelAction.REFUSE, by)))
+
+    def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
+        """The audit trail, newest first; None: of every model, all of it."""
+        query = select(ModelEventRow).order_by(col(ModelEventRow.id).desc()).limit(limit)
+        if name is not None:
+            query = query.where(ModelEventRow.name == name)
+        with reading(self._engine) as session:
+            return [_read_event(row) for row in session.exec(query)]
+
+    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
+        """The event that had made the champion which was in force at a moment; None: none was."""
+        query = (
+            select(ModelEventRow)
+            .where(ModelEventRow.task == task, ModelEventRow.after == ModelState.CHAMPION.value)
+            .where(col(ModelEventRow.instance_id) == "", col(ModelEventRow.at) <= at)
+            .order_by(col(ModelEventRow.id).desc())
         )
         with reading(self._engine) as session:
             row = session.exec(query).first()
-        return None if row is None else _record(row)
-
-    def set_champion(self, name: str, version: str) -> None:
-        """Make it the champion of its task; the former one becomes graduated. Raises NotFound."""
-        with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHAMPION)
-            row = session.get(ModelVersionRow, (name, version))
-            if row is None:
-                raise NotFound(
-                    f"Model {name}@{version} is not registered.",
-                    remedy="`spotlab models` lists the versions there are.",
-                )
-            if row.state != _CHAMPION:
-                _retire_champion(session, row.task)
-                row.state = _CHAMPION
+            return None if row is None else _read_event(row)
 
 
-def _retire_champion(session: Session, task: str) -> None:
-    retire = update(ModelVersionRow).where(
-        col(ModelVersionRow.task) == task, col(ModelVersionRow.state) == _CHAMPION
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    instance_id: str
+    before: str
+    after: str
+    by: By
+
+    def note(
+        self, session: Session, name: str, version: str, task: str, action: ModelAction
+    ) -> None:
+        event = _event(name, version, task, action, self.by)
+        event = replace(event, before=self.before, after=self.after, instance_id=self.instance_id)
+        session.add(_event_row(event))
+        session.flush()
+
+
+def _known(session: Session, name: str, version: str) -> ModelVersionRow:
+    row = session.get(ModelVersionRow, (name, version))
+    if row is None:
+        raise NotFound(
+            f"Model {name}@{version} is not registered.",
+            remedy="`spotlab models list` lists the versions there are.",
+        )
+    return row
+
+
+def _champion_row(session: Session, task: str) -> ModelVersionRow | None:
+    query = select(ModelVersionRow).where(
+        ModelVersionRow.task == task, ModelVersionRow.state == ModelState.CHAMPION.value
     )
-    session.connection().execute(retire.values(state=_GRADUATED))
+    return session.exec(query).first()
+
+
+def _step_down(session: Session, successor: ModelRecord, by: By) -> None:
+    row = _champion_row(session, successor.task)
+    if row is None:
+        return
+    before, row.state = row.state, ModelState.GRADUATED.value
+    session.flush()  # the index allows one champion a task at any moment
+    reason = f"{successor.reference} became the champion. {by.reason}".strip()
+    signed = replace(by, reason=reason)
+    _note(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signed)
+
+
+def _refuse_unusable(record: ModelRecord) -> None:
+    if why := unusable(record.state, record.enabled):
+        raise InvalidInput(
+            f"Model {record.reference} {why}.",
+            remedy="Assign one that is in use.",
+        )
+
+
+def _state(record: ModelRecord) -> str:
+    return record.state
+
+
+def _switch(record: ModelRecord) -> str:
+    return "enabled" if record.enabled else "disabled"
+
+
+def _note(
+    session: Session, record: ModelRecord, action: ModelAction, before: str, after: str, by: By
+) -> None:
+    event = _event(record.name, record.version, record.task, action, by)
+    session.add(_event_row(replace(event, before=before, after=after)))
+    session.flush()  # ids in the order of the changes
+
+
+def _event(name: str, version: str, task: str, action: ModelAction, by: By) -> ModelEvent:
+    return ModelEvent(0, by.at, by.actor, name, version, task, action.value, "", "", by.reason)
+
+
+def _event_row(event: ModelEvent) -> ModelEventRow:
+    return ModelEventRow(
+        at=event.at,
+        actor=event.actor,
+        name=event.name,
+        version=event.version,
+        task=event.task,
+        action=event.action,
+        before=event.before,
+        after=event.after,
+        reason=event.reason,
+        instance_id=event.instance_id,
+    )
+
+
+def _read_event(row: ModelEventRow) -> ModelEvent:
+    values = row.model_dump()
+    return ModelEvent(event_id=values.pop("id"), **values)
 
 
 def _order(version: str) -> list[tuple[int, int, str]]:
@@ -103,6 +267,7 @@ def _row(record: ModelRecord) -> ModelVersionRow:
         state=record.state,
         registered_at=record.registered_at,
         card=dict(record.card),
+        enabled=record.enabled,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy import JSON, Index, LargeBinary, MetaData, UniqueConstraint, text, true
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -88,6 +88,26 @@ class ModelVersionRow(Base, table=True):
     state: str
     registered_at: datetime = Field(sa_type=UtcDateTime)
     card: dict[str, Any] = Field(sa_type=JSON)
+    enabled: bool = Field(sa_column_kwargs={"server_default": true()})
+
+
+class ModelEventRow(Base, table=True):
+    """One line of the models' audit trail; only ever added to."""
+
+    __tablename__ = "model_events"
+    __table_args__ = (Index(None, "task", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    name: str = Field(index=True)
+    version: str
+    task: str
+    action: str
+    before: str
+    after: str
+    reason: str
+    instance_id: str
 
 
 class ExperimentRow(Base, table=True):

@@ -11,6 +11,7 @@ import streamlit as st
 from spotlab.domain.decision import Experiment
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
+from spotlab.runtime.registry import ModelDesk, current_user
 from spotlab.ui import errors, links, runs, session
 from spotlab.ui.words import ago, count, decision_mark, moment
 
@@ -103,7 +104,8 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
 def _assign(instance_id: str) -> None:
     chosen = st.session_state[f"model {instance_id}"]
     try:
-        session.lab().store.fleet.assign_model(instance_id, None if chosen == CHAMPION else chosen)
+        reference = None if chosen == CHAMPION else chosen
+        ModelDesk.of(session.lab()).assign(instance_id, reference, current_user())
     except SpotlabError as exc:
         errors.explain(exc)
 

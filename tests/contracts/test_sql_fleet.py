@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotlab.domain.decision import Lifecycle, PipelineMode, Requirements
+from spotlab.domain.ports import By
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
 from spotlab.store.fleet import SqlFleet
@@ -42,7 +43,8 @@ def test_instances_come_back_equal_in_order(store: Store) -> None:
 
 def test_a_sync_keeps_what_a_user_set(store: Store) -> None:
     store.fleet.sync("production", [make.instance()])
-    store.fleet.assign_model("i-0a1", "advisor-lgbm@1.0.0")
+    store.registry.register(make.model_record())
+    store.registry.assign("i-0a1", make.model_record(), By("ana", make.NOW))
     store.fleet.set_shadow("i-0a1", False)
     store.fleet.set_mode("i-0a1", PipelineMode.OFF)
     store.fleet.set_requirements("i-0a1", WANTED)
@@ -69,7 +71,7 @@ def test_a_sync_keeps_what_a_user_set(store: Store) -> None:
 
 def test_what_a_user_set_can_be_taken_back(store: Store) -> None:
     store.fleet.sync("production", [make.instance(model="m@1", requirements=WANTED)])
-    store.fleet.assign_model("i-0a1", None)
+    store.registry.assign("i-0a1", None, By("ana", make.NOW))
     store.fleet.set_requirements("i-0a1", None)
     assert store.fleet.instance("i-0a1") == make.instance()
 
@@ -96,13 +98,12 @@ def test_an_instance_that_is_gone_becomes_inactive_and_can_return(store: Store) 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda fleet: fleet.assign_model("i-none", None),
         lambda fleet: fleet.set_shadow("i-none", True),
         lambda fleet: fleet.set_mode("i-none", PipelineMode.OFF),
         lambda fleet: fleet.set_requirements("i-none", None),
         lambda fleet: fleet.instance("i-none"),
     ],
-    ids=["model", "shadow", "mode", "requirements", "read"],
+    ids=["shadow", "mode", "requirements", "read"],
 )
 def test_an_unknown_instance_is_not_found(
     store: Store, change: Callable[[SqlFleet], object]

@@ -13,12 +13,13 @@ from spotlab.domain.ports.ledger import (
     InstanceSource,
     Ledger,
 )
-from spotlab.domain.ports.models import ModelRecord, ModelRegistry, RiskModel
+from spotlab.domain.ports.models import By, ModelEvent, ModelRecord, ModelRegistry, RiskModel
 from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
 
 __all__ = [
     "Account",
     "Archive",
+    "By",
     "Clock",
     "ComponentState",
     "ExperimentFilter",
@@ -28,6 +29,7 @@ __all__ = [
     "HealthLog",
     "InstanceSource",
     "Ledger",
+    "ModelEvent",
     "ModelRecord",
     "ModelRegistry",
     "OnlineRow",

@@ -156,10 +156,6 @@ class Fleet(Protocol):
         """
         ...
 
-    def assign_model(self, instance_id: str, model: str | None) -> None:
-        """Assign a model ("name" or "name@version"); None: the champion. Raises NotFound."""
-        ...
-
     def set_shadow(self, instance_id: str, shadow: bool) -> None:
         """Shadow on: record only. Raises NotFound."""
         ...

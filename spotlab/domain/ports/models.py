@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
+from spotlab.domain.lifecycle import ModelAction
 
 
 @runtime_checkable
@@ -70,9 +71,10 @@ class ModelRecord:
         task: such as "advisor".
         digest: SHA-256 over the artefact's checksums file.
         path: folder under models/, relative.
-        state: candidate, graduated, champion, rejected or archived.
+        state: candidate, graduated, champion, rejected or archived (`domain/lifecycle`).
         registered_at: aware UTC.
         card: card.json.
+        enabled: False: no evaluation uses it.
     """
 
     name: str
@@ -83,16 +85,70 @@ class ModelRecord:
     state: str
     registered_at: datetime
     card: Mapping[str, Any]
+    enabled: bool = True
+
+    @property
+    def reference(self) -> str:
+        """ "name@version"."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does something to a model, when and why.
+
+    Args:
+        actor: a user's name; "spotlab" for what the app does itself.
+        at: aware UTC.
+        reason: in the actor's words; "": none was given.
+    """
+
+    actor: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEvent:
+    """One line of the audit trail.
+
+    Args:
+        event_id: its place in the trail; 0 before it is recorded.
+        at, actor, reason: as in By.
+        name, version, task: the model's; "" where a refused upload did not say.
+        action: a ModelAction.
+        before, after: state, "enabled" or "disabled", or the model reference of an assignment
+            ("champion": none of its own).
+        instance_id: of an assignment; else "".
+    """
+
+    event_id: int
+    at: datetime
+    actor: str
+    name: str
+    version: str
+    task: str
+    action: str
+    before: str
+    after: str
+    reason: str
+    instance_id: str = ""
 
 
 class ModelRegistry(Protocol):
-    """Which model versions there are, and which is the champion."""
+    """Which model versions there are, which is the champion, and how it came to be so.
 
-    def register(self, record: ModelRecord) -> bool:
-        """Insert by (name, version); True when new.
+    Every change leaves a ModelEvent in the same transaction; events are never changed.
+    """
 
+    def register(self, record: ModelRecord, by: By | None = None) -> bool:
+        """Insert a candidate by (name, version); True when new.
+
+        Args:
+            record: its state is candidate.
+            by: None: SpotLab itself, at record.registered_at.
         Raises:
-            InvalidInput: the version exists with another digest.
+            InvalidInput: the version exists with another digest, or the state is not candidate.
         """
         ...
 
@@ -104,6 +160,32 @@ class ModelRegistry(Protocol):
         """The champion of a task."""
         ...
 
-    def set_champion(self, name: str, version: str) -> None:
-        """Make it the champion of its task; the former one becomes graduated. Raises NotFound."""
+    def move(self, name: str, version: str, action: ModelAction, by: By) -> ModelRecord:
+        """Make one of the moves of `domain/lifecycle`; a former champion steps down.
+
+        Raises:
+            NotFound: no such version.
+            InvalidInput: this move is not made from its state; nothing changed.
+        """
+        ...
+
+    def assign(self, instance_id: str, record: ModelRecord | None, by: By) -> None:
+        """Let an instance be evaluated by a version of its own; None: by the champion.
+
+        Raises:
+            NotFound: the instance or the version is not there.
+            InvalidInput: the version is disabled, rejected or archived.
+        """
+        ...
+
+    def refuse(self, name: str, version: str, task: str, by: By) -> None:
+        """Record that an upload was refused; by.reason says why."""
+        ...
+
+    def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
+        """The audit trail, newest first; None: of every model, all of it."""
+        ...
+
+    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
+        """The event that had made the champion which was in force at a moment; None: none was."""
         ...

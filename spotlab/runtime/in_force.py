@@ -1,0 +1,66 @@
+"""Which model decides: the champion, or an instance's own while it may be used. Runtime floor."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from spotlab.domain.lifecycle import unusable
+from spotlab.domain.ports import ModelRegistry, RiskModel
+from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
+from spotlab.inference.predictor import Predictor
+
+log = logging.getLogger("spotlab.runtime.in_force")
+
+RISK_TASK: Final = "advisor"
+"""The task whose models give the risk that decisions are made with."""
+
+
+def champion_model(registry: ModelRegistry, predictor: Predictor, task: str) -> RiskModel:
+    """The champion of a task, opened.
+
+    Raises:
+        InvalidInput: no champion.
+        NotFound, ArtefactRefused: its files are not as they should be.
+    """
+    champion = registry.champion(task)
+    if champion is None:
+        raise InvalidInput(
+            f"No champion model is registered for the task {task}.",
+            remedy="Run `spotlab train`, then graduate it and make it the champion.",
+        )
+    return predictor.get(champion.reference)
+
+
+def model_in_force(
+    registry: ModelRegistry, predictor: Predictor, assigned: str | None
+) -> tuple[RiskModel, str]:
+    """The model that evaluates an instance.
+
+    Args:
+        registry, predictor: what there is.
+        assigned: the instance's own ("name" or "name@version"); None: the champion.
+    Returns:
+        The model, and a sentence when it is not the assigned one; "" otherwise.
+    Raises:
+        InvalidInput, NotFound, ArtefactRefused: there is no champion to fall back to.
+    """
+    if assigned is None:
+        return champion_model(registry, predictor, RISK_TASK), ""
+    why = "is not registered"
+    for record in registry.records():
+        if assigned not in (record.reference, record.name):
+            continue
+        why = unusable(record.state, record.enabled)
+        if why:
+            continue
+        try:
+            return predictor.get(record.reference), ""
+        except (NotFound, ArtefactRefused) as exc:
+            log.error("assigned model %s: %s", record.reference, exc)
+            why = f"cannot be used ({exc.message.rstrip('.')})"
+    champion = champion_model(registry, predictor, RISK_TASK)
+    return champion, (
+        f"The assigned model {assigned} {why}: the champion {champion.name}@{champion.version} "
+        "is used instead."
+    )

@@ -1,0 +1,156 @@
+"""Takes a stranger's zip or folder apart, within limits. Runtime floor: knows no model.
+
+Nothing that is read here is run or followed: plain files only, of one folder, counted and measured
+while they are written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+from spotlab.errors import ArtefactRefused
+
+MB: Final = 2**20
+_CHUNK_BYTES: Final = 2**16
+_PLAIN_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED: Final = 0x1
+_PICKLES: Final = (".pkl", ".pickle", ".joblib", ".dill", ".npy", ".pt", ".pth")
+_REMEDY: Final = (
+    "Upload a zip or a folder with the three files of an artefact: the model as text or skops, "
+    "card.json and SHA256SUMS."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackLimits:
+    """How much is taken at most.
+
+    Args:
+        archive_mb: size of the zip, MB.
+        unpacked_mb: size of all its files, MB.
+        files: how many, folders counted.
+    """
+
+    archive_mb: float = 64.0
+    unpacked_mb: float = 128.0
+    files: int = 16
+
+
+def unpack(source: Path | bytes, target: Path, limits: UnpackLimits) -> None:
+    """Write the files of a zip or a folder flat into `target`, which is empty.
+
+    Args:
+        source: a zip file's path or content, or a folder.
+        target: an empty folder.
+        limits: what is over them is refused.
+    Raises:
+        ArtefactRefused: names the file and what is wrong with it.
+        OSError: `target` cannot be written, or the source cannot be read.
+    """
+    if isinstance(source, Path) and stat.S_ISDIR(source.lstat().st_mode):
+        _write_all(_folder_files(source, limits), target, limits)
+        return
+    content = source if isinstance(source, bytes) else _read_archive(source, limits)
+    if len(content) > limits.archive_mb * MB:
+        raise _refused(f"The archive is larger than {limits.archive_mb:g} MB.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _write_all(_zipped_files(archive, limits), target, limits)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as exc:
+        raise _refused(_no_zip(source, content, exc)) from exc
+
+
+def _refused(problem: str) -> ArtefactRefused:
+    return ArtefactRefused(problem, remedy=_REMEDY)
+
+
+def _too_large(limits: UnpackLimits) -> ArtefactRefused:
+    return _refused(f"Unpacked, its files are larger than {limits.unpacked_mb:g} MB.")
+
+
+def _no_zip(source: Path | bytes, content: bytes, why: Exception) -> str:
+    name = source.name if isinstance(source, Path) else "The upload"
+    if content.startswith(b"\x80") or name.lower().endswith(_PICKLES):
+        return f"{name} is a pickle or carries one, which can run code when it is read."
+    return f"{name} is no zip archive that can be read: {why}."
+
+
+def _read_archive(path: Path, limits: UnpackLimits) -> bytes:
+    with _open_plain(path, path.name) as handle:
+        return handle.read(int(limits.archive_mb * MB) + 1)
+
+
+def _open_plain(path: Path, shown: str) -> IO[bytes]:
+    """A plain file, opened without following a link or waiting for a pipe's writer."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise _refused(f"{shown}: is a link, a folder or no plain file.")
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def _folder_files(folder: Path, limits: UnpackLimits) -> Iterator[tuple[str, IO[bytes]]]:
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.append(entry.name)
+            if len(names) > limits.files:
+                raise _refused(f"The folder holds more than {limits.files} files.")
+    for name in sorted(names):
+        yield name, _open_plain(folder / name, name)
+
+
+def _zipped_files(
+    archive: zipfile.ZipFile, limits: UnpackLimits
+) -> Iterator[tuple[str, IO[bytes]]]:
+    infos = archive.infolist()
+    if len(infos) > limits.files:
+        raise _refused(f"The archive holds {len(infos)} entries, {limits.files} are allowed.")
+    files = [info for info in infos if not info.is_dir()]
+    paths = [_plain_path(info) for info in files]
+    if len({path.parent for path in paths}) > 1:
+        raise _refused("The archive holds files in several folders.")
+    if len({path.name.lower() for path in paths}) < len(paths):
+        raise _refused("The archive holds two files of the same name.")
+    if sum(info.file_size for info in files) > limits.unpacked_mb * MB:
+        raise _too_large(limits)
+    for info, path in zip(files, paths, strict=True):
+        yield path.name, archive.open(info)
+
+
+def _plain_path(info: zipfile.ZipInfo) -> PurePosixPath:
+    shown = info.orig_filename[:100]
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise _refused(f"{shown!r}: is a link or no plain file.")
+    if info.flag_bits & _ENCRYPTED:
+        raise _refused(f"{shown!r}: is encrypted.")
+    if info.compress_type not in _PLAIN_METHODS:
+        raise _refused(f"{shown!r}: is packed by another method than deflate.")
+    parts = info.orig_filename.split("/")
+    if any(part in ("", ".", "..") for part in parts) or not info.orig_filename.isprintable():
+        raise _refused(f"{shown!r}: is no plain path inside the archive.")
+    if "\\" in info.orig_filename or ":" in info.orig_filename:
+        raise _refused(f"{shown!r}: is no plain path inside the archive.")
+    return PurePosixPath(*parts)
+
+
+def _write_all(files: Iterable[tuple[str, IO[bytes]]], target: Path, limits: UnpackLimits) -> None:
+    left = int(limits.unpacked_mb * MB)
+    for name, source in files:
+        with source, (target / name).open("xb") as written:
+            while chunk := source.read(_CHUNK_BYTES):
+                left -= len(chunk)
+                if left < 0:
+                    raise _refused(
+                        f"Unpacked, its files are larger than {limits.unpacked_mb:g} MB."
+                    )
+                written.write(chunk)
+            written.flush()
+            os.fsync(written.fileno())
