@@ -1,17 +1,18 @@
 """The instances of an account, from EC2. Adapters floor: knows no store and no screen.
 
-Source: Amazon EC2 API Reference, DescribeInstances.
+Source: Amazon EC2 API Reference, DescribeInstances and StateReason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from spotlab.aws.failures import translated
 from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import LINUX, Pool
 from spotlab.domain.ports import Account
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 _STATES: Final = ("pending", "running", "stopping", "stopped")
+_GONE: Final = ("shutting-down", "terminated")
+_RECLAIMED: Final = "Server.SpotInstanceTermination"
+"""StateReason of an instance that EC2 took back; a user's own termination has another."""
 _LIFECYCLES: Final = {"spot": Lifecycle.SPOT, "": Lifecycle.ON_DEMAND}
 """EC2 names no lifecycle for an on-demand instance; scheduled ones and capacity blocks are paid for
 in advance, and SpotLab has no say in them."""
@@ -46,20 +50,47 @@ class Ec2Instances:
             for instance in sorted(self._in(account, region), key=lambda i: i.instance_id)
         ]
 
-    def _in(self, account: Account, region: str) -> Iterator[Instance]:
+    def interruptions(self, account: Account, now: datetime) -> list[InterruptionEvent]:
+        """Spot instances that EC2 took back and still shows: about an hour's worth.
+
+        EC2 does not say when; the event's time is `now`, when it was seen.
+
+        Raises:
+            AwsError: a region could not be read.
+        """
+        return [
+            InterruptionEvent(
+                instance_id=gone.instance_id,
+                pool=gone.pool,
+                at=now,
+                kind=InterruptionKind.RECLAIMED,
+                source=f"DescribeInstances: {_RECLAIMED}",
+                recorded_at=now,
+                emulated=account.emulated,
+            )
+            for region in account.regions
+            for gone in self._in(account, region, _GONE, _RECLAIMED)
+        ]
+
+    def _in(
+        self, account: Account, region: str, states: Sequence[str] = _STATES, reason: str = ""
+    ) -> Iterator[Instance]:
         ec2 = self._sessions.client("ec2", account, region)
         with translated(
             f"Listing the instances of account {account.name!r} in {region}", account.external_id
         ):
             pages = ec2.get_paginator("describe_instances").paginate(
-                Filters=[{"Name": "instance-state-name", "Values": list(_STATES)}],
+                Filters=[{"Name": "instance-state-name", "Values": list(states)}],
                 PaginationConfig={"PageSize": 1000},
             )
             for page in pages:
                 for reservation in page["Reservations"]:
                     for record in reservation["Instances"]:
-                        if record.get("InstanceLifecycle", "") in _LIFECYCLES:
-                            yield _instance(record, account.name, region)
+                        if record.get("InstanceLifecycle", "") not in _LIFECYCLES:
+                            continue
+                        if reason and record.get("StateReason", {}).get("Code", "") != reason:
+                            continue
+                        yield _instance(record, account.name, region)
 
 
 def _instance(record: InstanceTypeDef, account: str, region: str) -> Instance:

@@ -1,4 +1,4 @@
-"""Keeps the fleet's list true to the accounts. Runtime floor."""
+"""Keeps the fleet's list true to the accounts, and notes who was interrupted. Runtime floor."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ INSTANCE_MANAGER = "instance manager"
 def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     """List every account's instances; an account that cannot be read keeps its last list.
 
+    Spot instances seen running and instances seen reclaimed are noted as evidence.
+
     Returns:
         What failed, an error an account.
     Raises:
@@ -23,15 +25,21 @@ def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     """
     source = Ec2Instances(cloud.sessions)
     errors: list[SpotlabError] = []
-    began = time.perf_counter()
+    began, now = time.perf_counter(), clock.now()
+    last = store.health.last(INSTANCE_MANAGER, ok=True)
     for account in cloud.accounts:
         store.fleet.save_account(account)
         try:
             instances = source.instances(account)
+            reclaimed = source.interruptions(account, now)
         except SpotlabError as exc:
             errors.append(exc)
             continue
         store.fleet.sync(account.name, instances)
+        store.interruptions.seen_running(
+            instances, now, last.checked_at if last else None, emulated=account.emulated
+        )
+        store.interruptions.add(reclaimed)
     store.health.note(
         INSTANCE_MANAGER,
         ok=not errors,

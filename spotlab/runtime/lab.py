@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import (
     Clock,
@@ -20,16 +21,16 @@ from spotlab.domain.ports import (
     OnlineStore,
     RiskModel,
 )
-from spotlab.errors import Cancelled, InvalidInput, SpotlabError
+from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline import collect as collecting
 from spotlab.pipeline.assess import ScoredMarket, score_market
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
-from spotlab.pipeline.run import Evaluation, evaluate
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.cloud import Cloud, Known, market_sources
+from spotlab.runtime.evaluating import RISK_TASK, evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import probe_all
 from spotlab.runtime.mode import MARKET_LABELS, Mode
@@ -38,7 +39,6 @@ from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
-RISK_TASK = "advisor"
 SCORED_FOR_S = 30.0
 """How long screens share a scored market before it is read again."""
 
@@ -165,31 +165,8 @@ class Lab:
             self.sync_fleet()
         if self._must_collect():
             self.collect(progress=lambda text, share: tell(text, 0.5 * share), cancelled=cancelled)
-        instances = self._chosen(instance_ids)
-        done: list[Experiment] = []
         with correlated():
-            tracer = Tracer()
-            with tracer.stage("collect", rows_in=0) as stage:
-                data = self.market()
-                stage.rows_out = len(data.prices)
-            evaluations: dict[str, Evaluation] = {}
-            for index, instance in enumerate(instances):
-                if cancelled is not None and cancelled():
-                    raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
-                tell(
-                    f"deciding about {instance.name or instance.instance_id}",
-                    index / len(instances),
-                )
-                model = self.model(instance.model)
-                key = f"{model.name}@{model.version}"
-                if key not in evaluations:
-                    shared = Tracer(list(tracer.stages))
-                    scored = score_market(data, model, shared)
-                    evaluations[key] = Evaluation(scored, params, tuple(shared.stages))
-                now = self.clock.now()
-                done.append(evaluate(instance, evaluations[key], self.store.ledger, now))
-        tell("decided", 1.0)
-        return done
+            return evaluate(self, self._chosen(instance_ids), params, tell, cancelled)
 
     def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
         if instance_ids is None:
@@ -222,9 +199,14 @@ class Lab:
             kept = self._scored.get(key)
             if kept is not None and time.monotonic() - kept[0] < SCORED_FOR_S:
                 return kept[1]
-            scored = score_market(self.market(), chosen, Tracer())
+            data = self.market()
+            scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
             self._scored[key] = (time.monotonic(), scored)
             return scored
+
+    def own_record(self, market: MarketName) -> OwnRecord:
+        """What own instances went through, as far as it says something about a market."""
+        return self.store.interruptions.own_record(market, self.clock.now())
 
     def rank(
         self,

@@ -16,7 +16,9 @@ from spotlab.store.engine import connect, reading
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
+from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.ledger import SqlLedger
+from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.registry import SqlModelRegistry
 
 
@@ -30,6 +32,10 @@ class Store:
     fleet: SqlFleet
     registry: SqlModelRegistry
     health: SqlHealthLog
+    interruptions: SqlInterruptions
+    shadows: SqlShadowLog
+    outcomes: SqlOutcomes
+    drift: SqlDriftLog
     sweeps: SqlSweeps
 
     @classmethod
@@ -42,6 +48,10 @@ class Store:
             fleet=SqlFleet(engine),
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
+            interruptions=SqlInterruptions(engine),
+            shadows=SqlShadowLog(engine),
+            outcomes=SqlOutcomes(engine),
+            drift=SqlDriftLog(engine),
             sweeps=SqlSweeps(engine),
         )
 

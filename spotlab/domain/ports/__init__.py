@@ -15,6 +15,7 @@ from spotlab.domain.ports.ledger import (
 )
 from spotlab.domain.ports.models import By, ModelEvent, ModelRecord, ModelRegistry, RiskModel
 from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
+from spotlab.domain.ports.outcomes import DriftLog, InterruptionLog, OutcomeLedger, ShadowLog
 
 __all__ = [
     "Account",
@@ -22,12 +23,14 @@ __all__ = [
     "By",
     "Clock",
     "ComponentState",
+    "DriftLog",
     "ExperimentFilter",
     "ExperimentSummary",
     "FeedSource",
     "Fleet",
     "HealthLog",
     "InstanceSource",
+    "InterruptionLog",
     "Ledger",
     "ModelEvent",
     "ModelRecord",
@@ -35,6 +38,8 @@ __all__ = [
     "OnlineRow",
     "OnlineStore",
     "OnlineView",
+    "OutcomeLedger",
     "RiskModel",
+    "ShadowLog",
     "SnapshotInfo",
 ]

@@ -1,0 +1,136 @@
+"""One run of evaluations: every instance decided, challengers beside it. Runtime floor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTrace
+from spotlab.domain.interruptions import OwnRecord
+from spotlab.domain.market import MarketData
+from spotlab.domain.outcomes import ShadowDecision
+from spotlab.domain.ports import RiskModel
+from spotlab.errors import Cancelled, SpotlabError
+from spotlab.pipeline import drift
+from spotlab.pipeline.assess import score_market
+from spotlab.pipeline.collect import Progress
+from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
+from spotlab.pipeline.shadow import challengers, failed, shadow
+from spotlab.pipeline.stage import Tracer
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+log = logging.getLogger("spotlab.runtime.evaluating")
+
+RISK_TASK: Final = "advisor"
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run shares between instances: each model scores the market once.
+
+    Args:
+        data: the market.
+        own: what own instances went through in it.
+        policy: parameters.
+        stages: the collect stage.
+    """
+
+    data: MarketData
+    own: OwnRecord
+    policy: PolicyParams
+    stages: tuple[StageTrace, ...]
+    scored: dict[str, Evaluation] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def by(self, model: RiskModel) -> Evaluation:
+        """The market scored by a model."""
+        key = f"{model.name}@{model.version}"
+        if key not in self.scored:
+            tracer = Tracer(list(self.stages))
+            scored = score_market(self.data, model, tracer, self.own)
+            self.scored[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
+        return self.scored[key]
+
+
+def evaluate(
+    lab: Lab,
+    instances: Sequence[Instance],
+    policy: PolicyParams,
+    tell: Progress,
+    cancelled: Callable[[], bool] | None,
+) -> list[Experiment]:
+    """Decide about instances in the active market, record each decision and its shadows.
+
+    Args:
+        lab: its market, models and store.
+        instances: in order.
+        policy: parameters.
+        tell: called with what is being done and the share done.
+        cancelled: asked between instances; what was decided until then is kept.
+    Raises:
+        NoMarketData, NotFound, ArtefactRefused, DatabaseDown: nothing more can be decided.
+        Cancelled: after at least one instance was left out.
+    """
+    tracer = Tracer()
+    with tracer.stage("collect", rows_in=0) as stage:
+        data = lab.market()
+        stage.rows_out = len(data.prices)
+    run = _Run(data, lab.own_record(data.market), policy, tuple(tracer.stages))
+    done: list[Experiment] = []
+    for index, instance in enumerate(instances):
+        if cancelled is not None and cancelled():
+            raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
+        tell(f"deciding about {instance.name or instance.instance_id}", index / len(instances))
+        done.append(_decide(lab, instance, run))
+    _sketch(lab, run)
+    tell("decided", 1.0)
+    return done
+
+
+def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
+    evaluation = run.by(lab.model(instance.model))
+    last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
+    made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
+    experiment = record(made, lab.store.ledger)
+    try:
+        names = challengers(lab.store.registry.records(), RISK_TASK, experiment.model)
+        beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]
+        lab.store.shadows.record(beside)
+    except SpotlabError as exc:
+        log.error("no shadow decisions of experiment %s: %s", experiment.experiment_id, exc)
+    return experiment
+
+
+def _beside(
+    lab: Lab,
+    made: Weighed,
+    experiment: Experiment,
+    name: str,
+    run: _Run,
+    last_switch_at: datetime | None,
+) -> ShadowDecision:
+    """A challenger's decision; whatever goes wrong in it is its own result."""
+    if name not in run.failures:
+        try:
+            challenger = run.by(lab.model(name))
+            return shadow(made, experiment, challenger, last_switch_at)
+        except Exception as exc:
+            log.warning("challenger %s failed: %s", name, exc, exc_info=True)
+            run.failures[name] = str(exc) or type(exc).__name__
+    return failed(experiment, name, run.failures[name])
+
+
+def _sketch(lab: Lab, run: _Run) -> None:
+    """Note how the scored market lies, for drift; a decision never waits on it."""
+    for name, evaluation in run.scored.items():
+        try:
+            last_at = lab.store.drift.last_at(run.data.market, name)
+            if last_at is None or run.data.as_of - last_at >= drift.SKETCH_EVERY:
+                lab.store.drift.record(drift.sketch(evaluation.scored, lab.model(name)))
+        except Exception as exc:
+            log.warning("no drift sketch of %s: %s", name, exc, exc_info=True)

@@ -1,0 +1,196 @@
+"""Shadow decisions, outcomes and drift. Store floor: implements ports of the same names on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, func, inspect
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col, select
+
+from spotlab.domain.decision import Decision
+from spotlab.domain.drift import MarketSketch, Sketch
+from spotlab.domain.market import MarketName
+from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
+from spotlab.store.engine import reading, writing
+from spotlab.store.tables_outcomes import DriftRow, OutcomeBase, OutcomeRow, ShadowDecisionRow
+
+
+class SqlShadowLog:
+    """Shadow decisions in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, decisions: Sequence[ShadowDecision]) -> None:
+        """Store them; one that is known (experiment and model) stays as it is."""
+        with writing(self._engine) as session:
+            for decision in decisions:
+                _insert_new(session, ShadowDecisionRow(**_fields(decision)))
+
+    def list(
+        self, *, model: str | None = None, since: datetime | None = None, limit: int = 10_000
+    ) -> list[ShadowDecision]:
+        """Newest first."""
+        query = select(ShadowDecisionRow)
+        if model is not None:
+            query = query.where(ShadowDecisionRow.model == model)
+        if since is not None:
+            query = query.where(ShadowDecisionRow.created_at >= since)
+        newest = (col(ShadowDecisionRow.created_at).desc(), col(ShadowDecisionRow.id).desc())
+        with reading(self._engine) as session:
+            return [_shadow(row) for row in session.exec(query.order_by(*newest).limit(limit))]
+
+    def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
+        """Those beside these experiments, by experiment and model."""
+        query = (
+            select(ShadowDecisionRow)
+            .where(col(ShadowDecisionRow.experiment_id).in_(experiment_ids))
+            .order_by(col(ShadowDecisionRow.experiment_id), col(ShadowDecisionRow.model))
+        )
+        with reading(self._engine) as session:
+            return [_shadow(row) for row in session.exec(query)]
+
+
+class SqlOutcomes:
+    """Realised outcomes in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, outcomes: Sequence[Outcome]) -> int:
+        """Store them; one that is known (experiment, target and model) stays as it is.
+
+        Returns:
+            How many are new.
+        """
+        with writing(self._engine) as session:
+            return sum(_insert_new(session, OutcomeRow(**_fields(each))) for each in outcomes)
+
+    def list(
+        self,
+        *,
+        target: Target | None = None,
+        model: str | None = None,
+        market: MarketName | None = None,
+    ) -> list[Outcome]:
+        """By time of the prediction."""
+        query = select(OutcomeRow)
+        if target is not None:
+            query = query.where(OutcomeRow.target == target.value)
+        if model is not None:
+            query = query.where(OutcomeRow.model == model)
+        if market is not None:
+            query = query.where(OutcomeRow.market == market.value)
+        with reading(self._engine) as session:
+            rows = session.exec(query.order_by(col(OutcomeRow.predicted_at), col(OutcomeRow.id)))
+            return [_outcome(row) for row in rows]
+
+    def settled(self, target: Target) -> set[tuple[int, str]]:
+        """The experiment and model of every outcome of a target."""
+        query = select(OutcomeRow.experiment_id, OutcomeRow.model).where(
+            OutcomeRow.target == target.value
+        )
+        with reading(self._engine) as session:
+            return {(experiment_id, model) for experiment_id, model in session.exec(query)}
+
+
+class SqlDriftLog:
+    """Sketches of scored markets in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, sketch: MarketSketch) -> bool:
+        """Store it, by market, model and time; True when new."""
+        row = DriftRow(
+            market=sketch.market.value,
+            model=sketch.model,
+            at=sketch.at,
+            pools=sketch.pools,
+            sketches={
+                "features": msgspec.to_builtins(sketch.features),
+                "prediction": msgspec.to_builtins(sketch.prediction),
+                "importance": dict(sketch.importance),
+            },
+        )
+        with writing(self._engine) as session:
+            return _insert_new(session, row)
+
+    def last_at(self, market: MarketName, model: str) -> datetime | None:
+        """When the newest was made; None: there is none."""
+        query = select(func.max(DriftRow.at)).where(
+            DriftRow.market == market.value, DriftRow.model == model
+        )
+        with reading(self._engine) as session:
+            return session.exec(query).one()
+
+    def list(self, market: MarketName, model: str) -> list[MarketSketch]:
+        """Oldest first."""
+        query = (
+            select(DriftRow)
+            .where(DriftRow.market == market.value, DriftRow.model == model)
+            .order_by(col(DriftRow.at))
+        )
+        with reading(self._engine) as session:
+            return [_sketch(row) for row in session.exec(query)]
+
+
+def _insert_new(session: Session, row: OutcomeBase) -> bool:
+    """Insert a row unless its unique key is taken; True when it was inserted."""
+    table = inspect(type(row)).local_table
+    values = {c.name: getattr(row, c.name) for c in table.columns if c.name != "id"}
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(type(row)).values(values).on_conflict_do_nothing()
+    return bool(session.connection().execute(statement).rowcount)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A frozen dataclass as a row's columns: its enums by their words."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _shadow(row: ShadowDecisionRow) -> ShadowDecision:
+    values = row.model_dump(exclude={"id"})
+    for name in ("decision", "champion_decision"):
+        values[name] = None if values[name] is None else Decision(values[name])
+    return ShadowDecision(**values)
+
+
+def _outcome(row: OutcomeRow) -> Outcome:
+    values = row.model_dump(exclude={"id"})
+    return Outcome(
+        **{
+            **values,
+            "target": Target(row.target),
+            "market": MarketName(row.market),
+            "state": OutcomeState(row.state),
+        }
+    )
+
+
+def _sketch(row: DriftRow) -> MarketSketch:
+    return MarketSketch(
+        market=MarketName(row.market),
+        model=row.model,
+        at=row.at,
+        pools=row.pools,
+        features=msgspec.convert(row.sketches["features"], dict[str, Sketch]),
+        prediction=msgspec.convert(row.sketches["prediction"], Sketch),
+        importance=row.sketches["importance"],
+    )
