@@ -1,0 +1,69 @@
+"""Prices and advisor buckets of traces, from a CSV. Adapters floor: reads files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.recorded.content import csv_lines, read_file, refuse
+
+FloatArray = NDArray[np.float64]
+COLUMNS: Final = ("trace", "spot_usd_per_hour")
+BUCKET: Final = "advisor_bucket"
+_BUCKETS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPrices:
+    """What traces do not say of their pools.
+
+    Args:
+        spot_usd_per_hour: (p,) in the order asked for.
+        buckets: (p,) advisor bucket 0..4, NaN where the file has none.
+    """
+
+    spot_usd_per_hour: FloatArray
+    buckets: FloatArray
+
+
+def read_pool_prices(path: Path, names: Sequence[str]) -> PoolPrices:
+    """Read a CSV `trace,spot_usd_per_hour` with an optional column `advisor_bucket`.
+
+    Args:
+        path: of the file, plain or gzipped.
+        names: of the traces; lines of others are not used.
+    Raises:
+        InvalidInput: a trace has no line or two, or a number cannot be; names it.
+    """
+    prices: dict[str, float] = {}
+    buckets: dict[str, float] = {}
+    for place, line in csv_lines(read_file(path), path, COLUMNS):
+        name = line["trace"].strip()
+        if name in prices:
+            refuse(path, f"{place} names {name!r} a second time", "one line for each trace")
+        prices[name] = _number(line["spot_usd_per_hour"], path, f"{place}, spot_usd_per_hour")
+        bucket = line.get(BUCKET, "").strip()
+        buckets[name] = _number(bucket, path, f"{place}, {BUCKET}") if bucket else math.nan
+        if bucket and buckets[name] not in range(_BUCKETS):
+            refuse(path, f"{place}, {BUCKET} is {bucket!r}", "a whole number from 0 to 4")
+    if missing := [name for name in names if name not in prices]:
+        refuse(path, f"it has no price of {', '.join(missing)}", "a line for each trace")
+    return PoolPrices(
+        np.asarray([prices[name] for name in names]), np.asarray([buckets[name] for name in names])
+    )
+
+
+def _number(text: str, path: Path, place: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.0 <= number < math.inf:
+        refuse(path, f"{place} is {text!r}", "a number of 0 or more")
+    return number
