@@ -1,0 +1,1 @@
+"""Replay of policies on traces, and what hindsight would have paid. Gym floor: above pipeline."""

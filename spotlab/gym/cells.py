@@ -1,0 +1,123 @@
+"""A cell of a sweep: one workload in one window under one policy. Gym floor: pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spotlab.gym.policies import policy_named
+from spotlab.gym.simulator import Step, simulate
+from spotlab.gym.workloads import DeadlineJob, Service, Workload
+from spotlab.gym.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is to be run.
+
+    Args:
+        workload: the job or the service.
+        first_tick, ticks: the window in the world; a policy may look back beyond its beginning.
+        policy: its name, such as "spot_greedy", "spotlab:capacity-lgbm" or "oracle".
+        seed: for policies that draw; none of the built-in ones does.
+    """
+
+    workload: Workload
+    first_tick: int
+    ticks: int
+    policy: str
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell in plain values; `from_json` reads them back."""
+        kind = "deadline" if isinstance(self.workload, DeadlineJob) else "service"
+        return {
+            "workload": {"kind": kind, **asdict(self.workload)},
+            "first_tick": self.first_tick,
+            "ticks": self.ticks,
+            "policy": self.policy,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Cell:
+        """The cell that `to_json` wrote."""
+        fields = dict(raw["workload"])
+        kind = fields.pop("kind")
+        workload: Workload = DeadlineJob(**fields) if kind == "deadline" else Service(**fields)
+        return cls(workload, raw["first_tick"], raw["ticks"], raw["policy"], raw["seed"])
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """What came of a cell.
+
+    Args:
+        cell: what was run.
+        cost_usd: paid for instances. A job that misses its deadline is finished on-demand
+            afterwards, and that is paid as well.
+        on_demand_cost_usd: what the same workload costs on one on-demand instance.
+        missed: the job was not done in time.
+        moves: instances started after the first.
+        downtime_h: hours in which the service was not up; 0 for a job.
+        objective_usd: what the oracle makes least: cost_usd, and for a service the downtime at
+            its worth.
+        timeline: every action and interruption, where it was asked for.
+    """
+
+    cell: Cell
+    cost_usd: float
+    on_demand_cost_usd: float
+    missed: bool
+    moves: int
+    downtime_h: float
+    objective_usd: float
+    timeline: tuple[Step, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result in plain values; `from_json` reads them back."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "cell": self.cell.to_json(),
+            "timeline": [step.to_json() for step in self.timeline],
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> CellResult:
+        """The result that `to_json` wrote."""
+        return cls(
+            cell=Cell.from_json(raw["cell"]),
+            timeline=tuple(Step.from_json(step) for step in raw["timeline"]),
+            **{name: raw[name] for name in _PLAIN},
+        )
+
+
+_PLAIN = (
+    "cost_usd",
+    "on_demand_cost_usd",
+    "missed",
+    "moves",
+    "downtime_h",
+    "objective_usd",
+)
+
+
+def run_cell(world: World, cell: Cell, *, timeline: bool = False) -> CellResult:
+    """Replay the cell's window under its policy. Same inputs, same result, in any process.
+
+    Raises:
+        InvalidInput: no such policy, the policy needs a number the world lacks, or the window is
+            not in the world.
+    """
+    policy = policy_named(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
+    outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)
+    return CellResult(
+        cell,
+        outcome.cost_usd,
+        outcome.on_demand_cost_usd,
+        outcome.missed,
+        outcome.moves,
+        outcome.downtime_h,
+        outcome.objective_usd,
+        outcome.timeline,
+    )

@@ -1,0 +1,240 @@
+"""What hindsight would have paid for a job with a deadline: dynamic programming. Gym floor: pure.
+
+Backward over ticks; the state is where the instance is and how many quanta of work are left. What
+an interruption undoes needs no state of its own, since hindsight knows a run's end at its start:
+
+- a *free* run ends by a stop, a move or the end of the work, and loses nothing; it may last until
+  the tick before its pool's spell ends;
+- a *bound* run goes on until its spell ends, and keeps what it checkpointed: one jump. The next
+  instance may have been started before that, so that both are paid for a while.
+
+Starting is a jump as well, of the whole changeover. A start that fails, or that is given up, only
+costs; hindsight has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.gym.clock import Clock
+from spotlab.gym.market import Market
+from spotlab.gym.views import Action, Do
+from spotlab.gym.world import FloatArray
+
+Ticks = NDArray[np.int32]
+
+_RUN, _STOP, _MOVE = 0, 1, 2
+_WAIT = -1
+
+
+@dataclass(slots=True)
+class _Spell:
+    """The end of a pool's spell of availability, and what may follow a bound run there.
+
+    Args:
+        ends: the first tick at which the pool is not available.
+        after: by the earliest tick at which the next instance may be started: the least cost of
+            the rest, by work left.
+        begins: the same keys: when the next one is started, `ends` for "not before".
+    """
+
+    ends: int
+    after: dict[int, FloatArray]
+    begins: dict[int, Ticks]
+
+    def at(self, earliest: int) -> int:
+        """The key for a next instance that may be started from tick `earliest` on."""
+        return min(self.ends, max(earliest, min(self.after)))
+
+
+class JobHindsight:
+    """The least cost of finishing a job in time, and the actions that reach it.
+
+    Args:
+        market: prices and availability of the window.
+        clock: the job's lengths.
+    """
+
+    def __init__(self, market: Market, clock: Clock) -> None:
+        self._market, self._clock = market, clock
+        places, states = market.places, clock.work + 1
+        self._run_choice = np.full((clock.ticks, places, states), _STOP, dtype=np.int8)
+        self._start_place = np.full((clock.ticks, states), _WAIT, dtype=np.int16)
+        self._start_bound = np.zeros((clock.ticks, states), dtype=bool)
+        self._idle_starts = np.zeros((clock.ticks, states), dtype=bool)
+        self._spells: dict[tuple[int, int], _Spell] = {}
+        self._cost = self._solve()
+
+    @property
+    def usd(self) -> float:
+        """Least cost, USD; infinite where no schedule is in time."""
+        return self._cost * self._clock.quantum_h
+
+    # --- backward ----------------------------------------------------------------------------
+
+    def _solve(self) -> float:
+        clock, places, states = self._clock, self._market.places, self._clock.work + 1
+        never = np.full(states, np.inf)
+        never[0] = 0.0
+        idle = never
+        ahead = [np.tile(never, (places, 1)) for _ in range(clock.changeover_ticks + 1)]
+        for tick in reversed(range(clock.ticks)):
+            self._open_spells(tick, idle)
+            run = self._run_on(tick, ahead[-1])
+            ready = run if clock.changeover_ticks == 0 else ahead[-clock.changeover_ticks]
+            start = self._start(tick, ready)
+            self._follow_spells(tick, start)
+            self._idle_starts[tick] = start < idle
+            idle = np.minimum(idle, start)
+            ahead.append(self._best_while_running(tick, run, idle, start))
+            del ahead[0]
+        return float(idle[clock.work])
+
+    def _run_on(self, tick: int, after: FloatArray) -> FloatArray:
+        """(places, states) cost of running this tick through in a free run."""
+        clock, market = self._clock, self._market
+        paid, per_tick = market.usd[tick][:, None], clock.per_tick
+        run = np.full((market.places, clock.work + 1), np.inf)
+        few = min(per_tick, clock.work)
+        run[:, : few + 1] = paid * np.arange(few + 1)
+        goes_on = market.goes_on(tick)
+        run[goes_on, per_tick + 1 :] = (paid * per_tick + after[:, 1:-per_tick])[goes_on]
+        run[~market.up[tick]] = np.inf
+        return run
+
+    def _start(self, tick: int, ready: FloatArray) -> FloatArray:
+        """(states,) least cost of an instance started now, by work left when it is ready."""
+        clock, market = self._clock, self._market
+        best = np.full(clock.work + 1, np.inf)
+        best[0] = 0.0
+        for place in np.flatnonzero(market.lasts(tick, clock.changeover_ticks)):
+            free, bound = self._free(tick, int(place), ready[place]), self._bound(tick, int(place))
+            cost = free if bound is None else np.minimum(free, bound)
+            cost += market.start_usd(tick, int(place))
+            better = cost < best
+            better[0] = False
+            best[better] = cost[better]
+            self._start_place[tick, better] = place
+            self._start_bound[tick, better] = False if bound is None else (bound < free)[better]
+        return best
+
+    def _free(self, tick: int, place: int, ready: FloatArray) -> FloatArray:
+        """Cost from readiness on, for a run that loses nothing."""
+        clock, rest = self._clock, self._clock.rest
+        if rest == 0:
+            return ready.copy()
+        price = self._market.usd[tick + clock.changeover_ticks - 1, place]
+        cost = np.empty(clock.work + 1)
+        few = min(rest, clock.work)
+        cost[: few + 1] = price * np.arange(few + 1)
+        cost[rest + 1 :] = price * rest + ready[1 : clock.work + 1 - rest]
+        return cost
+
+    def _bound(self, tick: int, place: int) -> FloatArray | None:
+        """Cost from readiness on, for a run until its pool's spell ends; None where it does not."""
+        clock, market = self._clock, self._market
+        spell = self._spells.get((place, market.end(tick, place)))
+        if spell is None:
+            return None
+        kept, cost = self._kept(tick, spell.ends), np.full(clock.work + 1, np.inf)
+        if kept < clock.work:
+            after = spell.after[spell.at(tick + clock.changeover_ticks)]
+            paid = market.run_usd(tick, spell.ends, place)
+            cost[kept + 1 :] = paid + after[1 : clock.work + 1 - kept]
+        return cost
+
+    def _kept(self, tick: int, ends: int) -> int:
+        worked = (ends - tick) * self._clock.per_tick - self._clock.changeover
+        step = self._clock.checkpoint or 1
+        return worked // step * step
+
+    def _best_while_running(
+        self, tick: int, run: FloatArray, idle: FloatArray, start: FloatArray
+    ) -> FloatArray:
+        """(places, states) least cost from a free run, whatever is done at this tick."""
+        clock, market = self._clock, self._market
+        best = run.copy()
+        choice = self._run_choice[tick]
+        choice[:] = np.where(run <= idle, _RUN, _STOP)
+        np.minimum(best, idle, out=best)
+        done_meanwhile = clock.changeover
+        inside = tick + clock.changeover_ticks <= clock.ticks
+        if inside and done_meanwhile < clock.work:
+            stays = market.lasts(tick, clock.changeover_ticks)
+            paid = market.starts_usd(tick)[stays]
+            move = paid[:, None] + start[1 : clock.work + 1 - done_meanwhile]
+            rows = np.flatnonzero(stays)
+            old = best[rows, done_meanwhile + 1 :]
+            better = move < old
+            best[rows, done_meanwhile + 1 :] = np.where(better, move, old)
+            kept = choice[rows, done_meanwhile + 1 :]
+            choice[rows, done_meanwhile + 1 :] = np.where(better, _MOVE, kept)
+        best[~market.up[tick]] = np.inf
+        best[:, 0] = 0.0
+        return best
+
+    def _open_spells(self, tick: int, idle: FloatArray) -> None:
+        """Note the pools whose spell ends as the next tick begins; `idle` is the cost there."""
+        for place in np.flatnonzero(self._market.up[tick] & ~self._market.goes_on(tick)):
+            ends = tick + 1
+            if ends < self._clock.ticks:
+                begins = np.full(self._clock.work + 1, ends, dtype=np.int32)
+                self._spells[int(place), ends] = _Spell(ends, {ends: idle}, {ends: begins})
+
+    def _follow_spells(self, tick: int, start: FloatArray) -> None:
+        """Let an instance that is started now follow runs that are bound to end before it is ready."""
+        last = min(self._clock.ticks - 1, tick + self._clock.changeover_ticks - 1)
+        for ends in range(tick + 1, last + 1):
+            for place in self._market.ending_at(ends):
+                spell = self._spells[place, ends]
+                after, begins = spell.after[tick + 1], spell.begins[tick + 1]
+                spell.after[tick] = np.minimum(after, start)
+                spell.begins[tick] = np.where(start < after, np.int32(tick), begins)
+
+    # --- forward -----------------------------------------------------------------------------
+
+    def plan(self) -> dict[int, Action]:
+        """The actions that cost the least, by tick; nothing is done at other ticks."""
+        clock, actions = self._clock, dict[int, Action]()
+        tick, left = 0, clock.work
+        while left > 0 and tick < clock.ticks:
+            if not self._idle_starts[tick, left]:
+                tick += 1
+                continue
+            tick, left = self._follow(tick, left, Do.START, actions)
+        return actions
+
+    def _follow(
+        self, tick: int, left: int, verb: Do, actions: dict[int, Action]
+    ) -> tuple[int, int]:
+        """Write down a start and all that follows until nothing runs; the tick and work then."""
+        clock = self._clock
+        while True:
+            place = int(self._start_place[tick, left])
+            actions[tick] = Action(verb, place=self._market.place(place), why="hindsight")
+            if self._start_bound[tick, left]:
+                ends = self._market.end(tick, place)
+                spell = self._spells[place, ends]
+                left -= self._kept(tick, ends)
+                begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][left])
+                if begins == ends:
+                    return ends, left
+                tick, verb = begins, Do.MOVE
+                continue
+            left -= clock.rest
+            tick += clock.changeover_ticks
+            while left > 0 and self._run_choice[tick, place, left] == _RUN:
+                left, tick = left - clock.per_tick, tick + 1
+            if left <= 0:
+                return tick, 0
+            if self._run_choice[tick, place, left] == _STOP:
+                return self._stop(tick, left, actions)
+            left, verb = left - clock.changeover, Do.MOVE
+
+    def _stop(self, tick: int, left: int, actions: dict[int, Action]) -> tuple[int, int]:
+        if not self._idle_starts[tick, left]:
+            actions[tick] = Action(Do.STOP, why="hindsight")
+        return tick, left

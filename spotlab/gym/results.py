@@ -1,0 +1,185 @@
+"""Figures of a sweep: costs, regret, and pairwise differences with intervals. Gym floor: pure.
+
+Windows are paired: every policy's figure is over the same windows, and a bootstrap draws windows,
+with all their policies, with replacement. Windows that overlap in time share their weather, so
+those that begin within the same block of hours are drawn together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from spotlab.errors import InvalidInput
+from spotlab.gym.cells import Cell, CellResult
+from spotlab.gym.policies import ORACLE
+from spotlab.gym.workloads import DeadlineJob
+from spotlab.gym.world import FloatArray
+
+RESAMPLES: Final = 2000
+LEVEL: Final = 0.95
+
+_Table = dict[str, list[CellResult]]
+
+
+def summarise(
+    results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
+) -> dict[str, Any]:
+    """The figures of each policy over its windows.
+
+    Args:
+        results: one a window and policy; every policy has every window.
+        seed: of the bootstrap.
+        block_ticks: windows whose first ticks fall into the same block of so many ticks are
+            drawn together; 1 draws windows one by one.
+    Returns:
+        {workload, windows, oracle: {cost}, policies: {name: {cost_usd, relative_to_on_demand,
+        misses, moves, downtime_h, regret, low, high}}}. cost_usd, moves and downtime_h are means
+        a window, misses a count. regret is a fraction: the policy's objective (cost, and for a
+        service downtime at its worth) summed over the windows / the oracle's − 1; low and high
+        are its 95 % percentile bootstrap interval. Without the oracle's results, oracle.cost,
+        regret, low and high are None.
+    Raises:
+        InvalidInput: no result, policies with different windows, or jobs mixed with services.
+    """
+    table = _by_policy(results)
+    workload = _kind(results)
+    oracle = table.get(ORACLE)
+    draws = _draws(next(iter(table.values())), seed, block_ticks)
+    return {
+        "workload": workload,
+        "windows": len(next(iter(table.values()))),
+        "oracle": {"cost": None if oracle is None else _mean(oracle, lambda one: one.cost_usd)},
+        "policies": {
+            name: _figures(rows) | _regret(rows, oracle, draws) for name, rows in table.items()
+        },
+    }
+
+
+def differences(
+    results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
+) -> list[dict[str, Any]]:
+    """Every pair of policies on the same windows.
+
+    Returns:
+        For each pair {first, second, cost_ratio, low, high, downtime_ratio, downtime_low,
+        downtime_high}: first's total / second's with 95 % paired bootstrap intervals; downtime
+        is None where second's is 0, and for a job.
+    Raises:
+        InvalidInput: as `summarise`.
+    """
+    table = _by_policy(results)
+    draws = _draws(next(iter(table.values())), seed, block_ticks)
+    names = sorted(table)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    return [_pair(a, b, table, draws) for a, b in pairs]
+
+
+def ratio(
+    above: FloatArray, below: FloatArray, draws: FloatArray
+) -> tuple[float | None, float | None, float | None]:
+    """Sum of one thing / sum of another over paired windows, with its interval.
+
+    Args:
+        above, below: (w,) of each window.
+        draws: (b, w) how often each window is in each resample.
+    Returns:
+        Value, low, high; None where the sum below is 0 (low and high: in any resample).
+    """
+    if not below.sum() > 0.0:
+        return None, None, None
+    value = float(above.sum() / below.sum())
+    sums = draws @ below
+    if not (sums > 0.0).all():
+        return value, None, None
+    low, high = np.quantile(draws @ above / sums, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return value, float(low), float(high)
+
+
+def _pair(first: str, second: str, table: _Table, draws: FloatArray) -> dict[str, Any]:
+    one, other = table[first], table[second]
+    cost = ratio(_of(one, lambda row: row.cost_usd), _of(other, lambda row: row.cost_usd), draws)
+    down = ratio(
+        _of(one, lambda row: row.downtime_h), _of(other, lambda row: row.downtime_h), draws
+    )
+    names = ("cost_ratio", "low", "high", "downtime_ratio", "downtime_low", "downtime_high")
+    return {
+        "first": first,
+        "second": second,
+        **dict(zip(names, (*cost, *down), strict=True)),
+    }
+
+
+def _by_policy(results: Iterable[CellResult]) -> _Table:
+    table: _Table = {}
+    for one in results:
+        table.setdefault(one.cell.policy, []).append(one)
+    for rows in table.values():
+        rows.sort(key=lambda row: _window(row.cell))
+    windows = {tuple(_window(row.cell) for row in rows) for rows in table.values()}
+    if len(windows) != 1:
+        raise InvalidInput(
+            "There is no result, or the policies were not run on the same windows.",
+            remedy="Give each policy's result for each window.",
+        )
+    return table
+
+
+def _window(cell: Cell) -> tuple[int, int, int, str]:
+    return cell.first_tick, cell.ticks, cell.seed, repr(cell.workload)
+
+
+def _kind(results: Sequence[CellResult]) -> str:
+    kinds = {isinstance(one.cell.workload, DeadlineJob) for one in results}
+    if len(kinds) != 1:
+        raise InvalidInput(
+            "Jobs and services are mixed.", remedy="Summarise each kind of workload alone."
+        )
+    return "deadline" if kinds.pop() else "service"
+
+
+def _draws(rows: Sequence[CellResult], seed: int, block_ticks: int) -> FloatArray:
+    """(b, w) how often each window is drawn, blocks as a whole."""
+    keys = [
+        (row.cell.first_tick // block_ticks, 0) if block_ticks > 1 else (number, 1)
+        for number, row in enumerate(rows)
+    ]
+    blocks = sorted(set(keys))
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(blocks), np.full(len(blocks), 1.0 / len(blocks)), size=RESAMPLES)
+    member = np.array([blocks.index(key) for key in keys])
+    return np.asarray(drawn[:, member], dtype=np.float64)
+
+
+def _of(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:
+    return np.array([value(row) for row in rows], dtype=np.float64)
+
+
+def _mean(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> float:
+    return float(_of(rows, value).mean())
+
+
+def _figures(rows: Sequence[CellResult]) -> dict[str, Any]:
+    cost = _of(rows, lambda row: row.cost_usd)
+    on_demand = _of(rows, lambda row: row.on_demand_cost_usd)
+    return {
+        "cost_usd": float(cost.mean()),
+        "relative_to_on_demand": float(cost.sum() / on_demand.sum()) if on_demand.sum() else None,
+        "misses": sum(row.missed for row in rows),
+        "moves": _mean(rows, lambda row: row.moves),
+        "downtime_h": _mean(rows, lambda row: row.downtime_h),
+    }
+
+
+def _regret(
+    rows: Sequence[CellResult], oracle: Sequence[CellResult] | None, draws: FloatArray
+) -> dict[str, Any]:
+    if oracle is None:
+        return {"regret": None, "low": None, "high": None}
+    figures = ratio(
+        _of(rows, lambda row: row.objective_usd), _of(oracle, lambda row: row.objective_usd), draws
+    )
+    values = [None if one is None else one - 1.0 for one in figures]
+    return dict(zip(("regret", "low", "high"), values, strict=True))

@@ -1,0 +1,290 @@
+"""One tick loop with exact accounts. Gym floor: pure.
+
+At a tick: instances in pools that are not available are lost, the policy decides, then the tick
+passes. Prices hold for their tick. An instance is paid from its start until its end, ready or
+not; a job's last instance until the work is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spotlab.errors import InvalidInput
+from spotlab.gym.clock import Clock, clock_for
+from spotlab.gym.views import ON_DEMAND, Action, Do, Past, Policy, View
+from spotlab.gym.workloads import DeadlineJob, Service, Workload
+from spotlab.gym.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of a timeline.
+
+    Args:
+        tick: number in the window.
+        time_h: hours since the window began.
+        what: start, move, cancel, stop, interrupted, start failed, ready, done, missed.
+        origin, target: pools' names, "on-demand", or None.
+        why: the policy's words, or the simulator's.
+    """
+
+    tick: int
+    time_h: float
+    what: str
+    origin: str | None
+    target: str | None
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Step:
+        """What `to_json` wrote."""
+        return cls(**raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a replay came to; see `cells.CellResult` for the meaning of the fields."""
+
+    cost_usd: float
+    on_demand_cost_usd: float
+    missed: bool
+    moves: int
+    downtime_h: float
+    objective_usd: float
+    timeline: tuple[Step, ...]
+
+
+def simulate(
+    world: World,
+    workload: Workload,
+    first_tick: int,
+    ticks: int,
+    policy: Policy,
+    *,
+    timeline: bool = False,
+) -> Outcome:
+    """Replay a workload under a policy from the world's tick `first_tick`.
+
+    Args:
+        ticks: length of the window; the workload may end before it.
+        timeline: whether to keep every action.
+    Raises:
+        InvalidInput: the window is not in the world, or an action that cannot be done.
+    """
+    if first_tick < 0 or first_tick + ticks > world.ticks:
+        raise InvalidInput(
+            f"Ticks {first_tick} to {first_tick + ticks} are not all in a trace of "
+            f"{world.ticks} ticks.",
+            remedy="Give a window inside the trace.",
+        )
+    clock = clock_for(workload, world.tick_h, ticks)
+    replay = _Replay(world, workload, clock, first_tick, timeline)
+    past = Past(world, first_tick, clock.ticks)
+    for tick in range(clock.ticks):
+        past.reach(first_tick + tick)
+        replay.lose(tick)
+        replay.act(tick, policy.decide(replay.view(tick, past)))
+        if replay.pass_tick(tick):
+            break
+    return replay.outcome()
+
+
+@dataclass(slots=True)
+class _Instance:
+    """An instance: where, and quanta until it is ready."""
+
+    place: int
+    ready_in: int
+
+
+class _Replay:
+    """The state between ticks, in whole quanta."""
+
+    def __init__(
+        self, world: World, workload: Workload, clock: Clock, first_tick: int, keep: bool
+    ) -> None:
+        self._world, self._workload, self._clock = world, workload, clock
+        self._first = first_tick
+        self._keep = keep
+        self._steps: list[Step] = []
+        self._runs: _Instance | None = None
+        self._starts: _Instance | None = None
+        self._done = 0
+        self._fresh = 0
+        self._starts_count = 0
+        self._cost_quanta_usd = 0.0
+        self._down = 0
+        self._finished = False
+
+    def lose(self, tick: int) -> None:
+        """Take away the instances whose pool is not available at this tick."""
+        if self._starts is not None and not self._is_up(tick, self._starts.place):
+            self._note(tick, "start failed", self._starts.place, None, "capacity lost")
+            self._starts = None
+        if self._runs is not None and not self._is_up(tick, self._runs.place):
+            self._note(tick, "interrupted", self._runs.place, None, "capacity lost")
+            self._done -= self._fresh
+            self._fresh = 0
+            self._runs, self._starts = self._starts, None
+
+    def act(self, tick: int, action: Action) -> None:
+        """Carry out what the policy decided."""
+        if action.do is Do.STAY:
+            return
+        origin = None if self._runs is None else self._runs.place
+        if action.do in {Do.START, Do.MOVE}:
+            place = self._checked(tick, action)
+            new = _Instance(place, self._clock.changeover)
+            self._starts_count += 1
+            if action.do is Do.MOVE and self._runs is not None:
+                self._starts = new
+            else:
+                self._runs, self._starts, self._fresh = new, None, 0
+            self._note(tick, action.do.value, origin, place, action.why)
+            return
+        self._starts = None
+        if action.do is Do.STOP:
+            self._runs, self._fresh = None, 0
+        self._note(tick, action.do.value, origin, None, action.why)
+
+    def pass_tick(self, tick: int) -> bool:
+        """Let the tick pass; whether the job is done."""
+        for quantum in range(self._clock.per_tick):
+            self._hand_over(tick, quantum)
+            if self._runs is None:
+                self._down += 1
+                continue
+            self._pay(tick, self._runs)
+            if self._starts is not None:
+                self._pay(tick, self._starts)
+                self._starts.ready_in -= 1
+            if self._runs.ready_in > 0:
+                self._runs.ready_in -= 1
+                self._down += 1
+            elif self._work():
+                self._note(tick, "done", self._runs.place, None, "all work done", quantum + 1)
+                return True
+        return False
+
+    def view(self, tick: int, past: Past) -> View:
+        """What the policy may know at this tick."""
+        clock, runs = self._clock, self._runs
+        quanta_left = (clock.ticks - tick) * clock.per_tick
+        left = clock.work - self._done if clock.work else quanta_left
+        return View(
+            tick,
+            self._world.tick_h,
+            self._world.panel.names,
+            self._workload,
+            past.available,
+            past.prices,
+            self._world.on_demand_usd_per_hour,
+            self._world.buckets,
+            past.forecasts,
+            None if runs is None else runs.place,
+            0.0 if runs is None else runs.ready_in * clock.quantum_h,
+            None if self._starts is None else self._starts.place,
+            0.0 if self._starts is None else self._starts.ready_in * clock.quantum_h,
+            clock.changeover * clock.quantum_h,
+            clock.checkpoint * clock.quantum_h,
+            left * clock.quantum_h,
+            self._fresh * clock.quantum_h,
+            quanta_left * clock.quantum_h,
+            tick * self._world.tick_h,
+        )
+
+    def outcome(self) -> Outcome:
+        """The accounts, once the window is over."""
+        clock, on_demand = self._clock, self._world.on_demand_usd_per_hour
+        missed = bool(clock.work) and not self._finished
+        if missed:
+            self._note(clock.ticks, "missed", None, "on-demand", "finished after the deadline")
+            self._finish_late()
+        alone = clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+        cost = self._cost_quanta_usd * clock.quantum_h
+        downtime_h = 0.0 if clock.work else self._down * clock.quantum_h
+        worth = self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
+        return Outcome(
+            cost,
+            alone * clock.quantum_h * on_demand,
+            missed,
+            max(0, self._starts_count - 1),
+            downtime_h,
+            cost + downtime_h * worth,
+            tuple(self._steps),
+        )
+
+    def _finish_late(self) -> None:
+        runs = self._runs
+        ready_in = runs.ready_in if runs and runs.place == ON_DEMAND else self._clock.changeover
+        left = self._clock.work - self._done + ready_in
+        self._cost_quanta_usd += left * self._world.on_demand_usd_per_hour
+
+    def _hand_over(self, tick: int, quantum: int) -> None:
+        if self._starts is None or self._starts.ready_in > 0:
+            return
+        old = None if self._runs is None else self._runs.place
+        self._runs, self._starts, self._fresh = self._starts, None, 0
+        self._note(tick, "ready", old, self._runs.place, "the new instance took over", quantum)
+
+    def _work(self) -> bool:
+        if not self._clock.work:
+            return False
+        self._done += 1
+        self._finished = self._done == self._clock.work
+        self._fresh += 1
+        if self._clock.checkpoint == 0 or self._fresh == self._clock.checkpoint:
+            self._fresh = 0
+        return self._finished
+
+    def _pay(self, tick: int, instance: _Instance) -> None:
+        self._cost_quanta_usd += (
+            self._world.on_demand_usd_per_hour
+            if instance.place == ON_DEMAND
+            else float(self._world.spot_usd_per_hour[self._first + tick, instance.place])
+        )
+
+    def _is_up(self, tick: int, place: int) -> bool:
+        return place == ON_DEMAND or bool(
+            self._world.panel.available[self._first + tick, place] == 1.0
+        )
+
+    def _checked(self, tick: int, action: Action) -> int:
+        place = action.place
+        if place is None or not ON_DEMAND <= place < len(self._world.panel.names):
+            raise InvalidInput(f"{action.do} names no place.", remedy="Name a pool or on-demand.")
+        if not self._is_up(tick, place):
+            raise InvalidInput(
+                f"{self._name(place)} is not available at tick {tick}.",
+                remedy="Start an instance where the view says it is up.",
+            )
+        if action.do is Do.MOVE and self._runs is not None and self._runs.ready_in > 0:
+            raise InvalidInput(
+                f"A move at tick {tick}, while the instance to move is still starting.",
+                remedy="Wait until it is ready, or start anew.",
+            )
+        return place
+
+    def _name(self, place: int | None) -> str | None:
+        if place is None:
+            return None
+        return "on-demand" if place == ON_DEMAND else self._world.panel.names[place]
+
+    def _note(
+        self,
+        tick: int,
+        what: str,
+        origin: int | None,
+        target: int | str | None,
+        why: str,
+        quanta: int = 0,
+    ) -> None:
+        if self._keep:
+            name = target if isinstance(target, str) else self._name(target)
+            hours = (tick * self._clock.per_tick + quanta) * self._clock.quantum_h
+            self._steps.append(Step(tick, hours, what, self._name(origin), name, why))

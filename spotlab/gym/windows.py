@@ -1,0 +1,110 @@
+"""Windows of a campaign to replay in, drawn reproducibly. Gym floor: pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from spotlab.domain.traces import TracePanel
+from spotlab.errors import InvalidInput
+from spotlab.gym.workloads import DeadlineJob, Service, Workload
+
+WORK_H: Final = 48.0
+DEADLINES_H: Final = (52.0, 92.0)
+CHANGEOVERS_H: Final = (0.02, 0.4)
+"""The ranges of Wu et al., NSDI 2024: 48 h of work, drawn uniformly between these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A workload and where it is replayed; policies are compared on the same windows.
+
+    Args:
+        workload: the job or the service.
+        first_tick, ticks: rows of the panel.
+    """
+
+    workload: Workload
+    first_tick: int
+    ticks: int
+
+
+def deadline_windows(
+    panel: TracePanel,
+    n: int,
+    seed: int,
+    *,
+    work_h: float = WORK_H,
+    deadlines_h: tuple[float, float] = DEADLINES_H,
+    changeovers_h: tuple[float, float] = CHANGEOVERS_H,
+    checkpoint_h: float = 0.0,
+    part: tuple[float, float] = (0.0, 1.0),
+) -> tuple[Window, ...]:
+    """`n` jobs with deadlines and changeovers drawn uniformly, at random places of the panel.
+
+    Args:
+        deadlines_h, changeovers_h: ranges to draw from, hours.
+        checkpoint_h: of every job; 0 counts what is lost as part of the changeover, as Wu et al.
+        part: the share of the panel in which windows lie: (0, 0.6) is its first 60 %.
+    Raises:
+        InvalidInput: fewer than one window, or a part too short for the longest deadline.
+    """
+    rng, draws = np.random.default_rng(seed), []
+    first, last = _rows(panel, part, deadlines_h[1], n)
+    for _ in range(n):
+        job = DeadlineJob(
+            work_h,
+            float(rng.uniform(*deadlines_h)),
+            float(rng.uniform(*changeovers_h)),
+            checkpoint_h,
+        )
+        draws.append(_placed(job, panel, first, last, rng))
+    return tuple(draws)
+
+
+def service_windows(
+    panel: TracePanel,
+    n: int,
+    seed: int,
+    *,
+    hours: float,
+    downtime_usd_per_hour: float,
+    changeovers_h: tuple[float, float] = CHANGEOVERS_H,
+    part: tuple[float, float] = (0.0, 1.0),
+) -> tuple[Window, ...]:
+    """`n` services of `hours` hours with changeovers drawn uniformly, at random places.
+
+    Raises:
+        InvalidInput: fewer than one window, or a part shorter than the service.
+    """
+    rng, draws = np.random.default_rng(seed), []
+    first, last = _rows(panel, part, hours, n)
+    for _ in range(n):
+        service = Service(hours, float(rng.uniform(*changeovers_h)), downtime_usd_per_hour)
+        draws.append(_placed(service, panel, first, last, rng))
+    return tuple(draws)
+
+
+def _rows(
+    panel: TracePanel, part: tuple[float, float], longest_h: float, n: int
+) -> tuple[int, int]:
+    if n < 1:
+        raise InvalidInput(f"{n} windows were asked for.", remedy="Ask for at least one.")
+    rows = len(panel.elapsed_h)
+    first, last = math.floor(part[0] * rows), math.floor(part[1] * rows)
+    if not 0 <= first < last <= rows or (last - first) * panel.gap_s < longest_h * 3600.0:
+        raise InvalidInput(
+            f"The part {part} of a trace of {rows} ticks does not hold {longest_h:g} h.",
+            remedy="Give a longer trace, a larger part, or a shorter workload.",
+        )
+    return first, last
+
+
+def _placed(
+    workload: Workload, panel: TracePanel, first: int, last: int, rng: np.random.Generator
+) -> Window:
+    ticks = math.floor(workload.length_h * 3600.0 / panel.gap_s + 1e-9)
+    return Window(workload, int(rng.integers(first, last - ticks + 1)), ticks)
