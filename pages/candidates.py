@@ -13,11 +13,12 @@ lab, colours = session.lab(), palette()
 answer = st.container()
 question = asking.ask(session.fleet())
 instance = question.instance
-scored = lab.scored(instance.model if instance else None)
+model = lab.model_of(instance)
+scored = lab.scored(model)
 base = lab.requirements_of(instance) if instance else Requirements()
 need = asking.requirements(question, base, scored.table)
 worth = on_demand_price(instance.pool, scored) if instance else None
-ranking = session.ranking(need, instance.model if instance else None, worth)
+ranking = session.ranking(need, model, worth)
 current = pools.current_of(ranking, instance) if instance else None
 kept = ranking.candidates
 

@@ -65,6 +65,7 @@ MOVES: Final[Mapping[ModelAction, tuple[frozenset[ModelState], ModelState]]] = M
 """Moves that a person makes: from which states, and to which."""
 
 _SWITCHES: Final = {ModelAction.ENABLE: True, ModelAction.DISABLE: False}
+_NAME_ANOTHER: Final = "Make another the champion first: this one steps down to graduated."
 _USABLE: Final = frozenset({_C, _G, ModelState.CHAMPION})
 
 
@@ -106,7 +107,7 @@ def _objection(state: str, enabled: bool, action: ModelAction) -> tuple[str, str
         if enabled is _SWITCHES[action]:
             return f"is {action.value}d already", ""
         if state == ModelState.CHAMPION:
-            return "is the champion", "Make another the champion first; then disable it."
+            return "is the champion", _NAME_ANOTHER
         return None
     if action not in MOVES:
         return f"cannot be moved by {action.value!r}", f"Moves: {', '.join(MOVES)}."
@@ -114,7 +115,7 @@ def _objection(state: str, enabled: bool, action: ModelAction) -> tuple[str, str
     if state == target:
         return f"is {target.value} already", ""
     if state == ModelState.CHAMPION:
-        return "is the champion", f"Make another the champion first; then {action.value} it."
+        return "is the champion", _NAME_ANOTHER
     if state not in sources:
         remedy = f"{action.value} is for: {', '.join(sorted(sources))}."
         return f"is {state}", remedy.capitalize()

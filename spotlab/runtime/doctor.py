@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from spotlab import __version__
 from spotlab.errors import SpotlabError
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.models import notices
 from spotlab.settings import Settings
 
 
@@ -19,7 +20,7 @@ def examine(lab: Lab) -> dict[str, Any]:
 
     Returns:
         ok (nothing is down), version, settings (secrets masked), database, online_store,
-        components, models and market.
+        components, models, model_notices (what wants a person's eye) and market.
     """
     components = lab.health()
     return {
@@ -35,9 +36,10 @@ def examine(lab: Lab) -> dict[str, Any]:
             "experiments": lab.store.ledger.count(),
         },
         "models": [
-            {"name": f"{m.name}@{m.version}", "task": m.task, "state": m.state}
+            {"name": m.reference, "task": m.task, "state": m.state, "enabled": m.enabled}
             for m in lab.models()
         ],
+        "model_notices": notices(lab.models(), lab.predictor.available()),
         "refused_models": [
             {"name": f"{found.name}@{found.version}", "reason": found.refused}
             for found in lab.predictor.available()
@@ -64,7 +66,8 @@ def report_text(document: dict[str, Any]) -> str:
         f"{component['state']:<9} {component['name']}: {component['reason']}"
         for component in document["components"]
     ]
-    return "\n".join([f"spotlab {document['spotlab']}", *lines])
+    notes = [f"note      {notice}" for notice in document["model_notices"]]
+    return "\n".join([f"spotlab {document['spotlab']}", *lines, *notes])
 
 
 def _settings(settings: Settings) -> dict[str, Any]:

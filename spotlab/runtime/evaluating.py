@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTrace
 from spotlab.domain.interruptions import OwnRecord
@@ -20,13 +20,12 @@ from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage import Tracer
+from spotlab.runtime.in_force import RISK_TASK, model_in_force
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 log = logging.getLogger("spotlab.runtime.evaluating")
-
-RISK_TASK: Final = "advisor"
 
 
 @dataclass(slots=True)
@@ -47,14 +46,18 @@ class _Run:
     scored: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def by(self, model: RiskModel) -> Evaluation:
-        """The market scored by a model."""
+    def by(self, model: RiskModel, degraded: str = "") -> Evaluation:
+        """The market scored by a model, and why that model is not the one that was asked for."""
         key = f"{model.name}@{model.version}"
         if key not in self.scored:
             tracer = Tracer(list(self.stages))
             scored = score_market(self.data, model, tracer, self.own)
             self.scored[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
-        return self.scored[key]
+        evaluation = self.scored[key]
+        if not degraded:
+            return evaluation
+        data = evaluation.scored.data.with_degraded(degraded)
+        return replace(evaluation, scored=replace(evaluation.scored, data=data))
 
 
 def evaluate(
@@ -93,7 +96,8 @@ def evaluate(
 
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    evaluation = run.by(lab.model(instance.model))
+    model, degraded = model_in_force(lab.store.registry, lab.predictor, instance.model)
+    evaluation = run.by(model, degraded)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     experiment = record(made, lab.store.ledger)

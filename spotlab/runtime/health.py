@@ -11,6 +11,7 @@ from spotlab.domain.ports import ComponentState
 from spotlab.errors import SpotlabError
 from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.runtime.fleet import INSTANCE_MANAGER
+from spotlab.runtime.models import notices
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
@@ -30,7 +31,7 @@ def _states(lab: Lab) -> Iterator[ComponentState]:
     yield _probed(lab, "database", lab.store.ping, lambda: str(lab.store.describe()["dialect"]))
     yield _probed(lab, "Redis cache", lambda: lab.open_online().ping(), lambda: _server(lab))
     yield _optimizer(lab)
-    yield _probed(lab, "ML inference", lambda: _load_champion(lab), lambda: _model_name(lab))
+    yield _probed(lab, "ML inference", lambda: _load_champion(lab), lambda: _models(lab))
     yield _last_outcome(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.")
     up_s = time.monotonic() - lab.started_at
     now = lab.clock.now()
@@ -109,9 +110,10 @@ def _load_champion(lab: Lab) -> float:
     return time.perf_counter() - began
 
 
-def _model_name(lab: Lab) -> str:
+def _models(lab: Lab) -> str:
     model = lab.model()
-    return f"{model.name}@{model.version}"
+    wanting = notices(lab.models(), lab.predictor.available())
+    return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in wanting)])
 
 
 def _server(lab: Lab) -> str:

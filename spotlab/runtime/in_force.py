@@ -26,8 +26,8 @@ def champion_model(registry: ModelRegistry, predictor: Predictor, task: str) -> 
     champion = registry.champion(task)
     if champion is None:
         raise InvalidInput(
-            f"No champion model is registered for the task {task}.",
-            remedy="Run `spotlab train`, then graduate it and make it the champion.",
+            "No champion model is registered.",
+            remedy=f"Train or upload one for the task {task}, and make it the champion.",
         )
     return predictor.get(champion.reference)
 

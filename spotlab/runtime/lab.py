@@ -21,7 +21,7 @@ from spotlab.domain.ports import (
     OnlineStore,
     RiskModel,
 )
-from spotlab.errors import InvalidInput, SpotlabError
+from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline import collect as collecting
 from spotlab.pipeline.assess import ScoredMarket, score_market
@@ -30,9 +30,10 @@ from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.cloud import Cloud, Known, market_sources
-from spotlab.runtime.evaluating import RISK_TASK, evaluate
+from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import probe_all
+from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
 from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
 from spotlab.settings import Settings
@@ -219,7 +220,7 @@ class Lab:
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """What a replacement of an instance must offer."""
-        return requirements_of(instance, self.scored(instance.model).table)
+        return requirements_of(instance, self.scored(self.model_of(instance)).table)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.
@@ -228,13 +229,15 @@ class Lab:
             NotFound, ArtefactRefused: no such model, or its files are not as they should be.
         """
         if name is None:
-            champion = self.store.registry.champion(RISK_TASK)
-            if champion is None:
-                raise InvalidInput(
-                    "No champion model is registered.", remedy="Run `spotlab train` or `migrate`."
-                )
-            name = f"{champion.name}@{champion.version}"
+            return champion_model(self.store.registry, self.predictor, RISK_TASK)
         return self.predictor.get(name)
+
+    def model_of(self, instance: Instance | None) -> str | None:
+        """The model that decides about an instance, for `scored`; None: the champion."""
+        if instance is None or instance.model is None:
+            return None
+        model, _ = model_in_force(self.store.registry, self.predictor, instance.model)
+        return f"{model.name}@{model.version}"
 
     def models(self) -> list[ModelRecord]:
         """Every registered model version."""

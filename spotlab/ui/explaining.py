@@ -90,7 +90,7 @@ def of_now(instance: Instance) -> Subject:
         NoMarketData: nothing was collected yet.
     """
     lab = session.lab()
-    ranking = session.ranking(lab.requirements_of(instance), instance.model, None)
+    ranking = session.ranking(lab.requirements_of(instance), lab.model_of(instance), None)
     current = pools.current_of(ranking, instance)
     best = ranking.take(range(min(MOST_POOLS, len(ranking.candidates))))
     known = [candidate.pool for candidate in best]
