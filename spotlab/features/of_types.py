@@ -62,6 +62,14 @@ FEATURES: Final = (
     _type("is_metal", "1 for bare metal, else 0.", "0 or 1", 0, 1, _UNNAMED),
     _type("is_burstable", "1 for the t series (CPU credits), else 0.", "0 or 1", 0, 1, _UNNAMED),
     _type(
+        "is_network_optimised",
+        "1 where the name's options carry 'n' (c6in), else 0.",
+        "0 or 1",
+        0,
+        1,
+        _UNNAMED,
+    ),
+    _type(
         "has_local_storage",
         "1 with local NVMe: local_nvme_gb > 0, or where that is unknown 'd' in the name's options.",
         "0 or 1",
@@ -114,6 +122,7 @@ def columns(panel: Panel) -> dict[str, Floats]:
         "size_rank_in_family": _rank_in_family(panel, vcpu),
         "is_metal": _said(panel, lambda name: name.metal),
         "is_burstable": _said(panel, lambda name: name.burstable),
+        "is_network_optimised": _said(panel, lambda name: "n" in name.options),
         "has_local_storage": np.where(
             np.isfinite(nvme), nvme > 0.0, _said(panel, lambda name: name.local_storage)
         ),

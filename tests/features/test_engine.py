@@ -122,6 +122,14 @@ def of(market: MarketData, pool: Pool, name: str) -> float:
         ("region_bucket_mean", 0.5),
         ("family_bucket_mean_elsewhere", 3),
         ("type_bucket_mean_elsewhere", 4),
+        ("advisor_region_share", 1),
+        ("advisor_type_share", 1),
+        ("family_savings_mean", 50),
+        ("series_savings_mean", 50),
+        ("region_savings_mean", 52.5),
+        ("type_savings_mean_elsewhere", 70),
+        ("family_price_gap", math.log(0.020 / 0.02125)),
+        ("series_price_gap", math.log(0.020 / 0.02125)),
         ("generation", 5),
         ("generations_behind", 0),
         ("size_factor", 1),
@@ -142,6 +150,9 @@ def test_a_feature_is_what_its_formula_says(market: MarketData, name: str, expec
     [
         (Pool(US, f"{US}b", "c5.large"), "cheapest_zone_gap", 0.25),
         (Pool(US, None, "c5.xlarge"), "size_rank_in_family", 1),
+        (Pool(US, None, "m6g.large"), "advisor_region_share", 0.5),
+        (Pool(EU, None, "c5.large"), "advisor_type_share", 2 / 3),
+        (Pool(EU, None, "c6in.large"), "is_network_optimised", 1),
         (Pool(EU, None, "m6g.large"), "generations_behind", 2),
         (Pool(EU, None, "m6g.large"), "architecture_arm", 1),
         (Pool(EU, None, "t3.micro"), "is_burstable", 1),
@@ -168,6 +179,7 @@ def test_other_pools(market: MarketData, pool: Pool, name: str, expected: float)
         (Pool(US, None, "m6g.large"), "type_bucket_mean_elsewhere"),
         (Pool(US, None, "m6g.large"), "size_rank_in_family"),
         (Pool(EU, None, "m6g.large"), "advisor_bucket"),
+        (Pool(US, None, "m6g.large"), "type_savings_mean_elsewhere"),
         (Pool(EU, None, "c5.large"), "advisor_bucket_change"),
         (Pool(EU, None, "c5.metal"), "size_factor"),
         (Pool(EU, None, "c5.metal"), "vcpu_count"),
@@ -320,6 +332,26 @@ def test_no_value_of_a_valid_market_leaves_its_range(market: MarketData) -> None
         slack = 1e-12 * max(1.0, abs(item.low), abs(item.high))
         assert (known >= item.low - slack).all(), item.name
         assert (known <= item.high + slack).all(), item.name
+
+
+def test_a_price_is_told_from_its_familys_and_its_series() -> None:
+    """A CPU of m5 costs four, of m5a and of c5 one."""
+    cost = {
+        "m5.large": (2, 8.0),
+        "m5.xlarge": (4, 16.0),
+        "m5a.large": (2, 2.0),
+        "c5.large": (2, 2.0),
+    }
+    prices = table(
+        "prices", *((EU, None, LINUX, name, NOW, usd) for name, (_, usd) in cost.items())
+    )
+    specs = table("specs", *(spec(name, vcpu, 8) for name, (vcpu, _) in cost.items()))
+    market = MarketData(MarketName.RECORDED, NOW, prices=prices, specs=specs)
+    pool = Pool(EU, None, "m5.large")
+
+    assert of(market, pool, "family_price_gap") == pytest.approx(0.0)
+    assert of(market, pool, "series_price_gap") == pytest.approx(math.log(4.0) / 2)
+    assert math.isnan(of(market, Pool(EU, None, "c5.large"), "series_price_gap"))
 
 
 def test_size_rank_counts_the_types_with_fewer_vcpus_and_leaves_ties_together() -> None:
