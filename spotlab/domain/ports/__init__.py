@@ -15,11 +15,18 @@ from spotlab.domain.ports.ledger import (
 )
 from spotlab.domain.ports.models import By, ModelEvent, ModelRecord, ModelRegistry, RiskModel
 from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
-from spotlab.domain.ports.outcomes import DriftLog, InterruptionLog, OutcomeLedger, ShadowLog
+from spotlab.domain.ports.outcomes import (
+    BucketModel,
+    DriftLog,
+    InterruptionLog,
+    OutcomeLedger,
+    ShadowLog,
+)
 
 __all__ = [
     "Account",
     "Archive",
+    "BucketModel",
     "By",
     "Clock",
     "ComponentState",

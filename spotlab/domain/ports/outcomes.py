@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.drift import MarketSketch
+from spotlab.domain.features import Matrix
 from spotlab.domain.interruptions import InterruptionEvent, OwnRecord
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, ShadowDecision, Target
+
+
+@runtime_checkable
+class BucketModel(Protocol):
+    """A model that also says how likely a pool's next advisor bucket is at least 3."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the matrix it wants, in order."""
+        ...
+
+    def high_bucket_probability(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n,) probabilities; NaN for a refused row."""
+        ...
 
 
 class InterruptionLog(Protocol):

@@ -1,0 +1,200 @@
+"""`spotlab outcomes`, `drift` and `events`: what happened after all. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spotlab.cli.answers import Answer
+from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
+from spotlab.domain.market import Pool
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    from spotlab.domain.outcomes import Estimate
+    from spotlab.pipeline.drift import DriftReport
+    from spotlab.pipeline.outcomes import Settled
+    from spotlab.runtime.outcomes import OutcomesView
+
+SHOWN = 20
+
+
+def _outcomes(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.outcomes import outcomes_view, settle
+
+    with bootstrap(settings) as lab:
+        settled, view = settle(lab), outcomes_view(lab)
+    return Answer(_outcomes_document(settled, view), _outcomes_text(settled, view))
+
+
+def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
+    """Stable keys: market, new, pending, models[], price, challengers[]; unknown is null."""
+    document: dict[str, Any] = {
+        "market": view.market,
+        "new": settled.new,
+        "pending": settled.pending,
+        "models": [asdict(card) for card in view.cards],
+        "price": asdict(view.price) if view.price else None,
+        "challengers": [asdict(comparison) for comparison in view.comparisons],
+    }
+    return {key: _without_nan(value) for key, value in document.items()}
+
+
+def _outcomes_text(settled: Settled, view: OutcomesView) -> str:
+    lines = [
+        f"{view.market} market: {sum(settled.new.values()):,} outcomes newly known, "
+        f"{sum(settled.pending.values()):,} predictions still open"
+    ]
+    for card in view.cards:
+        role = " (in shadow)" if card.challenger else ""
+        lines.append(f"{card.target} by {card.model}{role}: {card.words}")
+        if card.rows:
+            lines.append(
+                f"  Brier {_estimate(card.brier)}, base rate's {card.brier_of_base_rate:.4f}; "
+                f"base rate {_estimate(card.base_rate)}, mean predicted {card.mean_predicted:.4f}"
+            )
+    if view.price:
+        lines.append(view.price.words)
+    lines += [
+        f"challenger {each.model}: {each.decided:,} decisions, agrees "
+        f"{_estimate(each.agreement)}, cost difference "
+        f"{_estimate(each.cost_difference_usd_per_hour, 6)} USD/h, "
+        f"{len(each.disagreements):,} disagreements, {each.failures:,} failures"
+        for each in view.comparisons
+    ]
+    return "\n".join(lines)
+
+
+def _drift_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="name or name@version (default: the champion)")
+
+
+def _drift(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.outcomes import drift_report
+
+    with bootstrap(settings) as lab:
+        report = drift_report(lab, args.model)
+    document = {key: _without_nan(value) for key, value in asdict(report).items()}
+    return Answer({**document, "alarm": report.alarm}, _drift_text(report))
+
+
+def _drift_text(report: DriftReport) -> str:
+    lines = [f"{report.model} in the {report.market} market. {report.words}"]
+    if report.moved:
+        lines.append(f"{'':<36}{'PSI':>7}{'usual':>7}{'KS':>7}{'usual':>7}")
+    lines += [
+        f"{each.name:<36}{each.psi:>7.3f}{each.psi_usual:>7.3f}{each.ks:>7.3f}"
+        f"{each.ks_usual:>7.3f}  {each.words}"
+        for each in report.moved[:SHOWN]
+    ]
+    return "\n".join(lines)
+
+
+def _list_events(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.outcomes import events
+
+    with bootstrap(settings) as lab:
+        found = events(lab)
+    lines = [
+        f"{event.at:%Y-%m-%d %H:%M} {event.kind} {event.instance_id} {event.pool.label}"
+        f"{' (emulated)' if event.emulated else ''}: {event.source}"
+        for event in found
+    ]
+    document = {"events": [_event_document(event) for event in found]}
+    return Answer(document, "\n".join(lines) or "No interruption is recorded.")
+
+
+def _event_document(event: InterruptionEvent) -> dict[str, Any]:
+    return {
+        "instance_id": event.instance_id,
+        "pool": event.pool.key,
+        "at": event.at.isoformat(),
+        "kind": event.kind,
+        "source": event.source,
+        "recorded_at": event.recorded_at.isoformat(),
+        "emulated": event.emulated,
+    }
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no time zone; end it with Z for UTC")
+    return moment.astimezone(UTC)
+
+
+def _pool(text: str) -> Pool:
+    try:
+        return Pool.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no region:zone:type:system") from None
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("instance_id", nargs="?", metavar="INSTANCE_ID")
+    kinds = [kind.value for kind in InterruptionKind]
+    add("--kind", choices=kinds, default=InterruptionKind.NOTICE.value)
+    add("--at", type=_moment, metavar="TIME", help="ISO 8601 with a zone (default: now)")
+    add("--pool", type=_pool, help="region:zone:type:system (default: as the fleet knows it)")
+    add("--file", type=Path, help="JSON of EventBridge spot events, one or a list")
+
+
+def _add(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.outcomes import add_event, add_event_file
+
+    if bool(args.instance_id) == bool(args.file):
+        raise InvalidSetting("Name an instance id, or give --file.")
+    with bootstrap(settings) as lab:
+        if args.file:
+            new, given = add_event_file(lab, args.file)
+        else:
+            kind, at = InterruptionKind(args.kind), args.at or lab.clock.now()
+            new, given = int(add_event(lab, args.instance_id, kind, at, args.pool)), 1
+    return Answer({"given": given, "new": new}, f"{new} of {given} events are new.")
+
+
+def _estimate(estimate: Estimate, digits: int = 4) -> str:
+    if math.isnan(estimate.value):
+        return "unknown"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.{digits}f} (too few days for an interval)"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON knows no NaN: an unknown number is null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+OUTCOMES = Command(
+    "outcomes", "Join predictions with what happened, and score them.", no_arguments, _outcomes
+)
+DRIFT = Command(
+    "drift", "Say whether the market or the predictions moved.", _drift_arguments, _drift
+)
+EVENTS = nested(
+    "events",
+    "Record and list interruptions of own instances.",
+    lambda: (
+        Command("list", "Every recorded event, newest first.", no_arguments, _list_events),
+        Command("add", "Record an event, or a file of them.", _add_arguments, _add),
+    ),
+)

@@ -1,0 +1,160 @@
+"""What happened, in verbs over a lab: events, outcomes, shadows, drift. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from spotlab.aws.events import read_events
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
+from spotlab.domain.market import MarketName, Pool
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.pipeline.drift import DriftReport, drift
+from spotlab.pipeline.outcomes import Settled, realise
+from spotlab.pipeline.scorecards import PriceCard, Scorecard, price_card, scorecards
+from spotlab.pipeline.shadow import Comparison, compare
+from spotlab.runtime.lab import Lab
+
+BY_HAND: Final = "entered by hand"
+CLOCK_SLACK: Final = timedelta(minutes=5)
+"""How far another clock may be ahead of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomesView:
+    """All that is known of predictions in the active market.
+
+    Args:
+        market: the active one.
+        cards: of each target and model.
+        price: of the price forecast; None: nothing yet.
+        comparisons: challengers beside the models that decided.
+    """
+
+    market: MarketName
+    cards: tuple[Scorecard, ...]
+    price: PriceCard | None
+    comparisons: tuple[Comparison, ...]
+
+
+def settle(lab: Lab) -> Settled:
+    """Record every outcome that can be known by now."""
+    return realise(lab.store, lab.model, lab.clock.now())
+
+
+def outcomes_view(lab: Lab) -> OutcomesView:
+    """Scorecards and comparisons of the active market, from what is settled.
+
+    Raises:
+        NoMarketData: no market was collected yet.
+    """
+    market = lab.reader.active()
+    known = lab.store.outcomes.list(market=market)
+    return OutcomesView(
+        market,
+        tuple(scorecards(known)),
+        price_card(known),
+        tuple(compare(lab.store.shadows.list())),
+    )
+
+
+def drift_report(lab: Lab, model: str | None = None) -> DriftReport:
+    """Drift of a model (None: the champion) in the active market.
+
+    Raises:
+        NoMarketData: no market was collected yet.
+        NotFound: no such model.
+    """
+    market, chosen = lab.reader.active(), lab.model(model)
+    name = f"{chosen.name}@{chosen.version}"
+    return drift(market, name, lab.store.drift.list(market, name))
+
+
+def add_event(
+    lab: Lab,
+    instance_id: str,
+    kind: InterruptionKind,
+    at: datetime,
+    pool: Pool | None = None,
+    source: str = BY_HAND,
+) -> bool:
+    """Record what happened to an own instance.
+
+    Args:
+        lab: its fleet and log.
+        instance_id: whose.
+        kind: how it was noticed.
+        at: when, aware UTC.
+        pool: where it ran; None: as the fleet knows it.
+        source: where it was learned.
+    Returns:
+        True when it is new.
+    Raises:
+        NotFound: the fleet does not know the instance, and no pool is given.
+        InvalidInput: the time is in the future.
+    """
+    event = _event(lab, instance_id, kind, at, pool, source)
+    return lab.store.interruptions.add([event]) == 1
+
+
+def add_event_file(lab: Lab, path: Path) -> tuple[int, int]:
+    """Record the events of a file of EventBridge documents, all of them or none.
+
+    Returns:
+        How many were new, and how many there are.
+    Raises:
+        FeedRefused: the file is none; says which document and why.
+        NotFound: the fleet does not know an instance.
+        InvalidInput: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise InvalidInput(f"{path} cannot be read: {exc.strerror}.") from exc
+    events = [
+        _event(lab, found.instance_id, found.kind, found.at, None, f"EventBridge ({path.name})")
+        for found in read_events(content)
+    ]
+    return lab.store.interruptions.add(events), len(events)
+
+
+def events(lab: Lab) -> Sequence[InterruptionEvent]:
+    """Everything recorded, newest first."""
+    return lab.store.interruptions.events()
+
+
+def _event(
+    lab: Lab,
+    instance_id: str,
+    kind: InterruptionKind,
+    at: datetime,
+    pool: Pool | None,
+    source: str,
+) -> InterruptionEvent:
+    now = lab.clock.now()
+    if at > now + CLOCK_SLACK:
+        raise InvalidInput(
+            f"{at:%Y-%m-%d %H:%M} UTC is in the future.", remedy="Give when it happened."
+        )
+    emulated = {account.name: account.emulated for account in lab.store.fleet.accounts()}
+    try:
+        known = lab.store.fleet.instance(instance_id)
+    except NotFound:
+        if pool is None:
+            raise NotFound(
+                f"Instance {instance_id!r} is not in the fleet, so its pool is unknown.",
+                remedy="Give the pool: region:zone:type:Linux.",
+            ) from None
+        return InterruptionEvent(instance_id, pool, at, kind, source, now)
+    return InterruptionEvent(
+        instance_id,
+        pool or known.pool,
+        at,
+        kind,
+        source,
+        now,
+        emulated=emulated.get(known.account, False),
+    )
