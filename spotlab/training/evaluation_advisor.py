@@ -33,6 +33,8 @@ Document = dict[str, Any]
 TASK: Final = "advisor"
 HORIZON_H: Final = TRAILING.total_seconds() / 3600.0
 BUCKET: Final = "advisor_bucket"
+_TRAINED_ON: Final = ("sources", "training")
+"""The parts of a card that name what the model learned from."""
 _LOW: Final = 3.0
 
 
@@ -115,8 +117,9 @@ def evaluate_advisor(
         seed=seed,
     )
     files = [*before, *spot_prices, after]
-    seen = [path.name for path in files if _in_card(path, model.card)]
-    warnings = [f"{name}: the model learned from this file." for name in seen]
+    dates = [snapshot.origin.event_time for snapshot in (*known, *prices, later)]
+    seen = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})
+    warnings = [f"{name}: the model learned from {why}." for name, why in seen.items()]
     if not prices:
         warnings.append("Spot prices are unknown: none were given.")
     if document["rows_refused"]:
@@ -176,7 +179,17 @@ def _fetched(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
     ]
 
 
-def _in_card(path: Path, card: Mapping[str, Any]) -> bool:
+def _learned_from(
+    card: Mapping[str, Any], files: Sequence[Path], dates: set[str]
+) -> dict[str, str]:
+    """Why the model is taken to have learned from a file, by the file's name or the date."""
     said = json.dumps(card)
-    stored = hashlib.sha256(path.read_bytes()).hexdigest()
-    return stored in said or digest_of_file(path) in said
+    found = {
+        path.name: "the same file"
+        for path in files
+        if digest_of_file(path) in said or hashlib.sha256(path.read_bytes()).hexdigest() in said
+    }
+    if found:
+        return found
+    told = json.dumps([card.get(part, "") for part in _TRAINED_ON])
+    return {date: "a feed of that day, its card says" for date in sorted(dates) if date in told}

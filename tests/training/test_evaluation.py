@@ -1,0 +1,244 @@
+"""Evaluation on files: stable keys, honest gaps, and the model's own training data named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spotlab.domain.features import Matrix
+from spotlab.domain.traces import TracePanel
+from spotlab.errors import InvalidInput
+from spotlab.recorded.traces import read_traces
+from spotlab.training.baselines import NAMES, fit_baselines, streak_h
+from spotlab.training.capacity_rows import CapacityRows, capacity_rows
+from spotlab.training.evaluation import text_of
+from spotlab.training.evaluation_advisor import evaluate_advisor
+from spotlab.training.evaluation_capacity import TraceOptions, evaluate_traces
+from spotlab.training.provenance import CARD_KEY, training_traces
+from tests.support import recorded
+from tests.support import trace_files as toys
+from tests.support.market import StillClock
+
+METRICS = ("auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece")
+KEYS = {"model", "task", "horizon_h", "files", "rows", "base_rate", "metrics", "reliability"}
+
+
+def fitted_card() -> dict[str, Any]:
+    panel = toys.panel(seed=50)
+    documents = [fit_baselines([(panel, capacity_rows(panel, h))]) for h in (1.0, 3.0)]
+    return {"baselines": documents}
+
+
+@dataclass
+class Toy:
+    """Risk falls with the hours that a pool has been up."""
+
+    name: str = "toy"
+    version: str = "1.0.0"
+    card: Mapping[str, Any] = field(default_factory=fitted_card)
+    feature_names: tuple[str, ...] = ("advisor_bucket",)
+
+    def high_bucket_probability(self, matrix: Matrix) -> Matrix:
+        return np.where(np.isnan(matrix[:, 0]), np.nan, 0.1 + matrix[:, 0] / 5)
+
+
+def by_streak(panel: TracePanel, rows: CapacityRows) -> Matrix:
+    return 0.5 / (1.0 + streak_h(panel, rows))
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> list[Path]:
+    return [
+        toys.write_counts(tmp_path / f"z{i}.json.gz", toys.ups_and_downs(1700, 80 + i))
+        for i in range(3)
+    ]
+
+
+def check(document: dict[str, Any]) -> None:
+    """Everything that is promised about the keys, after a trip through JSON."""
+    told = json.loads(json.dumps(document, allow_nan=False))
+    assert set(told) >= KEYS
+    assert tuple(told["metrics"]) == METRICS
+    for name, entry in told["metrics"].items():
+        assert set(entry) >= {"value", "low", "high"}
+        if entry["low"] is not None:
+            assert entry["low"] <= entry["value"] <= entry["high"], name
+        elif entry["value"] is None:
+            assert entry["reason"]
+    assert sum(row["rows"] for row in told["reliability"]) == told["rows"]
+    for row in told["baselines"].values():
+        assert {"auc", "pr_auc", "brier", "model_minus_baseline"} <= set(row)
+    assert text_of(told)
+
+
+def test_traces_give_every_figure_beside_every_baseline(zones: list[Path]) -> None:
+    document = evaluate_traces(Toy(), by_streak, zones, 1.0)
+
+    check(document)
+    assert document["files"] == [str(path) for path in zones]
+    assert document["task"] == "capacity"
+    assert document["horizon_h"] == 1.0
+    assert tuple(document["baselines"]) == NAMES
+    assert [group["name"] for group in document["subgroups"]] == ["z0", "z1", "z2"]
+    assert sum(group["rows"] for group in document["subgroups"]) == document["rows"]
+    assert document["metrics"]["brier"]["low"] is not None
+    assert document["warnings"] == []
+
+
+@pytest.mark.parametrize("horizon_h", [0.25, 2.0, 6.0, 24.0])
+def test_any_horizon_can_be_asked_for(zones: list[Path], horizon_h: float) -> None:
+    document = evaluate_traces(Toy(), by_streak, zones[:1], horizon_h)
+
+    check(document)
+    assert document["horizon_h"] == horizon_h
+
+
+def test_the_same_call_gives_the_same_document(zones: list[Path]) -> None:
+    assert evaluate_traces(Toy(), by_streak, zones, 1.0) == evaluate_traces(
+        Toy(), by_streak, zones, 1.0
+    )
+
+
+def test_capacity_that_is_never_lost_has_no_auc_and_says_why(tmp_path: Path) -> None:
+    path = toys.write_counts(tmp_path / "always.json", np.ones(1700))
+
+    document = evaluate_traces(Toy(), by_streak, [path], 1.0)
+
+    check(document)
+    assert document["base_rate"] == 0.0
+    assert document["metrics"]["auc"]["value"] is None
+    assert document["metrics"]["auc"]["reason"] == "every row has the same outcome"
+    assert "never lost" in " ".join(document["warnings"])
+
+
+def test_a_pool_that_is_never_available_is_named(tmp_path: Path, zones: list[Path]) -> None:
+    path = toys.write_counts(tmp_path / "never.json", np.zeros(1700))
+
+    document = evaluate_traces(Toy(), by_streak, [*zones, path], 1.0)
+
+    assert "never has no row: it is never available, or too short." in document["warnings"]
+    with pytest.raises(InvalidInput, match="check its polarity"):
+        evaluate_traces(Toy(), by_streak, [path], 1.0)
+
+
+def test_a_trace_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    path = toys.write_counts(tmp_path / "short.json", toys.ups_and_downs(100, 1))
+
+    with pytest.raises(InvalidInput, match="too short"):
+        evaluate_traces(Toy(), by_streak, [path], 1.0)
+
+
+def test_a_few_days_have_figures_without_an_interval(tmp_path: Path) -> None:
+    path = toys.write_counts(tmp_path / "days.json", toys.ups_and_downs(500, 1))
+
+    document = evaluate_traces(Toy(), by_streak, [path], 1.0)
+
+    check(document)
+    assert document["metrics"]["brier"]["value"] is not None
+    assert document["metrics"]["brier"]["low"] is None
+    assert "too few" in document["metrics"]["brier"]["reason"]
+
+
+def test_csv_is_as_good_as_json(tmp_path: Path) -> None:
+    data = toys.ups_and_downs(1700, 7)
+    counts = toys.write_counts(tmp_path / "a.json", data)
+    fails = toys.write_csv(tmp_path / "b.csv.gz", [1 - int(x) for x in data])
+    told = TraceOptions(format="csv", polarity="unavailable", gap_s=600.0)
+
+    one = evaluate_traces(Toy(), by_streak, [counts], 1.0)
+    other = evaluate_traces(Toy(), by_streak, [fails], 1.0, told)
+
+    assert one["metrics"] == other["metrics"]
+
+
+def test_sixteen_nodes_can_be_asked_for(tmp_path: Path) -> None:
+    data = [int(16 * x) for x in toys.ups_and_downs(1700, 7)]
+    path = toys.write_counts(tmp_path / "a.json", data)
+
+    assert evaluate_traces(Toy(), by_streak, [path], 1.0, TraceOptions(nodes=16))["rows"] > 500
+
+
+def test_campaigns_with_gaps_of_their_own_are_kept_apart(tmp_path: Path) -> None:
+    one = toys.write_counts(tmp_path / "2022" / "z.json", toys.ups_and_downs(1700, 7), 600)
+    other = toys.write_counts(tmp_path / "2023" / "z.json", toys.ups_and_downs(2500, 8), 195)
+
+    together = evaluate_traces(Toy(), by_streak, [one, other], 1.0)
+    alone = [evaluate_traces(Toy(), by_streak, [path], 1.0) for path in (one, other)]
+
+    assert together["rows"] == sum(document["rows"] for document in alone)
+    assert [group["name"] for group in together["subgroups"]] == ["2022/z", "2023/z"]
+
+
+def test_what_the_model_learned_from_is_named(zones: list[Path]) -> None:
+    known = {CARD_KEY: training_traces(read_traces(zones[:1]), zones[:1])}
+
+    document = evaluate_traces(Toy(card=fitted_card() | known), by_streak, zones, 1.0)
+
+    assert document["learned_from"] == {"z0": "the same file"}
+    assert "z0: the model learned from the same file." in document["warnings"]
+
+
+def test_a_card_without_baselines_says_so(zones: list[Path]) -> None:
+    document = evaluate_traces(Toy(card={}), by_streak, zones, 1.0)
+
+    assert list(document["baselines"]) == ["base_rate"]
+    assert "no baselines" in " ".join(document["warnings"])
+
+
+def test_a_model_that_refuses_every_row_has_no_figures(zones: list[Path]) -> None:
+    with pytest.raises(InvalidInput, match="refuses"):
+        evaluate_traces(Toy(), lambda _, rows: np.full(len(rows), np.nan), zones, 1.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    recorded.write_market(tmp_path)
+    recorded.write_2022(tmp_path)
+    return tmp_path
+
+
+def test_advisor_snapshots_give_every_figure(folder: Path) -> None:
+    snapshots = folder / "evaluation-only" / "advisor"
+    before, after = snapshots / "2022-01-09.json.gz", snapshots / "2022-04-06.json.gz"
+
+    document = evaluate_advisor(Toy(card={}), [before], after, StillClock())
+
+    check(document)
+    assert document["task"] == "advisor"
+    assert set(document["baselines"]) == {"base_rate", "persistence"}
+    assert document["gap_days"] == 87
+    assert document["rows"] == len(recorded.REGIONS) * len(recorded.TYPES)
+    assert "Spot prices are unknown" in document["warnings"][0]
+
+
+def test_prices_of_the_time_and_an_older_snapshot_join_in(folder: Path) -> None:
+    document = evaluate_advisor(
+        Toy(card={"sources": ["advisor of 2025-06-28"]}),
+        [folder / "advisor" / f"{day}.json.gz" for day in ("2021-02-10", "2024-02-28")],
+        folder / "advisor" / "2025-06-28.json.gz",
+        StillClock(),
+        [folder / "spot-prices" / "2025-05-03.json.gz"],
+    )
+
+    check(document)
+    assert document["known_at"].startswith("2025-05-03")
+    assert document["warnings"] == [
+        "2025-06-28: the model learned from a feed of that day, its card says."
+    ]
+
+
+def test_a_label_whose_month_began_before_is_refused(folder: Path) -> None:
+    snapshots = folder / "evaluation-only" / "advisor"
+    with pytest.raises(InvalidInput, match="30 days"):
+        evaluate_advisor(
+            Toy(card={}),
+            [snapshots / "2022-04-06.json.gz"],
+            snapshots / "2022-01-09.json.gz",
+            StillClock(),
+        )
