@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import Reading
+from spotlab.recorded import price_history, spotlake, trace_csv
+from spotlab.recorded.content import Reading, read_file, refuse
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.spotlake import NOTICE, read_spotlake
+
+EVALUATION_ONLY: Final = "evaluation-only"
+"""A folder of this name holds data without a licence: it measures, and trains nothing."""
+_START: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,41 @@ FORMATS: Final = (
 """Every form; each may be gzipped."""
 
 
+def recognise(path: Path) -> Format:
+    """The form of a file, by its keys or its header line: never by its name.
+
+    Raises:
+        InvalidInput: unreadable, or of no form there is.
+    """
+    content = read_file(path)
+    start = content[:_START].decode("utf-8-sig", errors="replace")
+    if content[257:262] == b"ustar" or '"SpotPriceHistory"' in start:
+        return format_named("price-history")
+    if start.lstrip()[:1] in ("{", "["):
+        for key, name in (('"data"', "trace-json"), ('"available"', "trace-rebuilt")):
+            if f"{key}:" in content.decode("utf-8", errors="replace").replace(" ", ""):
+                return format_named(name)
+        refuse(path, "its keys are of no form there is", f"one of {_names()}")
+    header = {name.strip() for name in start.splitlines()[0].split(",")}
+    for name, columns in _HEADERS.items():
+        if header.issuperset(columns):
+            return format_named(name)
+    return refuse(path, "its header line is of no form there is", f"one of {_names()}")
+
+
+def refuse_untrainable(paths: Iterable[Path]) -> None:
+    """Refuse to train a model that is shipped on data whose licence does not allow it.
+
+    Raises:
+        InvalidInput: names the file and why.
+    """
+    for path in paths:
+        if EVALUATION_ONLY in path.resolve().parts:
+            refuse(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
+        if path.is_file() and not recognise(path).trains:
+            refuse(path, NOTICE, "data under another licence")
+
+
 def format_named(name: str) -> Format:
     """The form of that name.
 
@@ -84,5 +124,16 @@ def format_named(name: str) -> Format:
             return form
     raise InvalidInput(
         f"No recorded form is named {name!r}.",
-        remedy=f"Use {', '.join(form.name for form in FORMATS)}.",
+        remedy=f"Use {_names()}.",
     )
+
+
+_HEADERS: Final = {
+    "trace-csv": trace_csv.COLUMNS,
+    "price-history": price_history.CSV_COLUMNS,
+    "spotlake": spotlake.CSV_COLUMNS,
+}
+
+
+def _names() -> str:
+    return ", ".join(form.name for form in FORMATS)
