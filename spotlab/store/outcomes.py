@@ -157,7 +157,8 @@ def _insert_new(session: Session, row: OutcomeBase) -> bool:
     values = {c.name: getattr(row, c.name) for c in table.columns if c.name != "id"}
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(type(row)).values(values).on_conflict_do_nothing()
-    return bool(session.connection().execute(statement).rowcount)
+    inserted = session.connection().execute(statement.returning(table.c.id))
+    return inserted.first() is not None
 
 
 def _fields(value: Any) -> dict[str, Any]:

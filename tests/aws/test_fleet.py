@@ -12,6 +12,7 @@ from botocore.stub import Stubber
 from spotlab.aws.fleet import Ec2Instances
 from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, InstanceSource
 from spotlab.errors import AccessDenied, AwsError, AwsUnreachable
@@ -20,6 +21,10 @@ from tests.support.boto import client
 ACCOUNT = Account("shop", "123456789012", regions=("us-east-1", "eu-west-1"))
 STATES = ["pending", "running", "stopping", "stopped"]
 ASKED = {"Filters": [{"Name": "instance-state-name", "Values": STATES}], "MaxResults": 1000}
+GONE = {
+    "Filters": [{"Name": "instance-state-name", "Values": ["shutting-down", "terminated"]}],
+    "MaxResults": 1000,
+}
 LAUNCHED = datetime(2026, 1, 4, 9, 30, tzinfo=UTC)
 
 
@@ -52,10 +57,13 @@ class Fleet:
             self.stubs[region].add_response("describe_instances", answer, ASKED | token)
             token = {"NextToken": answer.get("NextToken", "")}
 
-    def read(self) -> list[Instance]:
+    def source(self) -> Ec2Instances:
         sessions = create_autospec(Sessions, instance=True)
         sessions.client.side_effect = lambda service, account, region: self.clients[region]
-        source: InstanceSource = Ec2Instances(sessions)
+        return Ec2Instances(sessions)
+
+    def read(self) -> list[Instance]:
+        source: InstanceSource = self.source()
         return source.instances(ACCOUNT)
 
 
@@ -115,3 +123,28 @@ def test_an_answer_without_a_zone_is_an_aws_error() -> None:
     fleet.answers("us-east-1", page(record("i-1", Placement={})))
     with pytest.raises(AwsError, match="lacks 'AvailabilityZone'"):
         fleet.read()
+
+
+def gone(instance_id: str, reason: str) -> dict[str, Any]:
+    return record(
+        instance_id,
+        InstanceLifecycle="spot",
+        State={"Name": "terminated"},
+        StateReason={"Code": reason, "Message": reason},
+    )
+
+
+def test_an_instance_that_ec2_took_back_is_an_interruption_and_one_ended_by_its_user_is_not() -> (
+    None
+):
+    fleet = Fleet()
+    taken = gone("i-1", "Server.SpotInstanceTermination")
+    ended = gone("i-2", "Client.UserInitiatedShutdown")
+    unsaid = record("i-3", InstanceLifecycle="spot", State={"Name": "terminated"})
+    fleet.stubs["us-east-1"].add_response("describe_instances", page(taken, ended, unsaid), GONE)
+    fleet.stubs["eu-west-1"].add_response("describe_instances", page(), GONE)
+    (event,) = fleet.source().interruptions(ACCOUNT, LAUNCHED)
+    assert (event.instance_id, event.kind) == ("i-1", InterruptionKind.RECLAIMED)
+    assert event.pool == Pool("us-east-1", "us-east-1a", "m5.large")
+    assert (event.at, event.emulated) == (LAUNCHED, False)
+    assert "SpotInstanceTermination" in event.source
