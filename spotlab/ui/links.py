@@ -14,6 +14,7 @@ PAGE_TABLE: Final = (
     ("explanations", "Explanations", ":material/waterfall_chart:"),
     ("experiments", "Experiments", ":material/history:"),
     ("market", "Market", ":material/show_chart:"),
+    ("models", "Models", ":material/verified:"),
     ("health", "Health", ":material/monitor_heart:"),
 )
 

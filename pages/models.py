@@ -1,0 +1,84 @@
+"""Which model is trusted for what, and how good is it?"""
+
+import streamlit as st
+
+from spotlab.ui import guard, session, widgets
+from spotlab.ui.models import (
+    board,
+    card,
+    deciding,
+    drifting,
+    facts,
+    in_use,
+    reading,
+    realised,
+    trail,
+    upload,
+    views,
+)
+from spotlab.ui.theme import palette
+
+user = guard.require(guard.Role.VIEWER)
+now, colours = session.lab().clock.now(), palette()
+answer = st.container()
+
+
+def show_board() -> None:
+    """Every version, a table a task."""
+    entries = reading.entries()
+    records = [entry.record for entry in entries]
+    with answer:
+        widgets.headline(board.headline(records), board.small_print(records))
+    for notice in reading.desk().notices():
+        st.info(facts.plain(notice), icon=":material/rule:")
+    if not entries:
+        board.show_empty()
+    picked = board.show(entries, now, colours)
+    if picked:
+        views.open_card(picked)
+    st.caption(f"Select a row to open its card. {board.OWN_ROWS}")
+    board.show_export(records, now)
+    upload.show(user)
+
+
+def show_card() -> None:
+    """One version, whole."""
+    entry = reading.entry(views.pick_model(reading.entries()))
+    record, told = entry.record, facts.facts(entry.record.card)
+    with answer:
+        widgets.headline(card.headline(record, told), card.small_print(record, now))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        card.show_label(told)
+    with right, st.container(border=True):
+        deciding.show(entry, user)
+    card.show_figures(told, colours)
+    tabs = st.tabs(["Subgroups", "Data", "Features", "Limits", "History", "Whole card"])
+    with tabs[0]:
+        card.show_subgroups(told)
+    with tabs[1]:
+        card.show_data(told)
+    with tabs[2]:
+        card.show_features(told)
+    with tabs[3]:
+        card.show_limits(told)
+    with tabs[4]:
+        trail.show(record, now)
+    with tabs[5]:
+        card.show_whole(record)
+
+
+def show_use() -> None:
+    """Challengers, outcomes and drift."""
+    seen = reading.outcomes()
+    with answer:
+        widgets.headline(in_use.headline(seen), in_use.SMALL_PRINT)
+    in_use.show(seen, reading.instance_names(), now, colours)
+    realised.show(seen, reading.oldest_decision(), now, colours)
+    st.header("Drift", anchor=False)
+    drifting.show(reading.drifted(views.pick_working(reading.entries())), now, colours)
+
+
+deciding.show_outcome()
+SHOW = {"leaderboard": show_board, "card": show_card, "use": show_use}
+SHOW[views.pick()]()

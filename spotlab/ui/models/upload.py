@@ -1,0 +1,96 @@
+"""A model from a file: what is wanted, what the quarantine found. Screens floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from spotlab.runtime.uploads import UploadReport
+from spotlab.ui import runs, words
+from spotlab.ui.guard import Role, User
+from spotlab.ui.models import facts, reading
+
+SLOT: Final = "upload-model"
+MOST_MB: Final = 64
+WANTED: Final = (
+    "A zip with the three files of an artefact: the model in a text format (LightGBM's, or "
+    "skops), `card.json` and `SHA256SUMS`. A pickle, and anything else that runs code when it is "
+    "read, is refused. The files are checked in quarantine, where another process asks the model "
+    "for a first prediction under limits of time and memory; only then it becomes a candidate. "
+    "No decision changes by an upload."
+)
+
+
+def show(user: User) -> None:
+    """The upload, folded away until it is wanted."""
+    report = _outcome()
+    with st.expander(
+        "Upload a model", icon=":material/upload_file:", key="upload", on_change="rerun"
+    ):
+        if user.role < Role.OPERATOR:
+            st.caption("An operator may upload models.")
+            return
+        st.caption(WANTED)
+        left, right = st.columns(2)
+        with left:
+            file = st.file_uploader(
+                "Artefact (zip)", type="zip", key="upload-file", max_upload_size=MOST_MB
+            )
+        with right:
+            reason = st.text_input(
+                "Reason",
+                key="upload-reason",
+                max_chars=500,
+                placeholder="where it comes from, and what it is for; kept in the history",
+            )
+            busy = runs.watch(SLOT)
+            st.button(
+                "Check and register",
+                key="upload-now",
+                on_click=_begin,
+                args=(file.getvalue() if file is not None else b"", user.name, reason),
+                disabled=busy or file is None,
+            )
+        if report is not None:
+            _show_report(report)
+
+
+def _begin(content: bytes, actor: str, reason: str) -> None:
+    desk = reading.desk()
+
+    def work(tell: runs.Progress, _stopped: object) -> UploadReport:
+        tell("in quarantine: checking its files, then a first prediction", 0.3)
+        return desk.upload(content, actor, reason.strip())
+
+    runs.begin(SLOT, "Checking the upload", work)
+
+
+def _outcome() -> UploadReport | None:
+    """What the last upload gave; a refusal is shown by `take`, in words."""
+    run = runs.take(SLOT)
+    if run is None:
+        return None
+    reading.forget()
+    report: UploadReport | None = run.result
+    return report
+
+
+def _show_report(report: UploadReport) -> None:
+    record = report.record
+    st.success(
+        f"{facts.plain(record.reference)} is a candidate for {facts.task_words(record.task)}. "
+        f"Files, checksums and card agree; {first_words(report)}. SHA-256 `{record.digest[:12]}`.",
+        title="Registered",
+        icon=":material/verified:",
+    )
+
+
+def first_words(report: UploadReport) -> str:
+    """What the first prediction gave."""
+    first = report.first
+    return (
+        f"of {words.count(first.rows, 'made-up row')} it gave risks from "
+        f"{words.percent(first.risk_low)} to {words.percent(first.risk_high)} in 24 h, within "
+        f"{words.milliseconds(1000 * first.seconds)}"
+    )

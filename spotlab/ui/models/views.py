@@ -1,0 +1,73 @@
+"""The views of the Models page, each with an address of its own. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
+
+import streamlit as st
+
+from spotlab.runtime.in_force import RISK_TASK
+from spotlab.runtime.registry import ModelEntry
+from spotlab.ui import widgets
+from spotlab.ui.models import board
+
+PAGE: Final = "pages/models.py"
+VIEWS: Final[Mapping[str, str]] = {
+    "leaderboard": "Leaderboard",
+    "card": "Card",
+    "versus": "Head to head",
+    "use": "In use",
+}
+_WIDGET: Final = "models-view"
+
+
+def pick() -> str:
+    """The view that the URL names; the first where it names none."""
+    asked = st.query_params.get("view", "")
+    chosen = asked if asked in VIEWS else next(iter(VIEWS))
+    if st.session_state.get(_WIDGET) != chosen:
+        st.session_state[_WIDGET] = chosen
+    st.segmented_control(
+        "View",
+        [*VIEWS],
+        format_func=lambda view: VIEWS[view],
+        key=_WIDGET,
+        on_change=_write,
+        label_visibility="collapsed",
+        required=True,
+    )
+    return chosen
+
+
+def _write() -> None:
+    st.query_params["view"] = st.session_state[_WIDGET]
+
+
+def open_card(reference: str) -> NoReturn:
+    """Go to a version's card."""
+    st.switch_page(PAGE, query_params={"view": "card", "model": reference})
+
+
+def open_decision(experiment_id: int) -> NoReturn:
+    """Go to a decision on the Experiments page."""
+    st.switch_page("pages/experiments.py", query_params={"id": str(experiment_id)})
+
+
+def pick_model(entries: Sequence[ModelEntry]) -> str:
+    """Which card: "name@version", champions first."""
+    order = [*board.STATE_MARKS]
+    ordered = sorted(entries, key=lambda entry: order.index(entry.record.state))
+    names = {e.record.reference: f"{e.record.reference} · {board.mark(e.record)}" for e in ordered}
+    return widgets.pick_one("Model", names, "model") or ""
+
+
+def pick_working(entries: Sequence[ModelEntry]) -> str:
+    """Which model's drift: champions first, then those that run in shadow."""
+    working = [e.record for e in entries if e.record.state in ("champion", "graduated")]
+    risk = [record for record in working if record.task == RISK_TASK]
+    ordered = sorted(risk, key=lambda record: record.state != "champion")
+    names = {record.reference: f"{record.reference} · {board.mark(record)}" for record in ordered}
+    return (
+        widgets.pick_one("Model", names, "drift") or "" if len(names) > 1 else next(iter(names), "")
+    )
