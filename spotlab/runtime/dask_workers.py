@@ -8,12 +8,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
-from spotlab.runtime.worker import READY, Said, answer, in_words
+from spotlab.runtime.worker import Said, in_words
 from spotlab.runtime.workers import POLL_S, Failed, Item, Result, Shared
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ CONNECT_TIMEOUT_S: Final = 5.0
 WORKER_TIMEOUT_S: Final = 30.0
 """How long a cluster may be without any worker: one that died may be starting again."""
 _SCHEMES: Final = ("tcp://", "tls://")
-_QUIET: Final = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
 
 
 class DaskWorkers:
@@ -67,17 +66,17 @@ class DaskWorkers:
         """See Workers.run."""
         if not items:
             return []
-        with self._connected() as client:
+        with self._connected() as client, ExitStack() as ending:
             flights = _Flights(client, pickle.dumps((function, shared)))
+            ending.callback(flights.end)
             slots = _Slots(client, self._worker_timeout_s, self._address)
             waiting, suspects = deque(items), deque[str]()
             failed: list[Failed] = []
             while waiting or suspects or flights.up:
                 if cancelled():
-                    flights.cancel()
                     raise Cancelled("Stopped; what was finished is kept.")
-                free = slots.count()
-                while waiting and len(flights.up) < free:
+                room = 2 * slots.count()  # one at work, one on its way
+                while waiting and len(flights.up) < room:
                     flights.start(waiting.popleft(), items)
                 if suspects and not flights.up:  # alone: if a worker dies now, it is its doing
                     flights.start(suspects.popleft(), items, last=True)
@@ -99,26 +98,22 @@ class DaskWorkers:
 
     @contextmanager
     def _connected(self) -> Iterator[Client]:
-        import dask
         from distributed import Client
 
         # What it logs about a cluster that goes away is said by our own errors.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with dask.config.set(_QUIET):
-            try:
-                client = Client(
-                    self._address, timeout=self._connect_timeout_s, set_as_default=False
-                )
-            except (OSError, ValueError) as exc:
-                raise NotAvailable(
-                    f"No Dask scheduler answers at {self._address} within "
-                    f"{self._connect_timeout_s:g} s ({in_words(exc)}).",
-                    remedy="Start one with `dask scheduler`, or unset SPOTLAB_DASK_SCHEDULER.",
-                ) from exc
-            try:
-                yield client
-            finally:
-                client.close(timeout=self._connect_timeout_s)
+        try:
+            client = Client(self._address, timeout=self._connect_timeout_s, set_as_default=False)
+        except (OSError, ValueError) as exc:
+            raise NotAvailable(
+                f"No Dask scheduler answers at {self._address} within "
+                f"{self._connect_timeout_s:g} s ({in_words(exc)}).",
+                remedy="Start one with `dask scheduler`, or unset SPOTLAB_DASK_SCHEDULER.",
+            ) from exc
+        try:
+            yield client
+        finally:
+            client.close(timeout=self._connect_timeout_s)
 
 
 class _Slots:
@@ -166,23 +161,28 @@ class _Slots:
 class _Flights:
     """The items that the cluster is at, and what they need to share.
 
-    The shared part is a task of its own: kept by the workers, made anew when one of them died.
+    The shared part is no task that items depend on: Dask would send them all to the worker that
+    holds it.
     """
 
     def __init__(self, client: Client, preparation: bytes) -> None:
+        from spotlab.runtime.dask_plugin import Prepared
+
         self._client = client
         self._run = f"spotlab-{uuid.uuid4().hex}"
         self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._shared = client.submit(_prepare, preparation, key=f"{self._run}-shared")
         self._started = 0
         self.up: dict[Future[Any], tuple[str, bool]] = {}
+        client.register_plugin(Prepared(self._run, preparation), name=self._run)
 
     def start(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
         """Send an item; `last`: it is not tried again after this."""
+        from spotlab.runtime.dask_plugin import answer_on_worker
+
         self._started += 1
         key = f"{self._run}-{self._started}"
         payload = pickle.dumps(items[name])
-        future = self._client.submit(_answer, self._shared, payload, key=key, pure=False)
+        future = self._client.submit(answer_on_worker, self._run, payload, key=key, pure=False)
         self.up[future] = (name, last)
         future.add_done_callback(self._landed.put)
 
@@ -195,9 +195,12 @@ class _Flights:
         name, last = self.up.pop(future)
         return [(name, _said(future), last)]
 
-    def cancel(self) -> None:
-        """Take back what has not begun."""
-        self._client.cancel(list(self.up), force=True)
+    def end(self) -> None:
+        """Take back what has not begun, and let the workers forget what was shared."""
+        with suppress(OSError):  # the scheduler is gone, and everything with it
+            if self.up:
+                self._client.cancel(list(self.up), force=True)
+            self._client.unregister_worker_plugin(self._run)
 
 
 def _said(future: Future[Any]) -> Said | None:
@@ -210,20 +213,3 @@ def _said(future: Future[Any]) -> Said | None:
         return None
     exc = future.exception()
     return None if isinstance(exc, KilledWorker) else ("unprepared", in_words(exc))
-
-
-def _prepare(preparation: bytes) -> tuple[Said, Any]:
-    """On a worker: the function with what its items share."""
-    try:
-        return READY, pickle.loads(preparation)  # noqa: S301  (our own client's)
-    except Exception as exc:
-        return ("unprepared", in_words(exc)), None
-
-
-def _answer(prepared: tuple[Said, Any], payload: bytes) -> bytes:
-    """On a worker: one item's answer."""
-    said, both = prepared
-    if said != READY:
-        return pickle.dumps(said)
-    function, shared = both
-    return answer(function, shared, pickle.loads(payload))  # noqa: S301
