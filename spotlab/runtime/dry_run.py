@@ -113,7 +113,7 @@ def main(argv: list[str]) -> int:
     try:
         answer, code = _first_prediction(folder), 0
     except SpotlabError as exc:
-        answer, code = {"refused": exc.message, "remedy": exc.remedy}, 1
+        answer, code = _refusal(exc.message, exc.remedy), 1
     except MemoryError:
         answer, code = _refusal(f"A first prediction takes more than {memory_mb} MB."), 1
     except Exception as exc:
@@ -122,8 +122,9 @@ def main(argv: list[str]) -> int:
     return code
 
 
-def _refusal(message: str) -> dict[str, Any]:
-    return {"refused": message[:500], "remedy": "Train and save the model again."}
+def _refusal(message: str, remedy: str = "") -> dict[str, Any]:
+    one_line = " ".join(message.split())
+    return {"refused": one_line[:500], "remedy": remedy or "Train and save the model again."}
 
 
 def _limit_myself(memory_bytes: int, seconds: int) -> None:
