@@ -16,8 +16,10 @@ FloatArray = NDArray[np.float64]
 
 LEVELS: Final = tuple(i / 20 for i in range(21))
 """Quantiles that are kept: 0, 5, … 100 %."""
-CLASSES: Final = 10
+PSI_CLASSES: Final = 10
 """Classes of the population stability index, equally likely in the reference."""
+KS_CLASSES: Final = 20
+"""The Kolmogorov-Smirnov distance is looked for between these: a sketch knows no more."""
 _RARE: Final = 1e-4
 """Share that stands for an empty class; the logarithm of 0 is none."""
 
@@ -40,7 +42,7 @@ class Sketch:
     def of(cls, values: FloatArray) -> Sketch:
         """The sketch of (n,) values."""
         known = values[np.isfinite(values)]
-        unknown = 1.0 - len(known) / len(values) if len(values) else 1.0
+        unknown = (len(values) - len(known)) / len(values) if len(values) else 1.0
         found: FloatArray = np.quantile(known, LEVELS) if len(known) else known
         return cls(len(values), unknown, tuple(float(value) for value in found))
 
@@ -78,32 +80,38 @@ class MarketSketch:
     importance: Mapping[str, float] = field(default_factory=dict)
 
 
-def psi(reference: FloatArray, now: FloatArray) -> float:
-    """Population stability index over deciles of the reference, unknown a class of its own.
+def class_edges(values: FloatArray, classes: int) -> FloatArray:
+    """Inner edges of about equally likely classes of the known values; fewer where many tie."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return known
+    return np.unique(np.quantile(known, np.linspace(0, 1, classes + 1)[1:-1]))
+
+
+def class_counts(values: FloatArray, edges: FloatArray) -> FloatArray:
+    """How many (n,) values lie in each class; the last count is of the unknown ones."""
+    known = values[np.isfinite(values)]
+    slot = np.searchsorted(edges, known, side="right")
+    counts = np.bincount(slot, minlength=len(edges) + 1)
+    return np.append(counts, len(values) - len(known)).astype(np.float64)
+
+
+def psi(before: FloatArray, now: FloatArray) -> FloatArray:
+    """Population stability index of class counts, over the last axis; unknown is a class.
 
     0 is equal; by custom 0.1 is a little and 0.25 a lot. NaN where one side is empty.
     """
-    if not len(reference) or not len(now):
-        return float("nan")
-    known = reference[np.isfinite(reference)]
-    inner = np.linspace(0, 1, CLASSES + 1)[1:-1]
-    edges = np.unique(np.quantile(known, inner)) if len(known) else np.array([])
-    was, is_now = _shares(reference, edges), _shares(now, edges)
-    return float(np.sum((is_now - was) * np.log(is_now / was)))
+    was, is_now = (np.maximum(_shares(counts), _RARE) for counts in (before, now))
+    return np.asarray(((is_now - was) * np.log(is_now / was)).sum(axis=-1))
 
 
-def ks(reference: FloatArray, now: FloatArray) -> float:
-    """Largest distance of the two distribution functions (Kolmogorov-Smirnov), known values only.
+def ks(before: FloatArray, now: FloatArray) -> FloatArray:
+    """Largest distance of the distribution functions at the classes' edges (Kolmogorov-Smirnov).
 
-    NaN where one side has none.
+    Over the last axis, known values only; NaN where one side has none.
     """
-    was = np.sort(reference[np.isfinite(reference)])
-    is_now = np.sort(now[np.isfinite(now)])
-    if not len(was) or not len(is_now):
-        return float("nan")
-    at = np.concatenate([was, is_now])
-    below = np.searchsorted(was, at, side="right") / len(was)
-    return float(np.abs(below - np.searchsorted(is_now, at, side="right") / len(is_now)).max())
+    was, is_now = (np.cumsum(_shares(counts[..., :-1]), axis=-1) for counts in (before, now))
+    return np.asarray(np.abs(was - is_now).max(axis=-1))
 
 
 def rank_correlation(first: FloatArray, second: FloatArray) -> float:
@@ -114,12 +122,9 @@ def rank_correlation(first: FloatArray, second: FloatArray) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def _shares(values: FloatArray, edges: FloatArray) -> FloatArray:
-    known = values[np.isfinite(values)]
-    slot = np.searchsorted(edges, known, side="right")
-    counts = np.bincount(slot, minlength=len(edges) + 1)
-    counts = np.append(counts, len(values) - len(known))
-    return np.maximum(counts / len(values), _RARE)
+def _shares(counts: FloatArray) -> FloatArray:
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.asarray(counts / np.where(total > 0, total, np.nan))
 
 
 def _ranks(values: FloatArray) -> FloatArray:

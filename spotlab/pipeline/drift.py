@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.drift import FloatArray, MarketSketch, Sketch, ks, psi, rank_correlation
+from spotlab.domain.drift import (
+    KS_CLASSES,
+    PSI_CLASSES,
+    FloatArray,
+    MarketSketch,
+    Sketch,
+    class_counts,
+    class_edges,
+    ks,
+    psi,
+    rank_correlation,
+)
 from spotlab.domain.market import MarketName
-from spotlab.domain.ports import RiskModel
-from spotlab.errors import InvalidInput
-from spotlab.pipeline.assess import ScoredMarket
 
-SKETCH_EVERY: Final = timedelta(hours=1)
-"""A market is not sketched more often: 20 KB each."""
-EXPLAINED_POOLS: Final = 500
 REFERENCE_DAYS: Final = 14
 MIN_REFERENCE_DAYS: Final = 5
 RESAMPLES: Final = 200
@@ -33,43 +38,8 @@ FAMILY_LEVEL: Final = 0.95
 MATTERS: Final = 0.1
 """PSI or KS below this is no alarm, however steady the reference was."""
 PREDICTION: Final = "predicted hazard"
-
-
-def sketch(scored: ScoredMarket, model: RiskModel) -> MarketSketch:
-    """A scored market in a few numbers; importance from at most EXPLAINED_POOLS pools.
-
-    Args:
-        scored: by `model`.
-        model: explains its own score.
-    """
-    matrix = scored.frame.select(model.feature_names)
-    hazard = scored.table["hazard_per_hour"].to_numpy(dtype=np.float64, copy=True)
-    for row, evidence in scored.evidence.items():
-        hazard[row] = evidence.prior_hazard_per_hour
-    chosen = np.unique(np.linspace(0, len(matrix) - 1, EXPLAINED_POOLS).astype(np.intp))
-    return MarketSketch(
-        market=scored.data.market,
-        model=scored.model,
-        at=scored.data.as_of,
-        pools=len(matrix),
-        features={
-            name: Sketch.of(matrix[:, column]) for column, name in enumerate(model.feature_names)
-        },
-        prediction=Sketch.of(hazard),
-        importance=_importance(model, matrix[chosen]) if len(matrix) else {},
-    )
-
-
-def _importance(model: RiskModel, matrix: FloatArray) -> dict[str, float]:
-    try:
-        parts, _ = model.contributions(np.ascontiguousarray(matrix))
-    except InvalidInput:  # the model has no explanation
-        return {}
-    explained = parts[np.isfinite(parts).all(axis=1)]
-    if not len(explained):
-        return {}
-    sizes = np.abs(explained).mean(axis=0)
-    return {name: float(size) for name, size in zip(model.feature_names, sizes, strict=True)}
+_NEVER: Final = 1e-3
+"""A distance that stands for none, where the reference never varied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +123,11 @@ def drift(market: MarketName, model: str, sketches: Sequence[MarketSketch]) -> D
         return _report(market, model, days, reference, (), float("nan"), float("nan"), words)
     now = days[-1]
     names = [PREDICTION, *now.features]
-    drawn = {name: [_drawn(each, name) for each in reference] for name in names}
-    usual, family = _usual(names, drawn)
+    tallies = {name: _Tally.of(name, reference, now) for name in names}
+    usual, family = _usual(list(tallies.values()))
     moved = [
-        _moved(name, np.concatenate(drawn[name]), now, reference, usual[name], family)
-        for name in names
+        _moved(tally, now, reference, band, family)
+        for tally, band in zip(tallies.values(), usual, strict=True)
     ]
     ordered = [moved[0], *sorted(moved[1:], key=lambda each: _sortable(each.psi), reverse=True)]
     agreement, agreement_usual = _importance_agreement(reference, now)
@@ -204,55 +174,76 @@ def _drawn(each: MarketSketch, name: str) -> FloatArray:
     return found.draw(DRAWN)
 
 
-def _usual(
-    names: Sequence[str], drawn: dict[str, list[FloatArray]]
-) -> tuple[dict[str, tuple[float, float]], float]:
-    """What is usual, by name (PSI, KS), and the factor beyond it that makes an alarm.
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """One feature counted by classes of the reference.
+
+    Args:
+        name: the feature's.
+        days: a row a day of the reference, for PSI and for KS.
+        now: the same of the newest day.
+    """
+
+    name: str
+    days: tuple[FloatArray, FloatArray]
+    now: tuple[FloatArray, FloatArray]
+
+    @classmethod
+    def of(cls, name: str, reference: Sequence[MarketSketch], now: MarketSketch) -> _Tally:
+        drawn, today = [_drawn(each, name) for each in reference], _drawn(now, name)
+        both = [class_edges(np.concatenate(drawn), n) for n in (PSI_CLASSES, KS_CLASSES)]
+        days = [np.array([class_counts(day, edges) for day in drawn]) for edges in both]
+        counted = [class_counts(today, edges) for edges in both]
+        return cls(name, (days[0], days[1]), (counted[0], counted[1]))
+
+
+def _usual(tallies: Sequence[_Tally]) -> tuple[list[tuple[float, float]], float]:
+    """What is usual of each (PSI, KS), and the factor beyond it that makes an alarm.
 
     Each resample holds one reference day against a bootstrap of the others. The factor is the
     FAMILY_LEVEL quantile of the largest excess over the whole table, so that a long table raises
     no more false alarms than a short one.
     """
     rng = np.random.default_rng(0)
-    count = len(drawn[names[0]])
-    found = np.empty((RESAMPLES, len(names), 2))
-    for draw in range(RESAMPLES):
-        out = int(rng.integers(count))
-        others = rng.choice([day for day in range(count) if day != out], size=count - 1)
-        for column, name in enumerate(names):
-            rest = np.concatenate([drawn[name][day] for day in others])
-            day = drawn[name][out]
-            found[draw, column] = psi(rest, day), ks(rest, day)
+    count = len(tallies[0].days[0])
+    out = rng.integers(count, size=RESAMPLES)
+    others = rng.integers(count - 1, size=(RESAMPLES, count - 1))
+    others += others >= out[:, None]
+    found = np.array(
+        [
+            [
+                distance(days[others].sum(axis=1), days[out])
+                for distance, days in zip((psi, ks), tally.days, strict=True)
+            ]
+            for tally in tallies
+        ]
+    )
     found = np.nan_to_num(found)
-    bands = np.maximum(np.quantile(found, 0.95, axis=0), 1e-3)
-    family = max(1.0, float(np.quantile((found / bands).max(axis=(1, 2)), FAMILY_LEVEL)))
-    usual = {
-        name: (float(band[0]), float(band[1])) for name, band in zip(names, bands, strict=True)
-    }
-    return usual, family
+    bands = np.maximum(np.quantile(found, 0.95, axis=-1), _NEVER)
+    excess = (found / bands[..., None]).max(axis=(0, 1))
+    family = max(1.0, float(np.quantile(excess, FAMILY_LEVEL)))
+    return [(float(band[0]), float(band[1])) for band in bands], family
 
 
 def _moved(
-    name: str,
-    before: FloatArray,
+    tally: _Tally,
     now: MarketSketch,
     reference: Sequence[MarketSketch],
     usual: tuple[float, float],
     family: float,
 ) -> Moved:
-    today = _drawn(now, name)
-    index, distance = psi(before, today), ks(before, today)
+    name = tally.name
+    index = float(psi(tally.days[0].sum(axis=0), tally.now[0]))
+    distance = float(ks(tally.days[1].sum(axis=0), tally.now[1]))
     beyond = (index > family * usual[0] and index >= MATTERS) or (
         distance > family * usual[1] and distance >= MATTERS
     )
     known = [each.importance[name] for each in reference if name in each.importance]
-    words = (
-        f"moved: {index:.2f}, usually under {usual[0]:.2f}"
-        if beyond
-        else "unknown"
-        if np.isnan(distance)
-        else "as usual"
-    )
+    words = "as usual"
+    if beyond:
+        words = f"moved: {index:.2f}, usually under {usual[0]:.2f}"
+    elif np.isnan(distance):
+        words = "unknown"
     return Moved(
         name=name,
         psi=index,

@@ -14,11 +14,11 @@ from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.ports import RiskModel
 from spotlab.errors import Cancelled, SpotlabError
-from spotlab.pipeline import drift
 from spotlab.pipeline.assess import score_market
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.shadow import challengers, failed, shadow
+from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.in_force import RISK_TASK, model_in_force
 
@@ -134,7 +134,7 @@ def _sketch(lab: Lab, run: _Run) -> None:
     for name, evaluation in run.scored.items():
         try:
             last_at = lab.store.drift.last_at(run.data.market, name)
-            if last_at is None or run.data.as_of - last_at >= drift.SKETCH_EVERY:
-                lab.store.drift.record(drift.sketch(evaluation.scored, lab.model(name)))
+            if last_at is None or run.data.as_of - last_at >= SKETCH_EVERY:
+                lab.store.drift.record(sketch(evaluation.scored, lab.model(name)))
         except Exception as exc:
             log.warning("no drift sketch of %s: %s", name, exc, exc_info=True)
