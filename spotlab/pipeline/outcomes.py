@@ -163,10 +163,19 @@ def _what_befell(
     events: Sequence[InterruptionEvent],
     exposures: Sequence[Exposure],
 ) -> tuple[float | None, str]:
+    ran = [seen for seen in exposures if seen.pool.key == each.current_pool]
     for event in events:
         if event.kind in INTERRUPTS and each.created_at < event.at <= due_at:
-            return 1.0, f"Interrupted ({event.source})."
-    ran = [seen for seen in exposures if seen.pool.key == each.current_pool]
+            watched = any(
+                seen.started_at <= each.created_at and seen.ended_at + MAX_GAP >= event.at
+                for seen in ran
+            )
+            # A survivor that nobody watched is censored: so is this one, or risks would look low.
+            return (
+                (1.0, f"Interrupted ({event.source}).")
+                if watched
+                else (None, f"Interrupted ({event.source}), but not watched until then.")
+            )
     if any(seen.started_at <= each.created_at and seen.ended_at >= due_at for seen in ran):
         return 0.0, "Seen running through the horizon."
     within = [seen for seen in ran if seen.ended_at > each.created_at and seen.started_at < due_at]
