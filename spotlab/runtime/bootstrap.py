@@ -87,8 +87,9 @@ def bootstrap(
     home = chosen.home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
-    predictor = Predictor(chosen.models_dir, home / UPLOADS)
-    register_artefacts(predictor, store.registry, time, home / UPLOADS)
+    shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
+    predictor = Predictor(shipped, uploads)
+    register_artefacts(predictor, store.registry, time, uploads if uploads != shipped else None)
     http = httpx.Client(
         timeout=chosen.feed_timeout_s,
         headers={"User-Agent": f"spotlab/{__version__}"},

@@ -35,7 +35,8 @@ def register_artefacts(
         predictor: knows the artefacts.
         registry: where they are registered.
         clock: the time.
-        uploads_dir: folder of uploads: none of them becomes the champion by itself.
+        uploads_dir: folder of uploads, none of which becomes the champion by itself; None: there
+            is none of its own.
     Returns:
         "name@version" of those that are new.
     """
