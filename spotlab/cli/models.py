@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
+from spotlab.cli.evaluating import EVALUATE
 from spotlab.cli.model_answers import (
     entry_document,
     entry_text,
@@ -185,6 +186,7 @@ def _assign(args: argparse.Namespace, settings: Settings) -> Answer:
 COMMANDS = (
     Command("list", "Every model version with its state and figures.", _list_arguments, _list),
     Command("show", "One version: its card, its files and its history.", _model_argument, _show),
+    EVALUATE,
     Command("history", "Who did what to models, when and why.", _history_arguments, _history),
     Command("live-at", "Which champion was in force at a time.", _live_at_arguments, _live_at),
     Command(

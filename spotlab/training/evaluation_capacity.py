@@ -14,7 +14,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.features import Matrix
 from spotlab.domain.traces import Trace, TracePanel, align
+from spotlab.features.capacity import compute_capacity
 from spotlab.recorded.traces import (
     Polarity,
     TraceFormat,
@@ -54,6 +56,31 @@ class Carded(Protocol):
     def card(self) -> Mapping[str, Any]:
         """Everything card.json says."""
         ...
+
+
+class CapacityForecaster(Carded, Protocol):
+    """A model that forecasts a loss of capacity within any horizon."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the matrix it wants."""
+        ...
+
+    def loss_probability(self, matrix: Matrix, horizon_h: float) -> FloatArray:
+        """P(capacity lost within horizon_h) of each row; NaN for a refused row."""
+        ...
+
+
+def forecaster(model: CapacityForecaster) -> Forecast:
+    """The model's forecasts, through the one path that features take."""
+
+    def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
+        frame = compute_capacity(panel)
+        wanted = [frame.names.index(name) for name in model.feature_names]
+        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, wanted])
+        return model.loss_probability(matrix, rows.horizon_h)
+
+    return forecast
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import InvalidInput, NotAvailable
+from spotlab.features.capacity import compute_capacity
 from spotlab.training.datasets import archived_dataset, read_advisor
 from spotlab.training.evaluation_advisor import pair
 from tests.support import recorded
 from tests.support import snapshots as made
+from tests.support import trace_files as toys
 from tests.support.archive import MemoryArchive
 
 NOW, LATER = made.NOW, made.NOW + timedelta(days=40)
@@ -71,3 +74,18 @@ def test_a_pair_of_advisor_snapshots(tmp_path: Path) -> None:
 
     assert np.array_equal(frames[0].frame.values, frames[1].frame.values, equal_nan=True)
     assert not np.array_equal(frames[0].bucket, frames[1].bucket)
+
+
+@pytest.mark.parametrize("gap_s", [195.0, 600.0])
+def test_traces(gap_s: float) -> None:
+    panel = toys.panel(days=6.0, gap_s=gap_s)
+    tick = 2 * len(panel.elapsed_h) // 3
+    altered = panel.available.copy()
+    altered[tick + 1 :] = 1.0 - altered[tick + 1 :]
+
+    whole = compute_capacity(panel).values[: tick + 1]
+    other = compute_capacity(replace(panel, available=altered)).values[: tick + 1]
+    then = compute_capacity(panel.until(tick)).values
+
+    assert np.array_equal(whole, other, equal_nan=True)
+    assert np.array_equal(whole, then, equal_nan=True)
