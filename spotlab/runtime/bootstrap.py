@@ -89,7 +89,13 @@ def bootstrap(
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
     predictor = Predictor(shipped, uploads)
-    register_artefacts(predictor, store.registry, time, uploads if uploads != shipped else None)
+    register_artefacts(
+        predictor,
+        store.registry,
+        time,
+        uploads if uploads != shipped else None,
+        shared=chosen.database_url is not None,
+    )
     http = httpx.Client(
         timeout=chosen.feed_timeout_s,
         headers={"User-Agent": f"spotlab/{__version__}"},

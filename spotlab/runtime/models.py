@@ -25,7 +25,12 @@ UPLOADS: Final = "models"
 
 
 def register_artefacts(
-    predictor: Predictor, registry: ModelRegistry, clock: Clock, uploads_dir: Path | None = None
+    predictor: Predictor,
+    registry: ModelRegistry,
+    clock: Clock,
+    uploads_dir: Path | None = None,
+    *,
+    shared: bool = False,
 ) -> list[str]:
     """Register every artefact on disk as a candidate; the first of a task becomes its champion.
 
@@ -37,6 +42,8 @@ def register_artefacts(
         clock: the time.
         uploads_dir: folder of uploads, none of which becomes the champion by itself; None: there
             is none of its own.
+        shared: other homes use the registry too: files that are missing here may be there, so
+            only a newer version takes a lost champion's place.
     Returns:
         "name@version" of those that are new.
     """
@@ -55,7 +62,7 @@ def register_artefacts(
                 _fill_empty_throne(registry, record, clock)
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)
-    _replace_lost_champions(registry, found, clock)
+    _replace_lost_champions(registry, found, clock, shared=shared)
     for notice in notices(registry.records(), found):
         log.warning("%s", notice)
     return new
@@ -113,7 +120,7 @@ def _fill_empty_throne(registry: ModelRegistry, record: ModelRecord, clock: Cloc
 
 
 def _replace_lost_champions(
-    registry: ModelRegistry, found: Sequence[Available], clock: Clock
+    registry: ModelRegistry, found: Sequence[Available], clock: Clock, *, shared: bool
 ) -> None:
     """Where a champion's files are gone, the newest version of its name takes over."""
     there = {(artefact.name, artefact.version) for artefact in found}
@@ -129,6 +136,7 @@ def _replace_lost_champions(
             if (record.name, record.task) == (champion.name, champion.task)
             and sound.get((record.name, record.version)) == record.digest
             and not unusable(record.state, record.enabled)
+            and (not shared or version_key(record.version) > version_key(champion.version))
         ]
         if successors:
             heir = successors[0]

@@ -15,7 +15,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.doctor import examine, report_text
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.models import UPLOADS
+from spotlab.runtime.models import UPLOADS, register_artefacts
 from spotlab.runtime.registry import ModelDesk, current_user, figures
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
@@ -118,6 +118,20 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         assert gone.refused == "Its files are not on disk."
 
 
+@pytest.mark.parametrize(("there", "champion"), [("0.9.0", "1.0.0"), ("1.1.0", "1.1.0")])
+def test_in_a_shared_registry_only_a_newer_version_takes_over(
+    tmp_path: Path, models_dir: Path, there: str, champion: str
+) -> None:
+    started(tmp_path / "home", models_dir)
+    with empty_lab(tmp_path / "home", models_dir) as lab:
+        version(models_dir, there)
+        shutil.rmtree(models_dir / "toy" / "1.0.0")
+        register_artefacts(lab.predictor, lab.store.registry, lab.clock, shared=True)
+        record = lab.store.registry.champion("advisor")
+    assert record is not None
+    assert record.version == champion
+
+
 def test_a_damaged_champion_is_not_replaced_silently(tmp_path: Path, models_dir: Path) -> None:
     started(tmp_path / "home", models_dir)
     version(models_dir, "1.1.0")
@@ -139,7 +153,7 @@ def test_files_that_were_changed_since_are_announced(tmp_path: Path, models_dir:
 
 
 def test_an_upload_never_becomes_the_champion_by_itself(tmp_path: Path, models_dir: Path) -> None:
-    version(models_dir, "1", name="stranger", task="capacity").rename(tmp_path / "folder")
+    version(models_dir, "1", name="stranger", task="another").rename(tmp_path / "folder")
     with empty_lab(tmp_path / "home", models_dir) as lab:
         record = desk_of(lab).upload(tmp_path / "folder", "ana").record
         assert (tmp_path / "home" / UPLOADS / record.path).is_dir()
@@ -197,7 +211,7 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
 
 
 def test_what_a_desk_refuses(tmp_path: Path, models_dir: Path) -> None:
-    version(models_dir, "1", name="cap", task="capacity")
+    version(models_dir, "1", name="cap", task="another")
     with small_lab(tmp_path / "home", models_dir) as lab:
         desk = challenger(lab, models_dir)
         with pytest.raises(InvalidInput, match=r"several versions.*toy@1\.1\.0, toy@1\.0\.0"):
@@ -206,7 +220,7 @@ def test_what_a_desk_refuses(tmp_path: Path, models_dir: Path) -> None:
             desk.act("reject", "none", "ana")
         with pytest.raises(InvalidInput, match="'crown' is nothing"):
             desk.act("crown", "toy@1.1.0", "ana")
-        with pytest.raises(InvalidInput, match="cap@1 is for the task capacity"):
+        with pytest.raises(InvalidInput, match="cap@1 is for the task another"):
             desk.assign(WEB, "cap", "ana")
         with pytest.raises(InvalidInput, match="is the champion"):
             desk.act("disable", "toy@1.0.0", "ana")

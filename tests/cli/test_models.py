@@ -1,0 +1,116 @@
+"""`spotlab models …`: looking, deciding and uploading from the command line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spotlab.cli import main
+from spotlab.cli.models import COMMANDS
+from spotlab.inference import artefacts
+from spotlab.runtime.registry import current_user
+from tests.support.lab import save_toy_model
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Runs `spotlab models …`; the exit code and the document, or the text without --json."""
+    save_toy_model(tmp_path / "models")
+    monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
+
+    def run(*words: str, as_json: bool = True) -> tuple[int, Any]:
+        code = main(["models", *words, *(["--json"] if as_json else [])])
+        said = capsys.readouterr().out
+        return code, json.loads(said) if as_json else said
+
+    return run
+
+
+def another(tmp_path: Path) -> Path:
+    """A folder with another version of the toy model."""
+    first = tmp_path / "models" / "toy" / "1.0.0"
+    card = json.loads((first / "card.json").read_bytes()) | {"version": "1.1.0"}
+    card["metrics"] = {"model": {"auc": 0.81}, "interval_95": {"auc": [0.79, 0.83]}}
+    model = (first / "model.txt").read_bytes()
+    return artefacts.save(tmp_path / "new", json.dumps(card).encode(), model)
+
+
+def test_every_command_of_models_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main(["models", command.name, "--help"])
+        shown = " ".join(capsys.readouterr().out.split())
+        assert stopped.value.code == 0
+        assert command.summary in shown
+        assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["crown", "toy"], ["live-at", "advisor", "yesterday"], ["assign", "toy"]]
+)
+def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["models", *argv])
+    assert stopped.value.code == 2
+    assert "usage: spotlab models" in capsys.readouterr().err
+
+
+def test_from_upload_to_champion_and_back_in_time(ask: Ask, tmp_path: Path) -> None:
+    code, uploaded = ask("upload", str(another(tmp_path)), "--reason", "fresh data")
+    assert (code, uploaded["state"], uploaded["first_prediction"]["rows"]) == (0, "candidate", 256)
+    code, refused = ask("champion", "toy@1.1.0")
+    assert (code, refused["exit_code"]) == (1, 1)
+    assert "toy@1.1.0 is candidate" in refused["error"]
+    assert ask("graduate", "toy@1.1.0")[1]["moves"] == ["champion", "reject", "archive", "disable"]
+    assert ask("champion", "toy@1.1.0", "--reason", "better AUC")[1]["state"] == "champion"
+
+    [newest, former] = ask("list")[1]["models"]
+    assert (newest["version"], newest["metrics"]["auc"]["low"]) == ("1.1.0", 0.79)
+    assert (former["state"], former["enabled"], former["refused"]) == ("graduated", True, None)
+    code, live = ask("live-at", "advisor", "2100-01-01")
+    assert (code, live["model"], live["event"]["reason"]) == (0, "toy@1.1.0", "better AUC")
+    assert live["event"]["actor"] == current_user()
+    assert ask("live-at", "advisor", "2000-01-01T00:00:00+02:00")[1]["model"] is None
+
+    events = ask("history", "toy@1.1.0")[1]["events"]
+    assert [event["action"] for event in events] == ["champion", "graduate", "register"]
+    assert events[-1]["reason"] == "Uploaded. fresh data"
+    assert len(ask("history", "--limit", "2")[1]["events"]) == 2
+
+
+def test_a_pickle_is_refused_and_remembered(ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "model.pkl"
+    file.write_bytes(pickle.dumps([1]))
+    code, said = ask("upload", str(file))
+    assert code == 1
+    assert "model.pkl is a pickle or carries one, which can run code" in said["error"]
+    [event] = [e for e in ask("history")[1]["events"] if e["action"] == "refuse"]
+    assert "model.pkl is a pickle" in event["reason"]
+
+
+def test_the_same_for_a_person(ask: Ask) -> None:
+    assert "toy@1.0.0" in ask("list", as_json=False)[1]
+    shown = ask("show", "advisor", as_json=False)[1]
+    assert "toy@1.0.0: champion, task advisor" in shown
+    assert "spotlab: champion toy@1.0.0 (graduated → champion)" in shown
+    assert "used by: no instance of its own" in shown
+    code, document = ask("show", "toy")
+    assert (code, document["card"]["name"], document["state"]) == (0, "toy", "champion")
+
+
+def test_what_is_not_there_is_said(ask: Ask) -> None:
+    code, said = ask("show", "none")
+    assert code == 1
+    assert "There is: toy@1.0.0" in said["error"]
+    code, said = ask("assign", "toy@1.0.0", "i-none")
+    assert code == 1
+    assert "Instance 'i-none' is not in the fleet" in said["error"]
+    assert ask("disable", "toy")[0] == 1
