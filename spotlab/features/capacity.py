@@ -11,6 +11,7 @@ gap; shares of availability are taken over every tick.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Feature, Matrix
 from spotlab.domain.traces import TracePanel
+from spotlab.errors import InvalidInput
 from spotlab.features.capacity_others import Others
 from spotlab.features.capacity_past import DAY_WEIGHT, DAYS, Past, counts
 
@@ -66,8 +68,26 @@ class CapacityFrame:
     values: NDArray[np.float64]
 
     def rows(self, tick: NDArray[np.intp], pool: NDArray[np.intp]) -> Matrix:
-        """(m, f) features of m ticks of m traces."""
+        """(m, f) every feature of m ticks of m traces."""
         return np.ascontiguousarray(self.values[tick, pool])
+
+    def select(
+        self, names: Sequence[str], tick: NDArray[np.intp], pool: NDArray[np.intp]
+    ) -> Matrix:
+        """(m, len(names)) these features, in this order, of m ticks of m traces.
+
+        Raises:
+            InvalidInput: a feature is not computed.
+        """
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise InvalidInput(
+                f"No feature of capacity is named {', '.join(unknown)}.",
+                remedy=f"There are: {', '.join(self.names)}.",
+            )
+        return np.ascontiguousarray(
+            self.values[tick, pool][:, [self.names.index(name) for name in names]]
+        )
 
 
 def _feature(
@@ -266,14 +286,13 @@ def _of_others(
     whole: Past, shares: dict[str, FloatArray], others: Others, every: int
 ) -> dict[str, FloatArray]:
     day = shares["available_24h"]
-    columns = {
-        "others_surprise": others.mean(whole.available - day),
-        "others_change_1h": others.mean(shares["available_1h"] - day),
-        "others_change_3h": others.mean(shares["available_3h"] - day),
-        "others_daily_change": others.mean(
-            np.where(np.isnan(whole.available), np.nan, shares["daily_change"])
-        ),
+    differences = {
+        "others_surprise": whole.available - day,
+        "others_change_1h": shares["available_1h"] - day,
+        "others_change_3h": shares["available_3h"] - day,
+        "others_daily_change": np.where(np.isnan(whole.available), np.nan, shares["daily_change"]),
     }
+    columns = {name: np.clip(others.mean(x), -1.0, 1.0) for name, x in differences.items()}
     known = others.total(whole.known.astype(np.float64))
     for name, half_life_h in _HALF_LIVES_H.items():
         lost, up_h = (np.empty_like(day) for _ in range(2))

@@ -36,7 +36,7 @@ class Others:
         self._starts = np.flatnonzero(np.diff(blocks, prepend=-1))
         ends = np.append(self._starts[1:], len(hours))
         self._blocks = [
-            (slice(start, end), _weights(hours, available, start))
+            (slice(start, end), _weights(hours, available, int(start)))
             for start, end in zip(self._starts, ends, strict=True)
         ]
 

@@ -20,7 +20,8 @@ from typing import Final
 
 from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference.adapters import CheckedModel, LightGBMRisk, SklearnRisk
-from spotlab.inference.card import Card, parse_card
+from spotlab.inference.capacity import CapacityModel
+from spotlab.inference.card import CAPACITY, Card, parse_card
 
 CARD: Final = "card.json"
 SUMS: Final = "SHA256SUMS"
@@ -69,16 +70,18 @@ def verify(folder: Path) -> Artefact:
     return Artefact(card, files[card.spec.file], _sha256(files[SUMS]))
 
 
-def load(folder: Path) -> CheckedModel:
-    """Verify an artefact and open its model.
+def load(folder: Path) -> CheckedModel | CapacityModel:
+    """Verify an artefact and open its model: what its task asks of it decides which.
 
     Raises:
         ArtefactRefused: as `verify`, or the model does not match its card.
     """
     artefact = verify(folder)
-    adapters = {"lightgbm": LightGBMRisk, "sklearn": SklearnRisk}
+    spec, given = artefact.card.spec, (artefact.card, artefact.model, artefact.digest)
     try:
-        return adapters[artefact.card.spec.kind](artefact.card, artefact.model, artefact.digest)
+        if spec.task == CAPACITY:
+            return CapacityModel(*given)
+        return LightGBMRisk(*given) if spec.kind == "lightgbm" else SklearnRisk(*given)
     except ArtefactRefused as exc:
         raise _refused(folder, artefact.card.spec.file, exc.message, exc.remedy) from exc
 

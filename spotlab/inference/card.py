@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import msgspec
@@ -17,6 +18,8 @@ from spotlab.errors import ArtefactRefused
 from spotlab.inference.calibrators import Calibrator, problem
 
 CARD_FORMAT: Final = 1
+CAPACITY: Final = "capacity"
+"""The task of models that say whether capacity will be lost."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -70,8 +73,8 @@ class Persistence(msgspec.Struct, frozen=True):
     unchanged: tuple[float, ...]
 
 
-class CardSpec(msgspec.Struct, frozen=True):
-    """The part of card.json that the code relies on."""
+class CardHead(msgspec.Struct, frozen=True):
+    """What the card of every task says, for the code."""
 
     format: int
     name: str
@@ -80,17 +83,72 @@ class CardSpec(msgspec.Struct, frozen=True):
     kind: Literal["lightgbm", "sklearn"]
     file: str
     features: tuple[FeatureSpec, ...]
+
+
+class CardSpec(CardHead, frozen=True, kw_only=True):
+    """The part of an advisor card that the code relies on."""
+
     calibration: Calibration
     persistence: Persistence | None = None
     rate_low: float = BUCKET_RATES[0]
     rate_high: float = BUCKET_RATES[-1]
 
 
+class CapacityColumn(msgspec.Struct, frozen=True):
+    """How a feature enters the logistic part: (clip(scale(x), low, high) - centre) / spread.
+
+    Args:
+        scale: "as_is"; "log": ln(x + offset); "log_odds": ln((x + offset) / (1 - x + offset)).
+        offset: above 0 for the last two.
+        low, high: the range seen in training, on the scale.
+        centre, spread: on the scale; an unknown value enters as 0.
+        of_others: known only where other pools are.
+    """
+
+    scale: Literal["as_is", "log", "log_odds"]
+    offset: float
+    low: float
+    high: float
+    centre: float
+    spread: float
+    of_others: bool
+
+
+class CapacityKnot(msgspec.Struct, frozen=True):
+    """The logistic part and the calibration of one horizon.
+
+    Args:
+        horizon_h: hours ahead.
+        with_others, alone: intercept, then a weight a feature: where other pools are known, and
+            where they are not.
+        calibration: of the whole score.
+    """
+
+    horizon_h: float
+    with_others: tuple[float, ...]
+    alone: tuple[float, ...]
+    calibration: Calibrator
+
+
+class CapacitySpec(CardHead, frozen=True, kw_only=True):
+    """The part of a capacity card that the code relies on.
+
+    Args:
+        columns: one a feature, in the features' order.
+        knots: by increasing horizon, at least two.
+        horizon_feature: the booster's last column, ln(horizon in hours).
+    """
+
+    columns: tuple[CapacityColumn, ...]
+    knots: tuple[CapacityKnot, ...]
+    horizon_feature: str
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A parsed card: `spec` for the code, `text` everything it says."""
 
-    spec: CardSpec
+    spec: CardHead
     text: dict[str, Any]
 
     @property
@@ -108,7 +166,8 @@ def parse_card(content: bytes) -> Card:
     try:
         text = msgspec.json.decode(content, type=dict[str, Any])
         _check_format(text)
-        spec = msgspec.convert(_with_kinds(text), CardSpec)
+        kind = _SPECS.get(str(text.get("task")), CardSpec)
+        spec = msgspec.convert(_with_kinds(text), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise _refused(f"{exc}") from exc
     _check_consistent(spec)
@@ -140,7 +199,11 @@ def _with_kinds(text: dict[str, Any]) -> dict[str, Any]:
     return text | {"calibration": named}
 
 
-def _check_consistent(spec: CardSpec) -> None:
+_SPECS: Final[dict[str, type[CardSpec] | type[CapacitySpec]]] = {CAPACITY: CapacitySpec}
+"""A task that is not named here is read as the advisor's."""
+
+
+def _check_consistent(spec: CardSpec | CapacitySpec) -> None:
     names = [feature.name for feature in spec.features]
     if spec.format != CARD_FORMAT:
         raise _refused(f"format {spec.format} is unknown")
@@ -148,16 +211,48 @@ def _check_consistent(spec: CardSpec) -> None:
         raise _refused(f"name {spec.name!r} or version {spec.version!r} is no plain word")
     if not names or len(set(names)) != len(names):
         raise _refused("features is empty or names one twice")
-    if not 0.0 <= spec.rate_low < spec.rate_high < 1.0:
-        raise _refused(f"rate_low {spec.rate_low} and rate_high {spec.rate_high} are no range")
     for feature in spec.features:
         if (feature.low is not None and feature.high is not None) and feature.low > feature.high:
             raise _refused(f"feature {feature.name}: low {feature.low} is over high {feature.high}")
+    if isinstance(spec, CapacitySpec):
+        _check_capacity(spec)
+    else:
+        _check_advisor(spec, names)
+
+
+def _check_advisor(spec: CardSpec, names: list[str]) -> None:
+    if not 0.0 <= spec.rate_low < spec.rate_high < 1.0:
+        raise _refused(f"rate_low {spec.rate_low} and rate_high {spec.rate_high} are no range")
     for use, calibrator in msgspec.structs.asdict(spec.calibration).items():
         if wrong := problem(calibrator):
             raise _refused(f"calibration.{use} {wrong}")
     if spec.persistence is not None:
         _check_persistence(spec.persistence, names)
+
+
+def _check_capacity(spec: CapacitySpec) -> None:
+    if spec.kind != "lightgbm":
+        raise _refused(f"a model of the task {CAPACITY} is of kind lightgbm, not {spec.kind}")
+    if len(spec.columns) != len(spec.features):
+        raise _refused("columns has not one entry a feature")
+    for feature, column in zip(spec.features, spec.columns, strict=True):
+        numbers = msgspec.structs.astuple(column)[1:6]
+        sound = all(math.isfinite(number) for number in numbers) and column.spread > 0.0
+        if not sound or column.low > column.high:
+            raise _refused(f"columns: that of {feature.name} holds numbers that cannot be")
+        if column.scale != "as_is" and (column.offset <= 0.0 or (feature.low or 0.0) < 0.0):
+            raise _refused(f"columns: that of {feature.name} has no {column.scale} everywhere")
+    horizons = [knot.horizon_h for knot in spec.knots]
+    rising = all(a < b for a, b in pairwise(horizons))
+    if len(horizons) < 2 or not rising or horizons[0] <= 0.0 or not math.isfinite(horizons[-1]):
+        raise _refused("knots: at least two, by increasing horizon above 0")
+    for knot in spec.knots:
+        weights = (*knot.with_others, *knot.alone)
+        sized = len(knot.with_others) == len(knot.alone) == len(spec.features) + 1
+        if not sized or not all(math.isfinite(weight) for weight in weights):
+            raise _refused(f"knots: that of {knot.horizon_h:g} h has not one weight a feature")
+        if wrong := problem(knot.calibration):
+            raise _refused(f"knots: the calibration of {knot.horizon_h:g} h {wrong}")
 
 
 def _check_persistence(rule: Persistence, names: list[str]) -> None:

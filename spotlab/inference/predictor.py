@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from spotlab.errors import ArtefactRefused, NotFound
+from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import SUMS, load, verify
+from spotlab.inference.capacity import CapacityModel
 
 _REFERENCE: Final = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:@(?P<version>[a-z0-9][a-z0-9._-]*))?"
@@ -51,11 +52,11 @@ class Predictor:
 
     def __init__(self, *models_dirs: Path) -> None:
         self._models_dirs = models_dirs
-        self._loaded: dict[str, CheckedModel] = {}
+        self._loaded: dict[str, CheckedModel | CapacityModel] = {}
         self._lock = threading.Lock()
 
-    def get(self, reference: str) -> CheckedModel:
-        """The model "name@version", or the newest version of "name".
+    def get(self, reference: str) -> CheckedModel | CapacityModel:
+        """The model "name@version", or the newest version of "name", of any task.
 
         A model is kept by the content of its checksums file: a changed artefact is read anew.
 
@@ -78,6 +79,30 @@ class Predictor:
                 )
             self._loaded[model.digest] = model
             return model
+
+    def advisor(self, reference: str) -> CheckedModel:
+        """`get`, for who wants the interruption rate of pools.
+
+        Raises:
+            NotFound, ArtefactRefused: as `get`.
+            InvalidInput: it is a model of another task.
+        """
+        model = self.get(reference)
+        if isinstance(model, CapacityModel):
+            raise _of_another_task(model, "score pools: it wants their availability over time")
+        return model
+
+    def capacity(self, reference: str) -> CapacityModel:
+        """`get`, for who wants the risk of losing capacity.
+
+        Raises:
+            NotFound, ArtefactRefused: as `get`.
+            InvalidInput: it is a model of another task.
+        """
+        model = self.get(reference)
+        if not isinstance(model, CapacityModel):
+            raise _of_another_task(model, "forecast availability: it wants a market's feeds")
+        return model
 
     def available(self) -> list[Available]:
         """Every artefact folder, by name, then newest version first; refused ones say why."""
@@ -116,6 +141,14 @@ class Predictor:
             for version in _folders(parent / name):
                 found.setdefault(version, parent / name / version)
         return [found[version] for version in sorted(found, key=version_key, reverse=True)]
+
+
+def _of_another_task(model: CheckedModel | CapacityModel, problem: str) -> InvalidInput:
+    task = model.card["task"]
+    return InvalidInput(
+        f"{model.name} {model.version} is a model of the task {task} and cannot {problem}.",
+        remedy="Name a model of the other task: see spotlab models list.",
+    )
 
 
 def version_key(version: str) -> tuple[tuple[int, int, str], ...]:

@@ -1,0 +1,232 @@
+"""Models of capacity: P(capacity lost within a horizon | available now). Inference floor.
+
+A horizon h of the card (a knot) has its own logistic part; one booster of trees, which takes ln(h)
+as its last column, corrects them all; and a calibration follows:
+
+    score_h = intercept_h + sum of weight_h,i * z_i + trees(x, ln h)
+    calibrated_h = calibration_h(score_h)
+
+where z_i is the feature on its scale, clipped to what training saw, centred and divided by its
+spread. Between knots the calibrated log-odds is linear in ln(horizon). A longer horizon never has a
+lower risk: a knot takes the highest log-odds of the knots up to it. Below the first knot the hazard
+is constant, beyond the last it stays what it is between the last two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.features import Matrix
+from spotlab.errors import ArtefactRefused, InvalidInput
+from spotlab.inference import calibrators
+from spotlab.inference.card import CAPACITY, CapacityColumn, CapacitySpec, Card
+from spotlab.inference.checked import CheckedInput, refuse_other_features, spread_out
+from spotlab.inference.lightgbm_alone import lightgbm
+
+FloatArray = NDArray[np.float64]
+SMALL_BATCH_ROWS: Final = 200
+
+
+class CapacityModel(CheckedInput):
+    """A capacity model: logistic parts from its card, trees from LightGBM's text format.
+
+    Args:
+        card: of the task capacity.
+        model: the booster's text.
+        digest: SHA-256 over the artefact's checksums file.
+    Raises:
+        ArtefactRefused: the card is of another task, or the trees do not match it.
+    """
+
+    def __init__(self, card: Card, model: bytes, digest: str) -> None:
+        super().__init__(card, digest)
+        if not isinstance(card.spec, CapacitySpec):
+            raise ArtefactRefused(f"card.json: task {card.spec.task} is not {CAPACITY}")
+        self._spec = card.spec
+        if not model.startswith(b"tree\n"):
+            raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
+        module = lightgbm()
+        try:
+            self._booster = module.Booster(model_str=model.decode("utf-8"))
+        except (module.basic.LightGBMError, ValueError) as exc:
+            raise ArtefactRefused(f"LightGBM cannot read it ({exc})") from exc
+        refuse_other_features(
+            (*card.feature_names, card.spec.horizon_feature), tuple(self._booster.feature_name())
+        )
+
+    @property
+    def horizons_h(self) -> tuple[float, ...]:
+        """Horizons it was fitted at, increasing; any other is interpolated."""
+        return tuple(knot.horizon_h for knot in self._spec.knots)
+
+    def loss_probability(self, matrix: Matrix, horizon_h: float) -> FloatArray:
+        """P(capacity lost within the horizon), given that it is available now.
+
+        Args:
+            matrix: (n, f) features in the order of `feature_names`; NaN is unknown.
+            horizon_h: hours above 0.
+        Returns:
+            (n,) 0..1; NaN for a row outside the card's bounds. It never falls as the horizon grows.
+        Raises:
+            InvalidInput: the matrix has another shape or type, or the horizon is none.
+        """
+        accepted = self._accepted(matrix)
+        place = self._place(horizon_h)
+        levels = self._levels(matrix[accepted], place.last)
+        return spread_out(accepted, place.probability(levels))
+
+    def hazard_per_hour(self, matrix: Matrix) -> FloatArray:
+        """(n,) mean hazard of losing capacity over the next hour; NaN for a refused row."""
+        return _cumulative_hazard(self.loss_probability(matrix, 1.0))
+
+    def contributions(self, matrix: Matrix, horizon_h: float) -> tuple[Matrix, FloatArray]:
+        """What each feature adds to the log-odds of `loss_probability`, and the base.
+
+        Args:
+            matrix, horizon_h: as for `loss_probability`.
+        Returns:
+            (n, f) parts and (n,) bases that add up to the log-odds; NaN for a refused row.
+        """
+        accepted = self._accepted(matrix)
+        rows = matrix[accepted]
+        place = self._place(horizon_h)
+        knots = range(place.last + 1)
+        levels = self._levels(rows, place.last)
+        said = calibrators.logit(place.probability(levels))
+        explained = np.stack([self._parts(rows, knot) for knot in knots])
+        low, high = (_highest_until(levels, knot) for knot in (place.first, place.last))
+        each = np.arange(len(rows))
+        parts = (1.0 - place.share) * explained[low, each] + place.share * explained[high, each]
+        return spread_out(accepted, parts), spread_out(accepted, said - parts.sum(axis=1))
+
+    def _levels(self, rows: Matrix, last: int) -> FloatArray:
+        """(last + 1, n) calibrated log-odds of each knot, before longer ones are lifted."""
+        alone = self._alone(rows)
+        values = self._on_scale(rows)
+        levels = np.empty((last + 1, len(rows)))
+        for number, knot in enumerate(self._spec.knots[: last + 1]):
+            score = self._linear(values, alone, number).sum(axis=1) + self._intercepts(
+                alone, number
+            )
+            score += self._trees(rows, knot.horizon_h, contributions=False)
+            levels[number] = calibrators.apply(knot.calibration, score)
+        return levels
+
+    def _parts(self, rows: Matrix, number: int) -> Matrix:
+        """(n, f) contributions to a knot's calibrated log-odds."""
+        knot = self._spec.knots[number]
+        alone = self._alone(rows)
+        trees = self._trees(rows, knot.horizon_h, contributions=True)
+        parts = self._linear(self._on_scale(rows), alone, number) + trees[:, : len(self._low)]
+        base = self._intercepts(alone, number) + trees[:, len(self._low) :].sum(axis=1)
+        return calibrators.spread(knot.calibration, parts, base)[0]
+
+    def _alone(self, rows: Matrix) -> NDArray[np.bool_]:
+        of_others = [column.of_others for column in self._spec.columns]
+        return np.asarray(np.isnan(rows[:, of_others]).all(axis=1))
+
+    def _on_scale(self, rows: Matrix) -> Matrix:
+        return on_scale(rows, self._spec.columns)
+
+    def _linear(self, values: Matrix, alone: NDArray[np.bool_], number: int) -> Matrix:
+        knot = self._spec.knots[number]
+        weights = np.where(alone[:, None], knot.alone[1:], knot.with_others[1:])
+        return np.asarray(values * weights, dtype=np.float64)
+
+    def _intercepts(self, alone: NDArray[np.bool_], number: int) -> FloatArray:
+        knot = self._spec.knots[number]
+        return np.where(alone, knot.alone[0], knot.with_others[0])
+
+    def _trees(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
+        if not len(rows):
+            return np.zeros((0, len(self._low) + 2) if contributions else 0)
+        matrix = with_horizon(rows, horizon_h)
+        threads: dict[str, Any] = {"num_threads": 1} if len(rows) < SMALL_BATCH_ROWS else {}
+        predicted = self._booster.predict(
+            matrix, raw_score=not contributions, pred_contrib=contributions, **threads
+        )
+        return np.asarray(predicted, dtype=np.float64)
+
+    def _place(self, horizon_h: float) -> _Place:
+        if not 0.0 < horizon_h < np.inf:
+            raise InvalidInput(f"A horizon of {horizon_h} h is none.", remedy="Give hours above 0.")
+        return _Place.of(horizon_h, self.horizons_h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a horizon lies among the knots.
+
+    Args:
+        first, last: knots around it; equal below the first knot.
+        share: how far from `first` to `last`, 0..1.
+        below: horizon / first knot where it is below it, else 1.
+        beyond: hours beyond the last knot, over those between the last two; else 0.
+    """
+
+    first: int
+    last: int
+    share: float
+    below: float = 1.0
+    beyond: float = 0.0
+
+    @classmethod
+    def of(cls, horizon_h: float, knots_h: tuple[float, ...]) -> _Place:
+        end = len(knots_h) - 1
+        if horizon_h <= knots_h[0]:
+            return cls(0, 0, 0.0, below=horizon_h / knots_h[0])
+        if horizon_h > knots_h[-1]:
+            beyond = (horizon_h - knots_h[-1]) / (knots_h[-1] - knots_h[-2])
+            return cls(end - 1, end, 1.0, beyond=beyond)
+        last = int(np.searchsorted(knots_h, horizon_h))
+        low, high = knots_h[last - 1], knots_h[last]
+        return cls(last - 1, last, float(np.log(horizon_h / low) / np.log(high / low)))
+
+    def probability(self, levels: FloatArray) -> FloatArray:
+        """(n,) probability from (last + 1, n) log-odds of the knots."""
+        lifted = np.maximum.accumulate(levels, axis=0)
+        low, high = lifted[self.first], lifted[self.last]
+        said = calibrators.sigmoid((1.0 - self.share) * low + self.share * high)
+        if self.below == 1.0 and self.beyond == 0.0:
+            return said
+        hazard = _cumulative_hazard(said)
+        step = hazard - _cumulative_hazard(calibrators.sigmoid(low))
+        return np.asarray(-np.expm1(-(hazard * self.below + step * self.beyond)), dtype=np.float64)
+
+
+def on_scale(rows: Matrix, columns: tuple[CapacityColumn, ...]) -> Matrix:
+    """(n, f) features as the logistic part takes them; 0 where unknown."""
+    values = np.empty_like(rows)
+    for number, column in enumerate(columns):
+        scaled = scale(rows[:, number], column.scale, column.offset)
+        values[:, number] = (
+            np.clip(scaled, column.low, column.high) - column.centre
+        ) / column.spread
+    return np.nan_to_num(values, nan=0.0)
+
+
+def scale(values: FloatArray, kind: str, offset: float) -> FloatArray:
+    """A feature on its scale: see `CapacityColumn`."""
+    if kind == "log":
+        return np.asarray(np.log(values + offset), dtype=np.float64)
+    if kind == "log_odds":
+        return np.asarray(np.log((values + offset) / (1.0 - values + offset)), dtype=np.float64)
+    return values
+
+
+def with_horizon(rows: Matrix, horizon_h: float) -> Matrix:
+    """The rows with ln(horizon in hours) as their last column: what the trees take."""
+    return np.column_stack([rows, np.full(len(rows), np.log(horizon_h))])
+
+
+def _highest_until(levels: FloatArray, knot: int) -> NDArray[np.intp]:
+    """(n,) the first knot, up to one, that has the highest log-odds."""
+    return np.asarray(np.argmax(levels[: knot + 1], axis=0), dtype=np.intp)
+
+
+def _cumulative_hazard(probability: FloatArray) -> FloatArray:
+    return np.asarray(-np.log1p(-np.minimum(probability, 1.0 - 1e-12)), dtype=np.float64)

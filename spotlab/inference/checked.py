@@ -1,0 +1,119 @@
+"""What every opened model does with its input: check it against the card. Inference floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.features import Matrix
+from spotlab.errors import ArtefactRefused, InvalidInput
+from spotlab.inference.card import Card
+
+FloatArray = NDArray[np.float64]
+
+
+class CheckedInput:
+    """A model that refuses input its card does not allow.
+
+    Args:
+        card: parsed and consistent.
+        digest: SHA-256 over the artefact's checksums file.
+    """
+
+    def __init__(self, card: Card, digest: str) -> None:
+        self._card = card
+        self.digest = digest
+        bounds = [(feature.low, feature.high) for feature in card.spec.features]
+        self._low = np.array([-np.inf if low is None else low for low, _ in bounds])
+        self._high = np.array([np.inf if high is None else high for _, high in bounds])
+        self._nullable = np.array([feature.nullable for feature in card.spec.features])
+
+    @property
+    def name(self) -> str:
+        """As in the card."""
+        return self._card.spec.name
+
+    @property
+    def version(self) -> str:
+        """As in the card."""
+        return self._card.spec.version
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the matrix it wants, in order."""
+        return self._card.feature_names
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """Everything card.json says."""
+        return self._card.text
+
+    def refusals(self, matrix: Matrix) -> dict[int, str]:
+        """Why rows are refused, by row number; empty when every row is accepted.
+
+        Raises:
+            InvalidInput: the matrix is not (n, f) float64.
+        """
+        wrong = self._wrong(matrix)
+        return {
+            int(row): "; ".join(
+                self._complaint(int(column), float(matrix[row, column]))
+                for column in np.flatnonzero(wrong[row])
+            )
+            for row in np.flatnonzero(wrong.any(axis=1))
+        }
+
+    def _complaint(self, column: int, value: float) -> str:
+        feature = self._card.spec.features[column]
+        if np.isnan(value):
+            return f"{feature.name} is unknown, which the model does not take"
+        low, high = self._low[column], self._high[column]
+        return f"{feature.name} is {value:g} ({feature.unit}), outside {low:g}..{high:g}"
+
+    def _accepted(self, matrix: Matrix) -> NDArray[np.bool_]:
+        return np.asarray(~self._wrong(matrix).any(axis=1))
+
+    def _wrong(self, matrix: Matrix) -> NDArray[np.bool_]:
+        width = len(self._card.spec.features)
+        if matrix.ndim != 2 or matrix.shape[1] != width:
+            raise InvalidInput(
+                f"{self.name} {self.version} was given a matrix of shape {matrix.shape}.",
+                remedy=f"It wants {width} columns: {', '.join(self.feature_names)}.",
+            )
+        if matrix.dtype != np.float64:
+            raise InvalidInput(
+                f"{self.name} {self.version} was given {matrix.dtype} numbers.",
+                remedy="It wants float64: rounding moves a value across a tree's threshold.",
+            )
+        outside = (matrix < self._low) | (matrix > self._high)
+        return np.asarray(outside | (np.isnan(matrix) & ~self._nullable))
+
+
+def refuse_other_features(card: tuple[str, ...], model: tuple[str, ...]) -> None:
+    """Refuse a model whose columns are not the card's, in the card's order.
+
+    Raises:
+        ArtefactRefused: says how they differ.
+    """
+    if card == model:
+        return
+    if sorted(card) == sorted(model):
+        problem = "its features are in another order than the card's"
+    else:
+        only_card = ", ".join(sorted({*card} - {*model})) or "none"
+        only_model = ", ".join(sorted({*model} - {*card})) or "none"
+        problem = (
+            f"it has {len(model)} features, the card {len(card)}; only in the card: "
+            f"{only_card}; only in the model: {only_model}"
+        )
+    raise ArtefactRefused(problem, remedy="Card and model come from the same training run.")
+
+
+def spread_out(accepted: NDArray[np.bool_], values: FloatArray) -> FloatArray:
+    """Put the accepted rows' values back in their places, NaN elsewhere."""
+    spread = np.full((len(accepted), *values.shape[1:]), np.nan)
+    spread[accepted] = values
+    return spread

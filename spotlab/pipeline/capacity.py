@@ -1,0 +1,46 @@
+"""The risk of losing capacity, at every tick of a panel. Pipeline floor: pure.
+
+Replay in the gym and a live panel take this one way from ticks to a risk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.traces import TracePanel
+from spotlab.features.capacity import compute_capacity
+from spotlab.inference.capacity import CapacityModel
+
+FloatArray = NDArray[np.float64]
+
+
+def loss_risk(panel: TracePanel, model: CapacityModel, horizon_h: float) -> FloatArray:
+    """P(capacity lost within the horizon | available now), of each tick and trace.
+
+    Args:
+        panel: n ticks of p traces.
+        model: any capacity model.
+        horizon_h: hours above 0.
+    Returns:
+        (n, p) 0..1; NaN where capacity is not available now, or unknown. Row i rests on ticks 0..i.
+    Raises:
+        InvalidInput: the horizon is none, or the model wants features that are not computed.
+    """
+    return loss_risks(panel, model, [horizon_h])[0]
+
+
+def loss_risks(
+    panel: TracePanel, model: CapacityModel, horizons_h: Sequence[float]
+) -> list[FloatArray]:
+    """`loss_risk` of several horizons; the features are computed once."""
+    tick, trace = np.nonzero(panel.available == 1.0)
+    matrix = compute_capacity(panel).select(model.feature_names, tick, trace)
+    risks = []
+    for horizon_h in horizons_h:
+        risk = np.full(panel.available.shape, np.nan)
+        risk[tick, trace] = model.loss_probability(matrix, horizon_h)
+        risks.append(risk)
+    return risks
