@@ -14,6 +14,7 @@ from spotlab.ui.models import (
     realised,
     trail,
     upload,
+    versus,
     views,
 )
 from spotlab.ui.theme import palette
@@ -53,19 +54,31 @@ def show_card() -> None:
     with right, st.container(border=True):
         deciding.show(entry, user)
     card.show_figures(told, colours)
-    tabs = st.tabs(["Subgroups", "Data", "Features", "Limits", "History", "Whole card"])
-    with tabs[0]:
-        card.show_subgroups(told)
-    with tabs[1]:
-        card.show_data(told)
-    with tabs[2]:
-        card.show_features(told)
-    with tabs[3]:
-        card.show_limits(told)
-    with tabs[4]:
+    parts = {
+        "Subgroups": card.show_subgroups,
+        "Data": card.show_data,
+        "Features": card.show_features,
+        "Limits": card.show_limits,
+    }
+    *tabs, history, whole = st.tabs([*parts, "History", "Whole card"])
+    for tab, show in zip(tabs, parts.values(), strict=True):
+        with tab:
+            show(told)
+    with history:
         trail.show(record, now)
-    with tabs[5]:
+    with whole:
         card.show_whole(record)
+
+
+def show_versus() -> None:
+    """Two models on the same rows."""
+    request = versus.choose(reading.entries())
+    result = versus.outcome(request)
+    with answer:
+        widgets.headline(versus.headline(request, result), versus.SMALL_PRINT)
+    versus.show_button(request)
+    if result is not None and request is not None:
+        versus.show(result, request, now, colours)
 
 
 def show_use() -> None:
@@ -80,5 +93,5 @@ def show_use() -> None:
 
 
 deciding.show_outcome()
-SHOW = {"leaderboard": show_board, "card": show_card, "use": show_use}
+SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_versus, "use": show_use}
 SHOW[views.pick()]()

@@ -140,6 +140,7 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
                 text=[f"{estimate.value:.3f}"],
                 textposition="top center",
                 textfont={"color": colour},
+                cliponaxis=False,
                 marker={
                     "color": colour,
                     "size": 10,

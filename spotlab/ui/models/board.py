@@ -24,6 +24,7 @@ STATE_MARKS: Final[Mapping[str, str]] = {
     "rejected": "■ rejected",
     "archived": "□ archived",
 }
+_NOUNS: Final = frozenset({"champion", "candidate"})
 SHOWN: Final = ("auc", "pr_auc", "brier")
 OWN_ROWS: Final = (
     "Figures are from each model's own card: two are comparable only where “measured on” is the "
@@ -54,11 +55,15 @@ def how_good(record: ModelRecord) -> str:
 def small_print(records: Sequence[ModelRecord]) -> str:
     """How many versions there are, in which state."""
     states = pd.Series([record.state for record in records]).value_counts()
-    told = [f"{states[state]} {state}" for state in STATE_MARKS if state in states]
+    told = [_counted(int(states[state]), state) for state in STATE_MARKS if state in states]
     return (
         f"{words.count(len(records), 'version')}: {', '.join(told)}. Ranges are 95 % intervals; "
         "figures are from the cards."
     )
+
+
+def _counted(number: int, state: str) -> str:
+    return words.count(number, state) if state in _NOUNS else f"{number} {state}"
 
 
 def mark(record: ModelRecord) -> str:

@@ -84,7 +84,8 @@ def _pick_test(tests: Sequence[Measured]) -> Measured:
     if len(tests) == 1:
         return tests[0]
     names = {str(number): test.on for number, test in enumerate(tests, start=1)}
-    chosen = widgets.pick_one("Test", names, "test")
+    with st.columns(2)[0]:
+        chosen = widgets.pick_one("Test", names, "test")
     return tests[int(chosen) - 1 if chosen else 0]
 
 

@@ -84,12 +84,12 @@ def show(entry: ModelEntry, user: User) -> None:
         st.caption("An operator may graduate, reject, assign or switch it.")
         return
     moves = {LABELS[action]: action for action in offered(entry)}
-    if not moves:
-        champion = entry.record.state == "champion"
-        rest = (
-            "make another version champion first." if champion else "nothing can be done with it."
+    if entry.record.state == "champion":
+        st.caption(
+            "It is the champion: make another version champion first; then it can be rejected, "
+            "archived or disabled."
         )
-        st.caption(f"The version is {entry.record.state}: {rest}")
+    if not moves:
         return
     picked = st.pills("What to do", [*moves], key=f"move {entry.record.reference}")
     if picked is not None:

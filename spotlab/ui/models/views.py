@@ -59,7 +59,8 @@ def pick_model(entries: Sequence[ModelEntry]) -> str:
     order = [*board.STATE_MARKS]
     ordered = sorted(entries, key=lambda entry: order.index(entry.record.state))
     names = {e.record.reference: f"{e.record.reference} · {board.mark(e.record)}" for e in ordered}
-    return widgets.pick_one("Model", names, "model") or ""
+    with st.columns(2)[0]:
+        return widgets.pick_one("Model", names, "model") or ""
 
 
 def pick_working(entries: Sequence[ModelEntry]) -> str:
@@ -68,6 +69,7 @@ def pick_working(entries: Sequence[ModelEntry]) -> str:
     risk = [record for record in working if record.task == RISK_TASK]
     ordered = sorted(risk, key=lambda record: record.state != "champion")
     names = {record.reference: f"{record.reference} · {board.mark(record)}" for record in ordered}
-    return (
-        widgets.pick_one("Model", names, "drift") or "" if len(names) > 1 else next(iter(names), "")
-    )
+    if len(names) < 2:
+        return next(iter(names), "")
+    with st.columns(2)[0]:
+        return widgets.pick_one("Model", names, "drift") or ""
