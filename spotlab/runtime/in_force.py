@@ -29,7 +29,7 @@ def champion_model(registry: ModelRegistry, predictor: Predictor, task: str) -> 
             "No champion model is registered.",
             remedy=f"Train or upload one for the task {task}, and make it the champion.",
         )
-    return predictor.get(champion.reference)
+    return predictor.advisor(champion.reference)
 
 
 def model_in_force(
@@ -55,7 +55,7 @@ def model_in_force(
         if why:
             continue
         try:
-            return predictor.get(record.reference), ""
+            return predictor.advisor(record.reference), ""
         except (NotFound, ArtefactRefused) as exc:
             log.error("assigned model %s: %s", record.reference, exc)
             why = f"cannot be used ({exc.message.rstrip('.')})"

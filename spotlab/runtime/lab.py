@@ -230,7 +230,7 @@ class Lab:
         """
         if name is None:
             return champion_model(self.store.registry, self.predictor, RISK_TASK)
-        return self.predictor.get(name)
+        return self.predictor.advisor(name)
 
     def model_of(self, instance: Instance | None) -> str | None:
         """The model that decides about an instance, for `scored`; None: the champion."""
