@@ -33,8 +33,6 @@ MIN_REFERENCE_DAYS: Final = 5
 RESAMPLES: Final = 200
 DRAWN: Final = 400
 """Values that stand for one day's sketch."""
-FAMILY_LEVEL: Final = 0.95
-"""Of markets that only vary as the reference's own days do, this share raises no alarm at all."""
 MATTERS: Final = 0.1
 """PSI or KS below this is no alarm, however steady the reference was."""
 PREDICTION: Final = "predicted hazard"
@@ -77,7 +75,7 @@ class DriftReport:
         reference_from, reference_until: its first and last sketch; None: there is none.
         moved: the prediction first, then features, farthest first; empty while unknown.
         importance_agreement: rank correlation of importance now and in the reference.
-        importance_usual: 95 % of the reference's own days agree better than this.
+        importance_usual: no day of the reference agrees less with its others.
         importance_alarm: less than usual.
         words: one sentence: the state.
     """
@@ -124,9 +122,9 @@ def drift(market: MarketName, model: str, sketches: Sequence[MarketSketch]) -> D
     now = days[-1]
     names = [PREDICTION, *now.features]
     tallies = {name: _Tally.of(name, reference, now) for name in names}
-    usual, family = _usual(list(tallies.values()))
+    usual = _usual(list(tallies.values()))
     moved = [
-        _moved(tally, now, reference, band, family)
+        _moved(tally, now, reference, band)
         for tally, band in zip(tallies.values(), usual, strict=True)
     ]
     ordered = [moved[0], *sorted(moved[1:], key=lambda each: _sortable(each.psi), reverse=True)]
@@ -197,12 +195,22 @@ class _Tally:
         return cls(name, (days[0], days[1]), (counted[0], counted[1]))
 
 
-def _usual(tallies: Sequence[_Tally]) -> tuple[list[tuple[float, float]], float]:
-    """What is usual of each (PSI, KS), and the factor beyond it that makes an alarm.
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """How far the reference's own days are apart, and from where on it is an alarm."""
+
+    psi: float
+    ks: float
+    psi_alarm: float
+    ks_alarm: float
+
+
+def _usual(tallies: Sequence[_Tally]) -> list[_Usual]:
+    """What is usual of each (PSI, KS), and what makes an alarm, as a factor of its median.
 
     Each resample holds one reference day against a bootstrap of the others. The factor is the
-    FAMILY_LEVEL quantile of the largest excess over the whole table, so that a long table raises
-    no more false alarms than a short one.
+    largest over the whole table and all resamples: a new day that is like the reference's days
+    has it in one of n + 1 cases, however long the table is.
     """
     rng = np.random.default_rng(0)
     count = len(tallies[0].days[0])
@@ -219,37 +227,36 @@ def _usual(tallies: Sequence[_Tally]) -> tuple[list[tuple[float, float]], float]
         ]
     )
     found = np.nan_to_num(found)
-    bands = np.maximum(np.quantile(found, 0.95, axis=-1), _NEVER)
-    excess = (found / bands[..., None]).max(axis=(0, 1))
-    family = max(1.0, float(np.quantile(excess, FAMILY_LEVEL)))
-    return [(float(band[0]), float(band[1])) for band in bands], family
+    bands = np.quantile(found, 0.95, axis=-1)
+    medians = np.maximum(np.median(found, axis=-1), _NEVER)
+    factor = float((found / medians[..., None]).max())
+    return [_Usual(*band, *alarm) for band, alarm in zip(bands, factor * medians, strict=True)]
 
 
 def _moved(
     tally: _Tally,
     now: MarketSketch,
     reference: Sequence[MarketSketch],
-    usual: tuple[float, float],
-    family: float,
+    usual: _Usual,
 ) -> Moved:
     name = tally.name
     index = float(psi(tally.days[0].sum(axis=0), tally.now[0]))
     distance = float(ks(tally.days[1].sum(axis=0), tally.now[1]))
-    beyond = (index > family * usual[0] and index >= MATTERS) or (
-        distance > family * usual[1] and distance >= MATTERS
+    beyond = (index > usual.psi_alarm and index >= MATTERS) or (
+        distance > usual.ks_alarm and distance >= MATTERS
     )
     known = [each.importance[name] for each in reference if name in each.importance]
     words = "as usual"
     if beyond:
-        words = f"moved: {index:.2f}, usually under {usual[0]:.2f}"
+        words = f"moved: {index:.2f}, usually under {usual.psi:.2f}"
     elif np.isnan(distance):
         words = "unknown"
     return Moved(
         name=name,
         psi=index,
-        psi_usual=usual[0],
+        psi_usual=usual.psi,
         ks=distance,
-        ks_usual=usual[1],
+        ks_usual=usual.ks,
         alarm=bool(beyond),
         importance=now.importance.get(name, float("nan")),
         importance_before=float(np.mean(known)) if known else float("nan"),
@@ -274,7 +281,7 @@ def _importance_agreement(
         for i, day in enumerate(days)
     ]
     agreement = rank_correlation(np.mean(days, axis=0), today)
-    return agreement, float(np.nanquantile(left_out, 0.05))
+    return agreement, float(np.nanmin(left_out))
 
 
 def _sortable(value: float) -> float:

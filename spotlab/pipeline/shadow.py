@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
+from spotlab.domain.lifecycle import ModelState
 from spotlab.domain.market import Pool
 from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
 from spotlab.domain.ports import ModelRecord
 from spotlab.pipeline.rank import Ranking
 from spotlab.pipeline.run import Evaluation, Weighed, on_demand_price, weigh
 
-SHADOW_STATES = frozenset({"graduated", "champion"})
+SHADOW_STATES: Final = frozenset({ModelState.GRADUATED, ModelState.CHAMPION})
 
 
 def challengers(records: Sequence[ModelRecord], task: str, deciding: str) -> list[str]:
@@ -30,7 +32,7 @@ def challengers(records: Sequence[ModelRecord], task: str, deciding: str) -> lis
         deciding: "name@version"; the champion runs in shadow where another model decides.
     """
     names = [
-        f"{record.name}@{record.version}"
+        record.reference
         for record in records
         if record.task == task and record.state in SHADOW_STATES and record.enabled
     ]

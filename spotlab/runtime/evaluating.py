@@ -12,7 +12,7 @@ from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTra
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
-from spotlab.domain.ports import RiskModel
+from spotlab.domain.ports import ModelRecord, RiskModel
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.assess import score_market
 from spotlab.pipeline.collect import Progress
@@ -37,12 +37,15 @@ class _Run:
         own: what own instances went through in it.
         policy: parameters.
         stages: the collect stage.
+        records: every registered model version.
+        failures: of challengers, by name.
     """
 
     data: MarketData
     own: OwnRecord
     policy: PolicyParams
     stages: tuple[StageTrace, ...]
+    records: Sequence[ModelRecord]
     scored: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -83,7 +86,8 @@ def evaluate(
     with tracer.stage("collect", rows_in=0) as stage:
         data = lab.market()
         stage.rows_out = len(data.prices)
-    run = _Run(data, lab.own_record(data.market), policy, tuple(tracer.stages))
+    own, records = lab.own_record(data.market), lab.store.registry.records()
+    run = _Run(data, own, policy, tuple(tracer.stages), records)
     done: list[Experiment] = []
     for index, instance in enumerate(instances):
         if cancelled is not None and cancelled():
@@ -102,7 +106,7 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     experiment = record(made, lab.store.ledger)
     try:
-        names = challengers(lab.store.registry.records(), RISK_TASK, experiment.model)
+        names = challengers(run.records, RISK_TASK, experiment.model)
         beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]
         lab.store.shadows.record(beside)
     except SpotlabError as exc:
@@ -119,14 +123,23 @@ def _beside(
     last_switch_at: datetime | None,
 ) -> ShadowDecision:
     """A challenger's decision; whatever goes wrong in it is its own result."""
-    if name not in run.failures:
-        try:
-            challenger = run.by(lab.model(name))
-            return shadow(made, experiment, challenger, last_switch_at)
-        except Exception as exc:
-            log.warning("challenger %s failed: %s", name, exc, exc_info=True)
-            run.failures[name] = str(exc) or type(exc).__name__
-    return failed(experiment, name, run.failures[name])
+    try:
+        if name in run.failures:
+            return failed(experiment, name, run.failures[name])
+        challenger = _scored_by(lab, name, run)
+        return shadow(made, experiment, challenger, last_switch_at)
+    except Exception as exc:
+        log.warning("challenger %s failed: %s", name, exc, exc_info=True)
+        return failed(experiment, name, str(exc) or type(exc).__name__)
+
+
+def _scored_by(lab: Lab, name: str, run: _Run) -> Evaluation:
+    """The market scored by a challenger; one that cannot is not asked again in this run."""
+    try:
+        return run.by(lab.model(name))
+    except Exception as exc:
+        run.failures[name] = str(exc) or type(exc).__name__
+        raise
 
 
 def _sketch(lab: Lab, run: _Run) -> None:
