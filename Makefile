@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 
-.PHONY: help setup run test lint types check bench format lock train clean
+.PHONY: help setup run test lint types check bench results format lock train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ train: setup ## train the shipped risk model from the recorded data
 
 bench: setup ## measure against named peers, as ratios
 	$(BIN)/python -m benchmarks
+
+results: setup ## measure every figure of docs/results.md anew
+	$(BIN)/spotlab results
 
 lock: $(UV) ## resolve pyproject.toml into requirements/*.txt
 	$(UV) pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/main.txt

@@ -22,8 +22,10 @@ from spotlab.cli.answers import (
     score_text,
 )
 from spotlab.cli.command import Command, no_arguments
+from spotlab.cli.data import DATA
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
+from spotlab.cli.results import RESULTS
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
 from spotlab.errors import InvalidSetting, NotAvailable
@@ -228,10 +230,12 @@ COMMANDS = (
     Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
     Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
     Command("train", "Train the risk model from recorded data.", _train_arguments, _train),
+    DATA,
     MODELS,
     OUTCOMES,
     DRIFT,
     EVENTS,
+    RESULTS,
     Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
     Command("doctor", "Check every part and say what is wrong.", no_arguments, _doctor),
     Command("version", "Print versions.", no_arguments, _version),

@@ -55,7 +55,7 @@ def _forms() -> Answer:
 
 def _described(path: Path, args: argparse.Namespace) -> Document:
     from spotlab.recorded.content import digest_of_file
-    from spotlab.recorded.formats import recognise
+    from spotlab.recorded.formats import EVALUATION_ONLY, recognise
 
     form = recognise(path)
     said = _table(path, form) if form.table is not None else _trace(path, args)
@@ -63,7 +63,7 @@ def _described(path: Path, args: argparse.Namespace) -> Document:
         "file": str(path),
         "form": form.name,
         "sha256": digest_of_file(path),
-        "may_train_shipped_models": form.trains,
+        "may_train_shipped_models": form.trains and EVALUATION_ONLY not in path.resolve().parts,
         "notice": form.notice or None,
         **said,
     }

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.recorded.formats import FORMATS, format_named
+from spotlab.recorded.formats import FORMATS, format_named, refuse_untrainable
 from spotlab.recorded.spotlake import COLUMNS, read_spotlake
 from tests.support import trace_files as files
 
@@ -57,6 +57,18 @@ def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, wrong: st
 
     with pytest.raises(InvalidInput, match=wrong):
         read_spotlake(path)
+
+
+def test_a_shipped_model_learns_from_no_such_file(tmp_path: Path) -> None:
+    lake = files.write(tmp_path / "renamed.csv", f"{HEADER}\n{GOOD}\n")
+    kept = files.write_counts(tmp_path / "evaluation-only" / "zone.json", [1, 0])
+    free = files.write_counts(tmp_path / "zone.json", [1, 0])
+
+    refuse_untrainable([free])
+    with pytest.raises(InvalidInput, match=r"CC BY-NC 4\.0"):
+        refuse_untrainable([free, lake])
+    with pytest.raises(InvalidInput, match="no licence"):
+        refuse_untrainable([kept.parent])
 
 
 def test_each_form_has_a_name_of_its_own_and_another_is_refused() -> None:

@@ -1,0 +1,63 @@
+"""`spotlab results`: docs/results.md, measured anew from recorded data. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from spotlab.cli.answers import Answer
+from spotlab.cli.command import Command
+from spotlab.settings import Settings
+
+OUT = Path(__file__).resolve().parents[2] / "docs" / "results.md"
+PARTS = ("capacity", "advisor", "champions", "policies")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    data = os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data")
+    add = parser.add_argument
+    add("--data", type=Path, default=Path(data), help="recorded data folder")
+    add("--out", type=Path, default=OUT, help="Markdown file (default docs/results.md)")
+    add("--only", action="append", default=[], choices=PARTS, help="measure this part only")
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.results.measure import results
+
+    def tell(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    with bootstrap(settings) as lab:
+        found = results(args.data, lab, tell, args.only)
+    text = found.as_markdown()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(text)
+    figures = [figure for section in found.sections for figure in section.figures if figure.target]
+    document = {
+        "out": str(args.out),
+        "sections": [
+            {"title": section.title, "skipped": section.skipped or None}
+            for section in found.sections
+        ],
+        "figures": [
+            {
+                "what": figure.what,
+                "measure": figure.measure,
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+                "to_reach": str(figure.target),
+                "verdict": figure.verdict,
+            }
+            for figure in figures
+        ],
+    }
+    reached = sum(figure.verdict == "reached" for figure in figures)
+    return Answer(document, f"{reached} of {len(figures)} targets reached; written to {args.out}")
+
+
+RESULTS = Command("results", "Measure every figure of docs/results.md anew.", _arguments, _run)
