@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +30,7 @@ def training_matrix(data: Dataset, seed: int) -> Matrix:
     Every row's bucket has the same age, so the age is hidden: a tree could only tell by it
     whether the advisor lists the type. Some prices are hidden so that a missing one is not new.
     """
-    matrix = data.frame.select(recipe.FEATURES)
-    matrix[:, recipe.FEATURES.index(recipe.AGE)] = np.nan
+    matrix = scoring_matrix(data)
     hidden = np.random.default_rng(seed).random(len(matrix)) < recipe.HIDDEN_PRICE_SHARE
     for name in recipe.PRICES:
         matrix[hidden, recipe.FEATURES.index(name)] = np.nan
@@ -43,53 +44,125 @@ def scoring_matrix(data: Dataset) -> Matrix:
     return matrix
 
 
-def fit_booster(
-    matrix: Matrix, bucket: FloatArray, candidate: Candidate, *, rounds: int, seed: int
-) -> lightgbm.Booster:
-    """One booster; the same input gives the same bytes."""
-    import lightgbm
-
-    target = high(bucket) if candidate.objective == "binary" else rate_position(bucket)
-    settings: dict[str, Any] = {
-        **recipe.REPEATABLE,
-        **candidate.settings,
-        "objective": candidate.objective,
-        "seed": seed,
-    }
-    if candidate.rising_in_bucket:
-        settings["monotone_constraints"] = [int(name == recipe.BUCKET) for name in recipe.FEATURES]
-    data = lightgbm.Dataset(matrix, target, feature_name=list(recipe.FEATURES))
-    return lightgbm.train(settings, data, num_boost_round=rounds)
-
-
-def out_of_fold(
-    data: Dataset,
-    candidate: Candidate,
-    *,
-    rounds: int,
-    seed: int,
-    step: Callable[[], None],
-) -> FloatArray:
-    """(n,) raw score of every row from a booster that saw no row of its family.
+@dataclass(frozen=True)
+class Fitting:
+    """What a booster is fitted from.
 
     Args:
-        step: called before each fold; may raise Cancelled.
+        data: every row.
+        rounds: at most so many trees.
+        seed: of sampling inside LightGBM, and of which prices are hidden.
+        folds: of the groups, wherever rows are validated.
     """
-    shown, asked = training_matrix(data, seed), scoring_matrix(data)
-    score = np.full(len(data.bucket), np.nan)
-    for train, test in group_folds(data.families, recipe.FOLDS):
-        step()
-        booster = fit_booster(shown[train], data.bucket[train], candidate, rounds=rounds, seed=seed)
-        score[test] = booster.predict(asked[test], raw_score=True)
-    return score
+
+    data: Dataset
+    rounds: int
+    seed: int
+    folds: int = recipe.FOLDS
+
+    @cached_property
+    def shown(self) -> Matrix:
+        """(n, f) `training_matrix`."""
+        return training_matrix(self.data, self.seed)
+
+    @cached_property
+    def asked(self) -> Matrix:
+        """(n, f) `scoring_matrix`."""
+        return scoring_matrix(self.data)
+
+    @property
+    def rows(self) -> Rows:
+        """(n,) every row."""
+        return np.arange(len(self.data.bucket))
+
+    def fit(self, candidate: Candidate, rows: Rows, rounds: int) -> lightgbm.Booster:
+        """One booster of these rows; the same input gives the same bytes."""
+        import lightgbm
+
+        return lightgbm.train(
+            self._settings(candidate), self._set(candidate, rows), num_boost_round=rounds
+        )
+
+    def enough_rounds(self, candidate: Candidate, rows: Rows) -> int:
+        """Trees after which families held out of these rows gain nothing: early stopping.
+
+        The families that stop it are not tested by whoever asks: they are part of `rows`.
+        """
+        import lightgbm
+
+        fitted, watched = next(group_folds(self.families(rows), self.folds))
+        known = self._set(candidate, rows[fitted])
+        booster = lightgbm.train(
+            self._settings(candidate),
+            known,
+            num_boost_round=self.rounds,
+            valid_sets=[self._set(candidate, rows[watched], reference=known)],
+            callbacks=[lightgbm.early_stopping(recipe.PATIENCE, verbose=False)],
+        )
+        return max(booster.best_iteration, 1)
+
+    def out_of_fold(
+        self,
+        candidate: Candidate,
+        rows: Rows,
+        rounds: int,
+        step: Callable[[], None] = lambda: None,
+    ) -> FloatArray:
+        """(len(rows),) raw score of each row from a booster that saw no row of its family.
+
+        Args:
+            step: called before each fold; may raise Cancelled.
+        """
+        score = np.full(len(rows), np.nan)
+        for train, test in group_folds(self.families(rows), self.folds):
+            step()
+            score[test] = self.score(self.fit(candidate, rows[train], rounds), rows[test])
+        return score
+
+    def score(self, booster: lightgbm.Booster, rows: Rows) -> FloatArray:
+        """(len(rows),) raw score, log-odds."""
+        said = booster.predict(self.asked[rows], raw_score=True, num_threads=1)
+        return np.asarray(said, dtype=np.float64)
+
+    def families(self, rows: Rows) -> list[str]:
+        """The groups of these rows."""
+        return [self.data.families[row] for row in rows]
+
+    def _settings(self, candidate: Candidate) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            **recipe.REPEATABLE,
+            **candidate.settings,
+            "objective": candidate.objective,
+            "seed": self.seed,
+        }
+        if candidate.rising_in_bucket:
+            settings["monotone_constraints"] = [
+                int(name == recipe.BUCKET) for name in recipe.FEATURES
+            ]
+        return settings
+
+    def _set(
+        self, candidate: Candidate, rows: Rows, reference: lightgbm.Dataset | None = None
+    ) -> lightgbm.Dataset:
+        import lightgbm
+
+        matrix, bucket = self.shown[rows], self.data.bucket[rows]
+        for name in candidate.hidden:
+            matrix[:, recipe.FEATURES.index(name)] = np.nan
+        return lightgbm.Dataset(
+            matrix,
+            high(bucket) if candidate.objective == "binary" else rate_position(bucket),
+            feature_name=list(recipe.FEATURES),
+            reference=reference,
+        )
 
 
-def last_bucket_forecast(data: Dataset) -> FloatArray:
+def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:
     """(n,) the baseline: share of high buckets among other families' pools of that bucket."""
     now, later = data.frame.column(recipe.BUCKET), high(data.bucket)
     level = np.where(np.isnan(now), -1.0, now)
     said = np.full(len(later), np.nan)
-    for train, test in group_folds(data.families, recipe.FOLDS):
+    for train, test in group_folds(data.families, folds):
         overall = float(later[train].mean())
         for value in np.unique(level):
             alike = later[train][level[train] == value]

@@ -82,13 +82,15 @@ def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
     return labelled(compute(recorded_market(folder, as_of)), later)
 
 
-def labelled(frame: FeatureFrame, later: Snapshot) -> Dataset:
+def labelled(
+    frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)
+) -> Dataset:
     """The frame's pools that the later snapshot has a bucket of.
 
     Raises:
         InvalidInput: the label's trailing month reaches back into the features.
     """
-    bucket = bucket_labels(frame.pools, later, known_until=frame.as_of)
+    bucket = bucket_labels(frame.pools, later, frame.as_of, overlap)
     known = np.flatnonzero(~np.isnan(bucket))
     pools = tuple(frame.pools[i] for i in known)
     return Dataset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,19 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.risk import BUCKET_RATES
-from spotlab.errors import Cancelled
+from spotlab.errors import Cancelled, InvalidInput
 from spotlab.inference import artefacts
 from spotlab.inference.adapters import LightGBMRisk
 from spotlab.inference.card import Calibration, parse_card
 from spotlab.training import recipe
-from spotlab.training.booster import (
-    fit_booster,
-    last_bucket_forecast,
-    out_of_fold,
-    training_matrix,
-)
+from spotlab.training.booster import Fitting, last_bucket_forecast
 from spotlab.training.calibrate import choose_calibration
 from spotlab.training.cards import card
+from spotlab.training.choosing import Judged, judge, nested_forecast
 from spotlab.training.datasets import Dataset, dataset
 from spotlab.training.evaluate import (
     level_where_fresh,
@@ -34,13 +30,15 @@ from spotlab.training.evaluate import (
 from spotlab.training.labels import high, rate_position
 from spotlab.training.recipe import Candidate
 from spotlab.training.scores import auc, brier, log_loss, pr_auc
+from spotlab.training.search import Budget, Searched, Settings, search
+from spotlab.training.splits import GroupSplit
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Step = Callable[[str], None]
 
-_FIRST_VERSION: Final = (1, 0, 0)
-_STEPS: Final = 2 + recipe.FOLDS * len(recipe.CANDIDATES) + 3
+SPLIT: Final = GroupSplit(folds=recipe.FOLDS)
+_OTHER_STEPS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,7 @@ class TrainReport:
         folder: where it is.
         new: False when this very artefact was there already.
         rows: trained on.
+        split: how they were validated.
         measured: comparison, metrics and tests, as on the card.
     """
 
@@ -60,6 +59,7 @@ class TrainReport:
     folder: Path
     new: bool
     rows: int
+    split: GroupSplit
     measured: Document
 
     def as_document(self) -> Document:
@@ -70,6 +70,7 @@ class TrainReport:
             "folder": str(self.folder),
             "new": self.new,
             "rows": self.rows,
+            "split": str(self.split),
             **self.measured,
         }
 
@@ -80,7 +81,7 @@ class TrainReport:
         return (
             f"{self.name} {self.version} {'written to' if self.new else 'is unchanged in'} "
             f"{self.folder}\n"
-            f"{self.rows:,} rows, {by_family['base_rate']:.1%} at bucket >= 3; by family: "
+            f"{self.rows:,} rows, {by_family['base_rate']:.1%} at bucket >= 3; by {self.split.by}: "
             f"AUC {by_family['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
             f"PR-AUC {by_family['pr_auc']:.3f}, Brier {by_family['brier']:.3f} "
             f"(skill {by_family['brier_skill']:.2f})"
@@ -94,6 +95,9 @@ def train(
     seed: int,
     progress: Callable[[str, float], None],
     cancelled: Callable[[], bool],
+    budget: Budget | None = None,
+    version: str | None = None,
+    split: GroupSplit = SPLIT,
 ) -> TrainReport:
     """Train the risk model from the recorded data and write its artefact.
 
@@ -103,62 +107,78 @@ def train(
     Args:
         data_dir: recorded data.
         out_dir: folder of model artefacts.
-        seed: of sampling inside the fit and of the intervals.
+        seed: of sampling inside the fit, of a search and of the intervals.
         progress: told what is being done and the share that is done, 0..1.
         cancelled: asked between steps.
+        budget: search for better settings first; None: the recipe's.
+        version: to write; None: the first free one from the recipe's.
+        split: how rows are validated.
     Raises:
         NotAvailable: the data is not there; names SPOTLAB_SHARED_DATA.
+        InvalidInput: the version is there with other content.
         Cancelled: nothing was written.
     """
-    step = _steps(progress, cancelled)
+    trials, candidates = (
+        budget.trials if budget else 0,
+        len(recipe.CANDIDATES) + (budget is not None),
+    )
+    count = _OTHER_STEPS + trials + split.folds * (candidates + 1)
+    step = _steps(progress, cancelled, count)
     step("Reading the recorded market and computing features")
     data = dataset(data_dir, recipe.AS_OF, recipe.LABEL_AT)
-    return train_on(data, data_dir, out_dir, seed=seed, rounds=recipe.ROUNDS, step=step)
+    if split.by == "region":
+        data = replace(data, families=tuple(pool.region for pool in data.frame.pools))
+    fitting = Fitting(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
+    return _train(fitting, data_dir, out_dir, split, budget, version, step)
 
 
-def train_on(
-    data: Dataset, data_dir: Path, out_dir: Path, *, seed: int, rounds: int, step: Step
+def _train(
+    fitting: Fitting,
+    data_dir: Path,
+    out_dir: Path,
+    split: GroupSplit,
+    budget: Budget | None,
+    version: str | None,
+    step: Step,
 ) -> TrainReport:
     """Choose, fit, calibrate, measure and save; see `train`.
 
     Args:
         data_dir: holds the test data that trains nothing, if it is there.
-        rounds: trees.
         step: told what is being done; may raise Cancelled.
     """
-    scores = {
-        candidate.name: out_of_fold(
-            data,
+    data, seed = fitting.data, fitting.seed
+    searched = None if budget is None else _search(fitting, budget, step)
+    candidates = recipe.CANDIDATES if searched is None else (*recipe.CANDIDATES, _found(searched))
+    judged = [
+        judge(
+            fitting,
             candidate,
-            rounds=rounds,
-            seed=seed,
-            step=lambda name=candidate.name: step(f"Comparing by family: {name}"),  # type: ignore[misc]
+            fitting.rows,
+            lambda name=candidate.name: step(f"Comparing by {split.by}: {name}"),  # type: ignore[misc]
         )
-        for candidate in recipe.CANDIDATES
-    }
-    comparison = [
-        _compared(data, candidate, scores[candidate.name]) for candidate in recipe.CANDIDATES
+        for candidate in candidates
     ]
-    chosen = _best(comparison)
-    score = scores[chosen.name]
-    rate = choose_calibration(score, rate_position(data.bucket), data.families)
-    high_bucket = choose_calibration(score, high(data.bucket), data.families)
-    calibration = Calibration(rate=rate.calibrator, high_bucket=high_bucket.calibrator)
-    step("Fitting on every row")
-    booster = fit_booster(
-        training_matrix(data, seed), data.bucket, chosen, rounds=rounds, seed=seed
+    best = min((each for each in judged if each.candidate.eligible), key=lambda each: each.log_loss)
+    forecast = nested_forecast(
+        fitting,
+        [each for each in candidates if each.eligible],
+        lambda: step(f"Measuring the choice by {split.by}"),
     )
-    model = booster.model_to_string().encode()
+    rate = choose_calibration(best.score, rate_position(data.bucket), data.families, split.folds)
+    step("Fitting on every row")
+    model = fitting.fit(best.candidate, fitting.rows, best.rounds).model_to_string().encode()
     step("Measuring intervals and subgroups")
     measured = rounded(
         {
-            "comparison": comparison,
-            "metrics": metrics(data, high_bucket.forecast, last_bucket_forecast(data), seed),
+            "comparison": [_compared(data, each) for each in judged],
+            "metrics": metrics(data, forecast, last_bucket_forecast(data, split.folds), seed),
             "monthly_rate": _rate_error(data, rate.forecast),
-            "calibration_chosen_by_log_loss": {
+            "calibration_log_loss": {
                 "rate": rate.log_loss,
-                "high_bucket": high_bucket.log_loss,
+                "high_bucket": best.high_bucket.log_loss,
             },
+            **({} if searched is None else {"search": searched.as_document()}),
         }
     )
 
@@ -166,10 +186,11 @@ def train_on(
         return card(
             data,
             version=version,
-            calibration=calibration,
+            calibration=Calibration(rate.calibrator, best.high_bucket.calibrator),
             seed=seed,
-            rounds=rounds,
-            chosen=chosen,
+            split=split,
+            rounds=best.rounds,
+            chosen=best.candidate,
             measured=measured | tests,
         )
 
@@ -182,30 +203,41 @@ def train_on(
         }
     )
     step("Writing the artefact")
-    folder, new = _save(out_dir, model, lambda version: draw_up(version, tests))
-    return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), measured | tests)
+    folder, new = _save(out_dir, model, lambda version: draw_up(version, tests), version)
+    found = measured | tests
+    return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
 
 
-def _compared(data: Dataset, candidate: Candidate, score: FloatArray) -> Document:
-    outcome = high(data.bucket)
-    said = choose_calibration(score, outcome, data.families).forecast
-    position = choose_calibration(score, rate_position(data.bucket), data.families).forecast
+def _search(fitting: Fitting, budget: Budget, step: Step) -> Searched:
+    """Settings of the binary candidate with the lowest log loss on folds by family."""
+
+    def score(settings: Settings) -> float:
+        return judge(fitting, _with(settings), fitting.rows).log_loss
+
+    first = {name: recipe.SHAPE[name] for name in recipe.SPACE}
+    return search(recipe.SPACE, first, score, budget, seed=fitting.seed, step=step)
+
+
+def _found(searched: Searched) -> Candidate:
+    return _with(searched.best.settings)
+
+
+def _with(settings: Settings) -> Candidate:
+    return Candidate("binary, settings from a search", "binary", {**recipe.SHAPE, **settings})
+
+
+def _compared(data: Dataset, judged: Judged) -> Document:
+    outcome, said = high(data.bucket), judged.high_bucket.forecast
     return {
-        "candidate": candidate.name,
-        "eligible": candidate.eligible,
+        "candidate": judged.candidate.name,
+        "eligible": judged.candidate.eligible,
+        "rounds": judged.rounds,
+        "calibration": judged.high_bucket.kind,
         "auc": auc(outcome, said),
         "pr_auc": pr_auc(outcome, said),
         "brier": brier(outcome, said),
         "log_loss": log_loss(outcome, said),
-        "log_loss_of_rate": log_loss(rate_position(data.bucket), position),
     }
-
-
-def _best(comparison: list[Document]) -> Candidate:
-    """The eligible candidate with the lowest calibrated log loss on families it never saw."""
-    allowed = [row for row in comparison if row["eligible"]]
-    name = min(allowed, key=lambda row: row["log_loss"])["candidate"]
-    return next(candidate for candidate in recipe.CANDIDATES if candidate.name == name)
 
 
 def _rate_error(data: Dataset, said: FloatArray) -> Document:
@@ -221,7 +253,9 @@ def _rate_error(data: Dataset, said: FloatArray) -> Document:
     }
 
 
-def _steps(progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Step:
+def _steps(
+    progress: Callable[[str, float], None], cancelled: Callable[[], bool], count: int
+) -> Step:
     done = -1
 
     def step(text: str) -> None:
@@ -229,21 +263,28 @@ def _steps(progress: Callable[[str, float], None], cancelled: Callable[[], bool]
         if cancelled():
             raise Cancelled("Training was stopped; nothing was written.")
         done += 1
-        progress(text, min(1.0, done / _STEPS))
+        progress(text, min(1.0, done / count))
 
     return step
 
 
-def _save(out_dir: Path, model: bytes, draw_up: Callable[[str], bytes]) -> tuple[Path, bool]:
-    """Save as the first version that is free, or that already holds this very content."""
-    major, minor, patch = _FIRST_VERSION
+def _save(
+    out_dir: Path, model: bytes, draw_up: Callable[[str], bytes], version: str | None
+) -> tuple[Path, bool]:
+    """Save as the asked version, or the first that is free or already holds this very content."""
+    major, minor, patch = (int(part) for part in recipe.VERSION.split("."))
     while True:
-        version = f"{major}.{minor}.{patch}"
-        content = draw_up(version)
-        folder = out_dir / recipe.NAME / version
+        name = version or f"{major}.{minor}.{patch}"
+        content = draw_up(name)
+        folder = out_dir / recipe.NAME / name
         if not folder.exists():
             return artefacts.save(out_dir, content, model), True
         held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         if held.get(artefacts.CARD) == content and model in held.values():
             return folder, False
+        if version:
+            raise InvalidInput(
+                f"{recipe.NAME} {version} exists with other content.",
+                remedy="A version never changes: choose another, or none for the next free one.",
+            )
         minor += 1

@@ -26,19 +26,25 @@ TRAILING: Final = timedelta(days=30)
 """The window a bucket tells of."""
 
 
-def bucket_labels(pools: Sequence[Pool], later: Snapshot, known_until: datetime) -> FloatArray:
+def bucket_labels(
+    pools: Sequence[Pool],
+    later: Snapshot,
+    known_until: datetime,
+    overlap: timedelta = timedelta(0),
+) -> FloatArray:
     """The later bucket of each pool.
 
     Args:
         pools: n pools.
         later: an ADVISOR snapshot.
         known_until: the newest event_time of any feature.
+        overlap: how much of the label's window features may know; only for measuring, and said.
     Returns:
         (n,) bucket 0..4, NaN where the snapshot has none.
     Raises:
         InvalidInput: the label's window overlaps what the features know.
     """
-    if later.origin.event_time - known_until <= TRAILING:
+    if later.origin.event_time - known_until <= TRAILING - overlap:
         raise InvalidInput(
             f"A label of {later.origin.event_time:%Y-%m-%d} tells of the {TRAILING.days} days "
             f"before it, and features reach to {known_until:%Y-%m-%d}.",

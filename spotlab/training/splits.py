@@ -6,7 +6,9 @@ Rows of one family in one market share most of their label, so a random split me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,45 @@ from numpy.typing import NDArray
 from spotlab.errors import InvalidInput
 
 Rows = NDArray[np.intp]
+
+GROUPS: Final = ("family", "region")
+LEAST_FOLDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSplit:
+    """Folds by what rows have in common.
+
+    Args:
+        by: "family" or "region".
+        folds: at least 2.
+    """
+
+    by: str = "family"
+    folds: int = 5
+
+    @classmethod
+    def parse(cls, text: str) -> GroupSplit:
+        """Read "family", "region" or "family:4".
+
+        Raises:
+            InvalidInput: anything else.
+
+        >>> GroupSplit.parse("region:4")
+        GroupSplit(by='region', folds=4)
+        """
+        by, colon, folds = text.partition(":")
+        known = by in GROUPS and (folds.isdigit() if colon else True)
+        split = cls(by, int(folds)) if known and colon else cls(by)
+        if not known or split.folds < LEAST_FOLDS:
+            raise InvalidInput(
+                f"The split {text!r} is none of an advisor model's.",
+                remedy=f"Say {' or '.join(GROUPS)}, with a number of folds if you like: family:5.",
+            )
+        return split
+
+    def __str__(self) -> str:
+        return f"{self.by}:{self.folds}"
 
 
 def group_folds(groups: Sequence[str], folds: int) -> Iterator[tuple[Rows, Rows]]:

@@ -29,12 +29,15 @@ def write_market(folder: Path, seed: int = 5) -> Path:
     return folder
 
 
-def write_2022(folder: Path, seed: int = 6) -> None:
-    """Two advisor snapshots that only test."""
+def write_2022(
+    folder: Path, seed: int = 6, days: tuple[str, ...] = ("2022-01-09", "2022-04-06")
+) -> None:
+    """Advisor snapshots that only test; a family's stress lasts from one to the next."""
     rng = np.random.default_rng(seed)
-    for day in ("2022-01-09", "2022-04-06"):
+    stress = dict(zip(FAMILIES, rng.normal(0.0, 1.0, len(FAMILIES)), strict=True))
+    for day in days:
         path = folder / "evaluation-only" / "advisor" / f"{day}.json.gz"
-        write_json(path, _advisor(rng, dict.fromkeys(FAMILIES, 0.0)))
+        write_json(path, _advisor(rng, stress))
 
 
 def write_json(path: Path, document: Any) -> None:

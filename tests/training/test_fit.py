@@ -16,6 +16,7 @@ from spotlab.training import recipe
 from spotlab.training.calibrate import fit_logistic
 from spotlab.training.datasets import recorded_market
 from spotlab.training.fit import TrainReport, train
+from spotlab.training.splits import GroupSplit
 from tests.support import recorded
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "ROUNDS", 15)
+    monkeypatch.setattr(recipe, "ROUNDS", 12)
 
 
 def run(
@@ -36,8 +37,16 @@ def run(
     out: Path,
     progress: Callable[[str, float], None] = lambda text, share: None,
     seed: int = 7,
+    folds: int = 3,
 ) -> TrainReport:
-    return train(folder, out, seed=seed, progress=progress, cancelled=lambda: False)
+    return train(
+        folder,
+        out,
+        seed=seed,
+        progress=progress,
+        cancelled=lambda: False,
+        split=GroupSplit(folds=folds),
+    )
 
 
 def test_the_artefact_scores_and_explains_the_market_it_came_from(
@@ -54,7 +63,7 @@ def test_the_artefact_scores_and_explains_the_market_it_came_from(
 
 
 def test_the_model_ranks_families_it_never_saw(folder: Path, tmp_path: Path) -> None:
-    report = run(folder, tmp_path)
+    report = run(folder, tmp_path, folds=5)
     figures = report.measured["metrics"]
 
     assert figures["model"]["auc"] > 0.6
@@ -83,9 +92,9 @@ def test_a_second_run_leaves_the_version_and_another_seed_makes_a_new_one(
         run(folder, tmp_path, seed=8),
     )
 
-    assert (first.version, first.new) == ("1.0.0", True)
-    assert (again.version, again.new) == ("1.0.0", False)
-    assert (other.version, other.new) == ("1.1.0", True)
+    assert (first.version, first.new) == ("1.1.0", True)
+    assert (again.version, again.new) == ("1.1.0", False)
+    assert (other.version, other.new) == ("1.2.0", True)
 
 
 def test_progress_rises_to_the_end(folder: Path, tmp_path: Path) -> None:
