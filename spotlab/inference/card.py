@@ -168,7 +168,7 @@ def parse_card(content: bytes) -> Card:
         _check_format(text)
         kind = _SPECS.get(str(text.get("task")), CardSpec)
         spec = msgspec.convert(_with_kinds(text), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _refused(f"{exc}") from exc
     _check_consistent(spec)
     return Card(spec, text)
@@ -207,8 +207,9 @@ def _check_consistent(spec: CardSpec | CapacitySpec) -> None:
     names = [feature.name for feature in spec.features]
     if spec.format != CARD_FORMAT:
         raise _refused(f"format {spec.format} is unknown")
-    if not _NAME.fullmatch(spec.name) or not _NAME.fullmatch(spec.version):
-        raise _refused(f"name {spec.name!r} or version {spec.version!r} is no plain word")
+    for what, word in (("name", spec.name), ("version", spec.version), ("task", spec.task)):
+        if not _NAME.fullmatch(word):
+            raise _refused(f"{what} {word!r} is no plain word")
     if not names or len(set(names)) != len(names):
         raise _refused("features is empty or names one twice")
     for feature in spec.features:

@@ -7,7 +7,7 @@ from typing import Final
 
 from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ModelRegistry, RiskModel
-from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
+from spotlab.errors import InvalidInput, NotFound
 from spotlab.inference.predictor import Predictor
 
 log = logging.getLogger("spotlab.runtime.in_force")
@@ -56,7 +56,7 @@ def model_in_force(
             continue
         try:
             return predictor.advisor(record.reference), ""
-        except (NotFound, ArtefactRefused) as exc:
+        except (NotFound, InvalidInput) as exc:
             log.error("assigned model %s: %s", record.reference, exc)
             why = f"cannot be used ({exc.message.rstrip('.')})"
     champion = champion_model(registry, predictor, RISK_TASK)

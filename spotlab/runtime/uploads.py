@@ -21,7 +21,7 @@ from typing import Final
 
 from spotlab.domain.lifecycle import ModelState
 from spotlab.domain.ports import By, ModelRecord, ModelRegistry
-from spotlab.errors import ArtefactRefused, InvalidInput, NotAvailable, SpotlabError
+from spotlab.errors import InvalidInput, NotAvailable, SpotlabError
 from spotlab.inference.artefacts import Artefact, verify
 from spotlab.inference.predictor import Predictor
 from spotlab.runtime.dry_run import DryRun, DryRunLimits, dry_run
@@ -78,7 +78,7 @@ def upload(
     try:
         with _quarantined(home) as folder:
             unpack(source, folder, unpack_limits or UnpackLimits())
-            artefact = _checked(folder)
+            artefact = verify(folder)
             known.append(artefact)
             _refuse_known(artefact, registry, predictor)
             first = dry_run(folder, dry_run_limits or DryRunLimits())
@@ -119,13 +119,6 @@ def _sweep(root: Path) -> None:
     for left in root.iterdir():
         if left.is_dir() and now - left.lstat().st_mtime > LEFT_OVER_AFTER_S:
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _checked(folder: Path) -> Artefact:
-    try:
-        return verify(folder)
-    except RecursionError as exc:
-        raise ArtefactRefused("card.json is nested too deeply.") from exc
 
 
 def _refuse_known(artefact: Artefact, registry: ModelRegistry, predictor: Predictor) -> None:

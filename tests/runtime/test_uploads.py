@@ -189,6 +189,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a card of tomorrow": (lambda: zipped(artefact(format=2)), "format 2 is newer"),
     "a name that climbs": (lambda: zipped(artefact(name="../../x")), "no plain word"),
     "a version that climbs": (lambda: zipped(artefact(version="..")), "no plain word"),
+    "a task that is no word": (lambda: zipped(artefact(task="ad\x00visor")), "no plain word"),
     "a model that climbs": (lambda: zipped(artefact(file="../model.txt")), "is not a file here"),
     "another kind": (lambda: zipped(artefact(kind="pickle")), r"card.json: .*kind"),
 }
