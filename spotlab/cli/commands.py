@@ -21,6 +21,7 @@ from spotlab.cli.answers import (
     score_document,
     score_text,
 )
+from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
 from spotlab.cli.models import MODELS
@@ -232,6 +233,7 @@ COMMANDS = (
     Command("train", "Train the risk model from recorded data.", _train_arguments, _train),
     DATA,
     MODELS,
+    BACKTEST,
     OUTCOMES,
     DRIFT,
     EVENTS,

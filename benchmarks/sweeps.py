@@ -1,0 +1,114 @@
+"""Cells of a backtest a second: a plain loop, processes, and a Dask cluster on this machine.
+
+    python -m benchmarks sweeps
+
+Everyone runs the same cells and must give the same results. Starting processes and a cluster is
+part of the work: the ratio is what a person waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from spotlab.domain.traces import TracePanel
+from spotlab.gym.cells import Cell, run_cell
+from spotlab.gym.workloads import DeadlineJob
+from spotlab.gym.world import World
+from spotlab.runtime.dask_workers import DaskWorkers
+from spotlab.runtime.workers import ProcessWorkers, Workers, cores
+
+GAP_S = 195.0
+POOLS = 9
+POLICIES = ("on_demand", "spot_greedy", "eager_failover", "uniform_progress_multi", "oracle")
+JOB = DeadlineJob(work_h=48.0, deadline_h=72.0, changeover_h=0.2, checkpoint_h=0.0)
+Results = dict[str, dict[str, Any]]
+
+
+def made_up(days: int = 20, seed: int = 7) -> World:
+    """Pools that are lost and come back at random, some days a month."""
+    rng = np.random.default_rng(seed)
+    ticks = int(days * 86400 / GAP_S)
+    flips = rng.random((ticks, POOLS)) < 0.005
+    panel = TracePanel(
+        names=tuple(f"pool {number}" for number in range(POOLS)),
+        pools=(None,) * POOLS,
+        started_at=None,
+        elapsed_h=np.arange(ticks) * GAP_S / 3600.0,
+        available=(np.cumsum(flips, axis=0) % 2 == 0).astype(np.float64),
+        gap_s=GAP_S,
+        sources=("made up",) * POOLS,
+    )
+    return World(panel, rng.uniform(0.8, 1.2, POOLS), 3.0)
+
+
+def made_up_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
+    """Every policy in windows from end to end of the world."""
+    length = round(JOB.deadline_h / world.tick_h)
+    starts = np.linspace(0, world.ticks - length, windows).astype(int).tolist()
+    return {
+        f"{start} {policy}": Cell(JOB, start, length, policy).to_json()
+        for start in starts
+        for policy in POLICIES
+    }
+
+
+def run_one(world: World, cell: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell, on whichever process."""
+    return run_cell(world, Cell.from_json(dict(cell))).to_json()
+
+
+def loop(world: World, cells: Mapping[str, Any]) -> Results:
+    """One after the other."""
+    return {key: run_one(world, cell) for key, cell in cells.items()}
+
+
+def on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
+    """On workers."""
+
+    def run(world: World, cells: Mapping[str, Any]) -> Results:
+        results: Results = {}
+        failed = workers.run(run_one, world, cells, results.__setitem__, lambda: False)
+        assert not failed, failed
+        return results
+
+    return run
+
+
+def on_dask(world: World, cells: Mapping[str, Any]) -> Results:
+    """On a cluster that is started for it."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=cores(),
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        return on(DaskWorkers(cluster.scheduler_address))(world, cells)
+
+
+def main(windows: int = 40) -> None:
+    """Print cells a second and ratios."""
+    world = made_up()
+    cells = made_up_cells(world, windows)
+    print(f"backtest sweep, {len(cells)} cells, {cores()} cores")
+    expected: Results = {}
+    slowest = 0.0
+    for name, run in {
+        "plain loop": loop,
+        f"{cores()} processes": on(ProcessWorkers()),
+        "Dask cluster": on_dask,
+    }.items():
+        started = time.perf_counter()
+        results = run(world, cells)
+        taken = time.perf_counter() - started
+        expected = expected or results
+        slowest = slowest or taken
+        assert results == expected, name
+        print(f"  {name:14}{len(cells) / taken:8.1f} cells/s   {slowest / taken:5.2f} x")

@@ -1,0 +1,162 @@
+"""`spotlab backtest`: policies replayed on traces. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from spotlab.cli.answers import Answer
+from spotlab.cli.command import Command
+from spotlab.errors import InvalidInput, InvalidSetting
+from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    from spotlab.runtime.sweep_plans import SweepSpec
+
+ON_DEMAND_USD: Final = 3.06
+SPOT_USD: Final = 0.918
+DEFAULT_PRICES: Final = (
+    "No price was given: on-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1, and spot "
+    "0.918 USD/h, the lowest that was recorded of it in us-east-1, us-east-2 and us-west-2 from "
+    "2019-12-20 to 2020-03-23."
+)
+
+
+def _above_0(text: str) -> float:
+    return _number(text, lambda number: number > 0, "a number above 0")
+
+
+def _from_0(text: str) -> float:
+    return _number(text, lambda number: number >= 0, "a number of 0 or more")
+
+
+def _number(text: str, right: Callable[[float], bool], wanted: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (right(number) and number < math.inf):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return number
+
+
+class _Span(argparse.Action):
+    """One number, or a lowest and a highest: (low, high)."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if len(values) > 2 or values[0] > values[-1]:
+            parser.error(f"argument {option_string}: give one number, or a lowest and a highest")
+        setattr(namespace, self.dest, (values[0], values[-1]))
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--trace-dir", type=Path, required=True, help="folder with the traces of one campaign")
+    add("--trace-format", choices=["json", "csv"], help="default: by the files' names")
+    add("--polarity", choices=["available", "unavailable"], help="what a 1 in a CSV means")
+    add("--gap-s", type=_above_0, metavar="S", help="seconds from tick to tick, where a file lacks")
+    add("--workload", choices=["deadline", "service"], default="deadline")
+    add("--policies", default="all", metavar="all|A,B", help="names with commas (default all)")
+    add("--model", action="append", default=[], metavar="NAME", help="whose forecasts SpotLab uses")
+    add("--windows", type=int, default=40, metavar="N", help="how many (default 40)")
+    add("--seed", type=int, default=7, help="of windows and workloads (default 7)")
+    span: dict[str, Any] = {"nargs": "+", "metavar": "H", "action": _Span}
+    add(
+        "--changeover-h",
+        type=_from_0,
+        default=(0.02, 0.4),
+        help="hours until an instance is useful: one number, or a range to draw from "
+        "(default 0.02 0.4)",
+        **span,
+    )
+    job = parser.add_argument_group("a job with a deadline")
+    job.add_argument("--work-h", type=_above_0, default=48.0, metavar="H", help="default 48")
+    job.add_argument(
+        "--deadline-h",
+        type=_above_0,
+        default=(52.0, 92.0),
+        help="one number, or a range to draw from (default 52 92)",
+        **span,
+    )
+    job.add_argument(
+        "--checkpoint-h",
+        type=_from_0,
+        default=0.0,
+        metavar="H",
+        help="hours of work from checkpoint to checkpoint; 0 (default): none is ever lost",
+    )
+    service = parser.add_argument_group("a service")
+    service.add_argument("--hours", type=_above_0, default=168.0, metavar="H", help="default 168")
+    service.add_argument(
+        "--downtime-usd-per-hour",
+        type=_from_0,
+        metavar="USD",
+        help="what an hour of downtime is worth (default: the on-demand price)",
+    )
+    add("--on-demand-usd", type=_above_0, metavar="USD", help="on-demand price per hour")
+    add("--spot-usd", type=_from_0, metavar="USD", help="spot price per hour, of every pool")
+    add("--prices-file", type=Path, help="CSV: trace,spot_usd_per_hour[,advisor_bucket]")
+    add("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.backtests import start_or_resume
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.sweeps import choose_workers
+
+    if args.workers is not None and args.workers < 1:
+        raise InvalidSetting(f"--workers {args.workers} are none.", remedy="Use 1 or more.")
+    workers = choose_workers(settings, args.workers)
+
+    def tell(text: str, share: float) -> None:
+        sys.stderr.write(f"{share:4.0%} {text}\n")
+
+    with bootstrap(settings) as lab:
+        report = start_or_resume(lab, _spec(args), tell, lambda: False, workers)
+    return Answer(report.as_document(), report.as_text())
+
+
+def _spec(args: argparse.Namespace) -> SweepSpec:
+    from spotlab.runtime.sweep_plans import Jobs, Prices, Services, SweepSpec, TraceChoice
+
+    policies = tuple(name.strip() for name in args.policies.split(",") if name.strip())
+    if not policies:
+        raise InvalidInput("--policies names none.", remedy="Name some, or all.")
+    given = args.on_demand_usd, args.prices_file or args.spot_usd
+    if any(price is None for price in given) and any(price is not None for price in given):
+        raise InvalidSetting(
+            "Both sides of the comparison need a price.",
+            remedy="Give --on-demand-usd with --spot-usd or --prices-file.",
+        )
+    on_demand = ON_DEMAND_USD if args.on_demand_usd is None else args.on_demand_usd
+    spot = SPOT_USD if args.spot_usd is None else args.spot_usd
+    told = DEFAULT_PRICES if args.on_demand_usd is None else "Prices are as given."
+    workloads: Jobs | Services
+    if args.workload == "deadline":
+        workloads = Jobs(args.work_h, args.deadline_h, args.changeover_h, args.checkpoint_h)
+    else:
+        downtime = args.downtime_usd_per_hour
+        worth = on_demand if downtime is None else downtime
+        workloads = Services(args.hours, worth, args.changeover_h)
+    return SweepSpec(
+        traces=TraceChoice(args.trace_dir, args.trace_format, args.polarity, args.gap_s),
+        workloads=workloads,
+        policies=policies,
+        models=tuple(args.model),
+        windows=args.windows,
+        seed=args.seed,
+        prices=Prices(on_demand, spot, args.prices_file, told),
+    )
+
+
+BACKTEST = Command("backtest", "Replay policies on traces.", _arguments, _run)

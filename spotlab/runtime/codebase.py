@@ -1,0 +1,23 @@
+"""Which code computed a result. Runtime floor."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import spotlab
+
+_ROOMS: Final = ("domain", "features", "gym", "inference", "pipeline", "recorded")
+"""What a backtest's results depend on; screens, stores and commands do not change a number."""
+
+
+def code_digest() -> str:
+    """SHA-256 over the source on disk of everything that computes a backtest, hex."""
+    root = Path(spotlab.__file__).resolve().parent
+    digest = hashlib.sha256()
+    for room in _ROOMS:
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
