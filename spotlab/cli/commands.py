@@ -27,6 +27,7 @@ from spotlab.cli.data import DATA
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.results import RESULTS
+from spotlab.cli.training import TRAIN
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
 from spotlab.errors import InvalidSetting, NotAvailable
@@ -179,29 +180,6 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
     )
 
 
-def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    data = os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(data), help="recorded data folder")
-    parser.add_argument("--out", type=Path, help="models folder (default: SPOTLAB_MODELS_DIR)")
-    parser.add_argument("--seed", type=int, default=7)
-
-
-def _train(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.training.fit import train
-
-    def tell(text: str, share: float) -> None:
-        sys.stderr.write(f"{share:4.0%} {text}\n")
-
-    report = train(
-        args.data,
-        args.out or settings.models_dir,
-        seed=args.seed,
-        progress=tell,
-        cancelled=lambda: False,
-    )
-    return Answer(report.as_document(), report.as_text())
-
-
 def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import migrate
 
@@ -230,7 +208,7 @@ COMMANDS = (
     Command("collect", "Collect the market, live or from files.", _collect_arguments, _collect),
     Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
     Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
-    Command("train", "Train the risk model from recorded data.", _train_arguments, _train),
+    TRAIN,
     DATA,
     MODELS,
     BACKTEST,
