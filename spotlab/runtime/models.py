@@ -63,8 +63,9 @@ def register_artefacts(
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)
     _replace_lost_champions(registry, found, clock, shared=shared)
+    level = logging.WARNING if new else logging.INFO  # not on every command until it is decided
     for notice in notices(registry.records(), found):
-        log.warning("%s", notice)
+        log.log(level, "%s", notice)
     return new
 
 

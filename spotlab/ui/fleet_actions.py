@@ -9,8 +9,10 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.decision import Experiment
+from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
+from spotlab.runtime.in_force import RISK_TASK
 from spotlab.runtime.registry import ModelDesk, current_user
 from spotlab.ui import errors, links, runs, session
 from spotlab.ui.words import ago, count, decision_mark, moment
@@ -80,7 +82,11 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
 
 
 def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
-    known = [f"{record.name}@{record.version}" for record in session.lab().models()]
+    known = [
+        record.reference
+        for record in session.lab().models()
+        if record.task == RISK_TASK and not unusable(record.state, record.enabled)
+    ]
     options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
     st.selectbox(
         "Model",
