@@ -228,7 +228,8 @@ def _taught(evidence: Evidence | None, horizon_h: float) -> list[str]:
 
 def _seen(events: int, exposure_h: float) -> str:
     count = "No interruption" if not events else f"{events} interruption{'s' * (events > 1)}"
-    return f"{count} in {exposure_h:,.0f} h of your own instances"
+    hours = f"{exposure_h:,.0f}" if exposure_h >= 10 else f"{exposure_h:.2g}"
+    return f"{count} in {hours} h of your own instances"
 
 
 def _sources(zone: str | None, origins: dict[FeedKind, Provenance]) -> tuple[Provenance, ...]:

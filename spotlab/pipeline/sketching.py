@@ -13,7 +13,7 @@ from spotlab.errors import InvalidInput
 from spotlab.pipeline.assess import ScoredMarket
 
 SKETCH_EVERY: Final = timedelta(hours=1)
-"""A market is not sketched more often: 20 KB each."""
+"""A market is not sketched more often: 10 KB each."""
 EXPLAINED_POOLS: Final = 500
 
 

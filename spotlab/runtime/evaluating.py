@@ -129,7 +129,8 @@ def _beside(
         challenger = _scored_by(lab, name, run)
         return shadow(made, experiment, challenger, last_switch_at)
     except Exception as exc:
-        log.warning("challenger %s failed: %s", name, exc, exc_info=True)
+        unforeseen = not isinstance(exc, SpotlabError)
+        log.warning("challenger %s failed: %s", name, exc, exc_info=unforeseen)
         return failed(experiment, name, str(exc) or type(exc).__name__)
 
 
