@@ -118,8 +118,13 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
         raise InvalidSetting(f"--workers {args.workers} are none.", remedy="Use 1 or more.")
     workers = choose_workers(settings, args.workers)
 
+    said = ""
+
     def tell(text: str, share: float) -> None:
-        sys.stderr.write(f"{share:4.0%} {text}\n")
+        nonlocal said
+        if (percent := f"{share:4.0%}") != said:  # a line a percent, however many cells
+            sys.stderr.write(f"{percent} {text}\n")
+        said = percent
 
     with bootstrap(settings) as lab:
         report = start_or_resume(lab, _spec(args), tell, lambda: False, workers)

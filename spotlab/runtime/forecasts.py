@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from spotlab.domain.traces import TracePanel
 from spotlab.gym.world import Forecast
+from spotlab.inference.capacity import CapacityModel
+from spotlab.pipeline.capacity import loss_risks
 
 CAPACITY_TASK: Final = "capacity"
+HORIZONS_H: Final = (1.0, 3.0)
+"""What SpotLab's policy looks at: the next hour, and the time until a job has gained by a start."""
 
 
-def forecasts_of(model: Any, panel: TracePanel) -> tuple[Forecast, ...]:
-    """The model's forecasts of each of its horizons, in order of horizon."""
-    return tuple(Forecast(h, model.risk(panel, h)) for h in sorted(model.horizons_h))
+def forecasts_of(model: CapacityModel, panel: TracePanel) -> tuple[Forecast, ...]:
+    """The model's forecasts of each horizon, in order; row i rests on ticks 0..i."""
+    risks = loss_risks(panel, model, HORIZONS_H)
+    return tuple(Forecast(h, risk) for h, risk in zip(HORIZONS_H, risks, strict=True))

@@ -194,7 +194,7 @@ def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
 def with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) -> World:
     """The world with what each model says at each tick."""
     forecasts = {
-        name: forecasts_of(lab.predictor.get(record.reference), world.panel)
+        name: forecasts_of(lab.predictor.capacity(record.reference), world.panel)
         for name, record in models.items()
     }
     return World(

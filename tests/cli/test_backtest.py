@@ -84,7 +84,7 @@ def test_a_job_under_every_policy(run: Run) -> None:
 def test_a_service_has_downtime_and_no_deadline(run: Run) -> None:
     code, out = run("--workload", "service", "--hours", "12")
     document = json.loads(out)
-    assert code == 0
+    assert code == 0, document
     assert document["workload"] == "service"
     assert document["policies"]["spot_greedy"]["downtime_h"] > 0
     assert "uniform_progress" not in document["policies"]
@@ -165,11 +165,14 @@ def test_a_number_that_cannot_be_is_wrong_usage(
 
 
 def test_a_scheduler_that_does_not_answer_is_not_available(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SPOTLAB_DASK_SCHEDULER", "tcp://127.0.0.1:1")
     monkeypatch.setattr("spotlab.runtime.dask_workers.CONNECT_TIMEOUT_S", 0.2)
-    assert main(arguments) == 3
+    assert main([*arguments, "--home", str(home)]) == 3
     assert "No Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
 
 
