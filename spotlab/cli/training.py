@@ -136,10 +136,32 @@ def _advisor(wish: Wish, tell: Callable[[str, float], None]) -> Trained:
     )
 
 
+def _capacity(wish: Wish, tell: Callable[[str, float], None]) -> Trained:
+    from spotlab.training import capacity_recipe
+    from spotlab.training.capacity import train_capacity
+
+    return train_capacity(
+        wish.data or (shared_data() / TRACES,),
+        wish.out,
+        seed=wish.seed,
+        progress=tell,
+        cancelled=_never,
+        budget=wish.budget,
+        version=wish.version,
+        split=wish.split or capacity_recipe.SPLIT,
+    )
+
+
 TRAINERS: Final[Mapping[str, Callable[[Wish, Callable[[str, float], None]], Trained]]] = {
     ADVISOR: _advisor,
+    CAPACITY: _capacity,
 }
-SPLIT_HELP: Final = "how rows are validated; advisor: family or region, with folds: family:5"
+SPLIT_HELP: Final = (
+    "how rows are validated; advisor: family or region, with folds (family:5); capacity: time:0.6, "
+    "group:pool or none"
+)
+TRACES: Final = "traces"
+"""Folder of traces that may train, in the recorded data."""
 
 
 def _one_folder(given: Sequence[Path]) -> Path:

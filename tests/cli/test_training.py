@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spotlab.cli import main
+from spotlab.cli import main, training
 from spotlab.training import fit, recipe
 from tests.support import recorded
 
@@ -86,6 +87,23 @@ def test_an_interrupt_leaves_nothing_half_written(
 
     assert (code, document["error"]) == (1, "Stopped.")
     assert [path for path in (tmp_path / "models").rglob("*") if path.is_file()] == []
+
+
+def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[training.Wish] = []
+
+    def capacity(wish: training.Wish, tell: Callable[[str, float], None]) -> training.Trained:
+        asked.append(wish)
+        return training.TRAINERS["advisor"](replace(wish, version="9.9.9"), tell)
+
+    monkeypatch.setitem(training.TRAINERS, "capacity", capacity)
+    code, document, told = run(task="")
+
+    assert code == 0
+    assert [model["task"] for model in document["models"]] == ["advisor", "capacity"]
+    assert [model["version"] for model in document["models"]] == ["1.1.0", "9.9.9"]
+    assert asked[0].data == ()
+    assert "capacity: Writing the artefact" in told
 
 
 def test_a_version_is_never_written_over(run: Run) -> None:
