@@ -10,6 +10,7 @@ from spotlab.ui.models import (
     drifting,
     facts,
     in_use,
+    parsing,
     reading,
     realised,
     trail,
@@ -45,7 +46,7 @@ def show_board() -> None:
 def show_card() -> None:
     """One version, whole."""
     entry = reading.entry(views.pick_model(reading.entries()))
-    record, told = entry.record, facts.facts(entry.record.card)
+    record, told = entry.record, parsing.read(entry.record.card)
     with answer:
         widgets.headline(card.headline(record, told), card.small_print(record, now))
     left, right = st.columns([3, 2], gap="large")

@@ -148,6 +148,7 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
                 },
                 error_x={
                     "type": "data",
+                    "visible": bool(ranged),
                     "symmetric": False,
                     "array": [estimate.high - estimate.value if ranged else 0.0],
                     "arrayminus": [estimate.value - estimate.low if ranged else 0.0],

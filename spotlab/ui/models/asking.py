@@ -63,9 +63,7 @@ def models(known: dict[str, list[ModelEntry]]) -> tuple[str, str, str]:
     with row[0]:
         tasks = {task: facts.task_words(task).capitalize() for task in known}
         task = widgets.pick_one("Task", tasks, "task") or next(iter(known))
-    names = {
-        e.record.reference: f"{e.record.reference} · {board.mark(e.record)}" for e in known[task]
-    }
+    names = {entry.record.reference: entry.record.reference for entry in known[task]}
     with row[1]:
         first = widgets.pick_one("First", names, "first") or next(iter(names))
     others = {name: text for name, text in names.items() if name != first}

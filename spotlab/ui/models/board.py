@@ -12,7 +12,7 @@ import streamlit as st
 from spotlab.domain.ports import ModelRecord
 from spotlab.runtime.registry import ModelEntry
 from spotlab.ui import exports, tables, widgets, words
-from spotlab.ui.models import facts
+from spotlab.ui.models import facts, parsing
 from spotlab.ui.models.facts import Facts
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
@@ -44,7 +44,7 @@ def headline(records: Sequence[ModelRecord]) -> str:
 
 def how_good(record: ModelRecord) -> str:
     """AUC with its interval, or that nobody measured it."""
-    main = facts.facts(record.card).main
+    main = parsing.read(record.card).main
     if main is None:
         return "its card has no figures"
     auc = main.figure("auc")
@@ -74,7 +74,7 @@ def mark(record: ModelRecord) -> str:
 
 def rows(entries: Sequence[ModelEntry]) -> pd.DataFrame:
     """One row a version; entries of one task, at least one."""
-    return pd.DataFrame([_row(entry, facts.facts(entry.record.card)) for entry in entries])
+    return pd.DataFrame([_row(entry, parsing.read(entry.record.card)) for entry in entries])
 
 
 def _row(entry: ModelEntry, told: Facts) -> dict[str, object]:
@@ -169,7 +169,7 @@ def exported(records: Sequence[ModelRecord], now: datetime) -> exports.Table:
     """Every version, with figures as numbers."""
     table = []
     for record in records:
-        told = facts.facts(record.card)
+        told = parsing.read(record.card)
         main = told.main
         best = main.best_baseline("brier") if main else None
         row: dict[str, object] = {"model": record.reference, "task": record.task}

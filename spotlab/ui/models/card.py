@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -203,23 +203,29 @@ def show_data(told: Facts) -> None:
 
 
 def show_pairs(said: Mapping[str, Any], key: str) -> None:
-    """A part of the card as names and values."""
-    frame = pd.DataFrame(
-        [{"name": facts.spoken(name), "value": in_words(value)} for name, value in said.items()]
-    )
+    """A part of the card as names and values; a part of a part has its rows of its own."""
+    frame = pd.DataFrame([{"name": name, "value": value} for name, value in flat(said)])
     tables.show(
         frame,
-        {"name": Column("what"), "value": Column("value", width="large")},
+        {"name": Column("what", width="medium"), "value": Column("value", width="large")},
         name=key.replace("card-", "").capitalize(),
         key=key,
-        max_rows=20,
+        max_rows=24,
     )
+
+
+def flat(said: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values in words, one a line: `settings: rounds`, `300`."""
+    for name, value in said.items():
+        told = before + facts.spoken(str(name))
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{told}: ")
+        elif value is not None:
+            yield told, in_words(value)
 
 
 def in_words(value: Any) -> str:
-    """A card's value in one line: `rounds 300, seed 7`."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{facts.spoken(str(k))} {in_words(v)}" for k, v in value.items())
+    """A card's value in one line."""
     if isinstance(value, list | tuple):
         return ", ".join(map(in_words, value))
     if isinstance(value, bool):

@@ -25,6 +25,15 @@ LABELS: Final[Mapping[ModelAction, str]] = {
     ModelAction.DISABLE: "Disable",
     ModelAction.ASSIGN: "Assign to an instance",
 }
+PAST: Final[Mapping[ModelAction, str]] = {
+    ModelAction.GRADUATE: "is graduated",
+    ModelAction.CHAMPION: "is the champion",
+    ModelAction.REJECT: "is rejected",
+    ModelAction.ARCHIVE: "is archived",
+    ModelAction.ENABLE: "is enabled",
+    ModelAction.DISABLE: "is disabled",
+    ModelAction.ASSIGN: "is assigned",
+}
 DONE: Final = "models:done"
 REASON_AT_LEAST: Final = 3
 
@@ -135,7 +144,7 @@ def _do(action: ModelAction, reference: str, actor: str, instance_id: str | None
     if len(reason) < REASON_AT_LEAST:
         st.session_state[DONE] = (False, "Nothing was changed: say why first, in a few words.")
         return
-    done = f"{reference}: {LABELS[action].lower()}, done."
+    done = f"{reference} {PAST[action]}."
 
     def move(desk: ModelDesk) -> None:
         if action is ModelAction.ASSIGN:

@@ -58,7 +58,7 @@ def pick_model(entries: Sequence[ModelEntry]) -> str:
     """Which card: "name@version", champions first."""
     order = [*board.STATE_MARKS]
     ordered = sorted(entries, key=lambda entry: order.index(entry.record.state))
-    names = {e.record.reference: f"{e.record.reference} · {board.mark(e.record)}" for e in ordered}
+    names = {entry.record.reference: entry.record.reference for entry in ordered}
     with st.columns(2)[0]:
         return widgets.pick_one("Model", names, "model") or ""
 
@@ -68,7 +68,7 @@ def pick_working(entries: Sequence[ModelEntry]) -> str:
     working = [e.record for e in entries if e.record.state in ("champion", "graduated")]
     risk = [record for record in working if record.task == RISK_TASK]
     ordered = sorted(risk, key=lambda record: record.state != "champion")
-    names = {record.reference: f"{record.reference} · {board.mark(record)}" for record in ordered}
+    names = {record.reference: record.reference for record in ordered}
     if len(names) < 2:
         return next(iter(names), "")
     with st.columns(2)[0]:
