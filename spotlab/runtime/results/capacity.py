@@ -16,12 +16,13 @@ from spotlab.runtime.results.document import Figure, Section, Table, Target, int
 from spotlab.training.baselines import fit_baselines, forecast_baselines
 from spotlab.training.capacity_rows import CapacityRows, capacity_rows, time_split
 from spotlab.training.evaluation import assess
+from spotlab.training.evaluation_capacity import Forecast
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Part = tuple[TracePanel, CapacityRows]
-Trainer = Callable[[Sequence[Part], int], Callable[[TracePanel, CapacityRows], FloatArray]]
-"""Fits the recipe on training rows with a seed; gives forecasts of other rows."""
+Trainer = Callable[[Sequence[Part], int], Forecast]
+"""Fits the recipe on the time of training rows, with a seed; gives forecasts of other rows."""
 Tell = Callable[[str], None]
 
 CAMPAIGNS: Final = Path("evaluation-only/traces/spot-traces-availability")
@@ -121,7 +122,7 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
     )
     learned_rows = sum(len(part) for _, part in learned)
     said = (
-        f"Fitted on {learned_rows:,} rows, tested on {document['rows']:,} rows of "
+        f"{learned_rows:,} rows to learn from, tested on {document['rows']:,} rows of "
         f"{document['interval']['blocks']} days, base rate {document['base_rate']:.3f}; intervals "
         "draw days. The fit is thrown away: nothing shipped learned from these files."
     )
