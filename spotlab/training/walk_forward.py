@@ -46,6 +46,8 @@ FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 
 MIN_GAP: Final = timedelta(days=30)
+NEARLY_A_MONTH: Final = timedelta(days=29)
+"""Lets the last pair of 2022 in, the only one whose fit knew pairs of about a month."""
 MODEL: Final = "recipe"
 PERSISTENCE: Final = "persistence"
 BASE_RATE: Final = "base_rate"
