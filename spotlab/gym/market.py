@@ -48,13 +48,13 @@ class Market:
     def goes_on(self, tick: int) -> NDArray[np.bool_]:
         """(places,) up at this tick and at the next one, which may be the end of the window."""
         last = tick + 1 == len(self.up)
-        return self.up[tick] if last else self.up[tick] & self.up[tick + 1]
+        return np.asarray(self.up[tick] if last else self.up[tick] & self.up[tick + 1])
 
     def lasts(self, tick: int, ticks: int) -> NDArray[np.bool_]:
         """(places,) up at this tick and for `ticks` ticks, all inside the window."""
         if tick + ticks > len(self.up):
             return np.zeros(self.places, dtype=bool)
-        return self.up[tick] & (self._ends[tick] >= tick + ticks)
+        return np.asarray(self.up[tick] & (self._ends[tick] >= tick + ticks))
 
     def end(self, tick: int, place: int) -> int:
         """The first tick after this one at which the place is not up; the window's end if none."""

@@ -185,7 +185,7 @@ class JobHindsight:
                 self._spells[int(place), ends] = _Spell(ends, {ends: idle}, {ends: begins})
 
     def _follow_spells(self, tick: int, start: FloatArray) -> None:
-        """Let an instance that is started now follow runs that are bound to end before it is ready."""
+        """Let what is started now follow runs that are bound to end before it is ready."""
         last = min(self._clock.ticks - 1, tick + self._clock.changeover_ticks - 1)
         for ends in range(tick + 1, last + 1):
             for place in self._market.ending_at(ends):

@@ -58,18 +58,7 @@ class CheapestPool:
 
 
 class LowestAdvisorBucket:
-    """The pool of the lowest advisor bucket that is up, the cheapest of several; until it is lost.
-
-    Raises:
-        InvalidInput: on construction, when the world knows no bucket.
-    """
-
-    def __init__(self, world: World) -> None:
-        if world.buckets is None or np.isnan(world.buckets).all():
-            raise InvalidInput(
-                "lowest_advisor_bucket needs an advisor bucket of at least one pool.",
-                remedy="Give the pools' buckets, or leave this policy out.",
-            )
+    """The pool of the lowest advisor bucket that is up, the cheapest of equals, until lost."""
 
     def decide(self, view: View) -> Action:
         """Start where nothing runs."""
@@ -115,20 +104,21 @@ def cheapest(view: View, among: NDArray[np.bool_]) -> int:
     return int(np.argmin(prices))
 
 
-_SIMPLE: Final[dict[str, Callable[[World], Policy]]] = {
-    "on_demand": lambda world: OnDemand(),
-    "spot_greedy": lambda world: SpotGreedy(),
-    "cheapest_pool": lambda world: CheapestPool(),
+_SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
+    "on_demand": OnDemand,
+    "spot_greedy": SpotGreedy,
+    "cheapest_pool": CheapestPool,
     "lowest_advisor_bucket": LowestAdvisorBucket,
-    "eager_failover": lambda world: EagerFailover(),
+    "eager_failover": EagerFailover,
 }
 _UNIFORM: Final = {"uniform_progress": False, "uniform_progress_multi": True}
 ORACLE: Final = "oracle"
+_BY_BUCKET: Final = "lowest_advisor_bucket"
 
 
 def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     """Names of the policies that can run in this world, the oracle last: what "all" means."""
-    names = [name for name in _SIMPLE if name != "lowest_advisor_bucket" or _has_buckets(world)]
+    names = [name for name in _SIMPLE if name != _BY_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
         names += _UNIFORM
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
@@ -149,8 +139,13 @@ def policy_named(
 
 
 def _plain(name: str, world: World, workload: Workload) -> Policy:
+    if name == _BY_BUCKET and not _has_buckets(world):
+        raise InvalidInput(
+            f"{_BY_BUCKET} needs an advisor bucket of at least one pool.",
+            remedy="Give the pools' buckets, or leave this policy out.",
+        )
     if name in _SIMPLE:
-        return _SIMPLE[name](world)
+        return _SIMPLE[name]()
     if name in _UNIFORM:
         if not isinstance(workload, DeadlineJob):
             raise InvalidInput(
@@ -166,7 +161,7 @@ def _plain(name: str, world: World, workload: Workload) -> Policy:
                 f"The policy {name!r} needs forecasts of {model!r}; there are those of: {known}.",
                 remedy="Name a model whose forecasts were computed for this trace.",
             )
-        return SpotlabPolicy(model, workload)
+        return SpotlabPolicy(model)
     names = ", ".join([*_SIMPLE, *_UNIFORM, f"{SPOTLAB}MODEL", ORACLE])
     raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Choose among {names}.")
 

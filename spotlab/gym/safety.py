@@ -50,13 +50,18 @@ def to_on_demand(view: View) -> Action:
     return Action(Do.START, ON_DEMAND, why)
 
 
+def slack_h(view: View) -> float:
+    """Hours to spare if on-demand were started now, after the loss of what is not checkpointed."""
+    return view.deadline_in_h - view.left_h - view.at_risk_h - view.changeover_h
+
+
 def slack_after_h(view: View, action: Action) -> float:
     """Hours to spare at the next tick, in the worst case, if this action is taken now.
 
     Infinite where on-demand goes on, or where the work is done within the tick.
     """
     place, ready_h, next_place, next_h = _after(view, action)
-    hands_over = next_place is not None and next_h < view.tick_h - _ROUNDING_H
+    hands_over = next_place is not None and next_h <= view.tick_h + _ROUNDING_H
     if place == ON_DEMAND and not hands_over:
         return math.inf
     until_h = next_h if hands_over else view.tick_h

@@ -13,7 +13,7 @@ from typing import Any
 from spotlab.errors import InvalidInput
 from spotlab.gym.clock import Clock, clock_for
 from spotlab.gym.views import ON_DEMAND, Action, Do, Past, Policy, View
-from spotlab.gym.workloads import DeadlineJob, Service, Workload
+from spotlab.gym.workloads import Service, Workload
 from spotlab.gym.world import World
 
 
@@ -136,7 +136,7 @@ class _Replay:
         """Carry out what the policy decided."""
         if action.do is Do.STAY:
             return
-        origin = None if self._runs is None else self._runs.place
+        origin = self._place
         if action.do in {Do.START, Do.MOVE}:
             place = self._checked(tick, action)
             new = _Instance(place, self._clock.changeover)
@@ -156,20 +156,25 @@ class _Replay:
         """Let the tick pass; whether the job is done."""
         for quantum in range(self._clock.per_tick):
             self._hand_over(tick, quantum)
-            if self._runs is None:
-                self._down += 1
-                continue
-            self._pay(tick, self._runs)
-            if self._starts is not None:
-                self._pay(tick, self._starts)
-                self._starts.ready_in -= 1
-            if self._runs.ready_in > 0:
-                self._runs.ready_in -= 1
-                self._down += 1
-            elif self._work():
-                self._note(tick, "done", self._runs.place, None, "all work done", quantum + 1)
+            if self._pass_quantum(tick):
+                self._note(tick, "done", self._place, None, "all work done", quantum + 1)
                 return True
+        self._hand_over(tick, self._clock.per_tick)
         return False
+
+    def _pass_quantum(self, tick: int) -> bool:
+        if self._runs is None:
+            self._down += 1
+            return False
+        self._pay(tick, self._runs)
+        if self._starts is not None:
+            self._pay(tick, self._starts)
+            self._starts.ready_in -= 1
+        if self._runs.ready_in > 0:
+            self._runs.ready_in -= 1
+            self._down += 1
+            return False
+        return self._work()
 
     def view(self, tick: int, past: Past) -> View:
         """What the policy may know at this tick."""
@@ -186,7 +191,7 @@ class _Replay:
             self._world.on_demand_usd_per_hour,
             self._world.buckets,
             past.forecasts,
-            None if runs is None else runs.place,
+            self._place,
             0.0 if runs is None else runs.ready_in * clock.quantum_h,
             None if self._starts is None else self._starts.place,
             0.0 if self._starts is None else self._starts.ready_in * clock.quantum_h,
@@ -197,6 +202,10 @@ class _Replay:
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
         )
+
+    @property
+    def _place(self) -> int | None:
+        return None if self._runs is None else self._runs.place
 
     def outcome(self) -> Outcome:
         """The accounts, once the window is over."""
@@ -228,7 +237,7 @@ class _Replay:
     def _hand_over(self, tick: int, quantum: int) -> None:
         if self._starts is None or self._starts.ready_in > 0:
             return
-        old = None if self._runs is None else self._runs.place
+        old = self._place
         self._runs, self._starts, self._fresh = self._starts, None, 0
         self._note(tick, "ready", old, self._runs.place, "the new instance took over", quantum)
 

@@ -1,11 +1,187 @@
-"""SpotLab's own policy. Gym floor: pure."""
+"""SpotLab's own policy, with the forecasts of any model. Gym floor: pure.
 
-from spotlab.gym.views import *
+It is the linear policy of domain/risk.py: an hour in a pool costs its price + hazard × the cost of
+an interruption, with the model's hazard. A move must save, until the model's horizon, more than
+the changeover costs while both instances are paid. A job with time to spare waits for an hour that
+is cheap beside those of the recent past, and takes to on-demand early enough to come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from spotlab.domain.risk import Outage, expected_cost
+from spotlab.gym.safety import slack_h
+from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
+from spotlab.gym.workloads import Service
+from spotlab.gym.world import FloatArray
+
+LOOKBACK_H: Final = 96.0
+"""How much of the past says what an hour costs when one may choose."""
+MIN_LOOKBACK_H: Final = 12.0
+"""With less of a past than that there is no waiting."""
+CHOOSINESS: Final = 0.3
+"""Added to the share of the hours left that the work needs: 0 would wait for the cheapest hours
+only, which come too seldom in one piece; 1 never waits."""
+LOSSES_PER_H: Final = 0.12
+"""Losses to be ready for in an hour of work, when time for coming back from on-demand is kept."""
+CAUTION: Final = 3.0
+"""A service's downtime counts so many times its worth when interruptions are weighed: forecasts
+see only a part of them coming, and a move in time costs little."""
+_CERTAIN: Final = 0.999
+"""A risk of 1 would be an infinite hazard."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offers:
+    """The pools at a tick, as the policy weighs them.
+
+    Args:
+        usd_per_hour: (p,) expected cost of an hour; infinite where the pool is not up.
+        price: (p,) USD per hour.
+        risk: (p,) P(lost within horizon_h).
+        hazard: (p,) per hour.
+        outage_usd: what one interruption costs.
+        horizon_h: the model's longest.
+    """
+
+    usd_per_hour: FloatArray
+    price: FloatArray
+    risk: FloatArray
+    hazard: FloatArray
+    outage_usd: float
+    horizon_h: float
+
+    @property
+    def best(self) -> int | None:
+        """The pool with the lowest expected cost, or None where none is up."""
+        best = int(np.argmin(self.usd_per_hour))
+        return best if np.isfinite(self.usd_per_hour[best]) else None
 
 
 class SpotlabPolicy:
-    def __init__(self, model: str, workload: Workload) -> None:
-        pass
+    """Expected costs of an hour, weighed at every tick.
+
+    Args:
+        model: whose forecasts are used; of several horizons the longest. A pool that it says
+            nothing of counts as one that is sure to be lost.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._costs: list[float] = []
 
     def decide(self, view: View) -> Action:
+        """Start, move, wait or fall back to on-demand."""
+        offers = self._offers(view)
+        if not isinstance(view.workload, Service):
+            self._remember(view, offers)
+        if view.moving_to is not None or (view.place is not None and view.ready_in_h > 0.0):
+            return STAY
+        if view.place is None:
+            return self._from_nothing(view, offers)
+        return _move(view, offers)
+
+    def _from_nothing(self, view: View, offers: _Offers) -> Action:
+        best, on_demand = offers.best, view.on_demand_usd_per_hour
+        if isinstance(view.workload, Service):
+            if best is not None and offers.usd_per_hour[best] < on_demand:
+                return _start(best, offers)
+            worth = CAUTION * view.workload.downtime_usd_per_hour
+            why = "no pool is worth it, and downtime costs more than on-demand"
+            return Action(Do.START, ON_DEMAND, why) if worth > on_demand else STAY
+        spare_h = slack_h(view) - _reserve_h(view)
+        if best is not None and offers.usd_per_hour[best] <= self._most(view, spare_h):
+            return _start(best, offers)
+        if spare_h >= 0.0:
+            return STAY
+        return Action(Do.START, ON_DEMAND, "little time to spare, and no pool is up")
+
+    def _most(self, view: View, spare_h: float) -> float:
+        """What an hour may cost now: with time to spare, what enough of the past hours cost."""
+        if spare_h <= 0.0 or len(self._costs) * view.tick_h < MIN_LOOKBACK_H:
+            return np.inf
+        share = CHOOSINESS + view.left_h / (view.left_h + spare_h)
+        if share >= 1.0:
+            return np.inf
+        return float(np.quantile(self._costs[-_ticks(view) :], share))
+
+    def _remember(self, view: View, offers: _Offers) -> None:
+        """Keep what the best hour cost at each tick, on-demand at most."""
+        most = view.on_demand_usd_per_hour
+        if not self._costs:
+            past = self._offers_at(view, slice(max(0, len(view.available) - _ticks(view)), -1))
+            self._costs = np.minimum(past.usd_per_hour.min(axis=1), most).tolist()
+        self._costs.append(min(float(offers.usd_per_hour.min()), most))
+
+    def _offers(self, view: View) -> _Offers:
+        rows = self._offers_at(view, slice(len(view.available) - 1, None))
+        return _Offers(
+            rows.usd_per_hour[0],
+            rows.price[0],
+            rows.risk[0],
+            rows.hazard[0],
+            rows.outage_usd,
+            rows.horizon_h,
+        )
+
+    def _offers_at(self, view: View, rows: slice) -> _Offers:
+        horizon_h, risks = view.forecasts[self._model][-1]
+        price = view.spot_usd_per_hour[rows]
+        risk = np.clip(np.nan_to_num(risks[rows], nan=_CERTAIN), 0.0, _CERTAIN)
+        hazard = np.asarray(-np.log1p(-risk) / horizon_h)
+        outage = _outage_usd(view)
+        cost = np.asarray(expected_cost(price, hazard, Outage(0.0, 1.0, outage)))
+        cost = np.where(view.available[rows] == 1.0, cost, np.inf)
+        return _Offers(cost, price, risk, hazard, outage, horizon_h)
+
+
+def _outage_usd(view: View) -> float:
+    """What an interruption costs: an hour of work done again costs a spot price."""
+    usd_per_hour = float(view.prices.mean())
+    if isinstance(view.workload, Service):
+        usd_per_hour += CAUTION * view.workload.downtime_usd_per_hour
+        return Outage(0.0, view.changeover_h, usd_per_hour).usd
+    return Outage(0.5 * view.checkpoint_h, view.changeover_h, usd_per_hour).usd
+
+
+def _move(view: View, offers: _Offers) -> Action:
+    """To the best pool, if that saves more until the horizon than the changeover costs."""
+    place, best = view.place, offers.best
+    if best is None or place is None or best == place:
         return STAY
+    on_demand = place == ON_DEMAND
+    price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
+    risk = 0.0 if on_demand else float(offers.risk[place])
+    stay_h = min(view.left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
+    safer_usd = (risk - float(offers.risk[best])) * offers.outage_usd
+    saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
+    paid_usd = view.changeover_h * float(offers.price[best])
+    if saved_usd <= paid_usd:
+        return STAY
+    why = (
+        f"saves {saved_usd:.3f} USD within {offers.horizon_h:g} h for {paid_usd:.3f} USD; risk "
+        f"{risk:.0%} → {offers.risk[best]:.0%}"
+    )
+    return Action(Do.MOVE, best, why)
+
+
+def _start(best: int, offers: _Offers) -> Action:
+    why = (
+        f"{offers.usd_per_hour[best]:.3f} USD/h with interruptions counted, risk "
+        f"{offers.risk[best]:.0%} within {offers.horizon_h:g} h"
+    )
+    return Action(Do.START, best, why)
+
+
+def _reserve_h(view: View) -> float:
+    """Hours to keep for coming back to spot, and being lost again, until the work is done."""
+    once_h = view.changeover_h + 0.5 * view.checkpoint_h + view.tick_h
+    return once_h * (1.0 + LOSSES_PER_H * view.left_h)
+
+
+def _ticks(view: View) -> int:
+    return max(1, round(LOOKBACK_H / view.tick_h))

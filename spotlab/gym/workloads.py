@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from spotlab.errors import InvalidInput
+
+_ROUNDING_H: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class DeadlineJob:
         _check("deadline_h", self.deadline_h, above=0.0)
         _check("changeover_h", self.changeover_h)
         _check("checkpoint_h", self.checkpoint_h)
-        if self.deadline_h < self.work_h + self.changeover_h:
+        if self.deadline_h < self.work_h + self.changeover_h - _ROUNDING_H:
             raise InvalidInput(
                 f"A deadline of {self.deadline_h:g} h is too short for {self.work_h:g} h of work "
                 f"and a changeover of {self.changeover_h:g} h, even on-demand.",

@@ -1,0 +1,56 @@
+"""Every schedule there is, by trying each action at each tick: the oracle's oracle."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from spotlab.gym.clock import clock_for
+from spotlab.gym.simulator import _Replay
+from spotlab.gym.views import ON_DEMAND, STAY, Action, Do
+from spotlab.gym.workloads import Service, Workload
+from spotlab.gym.world import World
+
+
+def least_objective(world: World, workload: Workload) -> float:
+    """The least objective of any sequence of actions that misses no deadline."""
+    clock = clock_for(workload, world.tick_h, world.ticks)
+    pools = len(world.panel.names)
+    worth = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
+    known: dict[tuple[object, ...], float] = {}
+
+    def rest(tick: int, replay: _Replay) -> float:
+        """Least objective from before the actions of `tick`, over what was paid until then."""
+        if tick == clock.ticks:
+            end = replay.outcome()
+            return math.inf if end.missed else end.objective_usd
+        replay.lose(tick)
+        spent = paid(replay)
+        parts = (replay._runs, replay._starts)
+        state = (tick, *map(repr, parts), replay._done, replay._fresh)
+        if state not in known:
+            known[state] = min(after(tick, replay, action) for action in actions(replay)) - spent
+        return spent + known[state]
+
+    def paid(replay: _Replay) -> float:
+        down = 0 if clock.work else replay._down
+        return (replay._cost_quanta_usd + down * worth) * clock.quantum_h
+
+    def after(tick: int, replay: _Replay, action: Action) -> float:
+        tried = copy.copy(replay)
+        tried._runs, tried._starts = copy.copy(replay._runs), copy.copy(replay._starts)
+        if action.place not in {None, ON_DEMAND} and not tried._is_up(tick, action.place):
+            return math.inf
+        tried.act(tick, action)
+        if tried.pass_tick(tick):
+            return tried.outcome().objective_usd
+        return rest(tick + 1, tried)
+
+    def actions(replay: _Replay) -> list[Action]:
+        places = [ON_DEMAND, *range(pools)]
+        able = replay._runs is not None and replay._runs.ready_in == 0
+        moves = [Action(Do.MOVE, place) for place in places] if able else []
+        starts = [Action(Do.START, place) for place in places]
+        return [STAY, Action(Do.STOP), Action(Do.CANCEL), *starts, *moves]
+
+    return rest(0, _Replay(world, workload, clock, 0, False))
