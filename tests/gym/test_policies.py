@@ -1,0 +1,246 @@
+"""The policies: no look into the future, no missed deadline, and each its own rules."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spotlab.errors import InvalidInput
+from spotlab.gym.cells import Cell, run_cell
+from spotlab.gym.policies import ORACLE, policies_for, policy_named
+from spotlab.gym.safety import WithSafetyNet
+from spotlab.gym.simulator import Step, simulate
+from spotlab.gym.views import STAY, Action, Do, View
+from spotlab.gym.workloads import DeadlineJob, Service, Workload
+from spotlab.gym.world import FloatArray, Forecast, World
+from tests.gym.worlds import MODEL, jobs, services, world_of, worlds
+
+MINUTE = 1.0 / 60.0
+
+
+def altered_after(world: World, tick: int, rng: np.random.Generator) -> World:
+    """The same until `tick`, another world after it."""
+
+    def other(rows: FloatArray, low: float, high: float) -> FloatArray:
+        changed = np.array(rows)
+        changed[tick + 1 :] = rng.uniform(low, high, changed[tick + 1 :].shape)
+        return changed
+
+    available = np.where(np.isnan(world.panel.available), np.nan, world.panel.available)
+    future = np.round(other(available, 0.0, 1.0))
+    available[tick + 1 :] = future[tick + 1 :]
+    return World(
+        dataclasses.replace(world.panel, available=available),
+        other(world.spot_usd_per_hour, 0.1, 4.0),
+        world.on_demand_usd_per_hour,
+        world.buckets,
+        {
+            model: tuple(Forecast(one.horizon_h, other(one.risk, 0.0, 1.0)) for one in forecasts)
+            for model, forecasts in world.forecasts.items()
+        },
+    )
+
+
+def steps_until(world: World, workload: Workload, name: str, tick: int) -> list[Step]:
+    result = run_cell(world, Cell(workload, 0, world.ticks, name), timeline=True)
+    return [step for step in result.timeline if step.tick < tick]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_what_a_policy_did_does_not_change_with_the_future(data: st.DataObject) -> None:
+    world = data.draw(worlds())
+    tick = data.draw(st.integers(0, world.ticks - 2))
+    other = altered_after(world, tick, np.random.default_rng(data.draw(st.integers(0, 99))))
+    for workload in (data.draw(jobs(world)), data.draw(services(world))):
+        for name in policies_for(world, workload):
+            if name != ORACLE:
+                assert steps_until(world, workload, name, tick) == steps_until(
+                    other, workload, name, tick
+                ), name
+
+
+class Peeping:
+    """Reaches for every row behind the arrays that it is shown."""
+
+    def __init__(self) -> None:
+        self.most_rows: list[int] = []
+
+    def decide(self, view: View) -> Action:
+        shown = [view.available, view.spot_usd_per_hour, view.forecasts[MODEL][0][1]]
+        bases = [array if array.base is None else array.base for array in shown]
+        self.most_rows.append(max(int((~np.isnan(base)).any(axis=1).sum()) for base in bases))
+        with pytest.raises(ValueError, match="read-only"):
+            view.available[0, 0] = 1.0
+        return STAY
+
+
+def test_the_future_is_not_in_the_arrays_however_they_are_reached() -> None:
+    world = world_of(np.ones((12, 2)), [1.0, 2.0])
+    policy = Peeping()
+    simulate(world, Service(8 * MINUTE, 0.0, 1.0), 2, 10, policy)
+    assert policy.most_rows == list(range(3, 11))
+
+
+class Reckless:
+    """Spot only, wherever it is up, and stops now and then."""
+
+    def decide(self, view: View) -> Action:
+        if view.tick % 5 == 4:
+            return Action(Do.STOP)
+        return Action(Do.START, int(np.argmax(view.up))) if view.up.any() else STAY
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_safety_net_saves_any_policy(data: st.DataObject) -> None:
+    world = data.draw(worlds())
+    job = data.draw(jobs(world))
+    assert not simulate(world, job, 0, world.ticks, WithSafetyNet(Reckless())).missed
+
+
+def only(world: World, workload: Workload, name: str) -> list[tuple[str, str | None, str | None]]:
+    result = run_cell(world, Cell(workload, 0, world.ticks, name), timeline=True)
+    return [(step.what, step.origin, step.target) for step in result.timeline]
+
+
+def changing() -> FloatArray:
+    """zone-0 until tick 20 and from 40 on, zone-1 from tick 30 on."""
+    rows = np.zeros((60, 2))
+    rows[:20, 0] = rows[40:, 0] = rows[30:, 1] = 1.0
+    return rows
+
+
+SERVICE = Service(1.0, 2 * MINUTE, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("on_demand", [("start", None, "on-demand")]),
+        (
+            "spot_greedy",
+            [("start", None, "zone-0"), ("interrupted", "zone-0", None), ("start", None, "zone-1")],
+        ),
+        (
+            "cheapest_pool",
+            [
+                ("start", None, "zone-0"),
+                ("interrupted", "zone-0", None),
+                ("start", None, "zone-1"),
+                ("start", "zone-1", "zone-0"),
+            ],
+        ),
+        (
+            "lowest_advisor_bucket",
+            [("start", None, "zone-0"), ("interrupted", "zone-0", None), ("start", None, "zone-1")],
+        ),
+        (
+            "eager_failover",
+            [
+                ("start", None, "zone-0"),
+                ("interrupted", "zone-0", None),
+                ("start", None, "on-demand"),
+                ("move", "on-demand", "zone-1"),
+                ("ready", "on-demand", "zone-1"),
+            ],
+        ),
+    ],
+)
+def test_what_each_simple_policy_does(
+    name: str, steps: list[tuple[str, str | None, str | None]]
+) -> None:
+    world = world_of(changing(), [1.0, 1.1], buckets=np.array([2.0, 0.0]))
+    assert only(world, SERVICE, name) == steps
+
+
+def test_uniform_progress_takes_to_on_demand_when_behind_and_back_when_ahead() -> None:
+    rows = np.zeros((120, 1))
+    rows[40:] = 1.0
+    job = DeadlineJob(40 * MINUTE, 2.0, 2 * MINUTE, 0.0)
+    steps = only(world_of(rows, [1.0]), job, "uniform_progress_multi")
+    assert steps[0] == ("start", None, "on-demand")  # behind after the first tick
+    assert ("stop", "on-demand", None) in steps  # ahead by two changeovers
+    assert steps[-1] == ("done", "zone-0", None)
+
+
+def test_uniform_progress_keeps_a_spot_instance_until_it_is_lost() -> None:
+    rows = np.ones((60, 2))
+    prices = np.column_stack([np.full(60, 1.0), np.linspace(1.2, 0.2, 60)])
+    job = DeadlineJob(40 * MINUTE, 1.0, 2 * MINUTE, 0.0)
+    assert only(world_of(rows, prices), job, "uniform_progress_multi") == [
+        ("start", None, "zone-0"),
+        ("done", "zone-0", None),
+    ]
+
+
+def test_uniform_progress_on_one_pool_stays_with_it() -> None:
+    job = DeadlineJob(20 * MINUTE, 1.0, 2 * MINUTE, 0.0)
+    steps = only(world_of(changing(), [1.0, 0.5]), job, "uniform_progress")
+    assert {target for _, _, target in steps} <= {None, "zone-0", "on-demand"}
+
+
+def spotlab(
+    risk: FloatArray, rows: FloatArray, prices: list[float], workload: Workload
+) -> list[tuple[str, str | None, str | None]]:
+    return only(world_of(rows, prices, risk=risk), workload, f"spotlab:{MODEL}")
+
+
+def test_spotlab_prefers_a_safe_pool_to_a_slightly_cheaper_one() -> None:
+    risk = np.tile([0.9, 0.01], (60, 1))
+    steps = spotlab(risk, np.ones((60, 2)), [1.0, 1.01], SERVICE)
+    assert steps == [("start", None, "zone-1")]
+
+
+def test_spotlab_leaves_a_pool_that_becomes_dangerous_without_downtime() -> None:
+    risk = np.tile([0.01, 0.02], (60, 1))
+    risk[20:, 0] = 0.95
+    world = world_of(np.ones((60, 2)), [1.0, 1.0], risk=risk)
+    result = run_cell(world, Cell(SERVICE, 0, 60, f"spotlab:{MODEL}"), timeline=True)
+    assert [(step.what, step.tick) for step in result.timeline][1] == ("move", 20)
+    assert result.downtime_h == pytest.approx(2 * MINUTE)
+
+
+def test_spotlab_uses_the_model_that_is_named() -> None:
+    world = world_of(np.ones((60, 2)), [1.0, 1.0])
+    risk = np.tile([0.9, 0.01], (60, 1))
+    models = {"one": (Forecast(1.0, risk),), "two": (Forecast(1.0, risk[:, ::-1]),)}
+    world = dataclasses.replace(world, forecasts=models)
+    assert only(world, SERVICE, "spotlab:one")[0][2] == "zone-1"
+    assert only(world, SERVICE, "spotlab:two")[0][2] == "zone-0"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such", "There is no policy 'no_such'"),
+        ("spotlab:unknown", "needs forecasts of 'unknown'; there are those of: some-model"),
+        ("uniform_progress", "needs a deadline"),
+        ("lowest_advisor_bucket", "needs an advisor bucket"),
+    ],
+)
+def test_a_policy_that_cannot_run_is_refused_by_name(name: str, words: str) -> None:
+    world = world_of(np.ones((60, 2)), [1.0, 1.0])
+    with pytest.raises(InvalidInput, match=words):
+        policy_named(name, world, SERVICE, 0, 60)
+
+
+def test_all_means_what_fits_the_world_and_the_workload() -> None:
+    plain = world_of(np.ones((60, 1)), [1.0])
+    named = world_of(np.ones((60, 1)), [1.0], buckets=np.array([1.0]))
+    assert "lowest_advisor_bucket" not in policies_for(plain, SERVICE)
+    assert policies_for(named, DeadlineJob(0.5, 1.0, 0.0, 0.0)) == (
+        "on_demand",
+        "spot_greedy",
+        "cheapest_pool",
+        "lowest_advisor_bucket",
+        "eager_failover",
+        "uniform_progress",
+        "uniform_progress_multi",
+        f"spotlab:{MODEL}",
+        "oracle",
+    )
