@@ -12,6 +12,7 @@ IN_LOG_ODDS: Final = (
     "The steps are in log-odds: they add up there, not in percent, so none is a share of the risk."
 )
 LOG_PRICE: Final = "log_spot_price"
+LOG_GAPS: Final = ("family_price_gap", "series_price_gap")
 _MINUS: Final = "−"
 _NEGLIGIBLE: Final = 5e-3
 _PHRASES: Final = {
@@ -31,6 +32,15 @@ _PHRASES: Final = {
     "size_rank_in_family": "rank by size in its family",
     "is_metal": "bare-metal size",
     "is_burstable": "burstable type",
+    "is_network_optimised": "network-optimised type",
+    "advisor_region_share": "share of regions that list the type",
+    "advisor_type_share": "share of types that the region lists",
+    "family_savings_mean": "family's mean saving in the region",
+    "series_savings_mean": "series' mean saving in the region",
+    "region_savings_mean": "region's mean saving",
+    "type_savings_mean_elsewhere": "mean saving in other regions",
+    "family_price_gap": "price a CPU against its family's",
+    "series_price_gap": "price a CPU against its series'",
     "has_local_storage": "local storage",
     "architecture_arm": "Arm architecture",
     "accelerated": "accelerator",
@@ -110,6 +120,9 @@ def spoken(feature: str, value: float, unit: str) -> str:
         return BUCKET_LABELS[int(value)]
     if feature == LOG_PRICE:
         return f"{math.exp(value):.3g} USD/h"
+    if feature in LOG_GAPS:
+        away = math.expm1(value)
+        return f"{percent(abs(away))} {'above' if away > 0 else 'below'}" if away else "the same"
     if unit == "0 or 1":
         return "yes" if value else "no"
     if unit == "share":

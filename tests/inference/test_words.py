@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Risk
 from spotlab.inference.explain import Change, Difference, Explanation
-from spotlab.inference.words import difference_in_words
+from spotlab.inference.words import difference_in_words, phrase, spoken
+from spotlab.training import recipe
 
 
 def told(zone: str, raw_score: float) -> Explanation:
@@ -23,3 +26,13 @@ def test_a_value_that_is_the_same_on_both_is_not_set_against_itself() -> None:
     )
     assert said[1].startswith("Its interruption bucket last month is 15-20 % on both, but weighs")
     assert "is 1.5 against 3.3: safer" in said[2]
+
+
+def test_a_price_gap_is_told_in_percent_and_not_as_a_logarithm() -> None:
+    assert spoken("family_price_gap", math.log(1.25), "1") == "25 % above"
+    assert spoken("series_price_gap", math.log(0.8), "1") == "20 % below"
+    assert spoken("family_price_gap", 0.0, "1") == "the same"
+
+
+def test_every_feature_of_the_shipped_model_has_words_of_its_own() -> None:
+    assert not [name for name in recipe.FEATURES if phrase(name) == name.replace("_", " ")]
