@@ -102,7 +102,7 @@ def read_traces(
 
 
 def trace_files(paths: Path | Iterable[Path]) -> list[Path]:
-    """The files that are named, and the JSON and CSV files of folders that are.
+    """The files that are named, and the JSON and CSV files at any depth of folders that are.
 
     Raises:
         InvalidInput: a folder holds none, or none is named.
@@ -177,7 +177,7 @@ def _check_options(polarity: str | None, gap_s: float | None, nodes: int) -> Non
 def _inside(folder: Path) -> list[Path]:
     return sorted(
         path
-        for path in folder.iterdir()
+        for path in folder.rglob("*")
         if path.is_file() and any(path.name.removesuffix(".gz").endswith(end) for end in _ENDINGS)
     )
 

@@ -248,7 +248,9 @@ def test_a_folder_is_a_panel_whose_zones_share_their_ticks(tmp_path: Path) -> No
     files.write_rebuilt(tmp_path / "b.json.gz", [0] * 60, {0: 0.0, 30: 5.01, 50: 50 / 6})
 
     together = panel(tmp_path)
+    files.write_counts(tmp_path / "deeper" / "c.json", [1, 0])
 
+    assert [trace.name for trace in read_traces(tmp_path)] == ["a", "b", "c"]
     assert together.names == ("a", "b")
     assert not np.isnan(together.available).any()
     with pytest.raises(InvalidInput, match="holds no trace"):
