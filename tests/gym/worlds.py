@@ -29,7 +29,7 @@ def world_of(
         tuple(f"zone-{number}" for number in range(pools)),
         (None,) * pools,
         None,
-        np.arange(ticks) * gap_s / 3600.0,
+        np.arange(ticks, dtype=np.float64) * (gap_s / 3600.0),
         rows,
         gap_s,
         ("made for a test",) * pools,
