@@ -1,4 +1,4 @@
-"""What is asked of a sweep, and what it comes to: a world, cells, an id. Runtime floor."""
+"""What a sweep comes to: a world, cells, an id. Runtime floor."""
 
 from __future__ import annotations
 
@@ -15,125 +15,34 @@ from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidInput
 from spotlab.gym.cells import Cell
 from spotlab.gym.policies import ORACLE, SPOTLAB, policies_for, policy_named
-from spotlab.gym.windows import (
-    CHANGEOVERS_H,
-    DEADLINES_H,
-    WORK_H,
-    Window,
-    deadline_windows,
-    service_windows,
-)
+from spotlab.gym.windows import Window
 from spotlab.gym.world import World
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.pool_prices import read_pool_prices
-from spotlab.recorded.traces import Polarity, TraceFormat, panel, trace_files
+from spotlab.recorded.traces import panel, trace_files
 from spotlab.runtime.codebase import code_digest
 from spotlab.runtime.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.registry import ModelDesk
 from spotlab.runtime.sweep_cells import run_one
+from spotlab.runtime.sweep_specs import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.runtime.sweeps import Plan, canonical
+
+__all__ = [
+    "ALL",
+    "Jobs",
+    "Prices",
+    "Services",
+    "Sweep",
+    "SweepSpec",
+    "TraceChoice",
+    "plan_sweep",
+    "with_forecasts",
+]
 
 ALL: Final = "all"
 NO_DEADLINE: Final = "It needs a deadline, which a service has not."
 NO_CHAMPION: Final = "No champion model of the task capacity is registered."
-
-
-Span = tuple[float, float]
-"""Lowest and highest of what is drawn uniformly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """Jobs with a deadline, drawn one a window; see `gym.workloads.DeadlineJob`."""
-
-    work_h: float = WORK_H
-    deadlines_h: Span = DEADLINES_H
-    changeovers_h: Span = CHANGEOVERS_H
-    checkpoint_h: float = 0.0
-
-    def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
-        """As many, at random places of the world. Raises InvalidInput where it is too short."""
-        return deadline_windows(
-            world.panel,
-            count,
-            seed,
-            work_h=self.work_h,
-            deadlines_h=self.deadlines_h,
-            changeovers_h=self.changeovers_h,
-            checkpoint_h=self.checkpoint_h,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Services that should always be up, one a window; see `gym.workloads.Service`."""
-
-    hours: float
-    downtime_usd_per_hour: float
-    changeovers_h: Span = CHANGEOVERS_H
-
-    def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
-        """As many, at random places of the world. Raises InvalidInput where it is too short."""
-        return service_windows(
-            world.panel,
-            count,
-            seed,
-            hours=self.hours,
-            downtime_usd_per_hour=self.downtime_usd_per_hour,
-            changeovers_h=self.changeovers_h,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What instances cost, where traces do not say.
-
-    Args:
-        on_demand_usd_per_hour: of one instance, wherever it is started.
-        spot_usd_per_hour: of every pool; not used where there is a file.
-        file: CSV with a price for each trace, and optionally its advisor bucket.
-        told: where the first two are from, one sentence.
-    """
-
-    on_demand_usd_per_hour: float
-    spot_usd_per_hour: float
-    file: Path | None = None
-    told: str = "Prices are as given."
-
-
-@dataclass(frozen=True, slots=True)
-class TraceChoice:
-    """Which traces, and what they do not say themselves; see `recorded.traces.read_trace`."""
-
-    folder: Path
-    format: TraceFormat | None = None
-    polarity: Polarity | None = None
-    gap_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SweepSpec:
-    """A sweep as a person asks for it.
-
-    Args:
-        traces: what is replayed.
-        workloads: the jobs or the services.
-        policies: names; ("all",): every one that fits.
-        models: whose forecasts SpotLab's policy uses: names, name@version or a task; none: the
-            champion of the task capacity. Used with "all" only.
-        windows: how many; each has a workload of its own.
-        seed: of what is drawn: windows, and resamples of the intervals.
-        prices: of instances.
-    """
-
-    traces: TraceChoice
-    workloads: Jobs | Services
-    policies: tuple[str, ...]
-    models: tuple[str, ...]
-    windows: int
-    seed: int
-    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
