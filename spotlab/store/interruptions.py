@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance, Lifecycle
@@ -84,12 +84,6 @@ class SqlInterruptions:
                 if instance.lifecycle is Lifecycle.SPOT and instance.state == "running":
                     watched_since = last_listed_at if watched else None
                     _extend(session, instance, now, watched_since, emulated)
-
-    def last_seen_at(self, instance_id: str) -> datetime | None:
-        """The last moment an instance was seen running on spot; None: never."""
-        query = select(func.max(ExposureRow.ended_at)).where(ExposureRow.instance_id == instance_id)
-        with reading(self._engine) as session:
-            return session.exec(query).one()
 
     def exposures(self, *, emulated: bool, since: datetime) -> list[Exposure]:
         """Those that reach beyond a moment, by start."""

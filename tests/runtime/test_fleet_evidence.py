@@ -93,4 +93,7 @@ def test_hours_and_reclaimed_instances_become_evidence(ec2: Any, store: Store) -
     assert list(record.pools) == [POOL]
     assert record.pools[POOL].events == 1
     assert record.pools[POOL].exposure_h == pytest.approx(3 * 1.0 + 40 / 60)
-    assert store.interruptions.last_seen_at(kept) is not None
+    exposures = store.interruptions.exposures(emulated=False, since=clock.now() - timedelta(days=1))
+    assert {e.instance_id: e.ended_at for e in exposures}[kept] == clock.now() - timedelta(
+        minutes=10
+    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spotlab.domain.decision import Instance
 from spotlab.domain.drift import MarketSketch
 from spotlab.domain.features import Matrix
-from spotlab.domain.interruptions import InterruptionEvent, OwnRecord
+from spotlab.domain.interruptions import Exposure, InterruptionEvent, OwnRecord
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, ShadowDecision, Target
 
@@ -68,8 +68,8 @@ class InterruptionLog(Protocol):
         """
         ...
 
-    def last_seen_at(self, instance_id: str) -> datetime | None:
-        """The last moment an instance was seen running on spot; None: never."""
+    def exposures(self, *, emulated: bool, since: datetime) -> list[Exposure]:
+        """Those that reach beyond a moment, by start."""
         ...
 
     def own_record(self, market: MarketName, now: datetime) -> OwnRecord:
