@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from spotlab.training.scores import ReliabilityBin
+from spotlab.ui.words import count
 
 NAN: Final = float("nan")
 METRICS: Final = ("auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece")
@@ -170,7 +171,7 @@ def trained_on(told: Facts) -> str:
     parts = [f"{rows:,} rows"] if isinstance(rows, int) else []
     traces = [str(source["data"]) for source in told.sources if "licence" in source]
     if traces and traces[0].startswith("availability trace"):
-        parts.append(f"{len(traces)} availability traces")
+        parts.append(count(len(traces), "availability trace"))
     if "features_as_of" in training:
         parts.append(f"features of {training['features_as_of']}")
     if "label_of" in training:

@@ -23,7 +23,7 @@ from spotlab.ui.models.facts import (
     spoken,
 )
 
-_OWN: Final = frozenset({"model", "interval_95"})
+_OWN: Final = frozenset({"model", "metrics", "interval_95"})
 
 
 def read(card: Document) -> Facts:

@@ -9,10 +9,9 @@ import streamlit as st
 
 from spotlab.runtime.in_force import RISK_TASK
 from spotlab.runtime.registry import ModelEntry
-from spotlab.ui import widgets
+from spotlab.ui import links, widgets
 from spotlab.ui.models import board
 
-PAGE: Final = "pages/models.py"
 VIEWS: Final[Mapping[str, str]] = {
     "leaderboard": "Leaderboard",
     "card": "Card",
@@ -46,12 +45,12 @@ def _write() -> None:
 
 def open_card(reference: str) -> NoReturn:
     """Go to a version's card."""
-    st.switch_page(PAGE, query_params={"view": "card", "model": reference})
+    st.switch_page(links.page("models"), query_params={"view": "card", "model": reference})
 
 
 def open_decision(experiment_id: int) -> NoReturn:
     """Go to a decision on the Experiments page."""
-    st.switch_page("pages/experiments.py", query_params={"id": str(experiment_id)})
+    st.switch_page(links.page("experiments"), query_params={"id": str(experiment_id)})
 
 
 def pick_model(entries: Sequence[ModelEntry]) -> str:

@@ -1,0 +1,232 @@
+"""The Models page: who is trusted, one card, what may be done, and who would do better."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.registry import ModelDesk
+from spotlab.ui import session
+from tests.pages.conftest import Open, finish, said
+from tests.support.cards import save_carded_model
+from tests.support.lab import FLEET, small_lab
+
+NEW, OLD = "toy@1.1.0", "toy@1.0.0"
+WEB_1 = FLEET[0][0]
+
+
+@pytest.fixture(scope="session")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions; the newer one's card has figures."""
+    folder = tmp_path_factory.mktemp("two-models")
+    save_carded_model(folder, "1.1.0")
+    return folder
+
+
+@pytest.fixture
+def rivals(tmp_path: Path, two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A lab whose champion is toy@1.1.0, with toy@1.0.0 as a candidate."""
+    made = small_lab(tmp_path, two_models)
+    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    yield made
+    made.close()
+
+
+def decide(app: AppTest, move: str, reason: str) -> AppTest:
+    """Choose a move, say why, and do it."""
+    app.pills[0].select(move).run()
+    app.text_input[0].set_value(reason)
+    return app.button(key=f"FormSubmitter:decide {OLD}-{move}").click().run()
+
+
+def test_the_first_line_says_who_is_trusted_and_how_good_it_is(
+    rivals: Lab, open_page: Open
+) -> None:
+    app = open_page("models")
+    assert app.title[0].value == (
+        "1 model is trusted: toy for interruptions next month (AUC 0.788, 0.757 to 0.817)"
+    )
+    table = app.dataframe[0].value.set_index("model")
+    assert table.loc[NEW, "state"] == "★ champion"
+    assert table.loc[OLD, "state"] == "○ candidate"
+    assert table.loc[NEW, "brier"] == "0.185 (0.172 to 0.197)"
+    assert table.loc[NEW, "baseline"] == "0.221 last bucket only"
+    assert table.loc[OLD, ["auc", "reference", "baseline"]].isna().all(), "unknown, never 0"
+
+
+def test_a_selected_row_opens_the_card(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models")
+    chosen = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.session_state["models-advisor"] = chosen
+    app.run()
+    assert app.title[0].value == (
+        f"{NEW} for interruptions next month: AUC 0.788 (0.757 to 0.817), Brier 0.185 against "
+        "0.221 of last bucket only"
+    )
+
+
+def test_a_card_says_what_it_is_and_where_it_ends(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models", view="card", model=NEW)
+    text = said(app)
+    for part in (
+        "Monthly interruption rate.",
+        "It is not a forecast of capacity.",
+        "needs calibrating again",
+        "14,518 rows, base rate 46 %",
+        "It is the champion: make another version champion first",
+    ):
+        assert part in text
+    licences = [frame.value for frame in app.dataframe if "licence" in frame.value]
+    assert list(licences[0]["licence"]) == ["Apache-2.0"]
+
+
+def test_a_card_without_figures_says_so(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models", view="card", model=OLD)
+    assert not app.exception
+    assert app.title[0].value.endswith("its card has no figures")
+    assert "nobody can say how good this model is" in said(app)
+
+
+def test_a_model_that_is_not_there_is_explained(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models", view="card", model="gone@1.0.0")
+    assert not app.exception
+    assert app.title[0].value.startswith(NEW), "the first card is shown instead"
+
+
+def test_only_allowed_moves_are_offered_and_each_says_what_it_changes(
+    rivals: Lab, open_page: Open
+) -> None:
+    app = open_page("models", view="card", model=OLD)
+    offered = list(app.pills[0].options)
+    assert offered == ["Graduate", "Reject", "Archive", "Disable", "Assign to an instance"]
+    app.pills[0].select("Reject").run()
+    assert f"No evaluation uses {OLD} any more" in said(app)
+
+
+def test_a_move_needs_a_reason_and_leaves_it_in_the_history(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models", view="card", model=OLD)
+    decide(app, "Graduate", " ")
+    assert "say why first" in said(app)
+    assert ModelDesk.of(rivals).find(OLD).state == "candidate"
+    decide(app, "Graduate", "Better on newer data")
+    assert ModelDesk.of(rivals).find(OLD).state == "graduated"
+    assert app.toast[0].value == f"{OLD} is graduated."
+    newest = ModelDesk.of(rivals).history(OLD)[0]
+    assert (newest.actor, newest.reason) == ("local administrator", "Better on newer data")
+    history = next(f.value for f in app.dataframe if "reason" in f.value)
+    assert history["reason"].iloc[0] == "Better on newer data"
+
+
+def test_another_champion_is_announced_before_it_is_made(rivals: Lab, open_page: Open) -> None:
+    ModelDesk.of(rivals).act("graduate", OLD, "a person", "good")
+    app = open_page("models", view="card", model=OLD)
+    app.pills[0].select("Make champion").run()
+    assert f"instead of {NEW}, which becomes graduated" in said(app)
+    assert "4 instances without a model of their own" in said(app)
+    decide(app, "Make champion", "It did better in shadow")
+    assert rivals.store.registry.champion("advisor").reference == OLD  # type: ignore[union-attr]
+    assert f"**{OLD}** was in force" in said(app)
+
+
+def test_a_model_is_assigned_to_an_instance(rivals: Lab, open_page: Open) -> None:
+    app = open_page("models", view="card", model=OLD)
+    app.pills[0].select("Assign to an instance").run()
+    app.selectbox(key=f"assign {OLD}").select(WEB_1).run()
+    app.text_input[0].set_value("Try it on one")
+    app.button(key=f"FormSubmitter:decide {OLD}-Assign to an instance").click().run()
+    assert rivals.store.fleet.instance(WEB_1).model == OLD
+
+
+def upload(app: AppTest, content: bytes) -> AppTest:
+    app.session_state["upload"] = True
+    app.run()
+    app.file_uploader(key="upload-file").upload("model.zip", content, "application/zip").run()
+    app.text_input(key="upload-reason").set_value("From a paper").run()
+    app.button(key="upload-now").click().run()
+    return finish(app, "upload-model")
+
+
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    return buffer.getvalue()
+
+
+def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: Path) -> None:
+    folder = save_carded_model(tmp_path / "made", "2.0.0")
+    app = upload(open_page("models"), zipped(folder))
+    assert "toy@2.0.0 is a candidate" in app.success[0].value
+    assert ModelDesk.of(rivals).find("toy@2.0.0").state == "candidate"
+    assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
+
+
+def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("model.pkl", b"\x80\x04N.")
+    app = upload(open_page("models"), buffer.getvalue())
+    assert not app.exception
+    assert "can run code when it is read" in said(app)
+    assert len(ModelDesk.of(rivals).entries()) == 2
+
+
+def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
+    open_page("models")
+    ModelDesk.of(rivals).act("graduate", OLD, "a person", "good")
+    rivals.evaluate()
+    app = open_page("models", view="use")
+    assert app.title[0].value == f"In shadow {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
+    assert list(app.dataframe[0].value["decided"]) == [4]
+
+
+def test_what_is_not_known_yet_says_when_it_will_be(lab: Lab, open_page: Open) -> None:
+    app = open_page("models", view="use")
+    text = said(app)
+    assert app.title[0].value == "No challenger has run in shadow yet; 0 outcomes known"
+    assert "the first is known 24 h after decision #1, in 24.0 h" in text
+    assert "drift needs 5 earlier days" in text
+    app.button(key="settle").click().run()
+    finish(app, "settle")
+    assert "not known yet" in app.toast[0].value
+
+
+def test_one_model_has_no_rival(lab: Lab, open_page: Open) -> None:
+    app = open_page("models", view="versus")
+    assert not app.exception
+    assert "Two models of one task are needed" in said(app)
+    assert app.button(key="versus-now").disabled
+
+
+@pytest.mark.shared_data
+def test_two_models_meet_on_recorded_files(
+    rivals: Lab, open_page: Open, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTLAB_SHARED_DATA", str(shared_data))
+    app = open_page("models", view="versus", before="advisor/2024-02-28.json.gz")
+    assert app.title[0].value == f"{NEW} against {OLD}: 2 models, not compared here yet"
+    app.button(key="versus-now").click().run()
+    finish(app, "versus")
+    assert app.title[0].value.startswith(f"{NEW} and {OLD} cannot be told apart: Brier 0.000")
+    assert "They say the same of every row." in said(app)
+    assert "AUC" in list(app.dataframe[0].value["metric"])
+
+
+def test_no_model_at_all_says_what_to_do(
+    tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none").mkdir()
+    made = small_lab(tmp_path / "home", tmp_path / "none")
+    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    app = open_page("models")
+    assert not app.exception
+    assert app.title[0].value == "No model is trusted yet: 0 versions, no champion"
+    assert "No model is registered" in said(app)
+    made.close()
