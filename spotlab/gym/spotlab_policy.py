@@ -8,6 +8,7 @@ is cheap beside those of the recent past, and takes to on-demand early enough to
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,8 @@ from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
 from spotlab.gym.workloads import Service
 from spotlab.gym.world import FloatArray
 
+HORIZON_H: Final = 3.0
+"""Of a model's horizons the nearest one is used: as long as one instance is often kept."""
 LOOKBACK_H: Final = 96.0
 """How much of the past says what an hour costs when one may choose."""
 MIN_LOOKBACK_H: Final = 12.0
@@ -31,6 +34,9 @@ LOSSES_PER_H: Final = 0.12
 CAUTION: Final = 3.0
 """A service's downtime counts so many times its worth when interruptions are weighed: forecasts
 see only a part of them coming, and a move in time costs little."""
+PATIENCE: Final = 2.0
+"""Changeovers for which a service that has lost every pool waits for one before on-demand: most
+shortages are as short as that, and on-demand would be ready only when they are over."""
 _CERTAIN: Final = 0.999
 """A risk of 1 would be an infinite hazard."""
 
@@ -45,7 +51,7 @@ class _Offers:
         risk: (p,) P(lost within horizon_h).
         hazard: (p,) per hour.
         outage_usd: what one interruption costs.
-        horizon_h: the model's longest.
+        horizon_h: of the risk.
     """
 
     usd_per_hour: FloatArray
@@ -66,19 +72,21 @@ class SpotlabPolicy:
     """Expected costs of an hour, weighed at every tick.
 
     Args:
-        model: whose forecasts are used; of several horizons the longest. A pool that it says
-            nothing of counts as one that is sure to be lost.
+        model: whose forecasts are used; of several horizons the one nearest to HORIZON_H. A pool
+            that it says nothing of counts as one that is sure to be lost.
     """
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._costs: list[float] = []
+        self._down_since_h: float | None = None
 
     def decide(self, view: View) -> Action:
         """Start, move, wait or fall back to on-demand."""
         offers = self._offers(view)
         if not isinstance(view.workload, Service):
             self._remember(view, offers)
+        self._note_downtime(view)
         if view.moving_to is not None or (view.place is not None and view.ready_in_h > 0.0):
             return STAY
         if view.place is None:
@@ -90,6 +98,8 @@ class SpotlabPolicy:
         if isinstance(view.workload, Service):
             if best is not None and offers.usd_per_hour[best] < on_demand:
                 return _start(best, offers)
+            if view.elapsed_h - (self._down_since_h or 0.0) < PATIENCE * view.changeover_h:
+                return STAY
             worth = CAUTION * view.workload.downtime_usd_per_hour
             why = "no pool is worth it, and downtime costs more than on-demand"
             return Action(Do.START, ON_DEMAND, why) if worth > on_demand else STAY
@@ -99,6 +109,12 @@ class SpotlabPolicy:
         if spare_h >= 0.0:
             return STAY
         return Action(Do.START, ON_DEMAND, "little time to spare, and no pool is up")
+
+    def _note_downtime(self, view: View) -> None:
+        if view.place is not None:
+            self._down_since_h = None
+        elif self._down_since_h is None:
+            self._down_since_h = view.elapsed_h
 
     def _most(self, view: View, spare_h: float) -> float:
         """What an hour may cost now: with time to spare, what enough of the past hours cost."""
@@ -129,7 +145,7 @@ class SpotlabPolicy:
         )
 
     def _offers_at(self, view: View, rows: slice) -> _Offers:
-        horizon_h, risks = view.forecasts[self._model][-1]
+        horizon_h, risks = _nearest(view.forecasts[self._model])
         price = view.spot_usd_per_hour[rows]
         risk = np.clip(np.nan_to_num(risks[rows], nan=_CERTAIN), 0.0, _CERTAIN)
         hazard = np.asarray(-np.log1p(-risk) / horizon_h)
@@ -137,6 +153,10 @@ class SpotlabPolicy:
         cost = np.asarray(expected_cost(price, hazard, Outage(0.0, 1.0, outage)))
         cost = np.where(view.available[rows] == 1.0, cost, np.inf)
         return _Offers(cost, price, risk, hazard, outage, horizon_h)
+
+
+def _nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
+    return min(forecasts, key=lambda one: abs(math.log(one[0] / HORIZON_H)))
 
 
 def _outage_usd(view: View) -> float:

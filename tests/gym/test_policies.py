@@ -50,7 +50,7 @@ def steps_until(world: World, workload: Workload, name: str, tick: int) -> list[
     return [step for step in result.timeline if step.tick < tick]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_what_a_policy_did_does_not_change_with_the_future(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -95,7 +95,7 @@ class Reckless:
         return Action(Do.START, int(np.argmax(view.up))) if view.up.any() else STAY
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_the_safety_net_saves_any_policy(data: st.DataObject) -> None:
     world = data.draw(worlds())
@@ -244,3 +244,42 @@ def test_all_means_what_fits_the_world_and_the_workload() -> None:
         f"spotlab:{MODEL}",
         "oracle",
     )
+
+
+def test_spotlab_waits_out_a_short_shortage_and_bridges_a_long_one_on_demand() -> None:
+    for gap, expected in ((3, []), (30, ["on-demand"])):
+        rows = np.ones((60, 1))
+        rows[10 : 10 + gap] = 0.0
+        world = world_of(rows, [1.0], risk=np.full((60, 1), 0.05))
+        steps = only(world, SERVICE, f"spotlab:{MODEL}")
+        assert [target for what, _, target in steps if target == "on-demand"] == expected
+        assert steps[-1][2] == "zone-0"
+
+
+def test_spotlab_waits_for_cheap_hours_while_there_is_time() -> None:
+    hours = 60
+    prices = np.tile(np.repeat([[1.0], [2.0]], 6, axis=0), (hours // 12 + 1, 1))[:hours]
+    world = world_of(np.ones((hours, 1)), prices, gap_s=3600.0, risk=np.zeros((hours, 1)))
+    job = DeadlineJob(8.0, 36.0, 0.0, 0.0)
+    cell = Cell(job, 24, 36, f"spotlab:{MODEL}")
+    assert run_cell(world, cell).cost_usd == pytest.approx(10.0)
+    assert run_cell(world, dataclasses.replace(cell, policy="oracle")).cost_usd == 8.0
+
+
+def test_spotlab_comes_back_from_on_demand_with_time_in_hand() -> None:
+    rows = np.zeros((120, 1))
+    rows[60:] = 1.0
+    job = DeadlineJob(60 * MINUTE, 2.0, 2 * MINUTE, 0.0)
+    world = world_of(rows, [1.0], risk=np.full((120, 1), 0.05))
+    steps = only(world, job, f"spotlab:{MODEL}")
+    assert steps[0] == ("start", None, "on-demand")
+    assert ("move", "on-demand", "zone-0") in steps
+    assert steps[-1] == ("done", "zone-0", None)
+
+
+def test_spotlab_takes_the_horizon_nearest_to_three_hours() -> None:
+    world = world_of(np.ones((60, 2)), [1.0, 1.0])
+    safe_first, safe_last = np.tile([0.01, 0.9], (60, 1)), np.tile([0.9, 0.01], (60, 1))
+    forecasts = (Forecast(0.25, safe_first), Forecast(2.0, safe_last), Forecast(24.0, safe_first))
+    world = dataclasses.replace(world, forecasts={MODEL: forecasts})
+    assert only(world, SERVICE, f"spotlab:{MODEL}")[0][2] == "zone-1"
