@@ -121,12 +121,14 @@ class CapacityKnot(msgspec.Struct, frozen=True):
         horizon_h: hours ahead.
         with_others, alone: intercept, then a weight a feature: where other pools are known, and
             where they are not.
+        trees: whether the trees correct this horizon.
         calibration: of the whole score.
     """
 
     horizon_h: float
     with_others: tuple[float, ...]
     alone: tuple[float, ...]
+    trees: bool
     calibration: Calibrator
 
 
@@ -167,7 +169,7 @@ def parse_card(content: bytes) -> Card:
         text = msgspec.json.decode(content, type=dict[str, Any])
         _check_format(text)
         kind = _SPECS.get(str(text.get("task")), CardSpec)
-        spec = msgspec.convert(_with_kinds(text), kind)
+        spec = msgspec.convert(with_kinds(text), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _refused(f"{exc}") from exc
     _check_consistent(spec)
@@ -187,7 +189,7 @@ def _check_format(text: dict[str, Any]) -> None:
         raise _refused(f"format {found} is newer than this SpotLab reads (up to {CARD_FORMAT})")
 
 
-def _with_kinds(text: dict[str, Any]) -> dict[str, Any]:
+def with_kinds(text: dict[str, Any]) -> dict[str, Any]:
     """A calibration that names no kind is Platt's: the first cards knew no other."""
     calibration = text.get("calibration")
     if not isinstance(calibration, dict):

@@ -19,7 +19,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.ports import ExperimentFilter, RiskModel
 from spotlab.errors import NotFound
 from spotlab.inference import calibration
-from spotlab.inference.card import CardSpec
+from spotlab.inference.card import CardSpec, with_kinds
 from spotlab.inference.explain import Explanation
 from spotlab.ui import pools, session, widgets
 from spotlab.ui.words import ago, decision_mark
@@ -126,7 +126,7 @@ def frame_of(experiment: Experiment) -> FeatureFrame:
 
 def base_rate(model: RiskModel, explanation: Explanation) -> float:
     """The monthly rate that an explanation's base stands for."""
-    spec = msgspec.convert(dict(model.card), CardSpec)
+    spec = msgspec.convert(with_kinds(dict(model.card)), CardSpec)
     return float(calibration.monthly_rate(spec, np.array([explanation.base]))[0])
 
 
