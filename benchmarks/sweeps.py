@@ -93,7 +93,7 @@ def on_dask(world: World, cells: Mapping[str, Any]) -> Results:
         return on(DaskWorkers(cluster.scheduler_address))(world, cells)
 
 
-def main(windows: int = 40) -> None:
+def main(windows: int = 16) -> None:
     """Print cells a second and ratios."""
     world = made_up()
     cells = made_up_cells(world, windows)

@@ -129,7 +129,12 @@ def test_a_sweep_whose_process_was_killed_goes_on(home: Path, folder: Path, tmp_
         assert process.stdout is not None
         assert "4 of 10 cells\n" in iter(process.stdout.readline, "")
         assert running(home) == "toy"
+        workers = {int(mark.name.split(".")[2]) for mark in folder.glob("tried.*")}
+        watched = [os.pidfd_open(pid) for pid in workers]
         process.kill()
+    for handle in watched:
+        assert select.select([handle], [], [], 20.0)[0], "its workers end with it"
+        os.close(handle)
     store = open_store(None, home / "spotlab.db")
     try:
         assert running(home) is None, "whatever its state says"
@@ -141,20 +146,6 @@ def test_a_sweep_whose_process_was_killed_goes_on(home: Path, folder: Path, tmp_
         assert store.sweeps.get("toy").state == "done"
     finally:
         store.close()
-
-
-def test_workers_end_with_the_process_that_was_killed(home: Path, folder: Path) -> None:
-    (folder / "hold").touch()
-    command = [sys.executable, "-m", "tests.support.sweeping", str(home), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        assert "4 of 10 cells\n" in iter(process.stdout.readline, "")
-        workers = {int(mark.name.split(".")[2]) for mark in folder.glob("tried.*")}
-        watched = [os.pidfd_open(pid) for pid in workers]
-        process.kill()
-    for handle in watched:
-        assert select.select([handle], [], [], 20.0)[0], "readable once it has ended"
-        os.close(handle)
 
 
 def test_a_worker_that_is_killed_changes_nothing(store: Store, home: Path, folder: Path) -> None:
