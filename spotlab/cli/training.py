@@ -94,6 +94,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.recorded.formats import refuse_untrainable
+
     tasks = [args.task] if args.task else [*TRAINERS]
     if not args.task and (args.data or args.split or args.version):
         raise InvalidSetting(
@@ -111,6 +113,7 @@ def _train(args: argparse.Namespace, settings: Settings) -> Answer:
     )
     known = _known_here(out, settings)
     if known:
+        refuse_untrainable(wish.data)
         _registered(settings)  # what is there already, so that no new version is a first one
     made = [TRAINERS[task](wish, _teller(f"{task}: " if len(tasks) > 1 else "")) for task in tasks]
     states = _registered(settings) if known else {}
