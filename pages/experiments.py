@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from spotlab.ui import guard, history, opened, session, tables, widgets
+from spotlab.ui import guard, history, links, opened, session, tables, widgets
 from spotlab.ui.theme import palette
 
 guard.require(guard.Role.VIEWER)
@@ -54,7 +54,7 @@ def show_history() -> None:
         )
     if picked:
         st.switch_page(
-            "pages/experiments.py", query_params={"id": str(frame["id"].iloc[picked[0]])}
+            links.page("experiments"), query_params={"id": str(frame["id"].iloc[picked[0]])}
         )
 
 

@@ -58,6 +58,15 @@ def test_a_decision_opens_whole(lab: Lab, open_page: Open) -> None:
     assert app.tabs[0].dataframe[0].value["rank"].iloc[0] == 1
 
 
+def test_a_selected_row_opens_its_decision(lab: Lab, open_page: Open) -> None:
+    app = open_page("experiments")
+    chosen = app.dataframe[0].value["id"].iloc[1]
+    app.session_state["history"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    assert not app.exception
+    assert f"Decision #{chosen} " in said(app)
+
+
 def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) -> None:
     app = open_page("experiments", id="424242")
     assert not app.exception
