@@ -17,6 +17,8 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.registry import ModelDesk
 from spotlab.runtime.results import advisor, capacity, champions, policies
 from spotlab.runtime.results.document import Results, Section
+from spotlab.training.evaluation_advisor import TASK as ADVISOR
+from spotlab.training.evaluation_capacity import TASK as CAPACITY
 from spotlab.training.evaluation_capacity import forecaster
 
 Tell = Callable[[str], None]
@@ -90,14 +92,14 @@ def _advisor(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
     return [advisor.walk_forward_section(folder, tell), advisor.clean_section(folder, tell)]
 
 
-def _champions(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
-    desk = ModelDesk.of(lab)
-    of_capacity: Any = lab.predictor.get(desk.find("capacity").reference)
-    of_advisor: Any = lab.predictor.get(desk.find("advisor").reference)
-    return [
-        champions.capacity_section(folder, of_capacity, forecaster(of_capacity), tell),
-        champions.advisor_section(folder, of_advisor, lab.clock, tell),
-    ]
+def _capacity_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+    model: Any = lab.predictor.get(ModelDesk.of(lab).find(CAPACITY).reference)
+    return [champions.capacity_section(folder, model, forecaster(model), tell)]
+
+
+def _advisor_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+    model: Any = lab.predictor.get(ModelDesk.of(lab).find(ADVISOR).reference)
+    return [champions.advisor_section(folder, model, lab.clock, tell)]
 
 
 def _policies(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
@@ -110,7 +112,8 @@ def _policies(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
 PARTS: Final = (
     Part("capacity", _recipes),
     Part("advisor", _advisor),
-    Part("champions", _champions),
+    Part("champions", _capacity_champion),
+    Part("champions", _advisor_champion),
     Part("policies", _policies),
 )
 
