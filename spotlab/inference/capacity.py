@@ -1,7 +1,7 @@
 """Models of capacity: P(capacity lost within a horizon | available now). Inference floor.
 
 A horizon h of the card (a knot) has its own logistic part; one booster of trees, which takes ln(h)
-as its last column, corrects them all; and a calibration follows:
+as its last column, corrects the shorter ones; and a calibration follows:
 
     score_h = intercept_h + sum of weight_h,i * z_i + trees(x, ln h)
     calibrated_h = calibration_h(score_h)
@@ -112,7 +112,8 @@ class CapacityModel(CheckedInput):
             score = self._linear(values, alone, number).sum(axis=1) + self._intercepts(
                 alone, number
             )
-            score += self._trees(rows, knot.horizon_h, contributions=False)
+            if knot.trees:
+                score += self._trees(rows, knot.horizon_h, contributions=False)
             levels[number] = calibrators.apply(knot.calibration, score)
         return levels
 
@@ -120,9 +121,12 @@ class CapacityModel(CheckedInput):
         """(n, f) contributions to a knot's calibrated log-odds."""
         knot = self._spec.knots[number]
         alone = self._alone(rows)
-        trees = self._trees(rows, knot.horizon_h, contributions=True)
-        parts = self._linear(self._on_scale(rows), alone, number) + trees[:, : len(self._low)]
-        base = self._intercepts(alone, number) + trees[:, len(self._low) :].sum(axis=1)
+        parts = self._linear(self._on_scale(rows), alone, number)
+        base = self._intercepts(alone, number)
+        if knot.trees:
+            trees = self._trees(rows, knot.horizon_h, contributions=True)
+            parts = parts + trees[:, : len(self._low)]
+            base = base + trees[:, len(self._low) :].sum(axis=1)
         return calibrators.spread(knot.calibration, parts, base)[0]
 
     def _alone(self, rows: Matrix) -> NDArray[np.bool_]:

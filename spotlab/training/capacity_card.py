@@ -35,8 +35,8 @@ LABEL: Final = {
 }
 FORMULA: Final = [
     "z_i = (clip(scale_i(x_i), low_i, high_i) - centre_i) / spread_i; 0 where x_i is unknown",
-    "score_h = intercept_h + sum of weight_h,i * z_i + trees(x, ln h), for each knot h; with its "
-    "own weights where no other pool is known",
+    "score_h = intercept_h + sum of weight_h,i * z_i + trees(x, ln h), for each knot h (trees up "
+    f"to {recipe.TREES_UP_TO_H:g} h); with its own weights where no other pool is known",
     "log-odds_h = calibration_h(score_h), never below that of a shorter knot",
     "between knots: linear in ln H; below the first: constant hazard; beyond the last: the hazard "
     "between the last two",
@@ -150,4 +150,5 @@ def _told(split: CapacitySplit) -> str:
 
 
 def _written(text: Document) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(text), indent=1) + b"\n"
+    """As JSON; numpy's numbers are written as plain ones."""
+    return msgspec.json.format(msgspec.json.encode(text, enc_hook=float), indent=1) + b"\n"

@@ -43,6 +43,7 @@ SETTINGS: Final[Mapping[str, float]] = {
     "ridge": recipe.RIDGE,
     **{name: recipe.TREES[name] for name in recipe.SPACE if name in recipe.TREES},
 }
+NO_CALIBRATION: Final = "none"
 DIGITS: Final = 6
 
 
@@ -54,7 +55,8 @@ class CapacityFit:
         columns, knots: of the card.
         booster: LightGBM's text.
         rounds: trees.
-        calibration: kind, and log loss of each kind on parts of the time it was not fitted on.
+        calibration: by horizon: its kind, and the log loss of each kind on parts of the time
+            that it was not fitted on.
         rows: learned from, by horizon.
     """
 
@@ -84,9 +86,10 @@ def fit_capacity(
     calibrators, said = _calibrated(given, scores)
     step("Fitting on every row")
     stage = _fit_stage(given, seed, settings)
-    booster = stage.trees(rounds)
+    booster = stage.trees(max(rounds, 1))
     knots = tuple(
-        _with(knot, calibrator) for knot, calibrator in zip(stage.knots, calibrators, strict=True)
+        _with(knot, calibrator, trees=knot.trees and rounds > 0)
+        for knot, calibrator in zip(stage.knots, calibrators, strict=True)
     )
     return CapacityFit(
         stage.columns,
@@ -143,38 +146,40 @@ def _out_of_fold(
             score = stage.linear(rows, place)
             staged[place][0, asked] = score
             for i, start in enumerate(stages[:-1], 1):
-                score = score + _raw(trees, rows, lesson.horizon_h, start, recipe.ROUNDS_APART)
+                if stage.knots[place].trees:
+                    score = score + _raw(trees, rows, lesson.horizon_h, start, recipe.ROUNDS_APART)
                 staged[place][i, asked] = score
     return staged
 
 
-def _with(knot: CapacityKnot, calibration: Calibrator) -> CapacityKnot:
-    return CapacityKnot(knot.horizon_h, knot.with_others, knot.alone, calibration)
+def _with(knot: CapacityKnot, calibration: Calibrator, *, trees: bool) -> CapacityKnot:
+    return CapacityKnot(knot.horizon_h, knot.with_others, knot.alone, trees, calibration)
 
 
 def _calibrated(
     given: Sequence[Lesson], scores: Sequence[FloatArray]
-) -> tuple[list[Calibrator], Mapping[str, Any]]:
-    """A calibration a horizon, of the simplest kind that does about as well as the best."""
-    judged = []
+) -> tuple[list[Calibrator], dict[str, Any]]:
+    """A calibration a horizon: the simplest that does about as well as the best.
+
+    Few parts of the time are few cases of a level being off, so none is the first candidate.
+    """
+    chosen: list[Calibrator] = []
+    told = {}
     for lesson, score in zip(given, scores, strict=True):
         kept = ~np.isnan(score)
-        part = (lesson.time[kept] * recipe.PARTS).astype(np.intp).astype(str)
-        judged.append((score[kept], lesson.label[kept], part))
-    if not all(len(set(part)) > 1 for _, _, part in judged):
-        return [Logistic(1.0, 0.0)] * len(given), {"kind": "none: the traces are too short"}
-    chosen = [
-        choose_calibration(score, label, list(part), len(set(part)))
-        for score, label, part in judged
-    ]
-    losses = {kind: float(np.mean([each.log_loss[kind] for each in chosen])) for kind in FITS}
-    enough = min(losses.values()) + recipe.INDIFFERENT
-    kind = next(name for name in FITS if losses[name] <= enough)
-    fitted = [FITS[kind](score, label) for score, label, _ in judged]
-    return fitted, {
-        "kind": kind,
-        "log_loss": {name: round(loss, DIGITS) for name, loss in losses.items()},
-    }
+        said, label = score[kept], lesson.label[kept]
+        parts = (lesson.time[kept] * recipe.PARTS).astype(np.intp).astype(str).tolist()
+        losses = {NO_CALIBRATION: log_loss(label, sigmoid(said))} if len(said) else {}
+        if len(set(parts)) > 1:
+            losses |= choose_calibration(said, label, parts, len(set(parts))).log_loss
+        enough = min(losses.values(), default=0.0) + recipe.INDIFFERENT
+        kind = next((name for name in losses if losses[name] <= enough), NO_CALIBRATION)
+        chosen.append(Logistic(1.0, 0.0) if kind == NO_CALIBRATION else FITS[kind](said, label))
+        told[f"{lesson.horizon_h:g} h"] = {
+            "kind": kind,
+            "log_loss": {name: round(loss, DIGITS) for name, loss in losses.items()},
+        }
+    return chosen, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,8 @@ class _Stage:
         """Trees on the sampled rows of every horizon, with the others known and hidden."""
         rows, labels, starts = [], [], []
         for place, lesson in enumerate(self.given):
+            if not self.knots[place].trees:
+                continue
             seen = lesson.matrix[lesson.sampled]
             for matrix in (seen, _hidden(seen)):
                 rows.append(with_horizon(matrix, lesson.horizon_h))
@@ -238,7 +245,8 @@ def _fit_stage(given: Sequence[Lesson], seed: int, settings: Mapping[str, float]
             )
             for used in (np.ones(len(NAMES), dtype=bool), ~np.array(recipe.OF_OTHERS))
         ]
-        knots.append(CapacityKnot(lesson.horizon_h, both[0], both[1], Logistic(1.0, 0.0)))
+        trees = lesson.horizon_h <= recipe.TREES_UP_TO_H
+        knots.append(CapacityKnot(lesson.horizon_h, both[0], both[1], trees, Logistic(1.0, 0.0)))
     return _Stage(columns, tuple(knots), given, seed, settings)
 
 

@@ -124,7 +124,7 @@ def _lesson(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Lesson:
 
 def _sound(found: list[Lesson]) -> list[Lesson]:
     sound = [lesson for lesson in found if 0.0 < lesson.label.mean() < 1.0]
-    if len(sound) < 2:
+    if len(sound) < 2 or sound[0].horizon_h > recipe.TREES_UP_TO_H:
         raise InvalidInput(
             "These traces teach too little: no two horizons have rows of both outcomes.",
             remedy="Give traces of several days in which capacity comes and goes.",

@@ -34,6 +34,8 @@ OF_OTHERS: Final = tuple(name in OTHERS for name in NAMES)
 
 RIDGE: Final = 0.02
 """Penalty on the squared weights of centred and spread features, a row."""
+TREES_UP_TO_H: Final = 6.0
+"""Longer horizons have too few independent cases: trees made them worse on later time."""
 ROUNDS: Final = 150
 """At most so many trees; training stops before."""
 ROUNDS_APART: Final = 10
