@@ -77,14 +77,14 @@ class Resampled:
 
     def interval(self, name: str, measure: str) -> Interval:
         """A forecaster's score."""
-        return self._summary(self._scores[name][:, MEASURES.index(measure)], measure)
+        return self._summary(self._scores[name][:, MEASURES.index(measure)])
 
     def difference(self, name: str, other: str, measure: str) -> Interval:
         """How much higher the first one's score is than the other's, on the same rows."""
         place = MEASURES.index(measure)
-        return self._summary(self._scores[name][:, place] - self._scores[other][:, place], measure)
+        return self._summary(self._scores[name][:, place] - self._scores[other][:, place])
 
-    def _summary(self, values: FloatArray, measure: str) -> Interval:
+    def _summary(self, values: FloatArray) -> Interval:
         value, drawn = float(values[0]), values[1:]
         if np.isnan(value):
             return Interval(value, np.nan, np.nan, "every row has the same outcome")
