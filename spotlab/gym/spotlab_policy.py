@@ -34,9 +34,9 @@ LOSSES_PER_H: Final = 0.12
 CAUTION: Final = 3.0
 """A service's downtime counts so many times its worth when interruptions are weighed: forecasts
 see only a part of them coming, and a move in time costs little."""
-PATIENCE: Final = 2.0
-"""Changeovers for which a service that has lost every pool waits for one before on-demand: most
-shortages are as short as that, and on-demand would be ready only when they are over."""
+PATIENCE: Final = 1.0
+"""Changeovers for which a service that has lost every pool waits for one before on-demand: as in
+ski rental, until waiting has cost as much as the on-demand instance's own start."""
 _CERTAIN: Final = 0.999
 """A risk of 1 would be an infinite hazard."""
 

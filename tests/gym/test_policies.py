@@ -247,7 +247,7 @@ def test_all_means_what_fits_the_world_and_the_workload() -> None:
 
 
 def test_spotlab_waits_out_a_short_shortage_and_bridges_a_long_one_on_demand() -> None:
-    for gap, expected in ((3, []), (30, ["on-demand"])):
+    for gap, expected in ((2, []), (30, ["on-demand"])):
         rows = np.ones((60, 1))
         rows[10 : 10 + gap] = 0.0
         world = world_of(rows, [1.0], risk=np.full((60, 1), 0.05))
