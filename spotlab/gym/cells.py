@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from spotlab.gym.policies import policy_named
 from spotlab.gym.simulator import Step, simulate
+from spotlab.gym.views import Action, Policy, View
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
 from spotlab.gym.world import World
 
@@ -102,14 +104,25 @@ _PLAIN = (
 )
 
 
-def run_cell(world: World, cell: Cell, *, timeline: bool = False) -> CellResult:
+def run_cell(
+    world: World,
+    cell: Cell,
+    *,
+    timeline: bool = False,
+    watch: Callable[[View], None] | None = None,
+) -> CellResult:
     """Replay the cell's window under its policy. Same inputs, same result, in any process.
 
+    Args:
+        timeline: whether to keep every action.
+        watch: called with what the policy sees at each tick, before it decides.
     Raises:
         InvalidInput: no such policy, the policy needs a number the world lacks, or the window is
             not in the world.
     """
     policy = policy_named(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
+    if watch is not None:
+        policy = _Watched(policy, watch)
     outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)
     return CellResult(
         cell,
@@ -121,3 +134,15 @@ def run_cell(world: World, cell: Cell, *, timeline: bool = False) -> CellResult:
         outcome.objective_usd,
         outcome.timeline,
     )
+
+
+class _Watched:
+    """A policy that somebody looks over the shoulder of."""
+
+    def __init__(self, policy: Policy, watch: Callable[[View], None]) -> None:
+        self._policy, self._watch = policy, watch
+
+    def decide(self, view: View) -> Action:
+        """What the policy decides."""
+        self._watch(view)
+        return self._policy.decide(view)

@@ -25,6 +25,7 @@ from spotlab.runtime.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.registry import ModelDesk
 from spotlab.runtime.sweep_cells import run_one
+from spotlab.runtime.sweep_records import described
 from spotlab.runtime.sweep_specs import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.runtime.sweeps import Plan, canonical
 
@@ -94,7 +95,7 @@ def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
     def build() -> tuple[str, World]:
         return identity["code"], with_forecasts(lab, world, models)
 
-    config = {**identity, "trace_dir": str(spec.traces.folder)}
+    config = {**identity, **described(spec, world, left_out)}
     plan = Plan(sweep_id, config, cells, build, run_one)
     references = {name: record.reference for name, record in models.items()}
     return Sweep(spec, plan, policies, left_out, world, references)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from spotlab.gym.windows import (
     CHANGEOVERS_H,
@@ -77,6 +78,16 @@ class Prices:
     spot_usd_per_hour: float
     file: Path | None = None
     told: str = "Prices are as given."
+
+
+RECORDED_PRICES: Final = Prices(
+    3.06,
+    0.918,
+    told="On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the "
+    "lowest that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to "
+    "2020-03-23.",
+)
+"""Of the type that the recorded campaigns probed, for traces that say nothing of prices."""
 
 
 @dataclass(frozen=True, slots=True)

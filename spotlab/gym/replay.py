@@ -1,0 +1,122 @@
+"""A cell watched: where instances ran, and how far its work was. Gym floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from spotlab.gym.cells import Cell, CellResult, run_cell
+from spotlab.gym.clock import clock_for
+from spotlab.gym.simulator import Step
+from spotlab.gym.views import View
+from spotlab.gym.workloads import DeadlineJob
+from spotlab.gym.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One thing that lasted.
+
+    Args:
+        place: a pool's name or "on-demand"; None: nowhere.
+        state: running, starting (paid, and not useful yet) or idle (nothing runs or starts).
+        start_h, end_h: hours since the window began.
+    """
+
+    place: str | None
+    state: Literal["running", "starting", "idle"]
+    start_h: float
+    end_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A cell's result with all that happened.
+
+    Args:
+        result: with its timeline.
+        spans: by start.
+        progress: (hours since the window began, hours of work done) a tick; () for a service.
+        end_h: when the work was done, or the window's length.
+    """
+
+    result: CellResult
+    spans: tuple[Span, ...]
+    progress: tuple[tuple[float, float], ...]
+    end_h: float
+
+
+def replay(world: World, cell: Cell) -> Replay:
+    """Run a cell once more, and keep what happened. Raises InvalidInput as `run_cell`."""
+    job = cell.workload if isinstance(cell.workload, DeadlineJob) else None
+    clock = clock_for(cell.workload, world.tick_h, cell.ticks)
+    seen: list[tuple[float, float]] = []
+
+    def watch(view: View) -> None:
+        seen.append((view.elapsed_h, clock.work * clock.quantum_h - view.left_h))
+
+    result = run_cell(world, cell, timeline=True, watch=watch)
+    steps = result.timeline
+    done = steps[-1].time_h if steps and steps[-1].what == "done" else None
+    end_h = clock.ticks * world.tick_h if done is None else done
+    if done is not None:
+        seen.append((done, clock.work * clock.quantum_h))
+    spans = spans_of(steps, clock.changeover * clock.quantum_h, end_h)
+    return Replay(result, tuple(spans), tuple(seen) if job else (), end_h)
+
+
+def spans_of(steps: Iterable[Step], changeover_h: float, end_h: float) -> list[Span]:
+    """A timeline's steps as what lasted.
+
+    Args:
+        steps: in order.
+        changeover_h: hours from an instance's start until it is useful.
+        end_h: when it ended.
+    """
+    lives: list[tuple[str, float, float]] = []
+    runs: tuple[str, float] | None = None
+    starts: tuple[str, float] | None = None
+
+    def end(instance: tuple[str, float] | None, at: float) -> None:
+        if instance is not None and at > instance[1]:
+            lives.append((*instance, at))
+
+    for step in steps:
+        at = step.time_h
+        if step.what in {"move", "cancel", "start failed"} and runs is not None:
+            end(starts, at)
+            starts = (step.target, at) if step.what == "move" and step.target else None
+        elif step.what in {"ready", "interrupted"}:
+            end(runs, at)
+            runs, starts = starts, None
+        else:
+            end(runs, at)
+            end(starts, at)
+            runs, starts = (step.target, at) if step.target else None, None
+            if step.what in {"done", "missed"}:
+                runs = None
+    end(runs, end_h)
+    end(starts, end_h)
+    return sorted(
+        [*_lived(lives, changeover_h), *_idle(lives, end_h)], key=lambda span: span.start_h
+    )
+
+
+def _lived(lives: Iterable[tuple[str, float, float]], changeover_h: float) -> Iterable[Span]:
+    for place, since, until in lives:
+        ready = min(until, since + changeover_h)
+        if ready > since:
+            yield Span(place, "starting", since, ready)
+        if until > ready:
+            yield Span(place, "running", ready, until)
+
+
+def _idle(lives: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[Span]:
+    reached = 0.0
+    for _, since, until in sorted(lives, key=lambda life: life[1]):
+        if since > reached:
+            yield Span(None, "idle", reached, since)
+        reached = max(reached, until)
+    if end_h > reached:
+        yield Span(None, "idle", reached, end_h)
