@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.conftest import ROOT
+from tests.e2e.walking import Errors
+from tests.support.cards import save_carded_model
 from tests.support.lab import save_toy_model
 
 CHROMIUM_ARGS = [
@@ -49,12 +51,26 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     opened.close()
 
 
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme=request.param
+    )
+    errors = Errors()
+    opened = context.new_page()
+    errors.watch(opened)
+    yield opened
+    context.close()
+    assert errors == []
+
+
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a free port, with a home of its own and the simulated market."""
     home = tmp_path_factory.mktemp("home")
     models = tmp_path_factory.mktemp("models")
     save_toy_model(models)
+    save_carded_model(models, "1.1.0")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Page, expect
+
+from tests.e2e.walking import follow, open_path, select_row, serious_violations, settle
 
 pytestmark = [
     pytest.mark.browser,
@@ -15,8 +15,6 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-FIRST_RUN_MS = 120_000
 PAGES = (
     "/",
     "/candidates",
@@ -24,70 +22,9 @@ PAGES = (
     "/experiments",
     "/experiments?id=1",
     "/market",
+    "/models",
     "/health",
 )
-ROW_PX = 33
-PROBES = re.compile(r"/_stcore/(health|host-config)$")
-"""On a deep link Streamlit's browser code first looks for its server below the page's own path,
-is answered 404, and then asks at the root, where it is."""
-
-
-def is_error(message: ConsoleMessage) -> bool:
-    found_elsewhere = "404" in message.text and PROBES.search(message.location["url"])
-    return message.type == "error" and not found_elsewhere
-
-
-class Errors(list[str]):
-    """What the browser complained of."""
-
-    def watch(self, page: Page) -> None:
-        page.on("console", lambda m: self.append(f"{m.text} {m.location}") if is_error(m) else None)
-        page.on("pageerror", lambda error: self.append(str(error)))
-
-
-@pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": 1440, "height": 900}, color_scheme=request.param
-    )
-    errors = Errors()
-    opened = context.new_page()
-    errors.watch(opened)
-    yield opened
-    context.close()
-    assert errors == []
-
-
-def open_path(page: Page, url: str) -> None:
-    page.goto(url)
-    expect(page.locator("h1")).not_to_contain_text("Getting SpotLab ready", timeout=FIRST_RUN_MS)
-    settle(page)
-
-
-def settle(page: Page) -> None:
-    """Until the script has run and the page's answer stands there."""
-    page.wait_for_selector(IDLE, timeout=60_000)
-    expect(page.locator("h1")).to_have_count(1, timeout=30_000)
-
-
-def select_row(page: Page, row: int) -> None:
-    """Click a cell of the first table as a hand does: its canvas has no element a row, and takes
-    a click only where it has seen the pointer come."""
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box is not None
-    x, y = box["x"] + 120, box["y"] + ROW_PX * (row + 1) + 16
-    page.mouse.move(x, y - 8)
-    page.mouse.move(x, y, steps=8)
-    page.mouse.down()
-    page.mouse.up()
-
-
-def follow(page: Page, link: str) -> None:
-    page.get_by_role("link", name=link).click()
-    expect(page.get_by_role("link", name=link)).to_have_count(0, timeout=30_000)
-    settle(page)
 
 
 def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
@@ -118,11 +55,4 @@ def test_from_an_instance_to_its_why(page: Page, app_url: str) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_accessible(page: Page, app_url: str, path: str) -> None:
     open_path(page, f"{app_url}{path}")
-    found = Axe().run(page).response["violations"]
-    serious = [
-        f"{violation['id']}: {node['html'][:200]}"
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-    assert serious == []
+    assert serious_violations(page) == []
