@@ -160,7 +160,6 @@ def _snapshots(task: str, first: str, second: str) -> Request | None:
             format_func=lambda path: offered[path],
             key=f"versus-prices {after}",
             placeholder="unknown to both" if offered else "none fits",
-            disabled=not offered,
         )
     if after is None:
         return None

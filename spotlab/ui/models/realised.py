@@ -63,7 +63,10 @@ def _show_settle() -> None:
         found = sum(done.result.new.values())
         waiting = sum(done.result.pending.values())
         st.toast(f"{words.count(found, 'new outcome')}; {waiting:,} not known yet.")
-    busy = runs.watch(SLOT)
+    running = runs.current(SLOT)
+    busy = running is not None and not running.finished
+    if running is not None and busy:
+        runs.look(running)
     st.button(
         "Look for outcomes now",
         icon=":material/search:",

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.errors import SpotlabError
 from spotlab.runtime.uploads import UploadReport
 from spotlab.ui import runs, words
 from spotlab.ui.guard import Role, User
@@ -44,7 +45,10 @@ def show(user: User) -> None:
                 max_chars=500,
                 placeholder="where it comes from, and what it is for; kept in the history",
             )
-            busy = runs.watch(SLOT)
+            running = runs.current(SLOT)
+            busy = running is not None and not running.finished
+            if running is not None and busy:
+                runs.look(running)
             st.button(
                 "Check and register",
                 key="upload-now",
@@ -52,28 +56,43 @@ def show(user: User) -> None:
                 args=(file.getvalue() if file is not None else b"", user.name, reason),
                 disabled=busy or file is None,
             )
-        if report is not None:
+        if isinstance(report, SpotlabError):
+            _show_refusal(report)
+        elif report is not None:
             _show_report(report)
 
 
 def _begin(content: bytes, actor: str, reason: str) -> None:
     desk = reading.desk()
 
-    def work(tell: runs.Progress, _stopped: object) -> UploadReport:
-        tell("in quarantine: checking its files, then a first prediction", 0.3)
-        return desk.upload(content, actor, reason.strip())
+    def work(tell: runs.Progress, _stopped: object) -> UploadReport | SpotlabError:
+        tell("in quarantine: its files, then a first prediction", 0.3)
+        try:
+            return desk.upload(content, actor, reason.strip())
+        except SpotlabError as exc:
+            return exc
 
     runs.begin(SLOT, "Checking the upload", work)
 
 
-def _outcome() -> UploadReport | None:
-    """What the last upload gave; a refusal is shown by `take`, in words."""
+def _outcome() -> UploadReport | SpotlabError | None:
+    """What the last upload gave; None: there is nothing new."""
     run = runs.take(SLOT)
     if run is None:
         return None
     reading.forget()
-    report: UploadReport | None = run.result
+    report: UploadReport | SpotlabError | None = run.result
     return report
+
+
+def _show_refusal(refused: SpotlabError) -> None:
+    remedy = f"\n\n**What to do:** {facts.plain(refused.remedy)}" if refused.remedy else ""
+    st.warning(
+        f"{facts.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
+        f"history.{remedy}",
+        title="Refused",
+        icon=":material/block:",
+    )
 
 
 def _show_report(report: UploadReport) -> None:
