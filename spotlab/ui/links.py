@@ -15,6 +15,7 @@ PAGE_TABLE: Final = (
     ("experiments", "Experiments", ":material/history:"),
     ("market", "Market", ":material/show_chart:"),
     ("models", "Models", ":material/verified:"),
+    ("backtests", "Backtests", ":material/replay:"),
     ("health", "Health", ":material/monitor_heart:"),
 )
 

@@ -3,6 +3,7 @@
 Text, axes and grid take their colours from the page's theme; marks take them from a Palette.
 """
 
+from spotlab.ui.charts.backtests import Course, Outcome, timeline, tradeoff, work_done
 from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.explanation import changes, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
@@ -20,8 +21,10 @@ from spotlab.ui.charts.trust import (
 
 __all__ = [
     "CONFIG",
+    "Course",
     "Estimate",
     "Mark",
+    "Outcome",
     "PrecisionRecall",
     "Reliability",
     "brier_over_time",
@@ -34,6 +37,9 @@ __all__ = [
     "precision_recall",
     "price_history",
     "reliability",
+    "timeline",
+    "tradeoff",
     "waterfall",
     "wilson",
+    "work_done",
 ]

@@ -1,0 +1,103 @@
+"""A sweep that is not done: how far it is, a way out, and a way on. Screens floor."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import streamlit as st
+
+from spotlab.domain.ports.backtests import SweepRecord
+from spotlab.ui import errors, session, words
+from spotlab.ui.backtests import jobs, timing
+from spotlab.ui.guard import Role, User
+
+ACTIVE: Final = ("queued", "running")
+EVERY_S: Final = 1.0
+_TOLD: Final = {
+    "cancelled": "It was cancelled.",
+    "interrupted": "Whoever ran it is gone: it was killed, or the machine was restarted.",
+    "failed": "It failed.",
+}
+
+
+def show(record: SweepRecord, user: User) -> None:
+    """Progress while it runs; else what happened, and a button to go on."""
+    state = jobs.state(record)
+    may = user.role >= Role.OPERATOR
+    if state in ACTIVE:
+        _progress(record.sweep_id, may)
+    elif state != "done":
+        _stopped(record, state, may)
+
+
+@st.fragment(run_every=EVERY_S)
+def _progress(sweep_id: str, may: bool) -> None:
+    progress = jobs.jobs().progress(sweep_id)
+    record = progress.record
+    if progress.state not in ACTIVE:
+        st.rerun()
+    first = f"backtest-first {sweep_id}"
+    if record.done >= 2 * len(record.config["policies"]) and not st.session_state.get(first):
+        st.session_state[first] = True
+        st.rerun()  # once: the first windows are complete, and have figures
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(progress.share, text=_said(record, progress.text))
+        stopping = record.cancel_requested
+        if st.button(
+            "Stopping…" if stopping else "Cancel",
+            disabled=stopping or not may,
+            key="backtest-cancel",
+        ):
+            jobs.jobs().cancel(sweep_id)
+            st.rerun(scope="fragment")
+        if st.button("Show results so far", icon=":material/refresh:", key="backtest-so-far"):
+            st.rerun()
+
+
+def _said(record: SweepRecord, text: str) -> str:
+    done = f"{record.done:,} of {words.count(record.total, 'cell')}"
+    if record.state == "queued":
+        return f"Waiting for another backtest to end: {done}"
+    if not record.done and text:
+        return text.capitalize()
+    return f"{done}{_left(record)}"
+
+
+def _left(record: SweepRecord) -> str:
+    """What is left, from how fast it went since this reader looked first."""
+    key = f"backtest-rate {record.sweep_id}"
+    since, then = st.session_state.setdefault(key, (time.monotonic(), record.done))
+    passed = time.monotonic() - since
+    if record.done - then < 2 or passed < 2 * EVERY_S:
+        return ""
+    seconds = passed / (record.done - then) * (record.total - record.done)
+    return f", about {timing.told(seconds)} left"
+
+
+def _stopped(record: SweepRecord, state: str, may: bool) -> None:
+    left = words.count(record.total - record.done, "cell")
+    st.warning(
+        f"{_TOLD[state]} {record.error} {record.done:,} of {record.total:,} cells are kept, {left} "
+        "left.\n\n**What to do:** let it go on; the result is the same as if it had never stopped.",
+        title=f"Not finished: {state}",
+        icon=":material/warning:",
+    )
+    if st.button(
+        "Go on", type="primary", icon=":material/play_arrow:", disabled=not may, key="backtest-on"
+    ):
+        with errors.boundary():
+            _go_on(record)
+
+
+def _go_on(record: SweepRecord) -> None:
+    sweep = jobs.asked_again(session.lab(), record)
+    if sweep.plan.sweep_id == record.sweep_id:
+        jobs.begin(sweep)
+    st.warning(
+        "SpotLab's code, a model or a trace has changed since, so these cells cannot be mixed with "
+        "new ones.\n\n**What to do:** set it up anew on the list of backtests; the kept cells stay "
+        "readable here.",
+        title="It cannot go on",
+        icon=":material/warning:",
+    )

@@ -1,0 +1,39 @@
+"""A small made-up campaign on disk, and a sweep over it that takes moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spotlab.runtime.backtests import SweepReport, start_or_resume
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.sweep_specs import Jobs, Prices, Services, SweepSpec, TraceChoice
+from spotlab.runtime.workers import ProcessWorkers
+from tests.support.trace_files import ups_and_downs, write_counts
+
+ZONES = ("zone-a", "zone-b", "zone-c")
+JOBS = Jobs(6.0, (8.0, 10.0), (0.2, 0.2))
+SERVICES = Services(12.0, 1.0, (0.2, 0.2))
+POLICIES = ("on_demand", "spot_greedy", "uniform_progress_multi")
+GIVEN = Prices(1.0, 0.3)
+
+
+def write_campaign(folder: Path, days: int = 5) -> Path:
+    """Three zones, a probe every ten minutes."""
+    for number, zone in enumerate(ZONES):
+        write_counts(folder / f"{zone}.json", ups_and_downs(days * 144, 3 + number))
+    return folder
+
+
+def spec_for(
+    folder: Path,
+    workloads: Jobs | Services = JOBS,
+    policies: tuple[str, ...] = POLICIES,
+    windows: int = 4,
+) -> SweepSpec:
+    """A few windows of it."""
+    return SweepSpec(TraceChoice(folder), workloads, policies, (), windows, 7, GIVEN)
+
+
+def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
+    """The sweep, run to its end."""
+    return start_or_resume(lab, spec, lambda *_: None, lambda: False, ProcessWorkers(1))
