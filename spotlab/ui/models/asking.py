@@ -89,7 +89,13 @@ def _traces(first: str, second: str) -> Request | None:
     with row[0]:
         chosen = widgets.pick_one("Traces", names, "data")
     horizon_h = row[1].number_input(
-        "Horizon, h", min_value=0.25, max_value=168.0, value=1.0, step=0.5, key="versus-horizon"
+        "Horizon, h",
+        min_value=0.25,
+        max_value=168.0,
+        value=1.0,
+        step=0.5,
+        format="%g",
+        key="versus-horizon",
     )
     if chosen != OWN:
         if root is None or chosen is None:

@@ -160,8 +160,7 @@ def show_subgroups(told: Facts) -> None:
         return
     frame = pd.DataFrame(
         [
-            {"part": facts.spoken(name)}
-            | {key: said.get(key) for key in ("rows", "base_rate", *METRICS)}
+            {"part": name} | {key: said.get(key) for key in ("rows", "base_rate", *METRICS)}
             for name, said in main.subgroups.items()
         ]
     )

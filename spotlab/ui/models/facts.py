@@ -132,7 +132,10 @@ class Facts:
 
 def number(value: float) -> str:
     """Three digits behind the point, with a real minus sign; `—` where unknown."""
-    return f"{value:.3f}".replace("-", "−") if math.isfinite(value) else "—"
+    if not math.isfinite(value):
+        return "—"
+    text = f"{value:.3f}".replace("-", "−")
+    return text if text.strip("−0.") else text.lstrip("−")
 
 
 def signed(value: float) -> str:
