@@ -65,7 +65,7 @@ class CheckedModel(CheckedInput, ABC):
     def contributions(self, matrix: Matrix) -> tuple[Matrix, FloatArray]:
         """Log-odds of each feature, and the base; they add up to `raw_score`. See `RiskModel`.
 
-        What a fresh bucket adds beyond the model's own score is counted to the bucket.
+        What a fresh bucket changes of the model's own score, level and all, is counted to it.
         """
         accepted = self._accepted(matrix)
         rows = matrix[accepted]

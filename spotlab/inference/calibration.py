@@ -3,17 +3,22 @@
 The model's calibrated score z is a log-odds: y = sigmoid(z) is the position of the monthly
 interruption rate between that of the lowest and of the highest advisor bucket.
 
-The model was trained across a gap of many months, where a bucket says little. A fresh bucket says
-more, and how much more is known: of buckets read `gap` hours apart, a share u(gap) is unchanged.
-Counting what the model already knows across its own gap g*, the excess share
+The model was trained across a gap of g* hours, many months, in which the level of all buckets moved
+by d (in log-odds). A fresh bucket is the start of a shorter gap, in which less of that happens:
 
-    e = (u(gap) - u(g*)) / (1 - u(g*)),      gap = age of the bucket + the month ahead
+    gap = age of the bucket + the month ahead,        y = sigmoid(z - d * (1 - min(1, gap / g*)))
+
+Across g* a bucket says little of itself. A fresh one says more, and how much more is known: of
+buckets read `gap` hours apart, a share u(gap) is unchanged. Beyond what the model knows the share
+
+    e = (u(gap) - u(g*)) / (1 - u(g*))
 
 of pools keep their bucket, and the rest are as the model says:
 
     y' = e * y(bucket) + (1 - e) * y,        rate = low + (high - low) * y'
 
-An unknown bucket or age, or a bucket as old as g*, gives e = 0: the model alone. See ADR 0006.
+An unknown bucket or age is taken for one as old as g*: d is not taken back and e = 0, the model
+alone. See ADR 0006.
 """
 
 from __future__ import annotations
@@ -32,15 +37,28 @@ FloatArray = NDArray[np.float64]
 HIGH_BUCKET: Final = 3
 
 
-def excess_persistence(rule: Persistence, age_h: FloatArray) -> FloatArray:
-    """Share of buckets of this age that stay, beyond what the model knows; 0 where unknown.
+def gaps_h(rule: Persistence, bucket: FloatArray, age_h: FloatArray) -> FloatArray:
+    """Hours from what is known of each row to what is forecast; the model's own where unknown."""
+    gap_h = np.maximum(age_h, 0.0) + rule.lead_h
+    known = ~(np.isnan(bucket) | np.isnan(age_h))
+    return np.asarray(np.where(known, gap_h, rule.gap_h[-1]), dtype=np.float64)
+
+
+def not_yet_drifted(rule: Persistence, gap_h: FloatArray) -> FloatArray:
+    """Share of the level's drift that such gaps leave no time for: 0 from the model's own gap on.
+
+    Linear in the gap: what moves a level adds up over time.
+    """
+    return 1.0 - np.minimum(1.0, gap_h / rule.gap_h[-1])
+
+
+def excess_persistence(rule: Persistence, gap_h: FloatArray) -> FloatArray:
+    """Share of buckets that stay across such gaps, beyond what the model knows.
 
     Between the known gaps the share is linear in the logarithm of the gap: buckets change
     fast at first and slowly later.
     """
-    gap_h = np.maximum(age_h, 0.0) + rule.lead_h
-    logs = np.log(np.where(np.isnan(gap_h), rule.gap_h[-1], gap_h))
-    unchanged = np.interp(logs, np.log(rule.gap_h), rule.unchanged)
+    unchanged = np.interp(np.log(gap_h), np.log(rule.gap_h), rule.unchanged)
     excess = (unchanged - rule.unchanged[-1]) / (1.0 - rule.unchanged[-1])
     return np.asarray(excess, dtype=np.float64)
 
@@ -51,15 +69,6 @@ def bucket_position(bucket: FloatArray, low: float, high: float) -> FloatArray:
     return np.asarray(np.interp(bucket, range(len(BUCKET_RATES)), position), dtype=np.float64)
 
 
-def with_persistence(
-    share: FloatArray, if_kept: FloatArray, bucket: FloatArray, age_h: FloatArray, rule: Persistence
-) -> FloatArray:
-    """Mix what a kept bucket would mean into the model's share; unchanged where unknown."""
-    excess = np.where(np.isnan(bucket), 0.0, excess_persistence(rule, age_h))
-    kept = np.where(np.isnan(bucket), 0.0, if_kept)
-    return np.asarray(excess * kept + (1.0 - excess) * share, dtype=np.float64)
-
-
 def rate_score(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:
     """The log-odds of the rate's position, y', from the model's own score."""
     calibrated = apply(spec.calibration.rate, score)
@@ -67,24 +76,41 @@ def rate_score(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatAr
         return calibrated
     bucket, age_h = _bucket_and_age(spec, spec.persistence, matrix)
     if_kept = bucket_position(bucket, spec.rate_low, spec.rate_high)
-    mixed = with_persistence(sigmoid(calibrated), if_kept, bucket, age_h, spec.persistence)
-    return logit(mixed)
+    drift = spec.persistence.level_drift.rate
+    return logit(_as_fresh(spec.persistence, calibrated, drift, if_kept, bucket, age_h))
 
 
 def high_bucket_probability(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:
     """P(next advisor bucket >= 3), from the model's own score."""
-    alone = sigmoid(apply(spec.calibration.high_bucket, score))
+    calibrated = apply(spec.calibration.high_bucket, score)
     if spec.persistence is None:
-        return alone
+        return sigmoid(calibrated)
     bucket, age_h = _bucket_and_age(spec, spec.persistence, matrix)
     if_kept = np.asarray(bucket >= HIGH_BUCKET, dtype=np.float64)
-    return with_persistence(alone, if_kept, bucket, age_h, spec.persistence)
+    drift = spec.persistence.level_drift.high_bucket
+    return _as_fresh(spec.persistence, calibrated, drift, if_kept, bucket, age_h)
 
 
 def monthly_rate(spec: CardSpec, rate_log_odds: FloatArray) -> FloatArray:
     """The monthly interruption rate, 0..1, of a rate score."""
     span = spec.rate_high - spec.rate_low
     return np.asarray(spec.rate_low + span * sigmoid(rate_log_odds), dtype=np.float64)
+
+
+def _as_fresh(
+    rule: Persistence,
+    calibrated: FloatArray,
+    drift: float,
+    if_kept: FloatArray,
+    bucket: FloatArray,
+    age_h: FloatArray,
+) -> FloatArray:
+    """The share y', from the calibrated score z and what a kept bucket would mean."""
+    gap_h = gaps_h(rule, bucket, age_h)
+    share = sigmoid(calibrated - drift * not_yet_drifted(rule, gap_h))
+    excess = excess_persistence(rule, gap_h)
+    kept = np.where(np.isnan(bucket), 0.0, if_kept)
+    return np.asarray(excess * kept + (1.0 - excess) * share, dtype=np.float64)
 
 
 def _bucket_and_age(

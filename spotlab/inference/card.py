@@ -56,6 +56,21 @@ class Calibration(msgspec.Struct, frozen=True):
     high_bucket: Calibrator
 
 
+class LevelDrift(msgspec.Struct, frozen=True):
+    """How far the level moved across the gap the model was trained across, log-odds.
+
+    What has not had the time to happen is taken back: all of it at a gap of 0, nothing at the gap
+    of training. 0: the level stayed, or an older card does not say.
+
+    Args:
+        rate: of the calibrated score of the monthly rate.
+        high_bucket: of the calibrated score of P(next bucket >= 3).
+    """
+
+    rate: float = 0.0
+    high_bucket: float = 0.0
+
+
 class Persistence(msgspec.Struct, frozen=True):
     """How far a fresh advisor bucket is believed to stay as it is.
 
@@ -64,6 +79,7 @@ class Persistence(msgspec.Struct, frozen=True):
         lead_h: the risk is about the month ahead: added to the age.
         gap_h: increasing gaps, hours; the last is the gap the model was trained across.
         unchanged: share of buckets that are the same after each of those gaps.
+        level_drift: what the model expects of all buckets across its own gap.
     """
 
     bucket_feature: str
@@ -71,6 +87,7 @@ class Persistence(msgspec.Struct, frozen=True):
     lead_h: float
     gap_h: tuple[float, ...]
     unchanged: tuple[float, ...]
+    level_drift: LevelDrift = LevelDrift()
 
 
 class CardHead(msgspec.Struct, frozen=True):

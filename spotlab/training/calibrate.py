@@ -31,6 +31,8 @@ DIGITS: Final = 6
 """Of every number a card holds; more would pretend to be known."""
 _STEPS: Final = 50
 _STILL: Final = 1e-10
+_FAR: Final = 64.0
+_HALVINGS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,27 @@ def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
     if slope < 0.0:
         slope, intercept = 0.0, _level(target)
     return Logistic(round(slope, DIGITS), round(intercept, DIGITS))
+
+
+def level_shift(log_odds: FloatArray, share: float) -> float:
+    """What added to every log-odds makes the mean probability a share.
+
+    Solved, as the mean of log-odds is not the log-odds of the mean.
+
+    Args:
+        log_odds: (n,) calibrated.
+        share: above 0 and below 1.
+
+    >>> level_shift(np.array([-1.0, 1.0]), 0.5)
+    0.0
+    """
+    low, high = -_FAR, _FAR
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (
+            (middle, high) if float(sigmoid(log_odds + middle).mean()) < share else (low, middle)
+        )
+    return round((low + high) / 2.0, DIGITS)
 
 
 def fit_beta(score: FloatArray, target: FloatArray) -> Beta:

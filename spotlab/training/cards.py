@@ -7,15 +7,26 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from spotlab.domain.risk import BUCKET_RATES
 from spotlab.features.views import feature
-from spotlab.inference.card import CARD_FORMAT, Calibration, FeatureSpec, Persistence
+from spotlab.inference.calibrators import apply
+from spotlab.inference.card import (
+    CARD_FORMAT,
+    Calibration,
+    FeatureSpec,
+    LevelDrift,
+    Persistence,
+)
 from spotlab.training import recipe
 from spotlab.training.booster import scoring_matrix, training_matrix
+from spotlab.training.calibrate import level_shift
 from spotlab.training.datasets import Dataset
+from spotlab.training.labels import high, rate_position
 from spotlab.training.splits import GroupSplit
 
+FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 
 MODEL_FILE: Final = "model.txt"
@@ -55,7 +66,9 @@ SOURCES: Final = [
 FORMULA: Final = [
     "score = sum of the trees (log-odds); z = calibration.rate of the score (platt, beta or "
     "isotonic), still a log-odds",
-    "y = sigmoid(z); e = excess share of buckets of this age that stay (persistence)",
+    "gap = age of the bucket + lead_h; g* = the last of gap_h (persistence)",
+    "y = sigmoid(z - level_drift * (1 - min(1, gap / g*))); e = excess share of buckets that stay "
+    "across the gap",
     "y' = e * y(bucket) + (1 - e) * y; raw score = log-odds of y'",
     "monthly_rate = rate_low + (rate_high - rate_low) * y'",
     "hazard_per_hour = -ln(1 - monthly_rate) / 730.5",
@@ -68,8 +81,12 @@ VARIANTS_TRIED: Final = (
 LIMITS: Final = [
     "Drift: the share at bucket >= 3 went from 0.25 (2024) to 0.46 (2025). The probabilities fit "
     "mid 2025 and need calibrating again; the order of pools is more durable than their level.",
-    "Level: because buckets rose while the trees' data was gathered, the trees expect them to rise "
-    "again, also where the advisor is fresh: see level_where_the_advisor_is_fresh.",
+    "Level: buckets rose while the trees' data was gathered, which the trees expect again. What a "
+    "bucket's age leaves no time for is taken back (level_drift), see "
+    "level_where_the_advisor_is_fresh: where all buckets rise or fall within the month, the "
+    "forecast does not know. From 2021 to 2024 the level of the same pools stayed.",
+    "Pools without a bucket: no row says how old the rest of what is known of them is, so nothing "
+    "is taken back: they stand at the level of mid 2025.",
     "Gap: the trees learned across 14 months between bucket and prices and 16 between bucket and "
     "label. A served bucket is hours old; the persistence term, whose shares come from published "
     "drift and not from this training, makes up for it.",
@@ -104,15 +121,41 @@ def _typical(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     return round(float(np.nanmean(values)), 6)
 
 
-def persistence(data: Dataset) -> Persistence:
-    """Published drift, and for the gap the trees were trained across what these rows show."""
+def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> Persistence:
+    """Published drift, and for the gap the trees were trained across what these rows show.
+
+    Args:
+        calibration: of the scores.
+        score: (n,) out-of-fold raw scores.
+    """
     bucket, age_h = data.frame.column(recipe.BUCKET), data.frame.column(recipe.AGE)
     listed = ~np.isnan(bucket)
     trained_gap_h = float(np.median(age_h[listed])) + recipe.LEAD_H
     kept = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
     kept = min(kept, *recipe.UNCHANGED.values())
     shares = {**recipe.UNCHANGED, trained_gap_h: kept}
-    return Persistence(recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),))
+    drift = level_drift(bucket[listed], calibration, score[listed])
+    return Persistence(
+        recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),), drift
+    )
+
+
+def level_drift(bucket: FloatArray, calibration: Calibration, score: FloatArray) -> LevelDrift:
+    """What lowers the mean forecast from the label's level to that of the same pools before.
+
+    Args:
+        bucket: (n,) when the features were made.
+        calibration: of the scores.
+        score: (n,) out-of-fold raw scores.
+    """
+    rate, high_bucket = (
+        -level_shift(apply(calibrator, score), float(before.mean()))
+        for calibrator, before in (
+            (calibration.rate, rate_position(bucket)),
+            (calibration.high_bucket, high(bucket)),
+        )
+    )
+    return LevelDrift(rate, high_bucket)
 
 
 def card(
@@ -120,6 +163,7 @@ def card(
     *,
     version: str,
     calibration: Calibration,
+    score: FloatArray,
     seed: int,
     split: GroupSplit,
     rounds: int,
@@ -129,6 +173,7 @@ def card(
     """card.json: the part code relies on first, then what people read.
 
     Args:
+        score: (n,) out-of-fold raw scores of the rows.
         measured: comparison, metrics and tests, as plain numbers.
     """
     document = {
@@ -143,7 +188,7 @@ def card(
         "rate_low": BUCKET_RATES[0],
         "rate_high": BUCKET_RATES[-1],
         "calibration": calibration,
-        "persistence": persistence(data),
+        "persistence": persistence(data, calibration, score),
         "features": feature_specs(data, seed),
         "left_out": dict(recipe.LEFT_OUT),
         "label": LABEL,

@@ -9,7 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.market import Snapshot
+from spotlab.domain.features import FeatureFrame
+from spotlab.domain.market import FeedKind, Snapshot
+from spotlab.domain.risk import BUCKET_RATES
 from spotlab.features.engine import compute
 from spotlab.inference.adapters import CheckedModel
 from spotlab.training import recipe
@@ -21,7 +23,7 @@ from spotlab.training.datasets import (
     read_advisor,
     recorded_market,
 )
-from spotlab.training.labels import TRAILING, high
+from spotlab.training.labels import TRAILING, high, rate_position
 from spotlab.training.scores import (
     auc,
     block_interval,
@@ -103,15 +105,32 @@ def _subgroups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def level_where_fresh(model: CheckedModel, folder: Path) -> Document:
-    """Mean forecast on the newest advisor snapshot beside the share that is high already."""
-    frame = compute(recorded_market(folder, recipe.LABEL_AT))
+    """What is forecast on each advisor snapshot, by its day, beside what its buckets say already.
+
+    Prices are known on the newest alone.
+    """
+    newest = recorded_market(folder, recipe.LABEL_AT)
+    frames = [compute(newest)]
+    for path in sorted((folder / "advisor").glob("*.json.gz")):
+        snapshot = read_advisor(path)
+        if snapshot.origin.event_time < newest.origins[FeedKind.ADVISOR].event_time:
+            frames.append(compute(advisor_market([snapshot], newest.specs), pools_of(snapshot)))
+    frames.sort(key=lambda frame: frame.as_of)
+    return {f"{frame.as_of:%Y-%m-%d}": _level(model, frame) for frame in frames}
+
+
+def _level(model: CheckedModel, frame: FeatureFrame) -> Document:
     bucket = frame.column(recipe.BUCKET)
     listed = ~np.isnan(bucket)
-    forecast = model.high_bucket_probability(frame.select(model.feature_names)[listed])
+    matrix = frame.select(model.feature_names)[listed]
+    span = BUCKET_RATES[-1] - BUCKET_RATES[0]
     return {
         "rows": int(listed.sum()),
         "share_at_bucket_3_or_4_now": float(high(bucket[listed]).mean()),
-        "mean_forecast": float(np.nanmean(forecast)),
+        "mean_forecast": float(np.nanmean(model.high_bucket_probability(matrix))),
+        "mean_rate_of_buckets_now": BUCKET_RATES[0]
+        + span * float(rate_position(bucket[listed]).mean()),
+        "mean_monthly_rate": float(np.nanmean(model.monthly_rate(matrix))),
     }
 
 

@@ -187,6 +187,7 @@ def _train(
             data,
             version=version,
             calibration=Calibration(rate.calibrator, best.high_bucket.calibrator),
+            score=best.score,
             seed=seed,
             split=split,
             rounds=best.rounds,

@@ -13,7 +13,7 @@ NAME: Final = "advisor-lgbm"
 TASK: Final = "advisor"
 AS_OF: Final = datetime(2025, 5, 3, tzinfo=UTC)
 LABEL_AT: Final = datetime(2025, 6, 28, tzinfo=UTC)
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 FOLDS: Final = 5
 ROUNDS: Final = 600
 """At most so many trees; training stops before."""

@@ -50,8 +50,8 @@ def test_what_it_makes_is_a_candidate_and_the_champion_stays(run: Run) -> None:
     _, again, _ = run("--seed", "8", "--split", "region:2")
 
     assert code == 0
-    assert (first["version"], first["state"]) == ("1.1.0", "champion"), "the first of its task"
-    assert (second["version"], second["state"]) == ("1.2.0", "candidate")
+    assert (first["version"], first["state"]) == ("1.2.0", "champion"), "the first of its task"
+    assert (second["version"], second["state"]) == ("1.3.0", "candidate")
     assert (second["split"], second["new"], again["new"]) == ("region:2", True, False)
     assert "  0% Reading the recorded market" in told
     assert "Writing the artefact" in told
@@ -73,7 +73,7 @@ def test_another_folder_is_written_but_not_registered(run: Run, tmp_path: Path) 
     _, document, _ = run("--out", str(tmp_path / "elsewhere"))
 
     assert document["state"] is None
-    assert (tmp_path / "elsewhere" / "advisor-lgbm" / "1.1.0" / "SHA256SUMS").is_file()
+    assert (tmp_path / "elsewhere" / "advisor-lgbm" / "1.2.0" / "SHA256SUMS").is_file()
 
 
 def test_an_interrupt_leaves_nothing_half_written(
@@ -101,14 +101,14 @@ def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.Monk
 
     assert code == 0
     assert [model["task"] for model in document["models"]] == ["advisor", "capacity"]
-    assert [model["version"] for model in document["models"]] == ["1.1.0", "9.9.9"]
+    assert [model["version"] for model in document["models"]] == ["1.2.0", "9.9.9"]
     assert asked[0].data == ()
     assert "capacity: Writing the artefact" in told
 
 
 def test_a_version_is_never_written_over(run: Run) -> None:
-    run("--version", "1.1.0")
-    code, document, _ = run("--version", "1.1.0", "--seed", "9")
+    run("--version", "1.2.0")
+    code, document, _ = run("--version", "1.2.0", "--seed", "9")
 
     assert code == 1
     assert "exists with other content" in document["error"]

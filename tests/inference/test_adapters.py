@@ -143,6 +143,32 @@ def test_a_fresh_bucket_counts_more_than_an_old_one(model: CheckedModel) -> None
     assert (model.high_bucket_probability(fresh) > model.high_bucket_probability(old)).all()
 
 
+def test_a_level_that_had_no_time_to_move_is_taken_back(tmp_path: Path) -> None:
+    drift = {"rate": 1.2, "high_bucket": 1.5}
+    still = artefacts.load(models.saved(tmp_path / "still"))
+    moved = artefacts.load(
+        models.saved(tmp_path / "moved", persistence=models.PERSISTENCE | {"level_drift": drift})
+    )
+    trained_h = models.PERSISTENCE["gap_h"][-1] - models.PERSISTENCE["lead_h"]
+    lowered = {}
+    for age_h in (2.0, trained_h / 2, trained_h, 10 * trained_h, np.nan):
+        matrix = models.rows(200)
+        matrix[:, AGE] = age_h
+        parts, base = moved.contributions(matrix)
+        lowered[age_h] = still.monthly_rate(matrix) - moved.monthly_rate(matrix)
+        high = still.high_bucket_probability(matrix) - moved.high_bucket_probability(matrix)
+
+        assert parts.sum(axis=1) + base == pytest.approx(moved.raw_score(matrix), abs=1e-9)
+        assert ((high > 0.0) == (lowered[age_h] > 0.0)).all()
+    unlisted = models.rows(50)
+    unlisted[:, 0] = np.nan
+
+    assert (lowered[2.0] > 0.0).all()
+    assert lowered[2.0].mean() > lowered[trained_h / 2].mean() > 0.0
+    assert [np.abs(lowered[age]).max() for age in [*lowered][2:]] == [0.0, 0.0, 0.0]
+    assert moved.raw_score(unlisted).tolist() == still.raw_score(unlisted).tolist()
+
+
 def test_a_linear_models_contributions_are_coefficient_times_deviation(tmp_path: Path) -> None:
     matrix = models.rows(400)
     fitted = LogisticRegression()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -17,7 +18,7 @@ from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.settings import Settings
 
-FOLDER = Settings().models_dir / "advisor-lgbm" / "1.1.0"
+FOLDER = Settings().models_dir / "advisor-lgbm" / "1.2.0"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,35 @@ def test_a_higher_bucket_never_lowers_the_risk(model: CheckedModel, age_h: float
     assert (np.diff(rates, axis=0) >= 0.0).all()
 
 
+def test_it_takes_back_what_a_fresh_bucket_leaves_no_time_for(
+    model: CheckedModel, tmp_path: Path
+) -> None:
+    text = json.loads((FOLDER / "card.json").read_bytes())
+    del text["persistence"]["level_drift"]
+    trees = (FOLDER / "model.txt").read_bytes()
+    drifting = artefacts.load(artefacts.save(tmp_path, json.dumps(text).encode(), trees))
+    matrix = rows(model, 200)
+    age = model.feature_names.index("advisor_age_h")
+    listed = ~np.isnan(matrix[:, model.feature_names.index("advisor_bucket")])
+    lower = {}
+    for age_h in (1.0, 24.0 * 60, 10_320.0):
+        matrix[:, age] = age_h
+        lower[age_h] = drifting.monthly_rate(matrix) - model.monthly_rate(matrix)
+
+    assert (lower[1.0][listed] > 0.0).all()
+    assert (lower[24.0 * 60][listed] > 0.0).all()
+    assert not lower[1.0][~listed].any(), "no bucket tells how old what is known is"
+    assert not lower[10_320.0].any(), "the gap that the trees were trained across"
+
+
+def test_its_level_fits_every_snapshot_that_training_may_read(model: CheckedModel) -> None:
+    for said in model.card["level_where_the_advisor_is_fresh"].values():
+        assert said["mean_forecast"] == pytest.approx(said["share_at_bucket_3_or_4_now"], abs=0.03)
+        assert said["mean_monthly_rate"] == pytest.approx(
+            said["mean_rate_of_buckets_now"], abs=0.003
+        )
+
+
 def test_its_trees_do_not_look_at_the_age(model: CheckedModel) -> None:
     """Training held one age only, so only the persistence term may use it."""
     text = (FOLDER / "model.txt").read_text()
@@ -102,7 +132,7 @@ def test_its_card_says_what_it_is_and_what_it_is_not(model: CheckedModel) -> Non
 
 
 def test_one_flipped_bit_is_enough_to_refuse_it(tmp_path: Path) -> None:
-    copy = tmp_path / "advisor-lgbm" / "1.1.0"
+    copy = tmp_path / "advisor-lgbm" / "1.2.0"
     shutil.copytree(FOLDER, copy)
     content = bytearray((copy / "model.txt").read_bytes())
     content[1000] ^= 1

@@ -23,6 +23,7 @@ from spotlab.training.calibrate import (
     fit_beta,
     fit_isotonic,
     fit_logistic,
+    level_shift,
 )
 from spotlab.training.scores import log_loss
 
@@ -85,6 +86,16 @@ def test_scores_the_wrong_way_round_are_not_turned_around(kind: str) -> None:
 
     assert (np.diff(share) >= 0.0).all()
     assert np.ptp(share) < 0.2
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_a_shifted_level_is_the_share_that_was_asked_for(share: float) -> None:
+    score, _, _ = sample(bent)
+
+    shift = level_shift(score, share)
+
+    assert sigmoid(score + shift).mean() == pytest.approx(share, abs=1e-6)
+    assert level_shift(score + shift, share) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_forecast_saw_no_row_of_its_group() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from spotlab.inference.explain import explain
 from spotlab.inference.predictor import Predictor
 from spotlab.training import recipe
 from spotlab.training.calibrate import fit_logistic
-from spotlab.training.datasets import recorded_market
+from spotlab.training.datasets import dataset, recorded_market
 from spotlab.training.fit import TrainReport, train
+from spotlab.training.labels import high
 from spotlab.training.splits import GroupSplit
 from tests.support import recorded
 
@@ -74,6 +76,22 @@ def test_the_model_ranks_families_it_never_saw(folder: Path, tmp_path: Path) -> 
     assert report.measured["tests_on_data_never_trained_on"]["all"]["rows refused"] == 0
 
 
+def test_the_card_knows_how_far_the_level_moved(folder: Path, tmp_path: Path) -> None:
+    report = run(folder, tmp_path)
+    card = json.loads((report.folder / "card.json").read_bytes())
+    drift = card["persistence"]["level_drift"]
+    data = dataset(folder, recipe.AS_OF, recipe.LABEL_AT)
+    before = data.frame.column(recipe.BUCKET)
+    later, rows = high(data.bucket), ~np.isnan(before)
+    rose = float(later[rows].mean()) - float(high(before[rows]).mean())
+
+    assert rose != 0.0
+    assert np.sign(drift["high_bucket"]) == np.sign(rose)
+    assert set(card["level_where_the_advisor_is_fresh"]) == {
+        path.name[:10] for path in (folder / "advisor").iterdir()
+    }
+
+
 def test_two_runs_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     first, second = run(folder, tmp_path / "a"), run(folder, tmp_path / "b")
 
@@ -92,9 +110,9 @@ def test_a_second_run_leaves_the_version_and_another_seed_makes_a_new_one(
         run(folder, tmp_path, seed=8),
     )
 
-    assert (first.version, first.new) == ("1.1.0", True)
-    assert (again.version, again.new) == ("1.1.0", False)
-    assert (other.version, other.new) == ("1.2.0", True)
+    assert (first.version, first.new) == ("1.2.0", True)
+    assert (again.version, again.new) == ("1.2.0", False)
+    assert (other.version, other.new) == ("1.3.0", True)
 
 
 def test_progress_rises_to_the_end(folder: Path, tmp_path: Path) -> None:
