@@ -167,8 +167,13 @@ def recipe_forecast(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int)
 
     Nothing is written. Every horizon is learned from, whatever that of the rows.
     """
+    return forecaster(recipe_model(parts, seed))
+
+
+def recipe_model(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> CapacityModel:
+    """The model behind `recipe_forecast`; it has no artefact."""
     until = [(panel, float(rows.elapsed_h.max()) + rows.horizon_h) for panel, rows in parts]
-    return _forecast(_fit(until, seed, SETTINGS, _silent))
+    return _model(_fit(until, seed, SETTINGS, _silent))
 
 
 def whole(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
@@ -187,7 +192,11 @@ def _fit(
 
 
 def _forecast(fit: CapacityFit) -> Forecast:
-    return forecaster(CapacityModel(parse_card(draft_card(fit)), fit.booster, digest=""))
+    return forecaster(_model(fit))
+
+
+def _model(fit: CapacityFit) -> CapacityModel:
+    return CapacityModel(parse_card(draft_card(fit)), fit.booster, digest="")
 
 
 def _settings(

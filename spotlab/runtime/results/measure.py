@@ -104,6 +104,7 @@ def _advisor_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
 
 def _policies(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
     return [
+        *policies.held_out_sections(folder, tell),
         policies.deadline_section(folder, lab, tell),
         policies.service_section(folder, lab, tell),
     ]

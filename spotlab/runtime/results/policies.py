@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from spotlab.errors import SpotlabError
+from spotlab.gym.results import differences, summarise
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
-from spotlab.runtime.backtests import SweepReport, start_or_resume
+from spotlab.runtime.backtests import start_or_resume
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.results import held_out
 from spotlab.runtime.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
 from spotlab.runtime.results.document import Figure, Section, Table, Target, interval, number
 from spotlab.runtime.sweep_plans import Jobs, Prices, Services, SweepSpec, TraceChoice
@@ -31,19 +35,71 @@ GREEDY: Final = "spot_greedy"
 CHEAPEST: Final = "cheapest_pool"
 ORACLE: Final = "oracle"
 OURS: Final = "spotlab:"
-CAMPAIGNS: Final = (("2023-02-15", CAMPAIGN_2023, True), ("2022-10-26", CAMPAIGN_2022, False))
+CAMPAIGNS: Final = (
+    ("2023-02-15, which the champion learned from", CAMPAIGN_2023),
+    ("2022-10-26, which it never saw", CAMPAIGN_2022),
+)
 JOBS: Final = Jobs(WORK_H, DEADLINES_H, CHANGEOVERS_H)
 SERVICES: Final = Services(SERVICE_H, ON_DEMAND_USD, CHANGEOVERS_H)
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a sweep came to.
+
+    Args:
+        summary: as `gym.results.summarise`.
+        differences: as `gym.results.differences`.
+    """
+
+    summary: Document
+    differences: Sequence[Document]
+
+    @property
+    def ours(self) -> list[str]:
+        """SpotLab's policies among them."""
+        return [name for name in self.summary["policies"] if name.startswith(OURS)]
+
+
+def held_out_sections(folder: Path, tell: Tell) -> list[Section]:
+    """Both workloads in time that the model has not seen, beside their targets."""
+    titles = ("Jobs with a deadline, held out", "A service that should always be up, held out")
+    if not (folder / CAMPAIGN_2023).is_dir() or not (folder / held_out.PRICES).is_file():
+        skipped = f"{CAMPAIGN_2023} or {held_out.PRICES} is not in the data folder."
+        return [Section(title, "", skipped=skipped) for title in titles]
+    tell("policies, held out: fitting the recipe")
+    world = held_out.held_out_world(folder)
+    block_ticks = max(1, round(held_out.BLOCK_H / world.tick_h))
+    sections = []
+    for title, windows, figures_of in zip(
+        titles,
+        (held_out.jobs(world.panel), held_out.services(world.panel)),
+        (_of_jobs, _of_services),
+        strict=True,
+    ):
+        results = held_out.replay(world, windows, partial(_told, tell, title))
+        found = Replayed(
+            summarise(results, seed=SEED, block_ticks=block_ticks),
+            differences(results, seed=SEED, block_ticks=block_ticks),
+        )
+        figures = figures_of(title.lower(), found, True)
+        sections.append(Section(title, held_out.TOLD, figures, [_policies("2023-02-15", found)]))
+    return sections
+
+
+def _told(tell: Tell, title: str, text: str) -> None:
+    tell(f"{title}: {text}")
+
+
 def deadline_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """Jobs with a deadline: cost beside Uniform Progress and the oracle."""
-    return _section("Jobs with a deadline", folder, lab, JOBS, tell, _of_jobs)
+    """Jobs with a deadline, under the shipped champion."""
+    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, tell, _of_jobs)
 
 
 def service_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """A service that should always be up: downtime and cost beside simple policies."""
-    return _section("A service that should always be up", folder, lab, SERVICES, tell, _of_services)
+    """A service that should always be up, under the shipped champion."""
+    title = "A service that should always be up, shipped champion"
+    return _section(title, folder, lab, SERVICES, tell, _of_services)
 
 
 def _section(
@@ -52,12 +108,12 @@ def _section(
     lab: Lab,
     workloads: Jobs | Services,
     tell: Tell,
-    figures_of: Callable[[str, SweepReport, bool], list[Figure]],
+    figures_of: Callable[[str, Replayed, bool], list[Figure]],
 ) -> Section:
     figures: list[Figure] = []
     tables: list[Table] = []
     said = [TOLD]
-    for name, path, is_target in CAMPAIGNS:
+    for name, path in CAMPAIGNS:
         if not (folder / path).is_dir():
             return Section(title, "", skipped=f"{path} is not in the data folder.")
         spec = SweepSpec(
@@ -77,18 +133,19 @@ def _section(
             report = start_or_resume(lab, spec, progress, lambda: False)
         except SpotlabError as exc:
             return Section(title, "", skipped=str(exc))
-        figures += figures_of(f"{title.lower()}, {name}", report, is_target)
-        tables.append(_policies(name, report))
+        found = Replayed(report.summary, report.differences)
+        figures += figures_of(f"{title.lower()}, {name}", found, False)
+        tables.append(_policies(name, found))
         said += [f"Models: {', '.join(report.sweep.models.values()) or 'none'}."]
     return Section(title, " ".join(dict.fromkeys(said)), figures, tables)
 
 
-def _of_jobs(what: str, report: SweepReport, is_target: bool) -> list[Figure]:
-    policies = report.summary["policies"]
+def _of_jobs(what: str, found: Replayed, is_target: bool) -> list[Figure]:
+    policies = found.summary["policies"]
     figures = []
-    for name in _ours(report):
-        against = _ratio(report, name, UNIFORM)
-        hindsight = _ratio(report, name, ORACLE)
+    for name in found.ours:
+        against = _ratio(found, name, UNIFORM)
+        hindsight = _ratio(found, name, ORACLE)
         figures += [
             Figure(
                 what,
@@ -116,11 +173,11 @@ def _of_jobs(what: str, report: SweepReport, is_target: bool) -> list[Figure]:
     return figures
 
 
-def _of_services(what: str, report: SweepReport, is_target: bool) -> list[Figure]:
-    policies = report.summary["policies"]
+def _of_services(what: str, found: Replayed, is_target: bool) -> list[Figure]:
+    policies = found.summary["policies"]
     figures = []
-    for name in _ours(report):
-        greedy, cheapest = _ratio(report, name, GREEDY), _ratio(report, name, CHEAPEST)
+    for name in found.ours:
+        greedy, cheapest = _ratio(found, name, GREEDY), _ratio(found, name, CHEAPEST)
         regret = policies[name]
         figures += [
             Figure(
@@ -158,13 +215,9 @@ def _of_services(what: str, report: SweepReport, is_target: bool) -> list[Figure
     return figures
 
 
-def _ours(report: SweepReport) -> list[str]:
-    return [name for name in report.sweep.policies if name.startswith(OURS)]
-
-
-def _ratio(report: SweepReport, name: str, other: str) -> Document:
+def _ratio(found: Replayed, name: str, other: str) -> Document:
     """Cost and downtime of one policy, of another's, with paired intervals."""
-    for pair in report.differences:
+    for pair in found.differences:
         if (pair["first"], pair["second"]) == (name, other):
             return {
                 "cost": pair["cost_ratio"],
@@ -190,8 +243,8 @@ def _inverse(value: float | None) -> float | None:
     return 1.0 / value if value else None
 
 
-def _policies(name: str, report: SweepReport) -> Table:
-    summary = report.summary
+def _policies(name: str, found: Replayed) -> Table:
+    summary = found.summary
     ranked = sorted(summary["policies"].items(), key=lambda item: item[1]["cost_usd"])
     rows = [
         (
