@@ -16,6 +16,8 @@ WORK_H: Final = 48.0
 DEADLINES_H: Final = (52.0, 92.0)
 CHANGEOVERS_H: Final = (0.02, 0.4)
 """The ranges of Wu et al., NSDI 2024: 48 h of work, drawn uniformly between these."""
+MOST_WINDOWS: Final = 100_000
+"""More would take days; a window costs from milliseconds to seconds a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ def deadline_windows(
         checkpoint_h: of every job; 0 counts what is lost as part of the changeover, as Wu et al.
         part: the share of the panel in which windows lie: (0, 0.6) is its first 60 %.
     Raises:
-        InvalidInput: fewer than one window, or a part too short for the longest deadline.
+        InvalidInput: fewer than one window or over MOST_WINDOWS, a negative seed, or a part too
+            short for the longest deadline, or a deadline within a tick.
     """
-    rng, draws = np.random.default_rng(seed), []
     first, last = _rows(panel, part, deadlines_h[1], n)
+    rng, draws = _generator(seed), []
     for _ in range(n):
         job = DeadlineJob(
             work_h,
@@ -78,14 +81,20 @@ def service_windows(
     """`n` services of `hours` hours with changeovers drawn uniformly, at random places.
 
     Raises:
-        InvalidInput: fewer than one window, or a part shorter than the service.
+        InvalidInput: as `deadline_windows`.
     """
-    rng, draws = np.random.default_rng(seed), []
     first, last = _rows(panel, part, hours, n)
+    rng, draws = _generator(seed), []
     for _ in range(n):
         service = Service(hours, float(rng.uniform(*changeovers_h)), downtime_usd_per_hour)
         draws.append(_placed(service, panel, first, last, rng))
     return tuple(draws)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    if seed < 0:
+        raise InvalidInput(f"A seed of {seed} is none.", remedy="Give 0 or more.")
+    return np.random.default_rng(seed)
 
 
 def _rows(
@@ -93,6 +102,10 @@ def _rows(
 ) -> tuple[int, int]:
     if n < 1:
         raise InvalidInput(f"{n} windows were asked for.", remedy="Ask for at least one.")
+    if n > MOST_WINDOWS:
+        raise InvalidInput(
+            f"{n:,} windows were asked for.", remedy=f"Ask for at most {MOST_WINDOWS:,}."
+        )
     rows = len(panel.elapsed_h)
     first, last = math.floor(part[0] * rows), math.floor(part[1] * rows)
     if not 0 <= first < last <= rows or (last - first) * panel.gap_s < longest_h * 3600.0:
@@ -107,4 +120,9 @@ def _placed(
     workload: Workload, panel: TracePanel, first: int, last: int, rng: np.random.Generator
 ) -> Window:
     ticks = math.floor(workload.length_h * 3600.0 / panel.gap_s + 1e-9)
+    if ticks < 1:
+        raise InvalidInput(
+            f"{workload.length_h:g} h is shorter than the {panel.gap_s:g} s between ticks.",
+            remedy="Give a longer workload.",
+        )
     return Window(workload, int(rng.integers(first, last - ticks + 1)), ticks)

@@ -128,7 +128,8 @@ def csv_lines(
         InvalidInput: a column is missing, or a line has more or fewer fields than the header.
     """
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, strict=True, skipinitialspace=True)
         missing = [name for name in columns if name not in (reader.fieldnames or ())]
         if missing:
             refuse(where, f"it lacks {', '.join(missing)}", f"the columns {','.join(columns)}")

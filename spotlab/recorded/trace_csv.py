@@ -19,7 +19,13 @@ COLUMNS: Final = ("tick", "time", "fail")
 MAX_TICKS: Final = 20_000_000
 _EPOCH_S: Final = 946_684_800.0
 """2000-01-01: a number of seconds from here on is a date, a smaller one a time since the start."""
-_VALUES: Final = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": math.nan}
+_LAST_S: Final = 253_402_300_799.0
+"""9999-12-31: no date is later."""
+_VALUES: Final = {
+    **{"0": 0.0, "0.0": 0.0, "false": 0.0},
+    **{"1": 1.0, "1.0": 1.0, "true": 1.0},
+    "": math.nan,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,9 @@ class CsvTicks:
 def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
     """The ticks; those that are missing between two lines have no record.
 
-    `time` is a date and time with its zone, seconds since 1970, or seconds since the start. A
-    number in another unit than seconds (it does not step by about gap_s) is not used: times then
-    come from the ticks and the gap.
+    `time` is a date and time, seconds since 1970, or seconds since the start. Of a date without
+    its zone only the differences are used. A number in another unit than seconds (it does not
+    step by about gap_s) is not used: times then come from the ticks and the gap.
 
     Raises:
         InvalidInput: names the line and what would be right.
@@ -76,11 +82,11 @@ def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
 def _timed(
     value: FloatArray,
     at: NDArray[np.int_],
-    read: tuple[FloatArray, bool],
+    read: _Times,
     gap_s: float | None,
     path: Path,
 ) -> CsvTicks:
-    seconds, dated = read
+    seconds, dated = read.seconds, read.dated
     step_s = float(np.median(np.diff(seconds) / np.diff(at)))
     if gap_s is None and not dated:
         refuse(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
@@ -94,9 +100,13 @@ def _timed(
             )
         told = f"a tick every {gap:g} s, times from the gap"
         return CsvTicks(value, gap * np.arange(len(value), dtype=np.float64), None, gap, told)
-    started = datetime.fromtimestamp(seconds[0], UTC) if dated or seconds[0] >= _EPOCH_S else None
+    on_the_clock = read.zoned if dated else _EPOCH_S <= seconds[0] <= _LAST_S
+    started = datetime.fromtimestamp(seconds[0], UTC) if on_the_clock else None
     elapsed = np.interp(np.arange(len(value)), at, seconds - seconds[0])
-    return CsvTicks(value, elapsed, started, gap, f"a tick every {gap:g} s, times from the file")
+    told = f"a tick every {gap:g} s, times from the file"
+    if dated and not read.zoned:
+        told += " without their zone"
+    return CsvTicks(value, elapsed, started, gap, told)
 
 
 def _tick(text: str, path: Path, place: str) -> int:
@@ -110,26 +120,46 @@ def _tick(text: str, path: Path, place: str) -> int:
 
 
 def _value(text: str, path: Path, place: str) -> float:
-    value = _VALUES.get(text.strip())
+    value = _VALUES.get(text.strip().lower())
     if value is None:
         refuse(path, f"{place} has fail {text!r}", "0, 1, or nothing where it is unknown")
     return value
 
 
-def _seconds(times: list[str], places: list[str], path: Path) -> tuple[FloatArray, bool]:
-    """(n,) seconds, since 1970 where they are dates; and whether they are dates."""
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """(n,) seconds, since 1970 where they are dates; whether they are, and whether of a zone."""
+
+    seconds: FloatArray
+    dated: bool
+    zoned: bool
+
+
+def _seconds(times: list[str], places: list[str], path: Path) -> _Times:
     dated = not _is_number(times[0])
+    zoned = dated and _has_zone(times[0])
     seconds = np.empty(len(times))
     for row, (text, place) in enumerate(zip(times, places, strict=True)):
         if dated:
-            seconds[row] = (utc(text, path, f"{place} time") - _EPOCH).total_seconds()
+            if _has_zone(text) != zoned:
+                refuse(path, f"{place} has time {text!r}", "a zone on every line, or on none")
+            written = text if zoned else f"{text}+00:00"
+            seconds[row] = (utc(written, path, f"{place} time") - _EPOCH).total_seconds()
         elif _is_number(text):
             seconds[row] = float(text)
         else:
             refuse(path, f"{place} has time {text!r}", "a finite number, as in the first line")
     for before in np.flatnonzero(np.diff(seconds) <= 0):
         refuse(path, f"{places[before + 1]} is not later than the line before", "increasing times")
-    return seconds, dated
+    return _Times(seconds, dated, zoned)
+
+
+def _has_zone(text: str) -> bool:
+    """Whether a date says its zone; text that is no date is refused later, as it stands."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return True
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from spotlab.recorded.content import refuse, utc
 FloatArray = NDArray[np.float64]
 
 _REGION: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)[a-z]$")
+SHORTEST_GAP_S: Final = 0.001
+LONGEST_GAP_S: Final = 366 * 86_400.0
 _NUMBER_OR_NULL: Final = {int, float, type(None)}
 
 
@@ -78,8 +79,8 @@ def _gap(value: Any, declared: float | None, path: Path, key: str) -> float:
             refuse(path, f"it has no {key}", "the seconds between ticks: --gap-s")
         return declared
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0.0 < value < math.inf:
-        refuse(path, f"{key} is {value!r}", "seconds above 0")
+    if not number or not SHORTEST_GAP_S <= value <= LONGEST_GAP_S:
+        refuse(path, f"{key} is {value!r}", "seconds above 0: a thousandth to a year")
     if declared is not None and declared != value:
         refuse(
             path, f"{key} is {value:g}, and {declared:g} was declared", "one gap: leave out --gap-s"

@@ -12,7 +12,6 @@ Polarity and gap are declared, by the file or by the caller, and never guessed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.errors import InvalidInput
 from spotlab.recorded.content import MAX_BYTES, read_file, read_json, refuse
 from spotlab.recorded.trace_csv import read_csv_ticks
-from spotlab.recorded.trace_json import Ticks, read_json_ticks
+from spotlab.recorded.trace_json import LONGEST_GAP_S, SHORTEST_GAP_S, Ticks, read_json_ticks
 
 FloatArray = NDArray[np.float64]
 Polarity = Literal["available", "unavailable"]
@@ -129,9 +128,17 @@ def panel(
     """Files of one campaign on one grid of ticks, so that sibling zones are seen together.
 
     Raises:
-        InvalidInput: as `read_trace` and `align`.
+        InvalidInput: as `read_trace` and `align`; files without a date, of several folders.
     """
-    traces = read_traces(paths, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
+    files = trace_files(paths)
+    traces = read_traces(files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
+    folders = sorted({file.resolve().parent for file in files})
+    if len(folders) > 1 and any(trace.started_at is None for trace in traces):
+        refuse(
+            folders[0].parent,
+            f"its traces are of {len(folders)} folders and do not all say when they started",
+            f"the folder of one campaign, such as {folders[0]}",
+        )
     return align(on_one_clock(traces))
 
 
@@ -168,8 +175,10 @@ def _check_options(polarity: str | None, gap_s: float | None, nodes: int) -> Non
         raise InvalidInput(
             f"Polarity {polarity!r} is unknown.", remedy="Use: available, unavailable."
         )
-    if gap_s is not None and not 0.0 < gap_s < math.inf:
-        raise InvalidInput(f"A gap of {gap_s} s is none.", remedy="Give seconds above 0.")
+    if gap_s is not None and not SHORTEST_GAP_S <= gap_s <= LONGEST_GAP_S:
+        raise InvalidInput(
+            f"A gap of {gap_s:g} s is none.", remedy="Give from a thousandth of a second to a year."
+        )
     if nodes < 1:
         raise InvalidInput(f"{nodes} nodes are none.", remedy="Ask for 1 node or more.")
 

@@ -6,6 +6,7 @@ be had now. A launch probe is not an interruption.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -106,7 +107,7 @@ def capacity_rows(
     if horizon_h * 3600.0 < panel.gap_s:
         raise InvalidInput(
             f"A horizon of {horizon_h:g} h is shorter than the {panel.gap_s:g} s between probes.",
-            remedy=f"Ask for {panel.gap_s / 3600.0:.3g} h or more.",
+            remedy=f"Ask for {math.ceil(panel.gap_s / 0.36) / 1e4:g} h or more.",
         )
     every = sample_every(panel.gap_s, horizon_h, every_s)
     sampled = np.arange(0, len(panel.elapsed_h), every)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -104,8 +105,7 @@ def evaluate_traces(
 ) -> Document:
     """Every figure of a capacity model on trace files, beside its card's baselines.
 
-    Sibling zones are seen together: the files make one panel. Files without a date whose gaps
-    differ are taken for campaigns of their own.
+    Sibling zones are seen together: see `campaigns`.
 
     Args:
         model: its name and card.
@@ -129,7 +129,7 @@ def evaluate_traces(
             nodes=told.nodes,
         ),
     )
-    parts = [_part(panel, horizon_h, forecast, model) for panel in campaigns(traces)]
+    parts = [_part(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)]
     groups, warnings = _groups(traces, parts)
     document = assess(
         np.concatenate([part.rows.label for part in parts]),
@@ -173,17 +173,44 @@ def _told_apart(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
     ]
 
 
-def campaigns(traces: Sequence[Trace]) -> list[TracePanel]:
+def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[TracePanel]:
     """Panels of traces that were probed together.
 
+    Those that say when they started were, where their times overlap. The others were where they
+    have one gap and, if their files are given, lie in one folder.
+
+    Args:
+        traces: of one campaign or several.
+        files: of each trace; () where there are none.
     Raises:
         InvalidInput: as `align`.
     """
+    folders = [file.resolve().parent for file in files] or [Path()] * len(traces)
     clocked = on_one_clock(traces)
-    if all(trace.started_at is not None for trace in clocked):
-        return [align(clocked)]
-    gaps = sorted({trace.gap_s for trace in clocked})
-    return [align([trace for trace in clocked if trace.gap_s == gap]) for gap in gaps]
+    if clocked and all(trace.started_at is not None for trace in clocked):
+        return [align(together) for together in _overlapping(clocked)]
+    groups: dict[tuple[float, Path], list[Trace]] = {}
+    for trace, folder in sorted(zip(clocked, folders, strict=True), key=lambda pair: pair[0].gap_s):
+        groups.setdefault((trace.gap_s, folder), []).append(trace)
+    return [align(group) for group in groups.values()]
+
+
+def _overlapping(traces: Sequence[Trace]) -> list[list[Trace]]:
+    """Traces with a date, split wherever no trace reaches from one time to the next."""
+    found: list[list[Trace]] = []
+    reached: datetime | None = None
+    for began, trace in sorted(((_began(trace), trace) for trace in traces), key=lambda p: p[0]):
+        if reached is None or began > reached:
+            found.append([])
+        found[-1].append(trace)
+        ended = began + timedelta(hours=float(trace.elapsed_h[-1]))
+        reached = ended if reached is None else max(reached, ended)
+    return found
+
+
+def _began(trace: Trace) -> datetime:
+    assert trace.started_at is not None
+    return trace.started_at
 
 
 @dataclass(frozen=True, slots=True)

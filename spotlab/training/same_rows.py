@@ -104,7 +104,7 @@ def of_traces(
         format=options.format,
         nodes=options.nodes,
     )
-    panels = campaigns(traces)
+    panels = campaigns(traces, files)
     parts = [(panel, capacity_rows(panel, horizon_h)) for panel in panels]
     said: list[FloatArray] = []
     for number, (model, forecast) in enumerate(zip(models, forecasts, strict=True)):

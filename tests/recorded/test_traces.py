@@ -96,6 +96,38 @@ def test_dates_in_a_csv_give_clock_and_gap(tmp_path: Path) -> None:
         read_trace(path, polarity="unavailable", gap_s=60.0)
 
 
+def test_dates_without_a_zone_tell_how_far_ticks_are_apart_and_no_more(tmp_path: Path) -> None:
+    times = ["2023-02-15 22:00:00", "2023-02-15 22:05:00", "2023-02-15 22:11:00"]
+    path = files.write_csv(tmp_path / "zone.csv", [0, 1, 0], times)
+
+    trace = read_trace(path, polarity="unavailable")
+
+    assert trace.started_at is None
+    assert trace.elapsed_h * 60 == pytest.approx([0, 5, 11])
+    assert "without their zone" in trace.source
+    mixed = files.write_csv(tmp_path / "mixed.csv", [0, 1], [times[0], "2023-02-15 22:05:00Z"])
+    with pytest.raises(InvalidInput, match="on every line, or on none"):
+        read_trace(mixed, polarity="unavailable")
+
+
+def test_a_csv_may_hold_blanks_and_truth_values_and_a_time_beyond_all_dates(tmp_path: Path) -> None:
+    text = "tick, time, fail\n0, 1e17, False\n1, 100000000000000600, True\n"
+    path = files.write(tmp_path / "zone.csv", text)
+
+    trace = read_trace(path, polarity="unavailable", gap_s=600.0)
+
+    assert trace.available.tolist() == [1.0, 0.0]
+    assert trace.started_at is None
+
+
+@pytest.mark.parametrize("gap_s", [1e-300, 1e300])
+def test_a_gap_beyond_reason_is_refused(tmp_path: Path, gap_s: float) -> None:
+    with pytest.raises(InvalidInput, match="a thousandth to a year"):
+        read_trace(files.write_counts(tmp_path / "zone.json", [1, 0], gap_s))
+    with pytest.raises(InvalidInput, match="to a year"):
+        read_trace(files.write_csv(tmp_path / "zone.csv", [1, 0]), gap_s=gap_s)
+
+
 def test_times_in_another_unit_than_seconds_are_not_taken_for_seconds(tmp_path: Path) -> None:
     path = files.write_csv(tmp_path / "zone.csv", [0, 1, 0], [0, 10, 20])
 
@@ -255,6 +287,15 @@ def test_a_folder_is_a_panel_whose_zones_share_their_ticks(tmp_path: Path) -> No
     assert not np.isnan(together.available).any()
     with pytest.raises(InvalidInput, match="holds no trace"):
         read_traces([tmp_path / "a.json", (tmp_path / "empty").mkdir() or tmp_path / "empty"])
+
+
+def test_folders_without_dates_are_not_taken_for_one_campaign(tmp_path: Path) -> None:
+    for year in ("2022", "2023"):
+        files.write_counts(tmp_path / year / f"{year}.json", [1, 0])
+
+    assert panel(tmp_path / "2022").names == ("2022",)
+    with pytest.raises(InvalidInput, match="its traces are of 2 folders"):
+        panel(tmp_path)
 
 
 @pytest.mark.shared_data

@@ -84,6 +84,14 @@ def test_what_leaves_no_row_says_why(pool: list[float], horizon_h: float, wrong:
         capacity_rows(hourly(pool), horizon_h)
 
 
+def test_the_shortest_horizon_that_is_named_can_be_asked_for() -> None:
+    panel = toys.panel(days=3.0, gap_s=300.0)
+    with pytest.raises(InvalidInput, match=r"Ask for 0\.0834 h or more") as refused:
+        capacity_rows(panel, 0.05)
+
+    assert len(capacity_rows(panel, float(str(refused.value).split("Ask for ")[1].split()[0])))
+
+
 def test_a_split_without_rows_on_a_side_is_refused() -> None:
     panel = toys.panel(days=3.0)
     with pytest.raises(InvalidInput, match="no row"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ import numpy as np
 import pytest
 
 from spotlab.domain.features import Matrix
-from spotlab.domain.traces import TracePanel
+from spotlab.domain.traces import Trace, TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import read_traces
 from spotlab.training.baselines import NAMES, fit_baselines, streak_h
 from spotlab.training.capacity_rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation import text_of
 from spotlab.training.evaluation_advisor import evaluate_advisor
-from spotlab.training.evaluation_capacity import TraceOptions, evaluate_traces
+from spotlab.training.evaluation_capacity import TraceOptions, campaigns, evaluate_traces
 from spotlab.training.provenance import CARD_KEY, training_traces
 from tests.support import recorded
 from tests.support import trace_files as toys
@@ -173,6 +174,28 @@ def test_campaigns_with_gaps_of_their_own_are_kept_apart(tmp_path: Path) -> None
 
     assert together["rows"] == sum(document["rows"] for document in alone)
     assert [group["name"] for group in together["subgroups"]] == ["2022/z", "2023/z"]
+
+
+def test_campaigns_of_one_gap_are_told_apart_by_their_folder(tmp_path: Path) -> None:
+    data = [toys.ups_and_downs(1700, seed) for seed in (7, 8, 9)]
+    places = [tmp_path / "2022" / "a", tmp_path / "2022" / "b", tmp_path / "2023" / "c"]
+    paths = [
+        toys.write_counts(place.with_suffix(".json"), values)
+        for place, values in zip(places, data, strict=True)
+    ]
+
+    panels = campaigns(read_traces(paths), paths)
+
+    assert [panel.names for panel in panels] == [("a", "b"), ("c",)]
+
+
+def test_campaigns_of_different_times_are_told_apart_by_the_clock() -> None:
+    def dated(name: str, day: int) -> Trace:
+        return replace(toys.trace(name, np.ones(300)), started_at=toys.START + timedelta(days=day))
+
+    panels = campaigns([dated("late", 300), dated("a", 0), dated("b", 1)])
+
+    assert [panel.names for panel in panels] == [("a", "b"), ("late",)]
 
 
 def test_what_the_model_learned_from_is_named(zones: list[Path]) -> None:
