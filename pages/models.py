@@ -41,6 +41,7 @@ def show_board() -> None:
     st.caption(f"Select a row to open its card. {board.OWN_ROWS}")
     board.show_export(records, now)
     upload.show(user)
+    trail.show_all(now)
 
 
 def show_card() -> None:

@@ -175,6 +175,10 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
     app = upload(open_page("models"), buffer.getvalue())
     assert not app.exception
     assert "can run code when it is read" in said(app)
+    app.session_state["all-history"] = True
+    app.run()
+    history = next(f.value for f in app.dataframe if "reason" in f.value)
+    assert history["action"].iloc[0] == "refuse"
     assert len(ModelDesk.of(rivals).entries()) == 2
 
 

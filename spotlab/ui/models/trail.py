@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,8 @@ from spotlab.domain.ports import ModelEvent, ModelRecord
 from spotlab.ui import exports, tables, words
 from spotlab.ui.models import facts, reading
 from spotlab.ui.tables import Column, at
+
+MOST_EVENTS: Final = 200
 
 
 def show(record: ModelRecord, now: datetime) -> None:
@@ -25,6 +28,29 @@ def show(record: ModelRecord, now: datetime) -> None:
     else:
         st.caption("Nothing has happened to it yet.")
     _show_live_at(record, now)
+
+
+def show_all(now: datetime) -> None:
+    """The newest events of every model, refused uploads too; read when it is opened."""
+    box = st.expander(
+        "History of all models", icon=":material/history:", key="all-history", on_change="rerun"
+    )
+    if not box.open:
+        return
+    with box:
+        events = reading.desk().history(limit=MOST_EVENTS)
+        if not events:
+            st.caption("Nothing has happened yet.")
+            return
+        frame = rows(events)
+        frame["model"] = [f"{e.name}@{e.version}" if e.name else None for e in events]
+        spec = columns(now)
+        shown = {
+            "when": spec["when"],
+            "model": Column("model", help="“—”: a refused file."),
+            **spec,
+        }
+        tables.show(frame, shown, name="History of all models", key="history-all", max_rows=12)
 
 
 def rows(events: Sequence[ModelEvent]) -> pd.DataFrame:
