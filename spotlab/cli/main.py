@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from spotlab import __version__
 from spotlab.cli import commands
@@ -25,8 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after `spotlab`; None: the process's.
     Returns:
         0 done, 1 failed, 2 usage, 3 not available.
+    Raises:
+        SystemExit: with 2 where the words are wrong, with 0 after --help.
     """
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = build_parser().parse_args(words)
+    except _WrongUsage as exc:
+        told = argparse.Namespace(json="--json" in words)
+        raise SystemExit(_fail(told, str(exc), USAGE)) from None
     try:
         settings = load(**({"home": args.home} if args.home else {}))
         logs.configure(settings.log_level)
@@ -46,9 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return answer.code
 
 
+class _WrongUsage(Exception):
+    """Words that no command takes."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves it to `main` how wrong usage is told: with --json, as a document too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise _WrongUsage(f"{message}. See {self.prog} --help.")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command; the README's list is made from it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="spotlab",
         description="Stay on a spot pool, switch to a better one, or fall back to on-demand: and "
         "why.",

@@ -30,6 +30,21 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
     assert "usage: spotlab" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [["models", "evaluate", "capacity", "--horizon-h", "0"], ["models", "crown"], ["backtest"]],
+    ids=["a number that cannot be", "no such command", "something is missing"],
+)
+def test_wrong_usage_is_a_document_too(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*argv, "--json"])
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert stopped.value.code == document["exit_code"] == 2
+    assert "--help" in document["error"]
+    assert document["error"] in captured.err
+
+
 def test_version_as_one_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["version", "--json", "--home", str(tmp_path)]) == 0
     document = json.loads(capsys.readouterr().out)
