@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from spotlab.runtime.backtests import SweepReport, start_or_resume
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.sweep_specs import Jobs, Prices, Services, SweepSpec, TraceChoice
-from spotlab.runtime.workers import ProcessWorkers
+from spotlab.runtime.workers import Failed
 from tests.support.trace_files import ups_and_downs, write_counts
 
 ZONES = ("zone-a", "zone-b", "zone-c")
@@ -36,4 +38,21 @@ def spec_for(
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
     """The sweep, run to its end."""
-    return start_or_resume(lab, spec, lambda *_: None, lambda: False, ProcessWorkers(1))
+    return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
+
+
+class Here:
+    """Workers that are this process: quick to hire."""
+
+    def run(
+        self,
+        function: Callable[[Any, Any], Any],
+        shared: Any,
+        items: Mapping[str, Any],
+        on_done: Callable[[str, Any], None],
+        cancelled: Callable[[], bool],
+    ) -> list[Failed]:
+        for name, item in items.items():
+            assert not cancelled()
+            on_done(name, function(shared, item))
+        return []

@@ -30,8 +30,8 @@ def show(record: SweepRecord, figures: Figures) -> None:
         return
     tables.show(rows(record, figures, base), columns(figures), name="Pairs", key="backtest-pairs")
     st.caption(
-        "Difference of the summed cost in percent of the chosen policy's; 95 % intervals draw the "
-        "same windows for both."
+        "Δ: difference of the sum over the windows in percent of the chosen policy's; the 95 % "
+        "intervals draw the same windows for both."
     )
 
 
@@ -61,18 +61,20 @@ def columns(figures: Figures) -> dict[str, Column]:
     """How the rows are shown."""
     shown = {
         "policy": Column("policy"),
-        "cost": Column("cost, difference (%)", naming.share, number=True),
-        "cost_between": Column("95 % (%)", str, "Paired bootstrap over windows.", number=True),
+        "cost": Column("cost (Δ %)", naming.share, number=True),
+        "cost_between": Column(
+            "between (%)", str, "95 % interval: paired bootstrap over windows.", number=True
+        ),
         "verdict": Column("verdict", help="By the paired interval alone."),
     }
     if figures.kind == "service":
         shown["downtime"] = Column(
-            "downtime, difference (%)",
+            "downtime (Δ %)",
             naming.share,
             "— where the chosen policy has no downtime to compare with.",
             number=True,
         )
-        shown["downtime_between"] = Column("95 % (%)", str, number=True)
+        shown["downtime_between"] = Column("between (%) ", str, number=True)
     return shown
 
 
@@ -100,11 +102,11 @@ def _minus_one(value: float | None) -> float | None:
 
 
 def between(found: Gap) -> str:
-    """`(−12 to −3.1)`."""
+    """`−12 to −3.1`."""
     _, low, high = found
     if low is None or high is None:
         return words.UNKNOWN
-    return f"({naming.share(low)} to {naming.share(high)})"
+    return f"{naming.share(low)} to {naming.share(high)}"
 
 
 def verdict(found: Gap) -> str:

@@ -85,7 +85,7 @@ def memory() -> Memory:
 
 
 def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, Seen] | None:
-    """The replays of these cells, by policy; None while they are being made.
+    """The replays of these cells, by policy; None while they are made, which is shown.
 
     Args:
         record: of the sweep.
@@ -116,6 +116,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, S
     )
     if not runs.watch(SLOT):
         st.rerun()
+    st.skeleton(420)
     return None
 
 

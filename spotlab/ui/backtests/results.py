@@ -22,6 +22,16 @@ OBJECTIVE: Final = {
     "deadline": "Regret: cost / the oracle's cost − 1, summed over the windows.",
     "service": "Regret: (cost + downtime at its worth) / the oracle's − 1, summed over windows.",
 }
+DIGITS: Final = {
+    "cost_usd": 2,
+    "relative_to_on_demand": 3,
+    "saving": 3,
+    "moves": 1,
+    "downtime_h": 2,
+    "regret": 3,
+    "low": 3,
+    "high": 3,
+}
 
 
 def headline(record: SweepRecord, figures: Figures | None) -> str:
@@ -40,7 +50,7 @@ def headline(record: SweepRecord, figures: Figures | None) -> str:
         where = f"{many} of {words.count(figures.asked, 'window')} so far, {naming.zones(config)},"
     return (
         f"On {where} {naming.policy(name, config['models'])} {_does(config, found)} for "
-        f"{naming.usd(found['cost_usd'])} USD: {_against(found)}{_misses(figures, found)}"
+        f"{naming.usd(found['cost_usd'])} USD: {_against(found)}{_last(figures, found)}"
     )
 
 
@@ -81,9 +91,9 @@ def _against(found: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
-def _misses(figures: Figures, found: Mapping[str, Any]) -> str:
+def _last(figures: Figures, found: Mapping[str, Any]) -> str:
     if figures.kind != "deadline":
-        return ""
+        return ", downtime counted"
     missed = found["misses"]
     return f", {words.count(missed, 'deadline') if missed else 'no deadline'} missed"
 
@@ -102,8 +112,8 @@ def show(record: SweepRecord, figures: Figures, now: datetime, palette: Palette)
         key="backtest-policies",
     )
     st.caption(
-        f"{OBJECTIVE[figures.kind]} Brackets: 95 % interval of drawing windows anew, those that "
-        "begin on the same day together, every policy with its window."
+        f"{OBJECTIVE[figures.kind]} Between: its 95 % interval when windows are drawn anew, "
+        "those that begin on the same day together, every policy with its window."
     )
     exports.offer(lambda: exported(record, figures, now), "backtest", "backtest-file")
 
@@ -180,7 +190,7 @@ def _row(record: SweepRecord, figures: Figures, name: str) -> dict[str, Any]:
 def _between(found: Mapping[str, Any]) -> str:
     if found["low"] is None:
         return words.UNKNOWN
-    return f"({naming.share(found['low'])} to {naming.share(found['high'])})"
+    return f"{naming.share(found['low'])} to {naming.share(found['high'])}"
 
 
 def columns(figures: Figures) -> dict[str, Column]:
@@ -199,7 +209,9 @@ def columns(figures: Figures) -> dict[str, Column]:
         ),
         "downtime_h": Column("downtime (h)", naming.number, "Mean of a window.", number=True),
         "regret": Column("regret (%)", naming.share, regret, number=True),
-        "between": Column("its 95 % (%)", str, "Bootstrap over windows.", number=True),
+        "between": Column(
+            "between (%)", str, "95 % interval of the regret: bootstrap over windows.", number=True
+        ),
     }
     every.pop("downtime_h" if figures.kind == "deadline" else "misses")
     return every
@@ -231,16 +243,7 @@ def exported(record: SweepRecord, figures: Figures, now: datetime) -> exports.Ta
             f"{naming.workload(config)}, {now:%Y-%m-%d}"
         ),
         headers=headers,
-        digits={
-            "cost_usd": 2,
-            "relative_to_on_demand": 3,
-            "saving": 3,
-            "moves": 1,
-            "downtime_h": 2,
-            "regret": 3,
-            "low": 3,
-            "high": 3,
-        },
+        digits={name: count for name, count in DIGITS.items() if name in headers},
         notes=(
             "Means of a window; shares of 1. " + OBJECTIVE[figures.kind],
             *config["assumptions"],

@@ -95,7 +95,6 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
     """Timeline, progress and moves, once they are replayed."""
     ready = replaying.ready(record, chosen)
     if ready is None:
-        st.skeleton(420)
         return
     models = record.config["models"]
     ours = sum(name.startswith(SPOTLAB) for name in ready)
