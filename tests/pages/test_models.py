@@ -147,7 +147,7 @@ def upload(app: AppTest, content: bytes) -> AppTest:
     app.session_state["upload"] = True
     app.run()
     app.file_uploader(key="upload-file").upload("model.zip", content, "application/zip").run()
-    app.text_input(key="upload-reason").set_value("From a paper").run()
+    app.text_input(key="upload-reason").set_value("From a paper")
     app.button(key="upload-now").click().run()
     return finish(app, "upload-model")
 
@@ -165,6 +165,7 @@ def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: P
     app = upload(open_page("models"), zipped(folder))
     assert "toy@2.0.0 is a candidate" in app.success[0].value
     assert ModelDesk.of(rivals).find("toy@2.0.0").state == "candidate"
+    assert ModelDesk.of(rivals).history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
     assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
 
 

@@ -39,7 +39,7 @@ def show(user: User) -> None:
                 "Artefact (zip)", type="zip", key="upload-file", max_upload_size=MOST_MB
             )
         with right:
-            reason = st.text_input(
+            st.text_input(
                 "Reason",
                 key="upload-reason",
                 max_chars=500,
@@ -53,7 +53,7 @@ def show(user: User) -> None:
                 "Check and register",
                 key="upload-now",
                 on_click=_begin,
-                args=(file.getvalue() if file is not None else b"", user.name, reason),
+                args=(file.getvalue() if file is not None else b"", user.name),
                 disabled=busy or file is None,
             )
         if isinstance(report, SpotlabError):
@@ -62,13 +62,15 @@ def show(user: User) -> None:
             _show_report(report)
 
 
-def _begin(content: bytes, actor: str, reason: str) -> None:
+def _begin(content: bytes, actor: str) -> None:
     desk = reading.desk()
+    # Read here: a click commits what was typed last, after the button got its arguments.
+    reason = str(st.session_state.get("upload-reason", "")).strip()
 
     def work(tell: runs.Progress, _stopped: object) -> UploadReport | SpotlabError:
         tell("in quarantine: its files, then a first prediction", 0.3)
         try:
-            return desk.upload(content, actor, reason.strip())
+            return desk.upload(content, actor, reason)
         except SpotlabError as exc:
             return exc
 
