@@ -25,6 +25,7 @@ from spotlab.runtime.uploads import UploadReport, upload
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
+MAIN_HORIZON: Final = "1 h"
 FIGURES: Final = ("base_rate", "auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece")
 
 
@@ -163,12 +164,19 @@ class ModelDesk:
         return upload(source, by, self.registry, self.predictor, self.home)
 
     def history(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
-        """The audit trail, newest first, of every model or of one ("name" or "name@version")."""
+        """The audit trail, newest first, of every model or of one ("name" or "name@version").
+
+        Raises:
+            NotFound: no event and no version of that name.
+        """
         if name is None:
             return self.registry.events(limit=limit)
         plain, _, version = name.partition("@")
         events = self.registry.events(plain)
-        return [event for event in events if version in ("", event.version)][:limit]
+        found = [event for event in events if version in ("", event.version)][:limit]
+        if not found:
+            self.find(name)
+        return found
 
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
         """The event that had made the champion which was in force at a moment; None: none was."""
@@ -196,9 +204,13 @@ class ModelDesk:
 
 
 def figures(card: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    """A card's metrics with their 95 % intervals: {name: {value, low, high}}."""
+    """A card's metrics with their 95 % intervals: {name: {value, low, high}}.
+
+    Of a card with several horizons, those of one hour.
+    """
     metrics = _mapping(card.get("metrics"))
-    values = _mapping(metrics.get("model")) or metrics
+    of_horizon = _mapping(metrics.get(MAIN_HORIZON))
+    values = _mapping(metrics.get("model")) or _mapping(of_horizon.get("metrics")) or metrics
     intervals = _mapping(metrics.get("interval_95"))
     shown: dict[str, dict[str, float | None]] = {}
     for name in FIGURES:

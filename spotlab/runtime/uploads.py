@@ -70,10 +70,14 @@ def upload(
         unpack_limits, dry_run_limits: None: the default ones.
     Raises:
         ArtefactRefused: its files are not as they should be; says which and why.
-        InvalidInput: the version exists.
+        InvalidInput: the version exists, or there is no such file.
         NotAvailable: nothing can be written here, as when the disk is full.
     """
     began = time.perf_counter()
+    if isinstance(source, Path) and not source.exists():
+        raise InvalidInput(
+            f"{source}: there is no such file or folder.", remedy="Name a zip or a folder."
+        )
     known: list[Artefact] = []
     try:
         with _quarantined(home) as folder:

@@ -114,3 +114,9 @@ def test_what_is_not_there_is_said(ask: Ask) -> None:
     assert code == 1
     assert "Instance 'i-none' is not in the fleet" in said["error"]
     assert ask("disable", "toy")[0] == 1
+    code, said = ask("history", "none")
+    assert code == 1
+    assert "No model 'none'" in said["error"]
+    code, said = ask("upload", "/no/such/model.zip")
+    assert code == 1
+    assert "/no/such/model.zip: there is no such file" in said["error"]

@@ -240,6 +240,8 @@ def test_figures_are_read_from_both_forms_of_a_card() -> None:
         "ece": {"value": 0.01, "low": None, "high": None},
     }
     assert figures(whole) == {"auc": {"value": 0.79, "low": 0.7, "high": 0.8}}
+    horizons = {"3 h": {"metrics": {"auc": {"value": 0.6}}}, "1 h": {"metrics": whole["metrics"]}}
+    assert figures({"metrics": horizons}) == figures(whole)
     assert figures({}) == figures({"metrics": "good"}) == {}
 
 

@@ -262,7 +262,7 @@ def test_a_pickle_file_alone_is_refused_with_the_reason(
 
 
 def test_a_file_that_is_not_there_is_said(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(NotAvailable, match="No such file"):
+    with pytest.raises(InvalidInput, match=r"none\.zip: there is no such file"):
         home.upload(tmp_path / "none.zip")
 
 
