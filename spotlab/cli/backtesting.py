@@ -6,8 +6,9 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
@@ -16,14 +17,6 @@ from spotlab.settings import Settings
 
 if TYPE_CHECKING:
     from spotlab.runtime.sweep_plans import SweepSpec
-
-ON_DEMAND_USD: Final = 3.06
-SPOT_USD: Final = 0.918
-DEFAULT_PRICES: Final = (
-    "No price was given: on-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1, and spot "
-    "0.918 USD/h, the lowest that was recorded of it in us-east-1, us-east-2 and us-west-2 from "
-    "2019-12-20 to 2020-03-23."
-)
 
 
 def _above_0(text: str) -> float:
@@ -132,7 +125,14 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _spec(args: argparse.Namespace) -> SweepSpec:
-    from spotlab.runtime.sweep_plans import Jobs, Prices, Services, SweepSpec, TraceChoice
+    from spotlab.runtime.sweep_specs import (
+        RECORDED_PRICES,
+        Jobs,
+        Prices,
+        Services,
+        SweepSpec,
+        TraceChoice,
+    )
 
     policies = tuple(name.strip() for name in args.policies.split(",") if name.strip())
     if not policies:
@@ -143,15 +143,15 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
             "Both sides of the comparison need a price.",
             remedy="Give --on-demand-usd with --spot-usd or --prices-file.",
         )
-    on_demand = ON_DEMAND_USD if args.on_demand_usd is None else args.on_demand_usd
-    spot = SPOT_USD if args.spot_usd is None else args.spot_usd
-    told = DEFAULT_PRICES if args.on_demand_usd is None else "Prices are as given."
+    prices = Prices(args.on_demand_usd or 0.0, args.spot_usd or 0.0, args.prices_file)
+    if args.on_demand_usd is None:
+        prices = replace(RECORDED_PRICES, told=f"No price was given. {RECORDED_PRICES.told}")
     workloads: Jobs | Services
     if args.workload == "deadline":
         workloads = Jobs(args.work_h, args.deadline_h, args.changeover_h, args.checkpoint_h)
     else:
         downtime = args.downtime_usd_per_hour
-        worth = on_demand if downtime is None else downtime
+        worth = prices.on_demand_usd_per_hour if downtime is None else downtime
         workloads = Services(args.hours, worth, args.changeover_h)
     return SweepSpec(
         traces=TraceChoice(args.trace_dir, args.trace_format, args.polarity, args.gap_s),
@@ -160,7 +160,7 @@ def _spec(args: argparse.Namespace) -> SweepSpec:
         models=tuple(args.model),
         windows=args.windows,
         seed=args.seed,
-        prices=Prices(on_demand, spot, args.prices_file, told),
+        prices=prices,
     )
 
 

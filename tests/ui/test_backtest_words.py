@@ -1,0 +1,79 @@
+"""Backtests in words, and traces that are sent and kept."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from spotlab.training.datasets import VARIABLE
+from spotlab.ui.backtests import files, naming, pairs, timing
+from spotlab.ui.charts import backtests as charts
+from spotlab.ui.models.files import Sent
+
+
+@pytest.mark.parametrize("module", [naming, timing, charts], ids=["naming", "timing", "charts"])
+def test_examples_are_true(module: object) -> None:
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert (found.failed, found.attempted > 0) == (0, True)
+
+
+def test_a_model_is_named_with_its_version() -> None:
+    models = {"capacity": ["capacity-lgbm@1.0.0", "digest"]}
+    assert naming.policy("spotlab:capacity", models) == "SpotLab (capacity-lgbm@1.0.0)"
+    assert naming.policy("spotlab:other", {}) == "SpotLab (other)"
+    assert naming.policy("a_policy_of_tomorrow", {}) == "a_policy_of_tomorrow"
+
+
+def test_workloads_in_words() -> None:
+    job = {"kind": "Jobs", "work_h": 48.0, "deadlines_h": [52.0, 92.0]}
+    assert naming.workload({"workloads": job}) == "job of 48 h, deadline 52 to 92 h"
+    same = job | {"deadlines_h": [72.0, 72.0]}
+    assert naming.workload({"workloads": same}) == "job of 48 h, deadline 72 h"
+    assert naming.workload({"workloads": {"kind": "Services", "hours": 168.0}}) == (
+        "service of 168 h"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        ((-0.1, -0.2, -0.05), "▼ cheaper"),
+        ((0.1, 0.05, 0.2), "▲ dearer"),
+        ((0.1, -0.05, 0.2), "○ cannot be told apart"),
+        ((0.1, None, None), "—"),
+    ],
+    ids=["cheaper", "dearer", "alike", "unknown"],
+)
+def test_a_verdict_rests_on_the_interval_alone(gap: pairs.Gap, said: str) -> None:
+    assert pairs.verdict(gap) == said
+
+
+def test_sent_files_are_kept_once_and_offered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    sent = [Sent("a.json", b"{}"), Sent("b.json", b"[]")]
+    first = files.keep(tmp_path, files.KEPT, sent)
+    assert files.keep(tmp_path, files.KEPT, sent[::-1]) == first
+    assert sorted(path.name for path in first.iterdir()) == ["a.json", "b.json"]
+    ((told, folder),) = files.folders(tmp_path).values()
+    assert folder == first
+    assert told == "sent: a.json, b.json"
+    assert not list(tmp_path.glob("sent-*")), "nothing is left lying about"
+
+
+def test_two_sent_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    place = files.keep(tmp_path, files.KEPT, [Sent("a.json", b"1"), Sent("a.json", b"2")])
+    assert sorted(path.read_bytes() for path in place.iterdir()) == [b"1", b"2"]
+
+
+def test_traces_without_a_licence_come_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    for part in ("evaluation-only/traces/x", "traces/y"):
+        (tmp_path / part).mkdir(parents=True)
+        (tmp_path / part / "a.json").write_text("{}")
+    assert list(files.folders(tmp_path / "home")) == ["traces/y", "evaluation-only/traces/x"]
