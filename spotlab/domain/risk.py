@@ -150,6 +150,8 @@ class Evidence:
 
         shape = self.counted_events + self.prior_hazard_per_hour * self.prior_exposure_h
         rate = self.counted_exposure_h + self.prior_exposure_h
+        if shape == 0.0:  # a prior of no hazard at all, and no event: a point, not a Gamma
+            return 0.0, 0.0
         low, high = gammaincinv(shape, [(1 - level) / 2, (1 + level) / 2]) / rate
         return float(low), float(high)
 

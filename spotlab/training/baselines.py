@@ -26,6 +26,8 @@ POOL_PRIOR_ROWS: Final = 100.0
 """How many rows of the base rate a pool's own past is shrunk by."""
 _DAY_H: Final = 24.0
 _EDGE: Final = 1e-6
+_STREAK_DIGITS: Final = 6
+"""Equal streaks must tie: differences of float hours differ in their last bits."""
 
 
 def fit_baselines(parts: Sequence[tuple[TracePanel, CapacityRows]]) -> Document:
@@ -108,7 +110,8 @@ def streak_h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
     first = np.argmax(~np.isnan(panel.available), axis=0)
     last_out = np.maximum.accumulate(np.where(panel.available == 0.0, tick, -1), axis=0)
     since = np.maximum(last_out, first)[rows.tick, rows.pool]
-    return np.asarray(panel.elapsed_h[rows.tick] - panel.elapsed_h[since], dtype=np.float64)
+    hours = panel.elapsed_h[rows.tick] - panel.elapsed_h[since]
+    return np.asarray(np.round(hours, _STREAK_DIGITS), dtype=np.float64)
 
 
 def availability_24h(panel: TracePanel, rows: CapacityRows) -> FloatArray:

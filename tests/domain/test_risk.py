@@ -81,6 +81,11 @@ def test_much_evidence_overrules_the_model_and_narrows_the_interval() -> None:
     assert (high - low) / much.hazard_per_hour < wide / 5
 
 
+def test_a_prior_of_no_hazard_and_no_event_is_a_point() -> None:
+    assert Evidence(0.0, 0, 100.0).interval() == (0.0, 0.0)
+    assert Evidence(0.0, 1, 100.0).interval()[1] > 0.0
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     """Truths drawn from the prior, evidence from the truths: 95 of 100 intervals hold."""
     rng = np.random.default_rng(4)

@@ -59,6 +59,15 @@ def test_features_count_hours_since_the_last_failed_probe() -> None:
     assert availability_24h(panel, rows) == pytest.approx([1.0, 2 / 3, 3 / 4])
 
 
+def test_streaks_of_equal_length_tie_wherever_they_begin() -> None:
+    panel = toys.panel(1, days=6.0)
+    values = np.tile([0.0, 1.0, 1.0, 1.0], len(panel.elapsed_h) // 4)[:, None]
+    panel = replace(panel, available=values)
+    rows = capacity_rows(panel, 0.5)
+
+    assert len(np.unique(streak_h(panel, rows))) == 3
+
+
 def test_altering_the_future_changes_no_forecast_of_the_past() -> None:
     panel = toys.panel()
     rows = capacity_rows(panel, 1.0)
