@@ -19,7 +19,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     data = os.environ.get("SPOTLAB_SHARED_DATA", "../shared/data")
     add = parser.add_argument
     add("--data", type=Path, default=Path(data), help="recorded data folder")
-    add("--out", type=Path, default=OUT, help="Markdown file (default docs/results.md)")
+    add(
+        "--out",
+        type=Path,
+        help="Markdown file (default docs/results.md; with --only: printed, not written)",
+    )
     add("--only", action="append", default=[], choices=PARTS, help="measure this part only")
 
 
@@ -34,11 +38,15 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
     with bootstrap(settings) as lab:
         found = results(args.data, lab, tell, args.only)
     text = found.as_markdown()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(text)
+    out = args.out or (None if args.only else OUT)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft = out.with_name(f".{out.name}.draft")
+        draft.write_text(text)
+        draft.replace(out)
     figures = [figure for section in found.sections for figure in section.figures if figure.target]
     document = {
-        "out": str(args.out),
+        "out": str(out) if out is not None else None,
         "sections": [
             {"title": section.title, "skipped": section.skipped or None}
             for section in found.sections
@@ -57,7 +65,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
         ],
     }
     reached = sum(figure.verdict == "reached" for figure in figures)
-    return Answer(document, f"{reached} of {len(figures)} targets reached; written to {args.out}")
+    said = f"{reached} of {len(figures)} targets reached"
+    return Answer(document, f"{said}; written to {out}" if out is not None else f"{text}\n{said}")
 
 
 RESULTS = Command("results", "Measure every figure of docs/results.md anew.", _arguments, _run)

@@ -12,7 +12,7 @@ from spotlab.runtime.registry import figures as card_figures
 from spotlab.runtime.results.capacity import MEASURES, beside_baselines, figures_of
 from spotlab.runtime.results.document import Figure, Section, Table, Target, number
 from spotlab.training.fit import train
-from spotlab.training.walk_forward import walk_forward
+from spotlab.training.walk_forward import NEARLY_A_MONTH, walk_forward
 
 Document = dict[str, Any]
 Tell = Callable[[str], None]
@@ -71,6 +71,28 @@ def walk_forward_section(folder: Path, tell: Tell) -> Section:
             *figures_of(f"{WALK_FORWARD}, only pools now below 3", low, {}),
         ],
         [beside_baselines(everything), beside_baselines(low), Table(header, pairs)],
+    )
+
+
+def newest_section(folder: Path, tell: Tell) -> Section:
+    """The same walk with one more pair, of files that are dated 29 days apart."""
+    title = f"{WALK_FORWARD}, newest pair"
+    try:
+        document = walk_forward(folder, min_gap=NEARLY_A_MONTH, seed=SEED, step=tell)
+    except NotAvailable as exc:
+        return Section(title, "", skipped=str(exc))
+    everything, low = (document[part] for part in ("newest", "newest, bucket < 3 before"))
+    return Section(
+        title,
+        "The last snapshot that has a later one, forecast by the fit that knew the most pairs. Its "
+        "files are dated 29 days apart: a day of the label's month may be known to the features, "
+        f"so this is no strict test. {everything['rows']:,} rows, base rate "
+        f"{everything['base_rate']:.3f}.",
+        [
+            *figures_of(title, everything, WALK_TARGETS),
+            *figures_of(f"{title}, only pools now below 3", low, {}),
+        ],
+        [beside_baselines(everything), beside_baselines(low)],
     )
 
 

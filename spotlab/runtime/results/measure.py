@@ -89,7 +89,11 @@ def _recipes(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
 
 
 def _advisor(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
-    return [advisor.walk_forward_section(folder, tell), advisor.clean_section(folder, tell)]
+    return [
+        advisor.walk_forward_section(folder, tell),
+        advisor.newest_section(folder, tell),
+        advisor.clean_section(folder, tell),
+    ]
 
 
 def _capacity_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
