@@ -26,7 +26,7 @@ POOL_PRIOR_ROWS: Final = 100.0
 """How many rows of the base rate a pool's own past is shrunk by."""
 _DAY_H: Final = 24.0
 _EDGE: Final = 1e-6
-_STREAK_DIGITS: Final = 6
+_STREAK_DIGITS: Final = 9
 """Equal streaks must tie: differences of float hours differ in their last bits."""
 
 
