@@ -65,18 +65,21 @@ class CheckedModel(CheckedInput, ABC):
     def contributions(self, matrix: Matrix) -> tuple[Matrix, FloatArray]:
         """Log-odds of each feature, and the base; they add up to `raw_score`. See `RiskModel`.
 
-        What a fresh bucket changes of the model's own score, level and all, is counted to it.
+        What a fresh bucket changes of the model's own score is counted to the bucket. The level of
+        one just read is in the base; that a bucket is older, or unknown, is counted to its age.
         """
         accepted = self._accepted(matrix)
         rows = matrix[accepted]
         parts, base = self._score_parts(rows)
         parts, base = calibrators.spread(self._spec.calibration.rate, parts, base)
-        if self._spec.persistence is not None:
-            score = self._score(rows)
-            mixed = calibration.rate_score(self._spec, score, rows)
-            alone = calibrators.apply(self._spec.calibration.rate, score)
-            bucket = self.feature_names.index(self._spec.persistence.bucket_feature)
-            parts[:, bucket] += mixed - alone
+        rule = self._spec.persistence
+        if rule is not None:
+            kept, older, fresh = calibration.rate_score_parts(
+                self._spec, rule, self._score(rows), rows
+            )
+            parts[:, self.feature_names.index(rule.bucket_feature)] += kept
+            parts[:, self.feature_names.index(rule.age_feature)] += older
+            base = base + fresh
         return spread_out(accepted, parts), spread_out(accepted, base)
 
     @abstractmethod

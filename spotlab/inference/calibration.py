@@ -44,12 +44,13 @@ def gaps_h(rule: Persistence, bucket: FloatArray, age_h: FloatArray) -> FloatArr
     return np.asarray(np.where(known, gap_h, rule.gap_h[-1]), dtype=np.float64)
 
 
-def not_yet_drifted(rule: Persistence, gap_h: FloatArray) -> FloatArray:
-    """Share of the level's drift that such gaps leave no time for: 0 from the model's own gap on.
+def level_taken_back(rule: Persistence, drift: float, gap_h: FloatArray) -> FloatArray:
+    """Log-odds that take back the drift such gaps leave no time for; 0 from the model's own gap on.
 
-    Linear in the gap: what moves a level adds up over time.
+    Linear in the gap: of a level that walks at random to where it is known to have come, that is
+    the mean way.
     """
-    return 1.0 - np.minimum(1.0, gap_h / rule.gap_h[-1])
+    return -drift * (1.0 - np.minimum(1.0, gap_h / rule.gap_h[-1]))
 
 
 def excess_persistence(rule: Persistence, gap_h: FloatArray) -> FloatArray:
@@ -80,6 +81,23 @@ def rate_score(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatAr
     return logit(_as_fresh(spec.persistence, calibrated, drift, if_kept, bucket, age_h))
 
 
+def rate_score_parts(
+    spec: CardSpec, rule: Persistence, score: FloatArray, matrix: FloatArray
+) -> tuple[FloatArray, FloatArray, float]:
+    """What `rate_score` adds to the calibrated score; the three add up to it.
+
+    Returns:
+        (n,) what a kept bucket changes, (n,) what its age does against one just read, and the
+        level of one just read: log-odds.
+    """
+    bucket, age_h = _bucket_and_age(spec, rule, matrix)
+    drift = rule.level_drift.rate
+    level = level_taken_back(rule, drift, gaps_h(rule, bucket, age_h))
+    fresh = float(level_taken_back(rule, drift, np.array(rule.lead_h)))
+    alone = apply(spec.calibration.rate, score) + level
+    return rate_score(spec, score, matrix) - alone, level - fresh, fresh
+
+
 def high_bucket_probability(spec: CardSpec, score: FloatArray, matrix: FloatArray) -> FloatArray:
     """P(next advisor bucket >= 3), from the model's own score."""
     calibrated = apply(spec.calibration.high_bucket, score)
@@ -107,7 +125,7 @@ def _as_fresh(
 ) -> FloatArray:
     """The share y', from the calibrated score z and what a kept bucket would mean."""
     gap_h = gaps_h(rule, bucket, age_h)
-    share = sigmoid(calibrated - drift * not_yet_drifted(rule, gap_h))
+    share = sigmoid(calibrated + level_taken_back(rule, drift, gap_h))
     excess = excess_persistence(rule, gap_h)
     kept = np.where(np.isnan(bucket), 0.0, if_kept)
     return np.asarray(excess * kept + (1.0 - excess) * share, dtype=np.float64)

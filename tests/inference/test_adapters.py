@@ -150,7 +150,7 @@ def test_a_level_that_had_no_time_to_move_is_taken_back(tmp_path: Path) -> None:
         models.saved(tmp_path / "moved", persistence=models.PERSISTENCE | {"level_drift": drift})
     )
     trained_h = models.PERSISTENCE["gap_h"][-1] - models.PERSISTENCE["lead_h"]
-    lowered = {}
+    lowered, steps = {}, {}
     for age_h in (2.0, trained_h / 2, trained_h, 10 * trained_h, np.nan):
         matrix = models.rows(200)
         matrix[:, AGE] = age_h
@@ -160,12 +160,16 @@ def test_a_level_that_had_no_time_to_move_is_taken_back(tmp_path: Path) -> None:
 
         assert parts.sum(axis=1) + base == pytest.approx(moved.raw_score(matrix), abs=1e-9)
         assert ((high > 0.0) == (lowered[age_h] > 0.0)).all()
+        assert np.ptp(base) == 0.0
+        steps[age_h] = parts[:, AGE].mean()
     unlisted = models.rows(50)
     unlisted[:, 0] = np.nan
 
     assert (lowered[2.0] > 0.0).all()
     assert lowered[2.0].mean() > lowered[trained_h / 2].mean() > 0.0
     assert [np.abs(lowered[age]).max() for age in [*lowered][2:]] == [0.0, 0.0, 0.0]
+    assert 0.0 < steps[2.0] < 0.001, "just read"
+    assert steps[2.0] < steps[trained_h / 2] < steps[trained_h] == steps[np.nan]
     assert moved.raw_score(unlisted).tolist() == still.raw_score(unlisted).tolist()
 
 
