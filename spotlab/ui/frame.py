@@ -15,10 +15,12 @@ from spotlab.ui import badge, errors, guard, links, runs, session, theme
 ICON = str(Path(__file__).with_name("icon.svg"))
 STYLE = """<style>
 .stMainBlockContainer {{ padding-top: 4.2rem; padding-bottom: 3rem; }}
-[data-testid="stBaseButton-primary"] {{ color: {on_primary}; }}
+[data-testid="stBaseButton-primary"],
+[data-testid="stMultiSelect"] span[title] {{ color: {on_primary}; }}
 </style>"""
 """What the theme cannot say: Streamlit leaves six rem above the first line, where the answer
-belongs, and writes white on a primary button, which is unreadable (2.3:1) on the dark theme's."""
+belongs, and writes white on a primary button and on what is picked of many, which is unreadable
+(2.3:1) on the dark theme's."""
 
 
 def main() -> None:
