@@ -3,7 +3,7 @@
 Text, axes and grid take their colours from the page's theme; marks take them from a Palette.
 """
 
-from spotlab.ui.charts.backtests import Course, Outcome, timeline, tradeoff, work_done
+from spotlab.ui.charts.backtests import Outcome, tradeoff
 from spotlab.ui.charts.base import CONFIG
 from spotlab.ui.charts.explanation import changes, waterfall
 from spotlab.ui.charts.frontier import Mark, frontier, pareto
@@ -18,6 +18,7 @@ from spotlab.ui.charts.trust import (
     reliability,
     wilson,
 )
+from spotlab.ui.charts.window import Course, timeline, work_done
 
 __all__ = [
     "CONFIG",
