@@ -123,7 +123,10 @@ def _fill_empty_throne(registry: ModelRegistry, record: ModelRecord, clock: Cloc
 def _replace_lost_champions(
     registry: ModelRegistry, found: Sequence[Available], clock: Clock, *, shared: bool
 ) -> None:
-    """Where a champion's files are gone, the newest version of its name takes over."""
+    """Where a champion's files are gone, the newest version of its name takes over.
+
+    The lost one is disabled, where no other home could still have its files.
+    """
     there = {(artefact.name, artefact.version) for artefact in found}
     sound = {(a.name, a.version): a.digest for a in found if not a.refused}
     records = registry.records()
@@ -143,13 +146,20 @@ def _replace_lost_champions(
             heir = successors[0]
             reason = f"The files of {champion.reference} are no longer on disk."
             log.warning("%s %s becomes the champion", reason, heir.reference)
-            _enthrone(registry, heir.name, heir.version, By(OURSELVES, clock.now(), reason))
+            by = By(OURSELVES, clock.now(), reason)
+            _enthrone(registry, heir.name, heir.version, by)
+            if not shared:  # as a challenger it would fail in every evaluation
+                _move(registry, champion.name, champion.version, ModelAction.DISABLE, by)
 
 
 def _enthrone(registry: ModelRegistry, name: str, version: str, by: By) -> None:
     """Graduate it if need be and make it the champion; another process may have been quicker."""
     for action in (ModelAction.GRADUATE, ModelAction.CHAMPION):
-        try:
-            registry.move(name, version, action, by)
-        except InvalidInput as exc:
-            log.info("%s not done: %s", action, exc)
+        _move(registry, name, version, action, by)
+
+
+def _move(registry: ModelRegistry, name: str, version: str, action: ModelAction, by: By) -> None:
+    try:
+        registry.move(name, version, action, by)
+    except InvalidInput as exc:
+        log.info("%s not done: %s", action, exc)

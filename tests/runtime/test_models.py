@@ -13,6 +13,7 @@ from sqlalchemy import text
 from spotlab.domain.lifecycle import ModelAction
 from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
+from spotlab.pipeline.shadow import challengers
 from spotlab.runtime.doctor import examine, report_text
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.models import UPLOADS, register_artefacts
@@ -116,6 +117,8 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         assert lab.model().version == "1.2.0"
         gone = next(e for e in desk_of(lab).entries() if e.record.version == "1.0.0")
         assert gone.refused == "Its files are not on disk."
+        assert not gone.record.enabled  # or it would fail as a challenger ever after
+        assert challengers(lab.store.registry.records(), "advisor", "toy@1.2.0") == []
 
 
 @pytest.mark.parametrize(("there", "champion"), [("0.9.0", "1.0.0"), ("1.1.0", "1.1.0")])
