@@ -48,7 +48,8 @@ def bucket_labels(
         raise InvalidInput(
             f"A label of {later.origin.event_time:%Y-%m-%d} tells of the {TRAILING.days} days "
             f"before it, and features reach to {known_until:%Y-%m-%d}.",
-            remedy="Leave more than that between them.",
+            remedy="Leave more than that between them. A file is as old as the date in its name, "
+            "such as 2022-04-22.json, else as it was last changed.",
         )
     linux = later.rows[later.rows["operating_system"] == LINUX]
     bucket = pd.Series(

@@ -9,11 +9,13 @@ import pytest
 
 from spotlab.domain.traces import TracePanel
 from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.traces import read_traces, trace_files
 from spotlab.runtime.results import advisor, capacity, champions, measure
 from spotlab.runtime.results.document import Figure, Results, Section, Target
 from spotlab.training.baselines import streak_h
 from spotlab.training.capacity_rows import CapacityRows
 from spotlab.training.evaluation_capacity import Forecast
+from spotlab.training.provenance import CARD_KEY, training_traces
 from tests.support import recorded
 from tests.support import trace_files as toys
 from tests.support.lab import small_lab
@@ -91,6 +93,18 @@ def test_champions_are_measured_on_every_campaign(folder: Path) -> None:
     section = champions.capacity_section(folder, Toy(), by_streak, quiet)
 
     assert len(section.tables) == 2 * len(champions.EVALUATED) * len(champions.HORIZONS_H)
+
+
+def test_a_figure_on_what_a_champion_learned_from_is_marked(folder: Path) -> None:
+    own = [folder / capacity.CAMPAIGN_2023]
+    card = {**Toy().card, CARD_KEY: training_traces(read_traces(own), trace_files(own))}
+
+    section = champions.capacity_section(folder, Toy(card=card), by_streak, quiet)
+
+    marked = {figure.what for figure in section.figures if "no test" in figure.what}
+    assert marked == {
+        f"2023-02-15, 9 zones, {h} h (learned from this record: no test)" for h in (1, 3)
+    }
 
 
 def test_an_advisor_champion_is_measured_on_what_followed(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_prices_of_the_time_and_an_older_snapshot_join_in(folder: Path) -> None:
 
 def test_a_label_whose_month_began_before_is_refused(folder: Path) -> None:
     snapshots = folder / "evaluation-only" / "advisor"
-    with pytest.raises(InvalidInput, match="30 days"):
+    with pytest.raises(InvalidInput, match=r"30 days.* the date in its name, such as 2022-04-22"):
         evaluate_advisor(
             Toy(card={}),
             [snapshots / "2022-04-06.json.gz"],

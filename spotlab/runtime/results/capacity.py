@@ -100,7 +100,7 @@ SPLITS: Final = (
 def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Section:
     """The recipe fitted on one part of a campaign's time, or on one campaign, tested on the other.
 
-    What is fitted here is thrown away: no shipped model learns from these files.
+    What is fitted here is thrown away: it is not the shipped model.
     """
     missing = [path for path in (split.train, split.test) if not (folder / path).is_dir()]
     if missing:
@@ -124,7 +124,7 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
     said = (
         f"{learned_rows:,} rows to learn from, tested on {document['rows']:,} rows of "
         f"{document['interval']['blocks']} days, base rate {document['base_rate']:.3f}; intervals "
-        "draw days. The fit is thrown away: nothing shipped learned from these files."
+        "draw days. The fit is thrown away: it is not the shipped model."
     )
     figures = [
         *figures_of(split.what, document, split.targets),

@@ -1,4 +1,4 @@
-"""The shipped champions on every file that trained nothing. Runtime floor."""
+"""The shipped champions on files that are not in the project. Runtime floor."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ def capacity_section(folder: Path, model: Carded, forecast: Forecast, tell: Tell
             tell(f"{title}: {what}, {horizon_h:g} h")
             document = _on_traces(folder / path, model, forecast, horizon_h, nodes)
             name = f"{what}, {horizon_h:g} h"
+            if document["learned_from"]:
+                name += " (learned from this record: no test)"
             figures += figures_of(name, document, {})
             tables += _tables(name, document)
     return Section(
         title,
-        "The model as it is shipped, on campaigns whose data is not in the project. A table says "
-        "where the model learned from the same record: that part is no test.",
+        "The model as it is shipped, on campaigns whose data is not in the project. Where it "
+        "learned from the same record, rebuilt from another source, that is said: it is no test.",
         figures,
         tables,
     )

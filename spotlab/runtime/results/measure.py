@@ -29,8 +29,9 @@ NOTES: Final = (
     "(advisor) or days of windows (policies). Seeds are fixed: the same data and versions give the "
     "same figures.",
     "What is fitted on evaluation-only data to measure a recipe is thrown away; the shipped models "
-    "learned from none of it. A launch probe that fails is a loss of capacity, not an interruption "
-    "of a running instance.",
+    "learned from none of those files. The capacity model did learn from a record of the campaign "
+    "of 2023-02-15 that was rebuilt from another source: its figures there are marked as no test.",
+    "A launch probe that fails is a loss of capacity, not an interruption of a running instance.",
 )
 _LICENCES: Final = {
     "advisor/2024-02-28.json.gz": "MIT",
