@@ -44,7 +44,7 @@ def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
         "price": asdict(view.price) if view.price else None,
         "challengers": [asdict(comparison) for comparison in view.comparisons],
     }
-    return {key: _without_nan(value) for key, value in document.items()}
+    return {key: _plain(value) for key, value in document.items()}
 
 
 def _outcomes_text(settled: Settled, view: OutcomesView) -> str:
@@ -82,7 +82,7 @@ def _drift(args: argparse.Namespace, settings: Settings) -> Answer:
 
     with bootstrap(settings) as lab:
         report = drift_report(lab, args.model)
-    document = {key: _without_nan(value) for key, value in asdict(report).items()}
+    document = {key: _plain(value) for key, value in asdict(report).items()}
     return Answer({**document, "alarm": report.alarm}, _drift_text(report))
 
 
@@ -175,13 +175,15 @@ def _estimate(estimate: Estimate, digits: int = 4) -> str:
     return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN: an unknown number is null."""
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN, an unknown number is null, and no time: it is told as elsewhere."""
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 OUTCOMES = Command(

@@ -11,7 +11,7 @@ from typing import Final
 from spotlab.aws.events import read_events
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import MarketName, Pool
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.pipeline.drift import DriftReport, drift
 from spotlab.pipeline.outcomes import Settled, realise
 from spotlab.pipeline.scorecards import PriceCard, Scorecard, price_card, scorecards
@@ -114,9 +114,13 @@ def add_event_file(lab: Lab, path: Path) -> tuple[int, int]:
         content = path.read_bytes()
     except OSError as exc:
         raise InvalidInput(f"{path} cannot be read: {exc.strerror}.") from exc
+    try:
+        documents = read_events(content)
+    except FeedRefused as exc:
+        raise FeedRefused(f"{path}: {exc.message}", remedy=exc.remedy) from exc
     events = [
         _event(lab, found.instance_id, found.kind, found.at, None, f"EventBridge ({path.name})")
-        for found in read_events(content)
+        for found in documents
     ]
     return lab.store.interruptions.add(events), len(events)
 

@@ -103,3 +103,17 @@ def test_drift_says_what_it_needs(home: Path, capsys: pytest.CaptureFixture[str]
     assert document["words"].startswith("Unknown: drift needs 5 earlier days")
     assert main(["drift", "--model", "nobody"]) == 1
     assert "No model 'nobody'" in capsys.readouterr().err
+
+
+def test_a_file_of_no_events_is_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "events.json"
+    path.write_text("[1]")
+    assert main(["events", "add", "--file", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
+
+
+def test_times_in_documents_are_iso_8601(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = answer(capsys, "drift")["at"]
+    assert at == datetime.fromisoformat(at).isoformat()
