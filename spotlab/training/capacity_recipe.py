@@ -12,7 +12,7 @@ from spotlab.training.search import Range
 Scale = Literal["as_is", "log", "log_odds"]
 
 NAME: Final = "capacity-lgbm"
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.0.1"
 HORIZONS_H: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0)
 """Where the model is fitted; any other horizon lies between."""
 MEASURED_H: Final = (1.0, 3.0)

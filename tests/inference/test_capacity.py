@@ -135,7 +135,7 @@ def test_each_task_s_model_is_asked_for_by_what_it_does(tmp_path: Path) -> None:
 def test_a_card_that_cannot_be_is_refused(
     tmp_path: Path, path: tuple[str | int, ...], value: object, said: str
 ) -> None:
-    folder = ROOT / "models" / "capacity-lgbm" / "1.0.0"
+    folder = ROOT / "models" / "capacity-lgbm" / "1.0.1"
     card = json.loads((folder / "card.json").read_text())
     part = card
     for step in path[:-1]:
