@@ -27,7 +27,7 @@ TOLD: Final = (
     "On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the lowest "
     "that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to 2020-03-23."
 )
-WINDOWS: Final = 40
+WINDOWS: Final = 30
 SERVICE_H: Final = 168.0
 SEED: Final = 7
 UNIFORM: Final = "uniform_progress_multi"
