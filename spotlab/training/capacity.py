@@ -131,7 +131,7 @@ def train_capacity(
     traces = read_traces(
         files, polarity=told.polarity, gap_s=told.gap_s, format=told.format, nodes=told.nodes
     )
-    panels = campaigns(traces)
+    panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
     measured = measure(
         panels,

@@ -82,9 +82,7 @@ def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
     return labelled(compute(recorded_market(folder, as_of)), later)
 
 
-def labelled(
-    frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)
-) -> Dataset:
+def labelled(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
     """The frame's pools that the later snapshot has a bucket of.
 
     Raises:

@@ -49,7 +49,7 @@ def test_without_a_trace_the_page_says_how_to_bring_one(
     no_data: None, lab: Lab, open_page: Open
 ) -> None:
     app = open_page("backtests")
-    assert app.title[0].value.startswith("No backtest yet")
+    assert app.title[0].value.startswith("0 backtests yet")
     assert "No recorded trace" in app.info[0].value
     assert "CSV" in app.info[0].value
     assert app.button(key="backtest-start").disabled

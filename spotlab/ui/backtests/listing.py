@@ -41,7 +41,7 @@ def headline(records: Sequence[SweepRecord]) -> str:
         return f"No backtest is finished yet: the newest has {newest.done:,} of " + words.count(
             newest.total, "cell"
         )
-    return "No backtest yet: what would each policy have cost?"
+    return "0 backtests yet: what would each policy have cost?"
 
 
 def show_form(user: User) -> None:
