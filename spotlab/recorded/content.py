@@ -5,25 +5,23 @@ Adapters floor: reads files.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import pandas as pd
 
+from spotlab.domain.content import GZIP_MAGIC, gunzip
+from spotlab.domain.content import csv_lines as text_lines
 from spotlab.errors import InvalidInput
 
 MAX_BYTES: Final = 256_000_000
 """The largest file that is read, uncompressed: a hundred times the largest trace recorded here."""
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_WINDOW: Final = 31
 _MAX_SHOWN: Final = 200
 
 
@@ -67,8 +65,8 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
             content = file.read(max_bytes + 1)
     except OSError as exc:
         refuse(path, f"it cannot be read ({exc.strerror})", "a readable file")
-    if content.startswith(_GZIP_MAGIC) and len(content) <= max_bytes:
-        content = _gunzip(content, path, max_bytes)
+    if content.startswith(GZIP_MAGIC) and len(content) <= max_bytes:
+        content = gunzip(content, max_bytes, partial(refuse, path))
     if len(content) > max_bytes:
         refuse(path, f"it is over {max_bytes / 1e6:g} MB", "a file within the size limit")
     if not content.strip():
@@ -83,22 +81,6 @@ def digest_of_file(path: Path) -> str:
         InvalidInput: as `read_file`.
     """
     return hashlib.sha256(read_file(path)).hexdigest()
-
-
-def _gunzip(content: bytes, path: Path, max_bytes: int) -> bytes:
-    unpacked = bytearray()
-    while content:
-        unzip = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            unpacked += unzip.decompress(content, max_bytes + 1 - len(unpacked))
-        except zlib.error as exc:
-            refuse(path, f"its gzip data is corrupt ({exc})", "a complete gzip file")
-        if len(unpacked) > max_bytes:
-            return bytes(unpacked)
-        if not unzip.eof:
-            refuse(path, "its gzip data is cut off", "a complete gzip file")
-        content = unzip.unused_data.lstrip(b"\0")
-    return bytes(unpacked)
 
 
 def read_json(content: bytes, where: Path | str) -> Any:
@@ -127,21 +109,7 @@ def csv_lines(
     Raises:
         InvalidInput: a column is missing, or a line has more or fewer fields than the header.
     """
-    try:
-        text = io.StringIO(content.decode("utf-8-sig"), newline="")
-        reader = csv.DictReader(text, strict=True, skipinitialspace=True)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            refuse(where, f"it lacks {', '.join(missing)}", f"the columns {','.join(columns)}")
-        for line in reader:
-            place = f"line {reader.line_num}"
-            if None in line or None in line.values():
-                refuse(where, f"{place} has more or fewer fields than the header", "as many")
-            yield place, line
-    except UnicodeDecodeError as exc:
-        refuse(where, f"it is no text ({exc.reason})", "CSV in UTF-8")
-    except csv.Error as exc:
-        refuse(where, f"it is no CSV ({exc})", "CSV with a header line")
+    return text_lines(content, columns, partial(refuse, where))
 
 
 def utc(text: object, where: Path | str, place: str) -> datetime:

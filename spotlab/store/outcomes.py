@@ -31,6 +31,8 @@ class SqlShadowLog:
 
     def record(self, decisions: Sequence[ShadowDecision]) -> None:
         """Store them; one that is known (experiment and model) stays as it is."""
+        if not decisions:
+            return
         with writing(self._engine) as session:
             for decision in decisions:
                 _insert_new(session, ShadowDecisionRow(**_fields(decision)))

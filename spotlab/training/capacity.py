@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.traces import Trace, TracePanel
-from spotlab.errors import Cancelled, InvalidInput
-from spotlab.inference import artefacts
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
 from spotlab.recorded.traces import read_traces, trace_files
@@ -26,10 +24,10 @@ from spotlab.training.capacity_rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_capacity import TraceOptions, campaigns, forecaster
 from spotlab.training.provenance import training_traces
 from spotlab.training.search import Budget, search
+from spotlab.training.versions import Step, counted_steps, save_version
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
-Step = Callable[[str], None]
 Parts = Sequence[tuple[TracePanel, float]]
 
 _STEPS_A_FIT: Final = recipe.PARTS - recipe.FIRST_PART + 2
@@ -125,7 +123,7 @@ def train_capacity(
     told = options or TraceOptions()
     fits = chosen.fits + 1
     trials = budget.trials if budget else 0
-    step = _steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
+    step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
     step("Reading traces and computing features")
     files = trace_files(_folders(data))
     traces = read_traces(
@@ -156,7 +154,7 @@ def train_capacity(
             traces=_origins(traces, files),
         )
 
-    folder, new = _save(out_dir, fit.booster, draw_up, version)
+    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, draw_up, version)
     return CapacityReport(
         recipe.NAME, folder.name, folder, new, fit.rows, str(chosen), {"metrics": measured}
     )
@@ -251,42 +249,5 @@ def _licence(path: Path) -> str:
     return known[0] if known else recipe.LICENCE_UNKNOWN
 
 
-def _steps(
-    progress: Callable[[str, float], None], cancelled: Callable[[], bool], count: int
-) -> Step:
-    done = -1
-
-    def step(text: str) -> None:
-        nonlocal done
-        if cancelled():
-            raise Cancelled("Training was stopped; nothing was written.")
-        done += 1
-        progress(text, min(1.0, done / count))
-
-    return step
-
-
 def _silent(_text: str) -> None:
     """Told of nothing."""
-
-
-def _save(
-    out_dir: Path, model: bytes, draw_up: Callable[[str], bytes], version: str | None
-) -> tuple[Path, bool]:
-    """Save as the asked version, or the first that is free or already holds this very content."""
-    major, minor, patch = (int(part) for part in recipe.VERSION.split("."))
-    while True:
-        name = version or f"{major}.{minor}.{patch}"
-        content = draw_up(name)
-        folder = out_dir / recipe.NAME / name
-        if not folder.exists():
-            return artefacts.save(out_dir, content, model), True
-        held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        if held.get(artefacts.CARD) == content and model in held.values():
-            return folder, False
-        if version:
-            raise InvalidInput(
-                f"{recipe.NAME} {version} exists with other content.",
-                remedy="A version never changes: choose another, or none for the next free one.",
-            )
-        minor += 1

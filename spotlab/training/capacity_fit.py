@@ -8,7 +8,7 @@ thresholds drawn at random and signs that physics gives, correct it a little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +26,12 @@ from spotlab.training.calibrate import FITS, choose_calibration
 from spotlab.training.capacity_lessons import Lesson, walk_forward
 from spotlab.training.capacity_logistic import fit_logistic_part
 from spotlab.training.scores import log_loss
+from spotlab.training.versions import Step
 
 if TYPE_CHECKING:
     import lightgbm
 
 FloatArray = NDArray[np.float64]
-Step = Callable[[str], None]
 
 REPEATABLE: Final[Mapping[str, Any]] = {
     "num_threads": 1,

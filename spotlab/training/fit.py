@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.risk import BUCKET_RATES
-from spotlab.errors import Cancelled, InvalidInput
-from spotlab.inference import artefacts
 from spotlab.inference.adapters import LightGBMRisk
 from spotlab.inference.card import Calibration, parse_card
 from spotlab.training import recipe
@@ -32,10 +30,10 @@ from spotlab.training.recipe import Candidate
 from spotlab.training.scores import auc, brier, log_loss, pr_auc
 from spotlab.training.search import Budget, Searched, Settings, search
 from spotlab.training.splits import GroupSplit
+from spotlab.training.versions import Step, counted_steps, save_version
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
-Step = Callable[[str], None]
 
 SPLIT: Final = GroupSplit(folds=recipe.FOLDS)
 _OTHER_STEPS: Final = 5
@@ -123,7 +121,7 @@ def train(
         len(recipe.CANDIDATES) + (budget is not None),
     )
     count = _OTHER_STEPS + trials + split.folds * (candidates + 1)
-    step = _steps(progress, cancelled, count)
+    step = counted_steps(progress, cancelled, count)
     step("Reading the recorded market and computing features")
     data = dataset(data_dir, recipe.AS_OF, recipe.LABEL_AT)
     if split.by == "region":
@@ -204,7 +202,14 @@ def _train(
         }
     )
     step("Writing the artefact")
-    folder, new = _save(out_dir, model, lambda version: draw_up(version, tests), version)
+    folder, new = save_version(
+        out_dir,
+        recipe.NAME,
+        recipe.VERSION,
+        model,
+        lambda version: draw_up(version, tests),
+        version,
+    )
     found = measured | tests
     return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
 
@@ -252,40 +257,3 @@ def _rate_error(data: Dataset, said: FloatArray) -> Document:
         * float(np.abs(truth - float(np.median(truth))).mean()),
         "bias": span * float((said - truth).mean()),
     }
-
-
-def _steps(
-    progress: Callable[[str, float], None], cancelled: Callable[[], bool], count: int
-) -> Step:
-    done = -1
-
-    def step(text: str) -> None:
-        nonlocal done
-        if cancelled():
-            raise Cancelled("Training was stopped; nothing was written.")
-        done += 1
-        progress(text, min(1.0, done / count))
-
-    return step
-
-
-def _save(
-    out_dir: Path, model: bytes, draw_up: Callable[[str], bytes], version: str | None
-) -> tuple[Path, bool]:
-    """Save as the asked version, or the first that is free or already holds this very content."""
-    major, minor, patch = (int(part) for part in recipe.VERSION.split("."))
-    while True:
-        name = version or f"{major}.{minor}.{patch}"
-        content = draw_up(name)
-        folder = out_dir / recipe.NAME / name
-        if not folder.exists():
-            return artefacts.save(out_dir, content, model), True
-        held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        if held.get(artefacts.CARD) == content and model in held.values():
-            return folder, False
-        if version:
-            raise InvalidInput(
-                f"{recipe.NAME} {version} exists with other content.",
-                remedy="A version never changes: choose another, or none for the next free one.",
-            )
-        minor += 1

@@ -81,6 +81,30 @@ def _write_to_url(key: str, widget: str) -> None:
         st.query_params[key] = chosen
 
 
+def pick_view(views: Mapping[str, str], widget: str) -> str:
+    """One of a page's views, in the URL; the first where it names none.
+
+    Args:
+        views: name by id, in order.
+        widget: key of the control.
+    """
+    asked = st.query_params.get("view", "")
+    chosen = asked if asked in views else next(iter(views))
+    if st.session_state.get(widget) != chosen:
+        st.session_state[widget] = chosen
+    st.segmented_control(
+        "View",
+        [*views],
+        format_func=lambda view: views[view],
+        key=widget,
+        on_change=_write_to_url,
+        args=("view", widget),
+        label_visibility="collapsed",
+        required=True,
+    )
+    return chosen
+
+
 def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
     """One instance by id, in the URL; `blank` offers none under that name."""
     names = {i.instance_id: instance_name(i) for i in fleet}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import zlib
+from functools import partial
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
 from spotlab.aws.snapshots import refuse
+from spotlab.domain.content import GZIP_MAGIC, gunzip
 
 T = TypeVar("T")
 
 MAX_BYTES: Final = 64_000_000
 """The largest feed that is read, uncompressed: over twenty times the largest one published."""
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_WINDOW: Final = 31
 
 
 def uncompress(content: bytes, feed: str, max_bytes: int = MAX_BYTES) -> bytes:
@@ -24,29 +23,13 @@ def uncompress(content: bytes, feed: str, max_bytes: int = MAX_BYTES) -> bytes:
     Raises:
         FeedRefused: empty, cut off, corrupt, or larger than max_bytes uncompressed.
     """
-    if content.startswith(_GZIP_MAGIC):
-        content = _gunzip(content, feed, max_bytes)
+    if content.startswith(GZIP_MAGIC):
+        content = gunzip(content, max_bytes, partial(refuse, feed))
     if len(content) > max_bytes:
         refuse(feed, f"it is over {max_bytes / 1e6:g} MB", "a feed within the size limit")
     if not content.strip():
         refuse(feed, "it is empty", "JSON or CSV text")
     return content
-
-
-def _gunzip(content: bytes, feed: str, max_bytes: int) -> bytes:
-    unpacked = bytearray()
-    while content:
-        unzip = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            unpacked += unzip.decompress(content, max_bytes + 1 - len(unpacked))
-        except zlib.error as exc:
-            refuse(feed, f"its gzip data is corrupt ({exc})", "a complete gzip file")
-        if len(unpacked) > max_bytes:
-            return bytes(unpacked)
-        if not unzip.eof:
-            refuse(feed, "its gzip data is cut off", "a complete gzip file")
-        content = unzip.unused_data.lstrip(b"\0")
-    return bytes(unpacked)
 
 
 def decode(content: bytes, shape: type[T], feed: str) -> T:

@@ -6,12 +6,11 @@ are CSV. Each may be gzipped.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
 from spotlab.aws.feeds.content import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
 from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.domain.content import csv_lines
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
@@ -140,7 +140,9 @@ def parse_on_demand_csv(
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     prices: dict[tuple[str, str, str], float] = {}
-    for place, line in _lines(content, feed, ("region", "instance_type", "usd_per_hour")):
+    for place, line in csv_lines(
+        content, ("region", "instance_type", "usd_per_hour"), partial(refuse, feed)
+    ):
         key = (line["region"], LINUX, line["instance_type"])
         price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
         if price == 0.0:
@@ -168,7 +170,7 @@ def parse_specs_csv(
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     rows: dict[str, tuple[str | float, ...]] = {}
-    for place, line in _lines(content, feed, _SPECS_COLUMNS):
+    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(refuse, feed)):
         if line["instance_type"] in rows:
             refuse(feed, f"{place} repeats {line['instance_type']}", "one line a type")
         rows[line["instance_type"]] = _spec(line, feed, place)
@@ -221,23 +223,3 @@ def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float, 
         number("clock_mhz", unknown),
         number("local_nvme_gb", 0.0),
     )
-
-
-def _lines(
-    content: bytes, feed: str, columns: Sequence[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each line with its place, such as "line 7"."""
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            refuse(feed, f"it lacks {', '.join(missing)}", f"the columns {', '.join(columns)}")
-        for line in reader:
-            place = f"line {reader.line_num}"
-            if None in line or None in line.values():
-                refuse(feed, f"{place} has more or fewer fields than the header", "as many")
-            yield place, line
-    except UnicodeDecodeError as exc:
-        refuse(feed, f"it is no text ({exc.reason})", "CSV in UTF-8")
-    except csv.Error as exc:
-        refuse(feed, f"it is no CSV ({exc})", "CSV with a header line")

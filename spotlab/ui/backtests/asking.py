@@ -11,7 +11,7 @@ import streamlit as st
 from spotlab.errors import SpotlabError
 from spotlab.gym.policies import ORACLE
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
-from spotlab.recorded.traces import FORMATS, POLARITIES
+from spotlab.recorded.traces import FORMATS
 from spotlab.runtime.forecasts import CAPACITY_TASK
 from spotlab.runtime.registry import ModelDesk
 from spotlab.runtime.sweep_plans import ALL, Sweep
@@ -24,7 +24,7 @@ from spotlab.runtime.sweep_specs import (
     SweepSpec,
     TraceChoice,
 )
-from spotlab.ui import errors, session, widgets
+from spotlab.ui import declaring, errors, session, widgets
 from spotlab.ui.backtests import files, jobs, naming
 from spotlab.ui.models.files import sent
 
@@ -199,22 +199,8 @@ def _sent_traces(home: Path) -> TraceChoice | None:
     format_ = row[0].selectbox(
         "Format", FORMATS, index=None, placeholder="by the name", key="backtest-format"
     )
-    polarity = row[1].selectbox(
-        "1 means",
-        POLARITIES,
-        index=None,
-        placeholder="as the file says",
-        key="backtest-polarity",
-        help="A CSV does not say what 1 means: declare it. JSON counts what is available.",
-    )
-    gap_s = row[2].number_input(
-        "Gap, s",
-        min_value=1.0,
-        value=None,
-        placeholder="as the file says",
-        key="backtest-gap",
-        help="Seconds from tick to tick, where the file does not say.",
-    )
+    polarity = declaring.polarity(row[1], "backtest-polarity")
+    gap_s = declaring.gap_s(row[2], "backtest-gap")
     if not given:
         return None
     return TraceChoice(files.keep(home, files.KEPT, sent(given)), format_, polarity, gap_s)

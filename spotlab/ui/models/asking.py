@@ -10,10 +10,10 @@ from typing import Final
 
 import streamlit as st
 
-from spotlab.recorded.traces import POLARITIES, Polarity
+from spotlab.recorded.traces import Polarity
 from spotlab.runtime.registry import ModelEntry
 from spotlab.training.labels import TRAILING
-from spotlab.ui import widgets, words
+from spotlab.ui import declaring, widgets, words
 from spotlab.ui.models import board, facts, files
 from spotlab.ui.models.files import Sent
 
@@ -101,22 +101,8 @@ def _traces(first: str, second: str) -> Request | None:
         if root is None or chosen is None:
             return None
         return Request("capacity", first, second, horizon_h=horizon_h, traces=(root / chosen,))
-    polarity = row[2].selectbox(
-        "1 means",
-        POLARITIES,
-        index=None,
-        placeholder="as the file says",
-        key="versus-polarity",
-        help="A CSV does not say what 1 means: declare it. JSON counts what is available.",
-    )
-    gap_s = row[3].number_input(
-        "Gap, s",
-        min_value=1.0,
-        value=None,
-        placeholder="as it says",
-        key="versus-gap",
-        help="Seconds from tick to tick, where the file does not say.",
-    )
+    polarity = declaring.polarity(row[2], "versus-polarity")
+    gap_s = declaring.gap_s(row[3], "versus-gap")
     sent = st.file_uploader(
         "Availability traces, JSON or CSV; sibling zones together",
         type=["json", "csv", "gz"],

@@ -18,29 +18,11 @@ VIEWS: Final[Mapping[str, str]] = {
     "versus": "Head to head",
     "use": "In use",
 }
-_WIDGET: Final = "models-view"
 
 
 def pick() -> str:
     """The view that the URL names; the first where it names none."""
-    asked = st.query_params.get("view", "")
-    chosen = asked if asked in VIEWS else next(iter(VIEWS))
-    if st.session_state.get(_WIDGET) != chosen:
-        st.session_state[_WIDGET] = chosen
-    st.segmented_control(
-        "View",
-        [*VIEWS],
-        format_func=lambda view: VIEWS[view],
-        key=_WIDGET,
-        on_change=_write,
-        label_visibility="collapsed",
-        required=True,
-    )
-    return chosen
-
-
-def _write() -> None:
-    st.query_params["view"] = st.session_state[_WIDGET]
+    return widgets.pick_view(VIEWS, "models-view")
 
 
 def open_card(reference: str) -> NoReturn:

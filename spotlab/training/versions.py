@@ -1,0 +1,72 @@
+"""What every trainer does around its fit: count steps, and save a version. Training floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spotlab.errors import Cancelled, InvalidInput
+from spotlab.inference import artefacts
+
+Step = Callable[[str], None]
+"""Told what is being done; may raise Cancelled."""
+
+
+def counted_steps(
+    progress: Callable[[str, float], None], cancelled: Callable[[], bool], count: int
+) -> Step:
+    """Each step tells the share done, of so many, and stops where it was asked to.
+
+    Raises:
+        Cancelled: by a step; nothing was written.
+    """
+    done = -1
+
+    def step(text: str) -> None:
+        nonlocal done
+        if cancelled():
+            raise Cancelled("Training was stopped; nothing was written.")
+        done += 1
+        progress(text, min(1.0, done / count))
+
+    return step
+
+
+def save_version(
+    out_dir: Path,
+    name: str,
+    first: str,
+    model: bytes,
+    draw_up: Callable[[str], bytes],
+    version: str | None,
+) -> tuple[Path, bool]:
+    """Save as the asked version, or the first that is free or already holds this very content.
+
+    Args:
+        out_dir: folder of all artefacts.
+        name: the model's.
+        first: version to begin with, such as "1.2.0"; its minor number is counted up.
+        model: the model file's content.
+        draw_up: the card of a version.
+        version: the one asked for; None: the first that fits.
+    Returns:
+        The version's folder, and whether it is new.
+    Raises:
+        InvalidInput: the version asked for is there with other content.
+    """
+    major, minor, patch = (int(part) for part in first.split("."))
+    while True:
+        chosen = version or f"{major}.{minor}.{patch}"
+        content = draw_up(chosen)
+        folder = out_dir / name / chosen
+        if not folder.exists():
+            return artefacts.save(out_dir, content, model), True
+        held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        if held.get(artefacts.CARD) == content and model in held.values():
+            return folder, False
+        if version:
+            raise InvalidInput(
+                f"{name} {version} exists with other content.",
+                remedy="A version never changes: choose another, or none for the next free one.",
+            )
+        minor += 1
