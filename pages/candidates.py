@@ -7,7 +7,7 @@ from spotlab.pipeline.run import on_demand_price
 from spotlab.ui import asking, charts, guard, links, pools, session, tables, widgets, words
 from spotlab.ui.theme import palette
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 lab, colours = session.lab(), palette()
 answer = st.container()

@@ -7,7 +7,7 @@ import streamlit as st
 from spotlab.ui import guard, history, links, opened, session, tables, widgets
 from spotlab.ui.theme import palette
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 
 def show_decision(experiment_id: int) -> None:

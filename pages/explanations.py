@@ -7,7 +7,7 @@ from spotlab.inference.words import difference_in_words, in_words
 from spotlab.ui import charts, explaining, guard, links, session, widgets
 from spotlab.ui.theme import palette
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 colours = palette()
 answer = st.container()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from spotlab.ui import components, errors, guard, session, widgets
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 
 @st.fragment(run_every=30)

@@ -6,7 +6,7 @@ from spotlab.domain.decision import PolicyParams
 from spotlab.ui import fleet, fleet_actions, guard, runs, session, tables, widgets, words
 from spotlab.ui.theme import palette
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 now = session.lab().clock.now()
 instances = session.fleet()

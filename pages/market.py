@@ -5,7 +5,7 @@ import streamlit as st
 from spotlab.ui import charts, guard, prices, session, tables, widgets
 from spotlab.ui.theme import palette
 
-guard.require(guard.Role.VIEWER)
+guard.require(guard.Right.READ)
 
 now, colours = session.lab().clock.now(), palette()
 answer = st.container()

@@ -20,7 +20,7 @@ from spotlab.ui.models import (
 )
 from spotlab.ui.theme import palette
 
-user = guard.require(guard.Role.VIEWER)
+user = guard.require(guard.Right.READ)
 now, colours = session.lab().clock.now(), palette()
 answer = st.container()
 

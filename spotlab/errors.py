@@ -6,6 +6,12 @@ SpotlabError
 │   ├── FeedRefused             a feed that is truncated, changed or out of range
 │   └── ArtefactRefused         a model file unlike its card, or a format that runs code
 ├── NotFound                    an instance, model or experiment that is not in the ledger
+├── Refused                     who asks may not do this
+│   ├── NotSignedIn             nobody is signed in, or no longer
+│   ├── Forbidden               the role, scope or account does not allow it
+│   └── TooManyRequests         asked too often; says when to ask again
+├── Conflict                    what is to be changed was changed meanwhile, or already exists
+├── Fenced                      another process leads now: nothing was written
 ├── NotAvailable                a part that is needed is not there now (exit code 3)
 │   ├── OnlineStoreDown
 │   ├── DatabaseDown
@@ -56,6 +62,38 @@ class ArtefactRefused(InvalidInput):
 
 class NotFound(SpotlabError):
     """Something named that the ledger does not hold."""
+
+
+class Refused(SpotlabError):
+    """Who asks may not do this."""
+
+
+class NotSignedIn(Refused):
+    """Nobody is signed in, or their session or token has ended."""
+
+
+class Forbidden(Refused):
+    """The role, the token's scope or the account does not allow it."""
+
+
+class TooManyRequests(Refused):
+    """Asked too often.
+
+    Args:
+        retry_after_s: seconds until it may be asked again.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", retry_after_s: float = 1.0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
+class Conflict(SpotlabError):
+    """What is to be changed was changed meanwhile, or already exists."""
+
+
+class Fenced(SpotlabError):
+    """Another process leads now; what this one was about to write is not written."""
 
 
 class NotAvailable(SpotlabError):

@@ -90,6 +90,110 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="Least severe log line that is written to stderr."
     )
+    auth: Literal["accounts", "oidc", "off"] = Field(
+        default="accounts",
+        description="Who may sign in: local accounts, or those of an OpenID Connect provider; "
+        "`off`: whoever reaches the server, which then listens on loopback only, is its "
+        "administrator.",
+    )
+    demo_visitors: bool = Field(
+        default=False,
+        description="Whether whoever is not signed in may look at the emulated accounts.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Address that browsers use (`https://…`); cookies are then sent over https "
+        "only. Empty: the server's own.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses, separated by commas, of proxies whose X-Forwarded-For is believed.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Signs sessions and seals what is kept secret, 32 characters or more, the "
+        "same on every replica; empty: made once, a file in the home.",
+    )
+    session_minutes: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long a session's token is valid before it is renewed.",
+        json_schema_extra={"unit": "min"},
+    )
+    session_max_h: float = Field(
+        default=12.0,
+        gt=0,
+        description="How long a session lasts at most, and unused for a quarter of that.",
+        json_schema_extra={"unit": "h"},
+    )
+    oidc_metadata_url: str = Field(
+        default="",
+        description="The provider's discovery document (`…/.well-known/openid-configuration`).",
+    )
+    oidc_client_id: str = Field(default="", description="The client that the provider knows.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="That client's secret.")
+    oidc_role: Literal["", "viewer", "researcher", "operator"] = Field(
+        default="",
+        description="Role of whoever the provider vouches for and no administrator has added; "
+        "empty: none, they are refused.",
+    )
+    scheduler: Literal["on", "off"] = Field(
+        default="on",
+        description="Whether the app runs the scheduled jobs itself, in a thread; `off` where "
+        "`spotlab worker` does.",
+    )
+    lease_ttl_s: float = Field(
+        default=10.0,
+        gt=0.5,
+        description="A scheduler that gave no sign for this long is no longer the leader.",
+        json_schema_extra={"unit": "s"},
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token that /metrics asks for; empty: an API token with the scope "
+        "metrics:read.",
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        description="OpenTelemetry collector that traces are sent to (`http://…:4318`); empty: "
+        "none. Needs `spotlab[otel]`.",
+    )
+    log_lines: int = Field(
+        default=20_000,
+        ge=100,
+        description="Log lines that the online store keeps for the Logs page.",
+        json_schema_extra={"unit": "lines"},
+    )
+    api_reads_per_minute: int = Field(
+        default=18_000,
+        ge=1,
+        description="API requests that change nothing, for each user.",
+        json_schema_extra={"unit": "1/min"},
+    )
+    api_writes_per_minute: int = Field(
+        default=120,
+        ge=1,
+        description="API requests that change something, for each user.",
+        json_schema_extra={"unit": "1/min"},
+    )
+    keep_prices_days: float = Field(
+        default=180.0,
+        gt=0,
+        description="How long collected market snapshots are kept; the newest always are.",
+        json_schema_extra={"unit": "d"},
+    )
+    keep_experiments_days: float = Field(
+        default=365.0,
+        gt=0,
+        description="How long decisions are kept; each instance's newest always is.",
+        json_schema_extra={"unit": "d"},
+    )
+    keep_health_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long probes, job runs, sent alerts and ended sessions are kept.",
+        json_schema_extra={"unit": "d"},
+    )
 
     @property
     def sqlite_path(self) -> Path:

@@ -197,7 +197,7 @@ class _Flights:
 
     def end(self) -> None:
         """Take back what has not begun, and let the workers forget what was shared."""
-        with suppress(OSError):  # the scheduler is gone, and everything with it
+        with suppress(OSError, RuntimeError):  # the scheduler, or the client that lost it, is gone
             if self.up:
                 self._client.cancel(list(self.up), force=True)
             self._client.unregister_worker_plugin(self._run)

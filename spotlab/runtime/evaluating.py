@@ -12,7 +12,7 @@ from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTra
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
-from spotlab.domain.ports import ModelRecord, RiskModel
+from spotlab.domain.ports import ModelRecord, RiskModel, Topic
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.assess import score_market
 from spotlab.pipeline.collect import Progress
@@ -105,6 +105,7 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     experiment = record(made, lab.store.ledger)
+    lab.bus.publish(Topic.EXPERIMENTS)
     try:
         names = challengers(run.records, RISK_TASK, experiment.model)
         beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]

@@ -14,12 +14,15 @@ from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyPa
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import (
+    Bus,
     Clock,
     ComponentState,
     FeedSource,
+    LocalBus,
     ModelRecord,
     OnlineStore,
     RiskModel,
+    Topic,
 )
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
@@ -58,6 +61,7 @@ class Lab:
         choose_market: resolves the market setting, asking the network when it is "auto".
         http: for feeds.
         resources: what `close` lets go of.
+        bus: tells every process that something changed.
         started_at: monotonic seconds.
     """
 
@@ -70,6 +74,7 @@ class Lab:
     choose_market: Callable[[MarketName | None], MarketName]
     http: httpx.Client
     resources: ExitStack = field(default_factory=ExitStack)
+    bus: Bus = field(default_factory=LocalBus)
     started_at: float = field(default_factory=time.monotonic)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -104,7 +109,9 @@ class Lab:
 
     def sync_fleet(self) -> list[SpotlabError]:
         """List every account's instances anew; what failed is returned and in the health log."""
-        return sync_fleet(self.open_cloud(), self.store, self.clock)
+        errors = sync_fleet(self.open_cloud(), self.store, self.clock)
+        self.bus.publish(Topic.FLEET)
+        return errors
 
     def collect(
         self,
@@ -140,6 +147,7 @@ class Lab:
             if any(source.kind is not None for source in report.sources):
                 self.reader.publish(market)
                 self._scored.clear()
+                self.bus.publish(Topic.MARKET)
             return report
 
     def evaluate(

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.lifecycle import ModelAction, ModelState, allowed
 from spotlab.domain.ports import By, Clock, Fleet, ModelEvent, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, NotFound
@@ -113,54 +114,63 @@ class ModelDesk:
         raise NotFound(f"No model {reference!r} is registered.", remedy=f"There is: {there}.")
 
     def act(
-        self, action: ModelAction | str, reference: str, actor: str, reason: str = ""
+        self, action: ModelAction | str, reference: str, who: Principal, reason: str = ""
     ) -> ModelRecord:
         """Graduate, reject, archive, enable or disable a version, or make it the champion.
 
         Args:
             action: one of a ModelEntry's moves.
             reference: "name@version"; "name" where it has one version only.
-            actor: who.
+            who: asks for it.
             reason: why, in their words.
         Returns:
             The version as it is now.
         Raises:
+            Forbidden: they may not decide about models.
             NotFound: no such version, or a champion to be whose files are gone.
             InvalidInput: no action for its state, or the name has several versions.
             ArtefactRefused: a champion to be whose files are not as they should be.
         """
+        who.require(Right.DECIDE_MODELS)
         record = self._one(reference)
         chosen = _action(action)
         if chosen is ModelAction.CHAMPION:
             self.predictor.get(record.reference)
-        by = By(actor, self.clock.now(), reason)
+        by = By(who.name, self.clock.now(), reason, who.via)
         return self.registry.move(record.name, record.version, chosen, by)
 
     def assign(
-        self, instance_id: str, reference: str | None, actor: str, reason: str = ""
+        self, instance_id: str, reference: str | None, who: Principal, reason: str = ""
     ) -> ModelRecord | None:
         """Let an instance be evaluated by a version of its own.
 
         Args:
             instance_id: which.
             reference: "name@version"; None or "champion": by the champion.
-            actor, reason: who, and why.
+            who, reason: who asks for it, and why.
         Returns:
             The version, or None for the champion.
         Raises:
+            Forbidden: they may not change instances.
             NotFound: no such instance or version.
             InvalidInput: the version is disabled, rejected, archived or of another task.
         """
+        who.require(Right.CHANGE_INSTANCES)
         record = None
         if reference is not None and reference != ModelState.CHAMPION:
             record = self._one(reference)
             _refuse_other_task(record)
-        self.registry.assign(instance_id, record, By(actor, self.clock.now(), reason))
+        self.registry.assign(instance_id, record, By(who.name, self.clock.now(), reason, who.via))
         return record
 
-    def upload(self, source: Path | bytes, actor: str, reason: str = "") -> UploadReport:
-        """Check an upload in quarantine and register it as a candidate; see `uploads.upload`."""
-        by = By(actor, self.clock.now(), reason)
+    def upload(self, source: Path | bytes, who: Principal, reason: str = "") -> UploadReport:
+        """Check an upload in quarantine and register it as a candidate; see `uploads.upload`.
+
+        Raises:
+            Forbidden: they may not upload models.
+        """
+        who.require(Right.UPLOAD_MODELS)
+        by = By(who.name, self.clock.now(), reason, who.via)
         return upload(source, by, self.registry, self.predictor, self.home)
 
     def history(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
@@ -227,12 +237,14 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def current_user() -> str:
-    """The operating system's name of who runs this process, until sign-in gives one."""
+def current_user() -> Principal:
+    """Who runs this process, by the operating system's name: whoever may read the home's files
+    may do everything."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user may have a number only
-        return f"uid {os.getuid()}"
+        name = f"uid {os.getuid()}"
+    return Principal(name, Role.ADMIN, via="command line")
 
 
 def _action(action: ModelAction | str) -> ModelAction:

@@ -7,6 +7,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
-from spotlab.errors import InvalidSetting
+from spotlab.errors import Fenced, InvalidSetting
 from spotlab.store.failures import translated
 from spotlab.store.types import to_json
 
@@ -58,11 +60,56 @@ def writing(engine: Engine) -> Iterator[Session]:
     On SQLite it holds the write lock from its first statement: a transaction that reads first
     and writes later could not wait for another writer, it would fail at once.
 
+    Inside `fenced`, it first makes sure that its lease is still held.
+
     Raises:
         DatabaseDown: see `failures.translated`; nothing was written.
+        Fenced: another process leads now; nothing was written.
     """
     with translated(engine), Session(writer(engine)) as session, session.begin():
+        if (fence := _fence.get()) is not None:
+            _refuse_fenced(session, fence)
         yield session
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A lease that a process held when it began.
+
+    Args:
+        lease: its name.
+        token: grows with every new holder.
+    """
+
+    lease: str
+    token: int
+
+
+_HELD: Final = text("SELECT token FROM leases WHERE name = :name")
+_HELD_SHARED: Final = text("SELECT token FROM leases WHERE name = :name FOR SHARE")
+"""Nobody takes the lease over between this look and the commit; SQLite has one writer anyway."""
+_fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
+
+
+@contextmanager
+def fenced(fence: Fence) -> Iterator[None]:
+    """Let every transaction of this thread that writes fail once another holds the lease."""
+    reset = _fence.set(fence)
+    try:
+        yield
+    finally:
+        _fence.reset(reset)
+
+
+def _refuse_fenced(session: Session, fence: Fence) -> None:
+    query = _HELD_SHARED if session.get_bind().dialect.name == "postgresql" else _HELD
+    held = session.connection().execute(query, {"name": fence.lease}).scalar()
+    if held != fence.token:
+        raise Fenced(
+            f"Another process leads {fence.lease} now (token {held}, this one's was "
+            f"{fence.token}).",
+            remedy="Nothing was written; the leader does this work.",
+        )
 
 
 def writer(engine: Engine) -> Engine:

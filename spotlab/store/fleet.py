@@ -11,8 +11,9 @@ from sqlmodel import col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
 from spotlab.domain.market import Pool
-from spotlab.domain.ports import Account
+from spotlab.domain.ports import Account, By
 from spotlab.errors import NotFound
+from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import AccountRow, InstanceRow
 from spotlab.store.upserts import upsert
@@ -42,17 +43,20 @@ class SqlFleet:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def save_account(self, account: Account) -> None:
-        """Insert or update by name."""
+    def save_account(self, account: Account, by: By | None = None) -> None:
+        """Insert or update by name; by None: seen in the settings, not a person's change."""
         with writing(self._engine) as session:
+            if by is not None:
+                former = session.get(AccountRow, account.name)
+                before = _told(_account(former)) if former is not None else None
+                append(session, by, "account.save", account.name, before, _told(account))
             upsert(session, AccountRow(**msgspec.to_builtins(account)))
 
     def accounts(self) -> list[Account]:
         """By name."""
         with reading(self._engine) as session:
             rows = session.exec(select(AccountRow)).all()
-        accounts = [Account(**row.model_dump() | {"regions": tuple(row.regions)}) for row in rows]
-        return sorted(accounts, key=lambda account: account.name)
+        return sorted(map(_account, rows), key=lambda account: account.name)
 
     def sync(self, account: str, instances: Sequence[Instance]) -> None:
         """Make the account's active instances these; what a user set (model, shadow, mode,
@@ -85,23 +89,38 @@ class SqlFleet:
             raise _unknown(instance_id)
         return _instance(row)
 
-    def set_shadow(self, instance_id: str, shadow: bool) -> None:
+    def set_shadow(self, instance_id: str, shadow: bool, by: By) -> None:
         """Shadow on: record only. Raises NotFound."""
-        self._set(instance_id, shadow=shadow)
+        self._set(instance_id, "shadow", shadow, by)
 
-    def set_mode(self, instance_id: str, mode: PipelineMode) -> None:
+    def set_mode(self, instance_id: str, mode: PipelineMode, by: By) -> None:
         """Which pipeline evaluates it. Raises NotFound."""
-        self._set(instance_id, mode=mode.value)
+        self._set(instance_id, "mode", mode.value, by)
 
-    def set_requirements(self, instance_id: str, requirements: Requirements | None) -> None:
+    def set_requirements(self, instance_id: str, requirements: Requirements | None, by: By) -> None:
         """What a replacement must offer; None: derived from its own type. Raises NotFound."""
-        self._set(instance_id, requirements=_builtins(requirements))
+        self._set(instance_id, "requirements", _builtins(requirements), by)
 
-    def _set(self, instance_id: str, **values: Any) -> None:
-        change = update(InstanceRow).where(col(InstanceRow.instance_id) == instance_id)
+    def _set(self, instance_id: str, what: str, value: Any, by: By) -> None:
         with writing(self._engine) as session:
-            if not session.connection().execute(change.values(**values)).rowcount:
+            row = session.get(InstanceRow, instance_id, with_for_update=True)
+            if row is None:
                 raise _unknown(instance_id)
+            before = getattr(row, what)
+            if before == value:
+                return
+            setattr(row, what, value)
+            append(session, by, f"instance.{what}", instance_id, before, value)
+
+
+def _account(row: AccountRow) -> Account:
+    return Account(**row.model_dump() | {"regions": tuple(row.regions)})
+
+
+def _told(account: Account) -> dict[str, Any]:
+    """An account for the audit log: whether there is an external id, not which."""
+    told: dict[str, Any] = msgspec.to_builtins(account)
+    return told | {"external_id": "***" if account.external_id else ""}
 
 
 def _unknown(instance_id: str) -> NotFound:

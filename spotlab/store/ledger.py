@@ -132,7 +132,10 @@ def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
         (col(row.is_degraded), eq, where.degraded),
         (col(row.error) != "", eq, where.failed),
     ]
-    return [compare(column, value) for column, compare, value in asked if value is not None]
+    found = [compare(column, value) for column, compare, value in asked if value is not None]
+    if where.accounts is not None:
+        found.append(col(row.account).in_(where.accounts))
+    return found
 
 
 def _is_model(column: SQLColumnExpression[str], model: str) -> ColumnElement[bool]:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from spotlab.store import tables, tables_outcomes
+from spotlab.store import tables, tables_access, tables_jobs, tables_outcomes, tables_watch
 
-METADATA: Final = [tables.Base.metadata, tables_outcomes.OutcomeBase.metadata]
+METADATA: Final = [
+    tables.Base.metadata,
+    tables_outcomes.OutcomeBase.metadata,
+    tables_access.AccessBase.metadata,
+    tables_jobs.JobsBase.metadata,
+    tables_watch.WatchBase.metadata,
+]

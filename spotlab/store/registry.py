@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from spotlab.domain.lifecycle import ModelAction, ModelState, moved, unusable
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
+from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import InstanceRow, ModelEventRow, ModelVersionRow
 
@@ -136,6 +137,7 @@ class SqlModelRegistry:
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_CHANGE)
             session.add(_event_row(_event(name, version, task, ModelAction.REFUSE, by)))
+            append(session, by, "model.refuse", f"{name}@{version}")
 
     def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
         """The audit trail, newest first; None: of every model, all of it."""
@@ -172,6 +174,8 @@ class _Assignment:
         event = replace(event, before=self.before, after=self.after, instance_id=self.instance_id)
         session.add(_event_row(event))
         session.flush()
+        if action is ModelAction.ASSIGN or self.after == _NO_MODEL_OF_ITS_OWN:
+            append(session, self.by, "instance.model", self.instance_id, self.before, self.after)
 
 
 def _known(session: Session, name: str, version: str) -> ModelVersionRow:
@@ -224,6 +228,7 @@ def _note(
     event = _event(record.name, record.version, record.task, action, by)
     session.add(_event_row(replace(event, before=before, after=after)))
     session.flush()  # ids in the order of the changes
+    append(session, by, f"model.{action.value}", record.reference, before or None, after)
 
 
 def _event(name: str, version: str, task: str, action: ModelAction, by: By) -> ModelEvent:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
 from spotlab.store.archive import SqlArchive
+from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
 from spotlab.store.engine import connect, reading
 from spotlab.store.failures import address, is_sqlite, translated
@@ -37,6 +38,7 @@ class Store:
     outcomes: SqlOutcomes
     drift: SqlDriftLog
     sweeps: SqlSweeps
+    audit: SqlAudit
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -53,6 +55,7 @@ class Store:
             outcomes=SqlOutcomes(engine),
             drift=SqlDriftLog(engine),
             sweeps=SqlSweeps(engine),
+            audit=SqlAudit(engine),
         )
 
     def ping(self) -> float:

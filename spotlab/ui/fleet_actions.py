@@ -13,7 +13,6 @@ from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.in_force import RISK_TASK
-from spotlab.runtime.registry import ModelDesk, current_user
 from spotlab.ui import errors, links, runs, session
 from spotlab.ui.words import ago, count, decision_mark, moment
 
@@ -39,11 +38,11 @@ def show_button(ids: Sequence[str]) -> None:
 
 
 def _evaluate(ids: list[str] | None) -> None:
-    lab = session.lab()
+    desk = session.desk().instances
     runs.begin(
         SLOT,
         "Evaluating",
-        lambda tell, stopped: lab.evaluate(ids, progress=tell, cancelled=stopped),
+        lambda tell, stopped: desk.evaluate(ids, progress=tell, cancelled=stopped),
     )
 
 
@@ -111,13 +110,14 @@ def _assign(instance_id: str) -> None:
     chosen = st.session_state[f"model {instance_id}"]
     try:
         reference = None if chosen == CHAMPION else chosen
-        ModelDesk.of(session.lab()).assign(instance_id, reference, current_user())
+        session.desk().instances.assign(instance_id, reference)
     except SpotlabError as exc:
         errors.explain(exc)
 
 
 def _set_shadow(instance_id: str) -> None:
     try:
-        session.lab().store.fleet.set_shadow(instance_id, st.session_state[f"shadow {instance_id}"])
+        shadow = st.session_state[f"shadow {instance_id}"]
+        session.desk().instances.set_shadow(instance_id, shadow)
     except SpotlabError as exc:
         errors.explain(exc)

@@ -34,7 +34,7 @@ def main() -> None:
         ],
         position="top",
     )
-    guard.require(guard.Role.VIEWER)
+    guard.require(guard.Right.READ)
     with errors.boundary():
         first = session.first_run()
         if not first.finished:

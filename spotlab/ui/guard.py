@@ -8,33 +8,18 @@ refuses.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from enum import IntEnum
 
 import streamlit as st
 
+from spotlab.domain.access import MEANINGS, Principal, Right, Role
 
-class Role(IntEnum):
-    """What a user may do; a higher one may do all that a lower one may."""
+__all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
-    VIEWER = 1
-    OPERATOR = 2
-    ADMINISTRATOR = 3
+LOCAL_ADMINISTRATOR = Principal("local administrator", Role.ADMIN, via="loopback")
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Who is looking."""
-
-    name: str
-    role: Role
-
-
-LOCAL_ADMINISTRATOR = User("local administrator", Role.ADMINISTRATOR)
-
-
-def require(role: Role) -> User:
-    """The user, if the page is for them; else the page stops here with the reason."""
+def require(right: Right) -> Principal:
+    """Who looks, if the page is for them; else the page stops here with the reason."""
     address = st.get_option("server.address")
     if not is_loopback(address):
         st.error(
@@ -45,9 +30,14 @@ def require(role: Role) -> User:
             icon=":material/lock:",
         )
         st.stop()
-    if role > LOCAL_ADMINISTRATOR.role:
-        st.error(f"This page is for {role.name.lower()}s.", title="Refused")
+    if not LOCAL_ADMINISTRATOR.may(right):
+        st.error(f"This page is for those who may {MEANINGS[right]}.", title="Refused")
         st.stop()
+    return LOCAL_ADMINISTRATOR
+
+
+def current() -> Principal:
+    """Who looks."""
     return LOCAL_ADMINISTRATOR
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import streamlit as st
@@ -11,9 +12,10 @@ from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ComponentState, ExperimentSummary, SnapshotInfo
 from spotlab.errors import NoMarketData
 from spotlab.pipeline.rank import Ranking, rank
-from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime import process
+from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import runs
+from spotlab.ui import guard, runs
 
 MARKET_FOR = timedelta(seconds=30)
 HEALTH_FOR = timedelta(seconds=5)
@@ -22,7 +24,12 @@ HEALTH_FOR = timedelta(seconds=5)
 @st.cache_resource(show_spinner=False, max_entries=1)
 def lab() -> Lab:
     """The one lab of this server."""
-    return bootstrap()
+    return process.lab()
+
+
+def desk() -> Desk:
+    """What this reader may see and do."""
+    return Desk(lab(), guard.current())
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -69,18 +76,23 @@ def forget_market() -> None:
 
 
 def fleet() -> list[Instance]:
-    """The instances that are looked after."""
-    return lab().store.fleet.instances()
+    """The instances that are looked after, as far as this reader sees them."""
+    return desk().instances.list()
 
 
-def decisions() -> dict[str, ExperimentSummary]:
-    """The newest decision about each instance."""
-    return lab().store.ledger.latest_per_instance()
+def decisions() -> Mapping[str, ExperimentSummary]:
+    """The newest decision about each instance that this reader sees."""
+    return desk().decisions.latest_per_instance()
+
+
+def experiment(experiment_id: int) -> Experiment:
+    """One decision, whole. Raises NotFound, also where this reader does not see its account."""
+    return desk().decisions.shown(_experiment(experiment_id))
 
 
 @st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=16)
-def experiment(experiment_id: int) -> Experiment:
-    """One decision, whole; it never changes."""
+def _experiment(experiment_id: int) -> Experiment:
+    """It never changes; whoever asks is asked who they are first."""
     return lab().store.ledger.get(experiment_id)
 
 

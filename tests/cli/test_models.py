@@ -77,7 +77,7 @@ def test_from_upload_to_champion_and_back_in_time(ask: Ask, tmp_path: Path) -> N
     assert (former["state"], former["enabled"], former["refused"]) == ("graduated", True, None)
     code, live = ask("live-at", "advisor", "2100-01-01")
     assert (code, live["model"], live["event"]["reason"]) == (0, "toy@1.1.0", "better AUC")
-    assert live["event"]["actor"] == current_user()
+    assert live["event"]["actor"] == current_user().name
     assert ask("live-at", "advisor", "2000-01-01T00:00:00+02:00")[1]["model"] is None
 
     events = ask("history", "toy@1.1.0")[1]["events"]

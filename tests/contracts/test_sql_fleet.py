@@ -45,9 +45,9 @@ def test_a_sync_keeps_what_a_user_set(store: Store) -> None:
     store.fleet.sync("production", [make.instance()])
     store.registry.register(make.model_record())
     store.registry.assign("i-0a1", make.model_record(), By("ana", make.NOW))
-    store.fleet.set_shadow("i-0a1", False)
-    store.fleet.set_mode("i-0a1", PipelineMode.OFF)
-    store.fleet.set_requirements("i-0a1", WANTED)
+    store.fleet.set_shadow("i-0a1", False, make.BY)
+    store.fleet.set_mode("i-0a1", PipelineMode.OFF, make.BY)
+    store.fleet.set_requirements("i-0a1", WANTED, make.BY)
     store.ledger.record(make.experiment())
 
     moved = make.instance(
@@ -72,14 +72,14 @@ def test_a_sync_keeps_what_a_user_set(store: Store) -> None:
 def test_what_a_user_set_can_be_taken_back(store: Store) -> None:
     store.fleet.sync("production", [make.instance(model="m@1", requirements=WANTED)])
     store.registry.assign("i-0a1", None, By("ana", make.NOW))
-    store.fleet.set_requirements("i-0a1", None)
+    store.fleet.set_requirements("i-0a1", None, make.BY)
     assert store.fleet.instance("i-0a1") == make.instance()
 
 
 def test_an_instance_that_is_gone_becomes_inactive_and_can_return(store: Store) -> None:
     store.fleet.sync("production", [make.instance("i-1"), make.instance("i-2")])
     store.fleet.sync("another", [make.instance("i-3", account="another")])
-    store.fleet.set_shadow("i-1", False)
+    store.fleet.set_shadow("i-1", False, make.BY)
 
     store.fleet.sync("production", [make.instance("i-2")])
     assert [each.instance_id for each in store.fleet.instances()] == ["i-3", "i-2"]
@@ -98,9 +98,9 @@ def test_an_instance_that_is_gone_becomes_inactive_and_can_return(store: Store) 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda fleet: fleet.set_shadow("i-none", True),
-        lambda fleet: fleet.set_mode("i-none", PipelineMode.OFF),
-        lambda fleet: fleet.set_requirements("i-none", None),
+        lambda fleet: fleet.set_shadow("i-none", True, make.BY),
+        lambda fleet: fleet.set_mode("i-none", PipelineMode.OFF, make.BY),
+        lambda fleet: fleet.set_requirements("i-none", None, make.BY),
         lambda fleet: fleet.instance("i-none"),
     ],
     ids=["shadow", "mode", "requirements", "read"],

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
 from spotlab.ui import session
 from tests.conftest import ROOT
@@ -42,7 +43,7 @@ def lab(
 ) -> Iterator[Lab]:
     """A lab with a market and a fleet of four, each decided about once."""
     made = small_lab(tmp_path, models_dir, online)
-    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    monkeypatch.setattr(process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -51,7 +52,7 @@ def lab(
 def bare_lab(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab on its first day, whose AWS cannot be reached."""
     made = empty_lab(tmp_path, models_dir)
-    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    monkeypatch.setattr(process, "lab", lambda: made)
     yield made
     made.close()
 

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.errors import DatabaseDown
+from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
 from spotlab.ui import session
 from spotlab.ui.links import PAGE_TABLE
@@ -40,7 +41,7 @@ def test_a_lab_that_cannot_open_is_explained(monkeypatch: pytest.MonkeyPatch) ->
     def closed() -> Lab:
         raise DatabaseDown("The database is locked.", remedy="Stop the other writer.")
 
-    monkeypatch.setattr(session, "bootstrap", closed)
+    monkeypatch.setattr(process, "lab", closed)
     app = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30).run()
     assert not app.exception
     assert len(app.error) == 1
@@ -52,7 +53,7 @@ def lab_without_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     empty = tmp_path / "no-models"
     empty.mkdir()
     made = small_lab(tmp_path / "home", empty)
-    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    monkeypatch.setattr(process, "lab", lambda: made)
     yield made
     made.close()
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.registry import ModelDesk
-from spotlab.ui import session
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
+from tests.support.people import ANA
 
 NEW, OLD = "toy@1.1.0", "toy@1.0.0"
 WEB_1 = FLEET[0][0]
@@ -33,7 +34,7 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rivals(tmp_path: Path, two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab whose champion is toy@1.1.0, with toy@1.0.0 as a candidate."""
     made = small_lab(tmp_path, two_models)
-    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    monkeypatch.setattr(process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -124,7 +125,7 @@ def test_a_move_needs_a_reason_and_leaves_it_in_the_history(rivals: Lab, open_pa
 
 
 def test_another_champion_is_announced_before_it_is_made(rivals: Lab, open_page: Open) -> None:
-    ModelDesk.of(rivals).act("graduate", OLD, "a person", "good")
+    ModelDesk.of(rivals).act("graduate", OLD, ANA, "good")
     app = open_page("models", view="card", model=OLD)
     app.pills[0].select("Make champion").run()
     assert f"instead of {NEW}, which becomes graduated" in said(app)
@@ -185,7 +186,7 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
 
 def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
     open_page("models")
-    ModelDesk.of(rivals).act("graduate", OLD, "a person", "good")
+    ModelDesk.of(rivals).act("graduate", OLD, ANA, "good")
     rivals.evaluate()
     app = open_page("models", view="use")
     assert app.title[0].value == f"In shadow {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
@@ -229,7 +230,7 @@ def test_no_model_at_all_says_what_to_do(
 ) -> None:
     (tmp_path / "none").mkdir()
     made = small_lab(tmp_path / "home", tmp_path / "none")
-    monkeypatch.setattr(session, "bootstrap", lambda: made)
+    monkeypatch.setattr(process, "lab", lambda: made)
     app = open_page("models")
     assert not app.exception
     assert app.title[0].value == "No model is trusted yet: 0 versions, no champion"

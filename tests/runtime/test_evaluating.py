@@ -27,6 +27,7 @@ from spotlab.runtime.outcomes import (
 from spotlab.runtime.registry import ModelDesk
 from tests.support.lab import FLEET, empty_lab, save_toy_model, small_lab
 from tests.support.market import StillClock
+from tests.support.people import ANA
 
 WEB = FLEET[0][0]
 CHALLENGER = "toy@2.0.0"
@@ -50,10 +51,10 @@ def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
         desk = ModelDesk.of(opened)
         states = {record.reference: record.state for record in opened.models()}
         if states["toy@1.0.0"] != "champion":
-            desk.act("graduate", "toy@1.0.0", "ana", "for a test")
-            desk.act("champion", "toy@1.0.0", "ana", "for a test")
+            desk.act("graduate", "toy@1.0.0", ANA, "for a test")
+            desk.act("champion", "toy@1.0.0", ANA, "for a test")
         else:
-            desk.act("graduate", CHALLENGER, "ana", "for a test")
+            desk.act("graduate", CHALLENGER, ANA, "for a test")
         yield opened
 
 
@@ -76,7 +77,7 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
-    ModelDesk.of(lab).assign(WEB, CHALLENGER, "ana", "to compare")
+    ModelDesk.of(lab).assign(WEB, CHALLENGER, ANA, "to compare")
     (experiment,) = lab.evaluate([WEB])
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
     assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
@@ -97,7 +98,7 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
 
 
 def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
-    ModelDesk.of(lab).act("disable", CHALLENGER, "ana", "too slow")
+    ModelDesk.of(lab).act("disable", CHALLENGER, ANA, "too slow")
     (experiment,) = lab.evaluate([WEB])
     assert lab.store.shadows.of([experiment.experiment_id]) == []
 

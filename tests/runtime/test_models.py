@@ -22,6 +22,7 @@ from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from tests.support import builders as make
 from tests.support.lab import FLEET, empty_lab, save_toy_model, small_lab
+from tests.support.people import ANA, BEN
 
 WEB = FLEET[0][0]
 
@@ -55,7 +56,7 @@ def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelDesk:
     again = empty_lab(lab.settings.home, models_dir)
     again.close()
     desk = desk_of(lab)
-    desk.act("graduate", f"toy@{number}", "ana", "better Brier")
+    desk.act("graduate", f"toy@{number}", ANA, "better Brier")
     return desk
 
 
@@ -158,7 +159,7 @@ def test_files_that_were_changed_since_are_announced(tmp_path: Path, models_dir:
 def test_an_upload_never_becomes_the_champion_by_itself(tmp_path: Path, models_dir: Path) -> None:
     version(models_dir, "1", name="stranger", task="another").rename(tmp_path / "folder")
     with empty_lab(tmp_path / "home", models_dir) as lab:
-        record = desk_of(lab).upload(tmp_path / "folder", "ana").record
+        record = desk_of(lab).upload(tmp_path / "folder", ANA).record
         assert (tmp_path / "home" / UPLOADS / record.path).is_dir()
     assert started(tmp_path / "home", models_dir)["stranger@1"] == "candidate"
 
@@ -167,11 +168,11 @@ def test_an_upload_survives_a_restart_and_can_be_crowned(tmp_path: Path, models_
     version(models_dir, "2.0.0").rename(tmp_path / "folder")
     home = tmp_path / "home"
     with empty_lab(home, models_dir) as lab:
-        desk_of(lab).upload(tmp_path / "folder", "ana")
+        desk_of(lab).upload(tmp_path / "folder", ANA)
     with empty_lab(home, models_dir) as lab:
         desk = desk_of(lab)
-        desk.act("graduate", "toy@2.0.0", "ana")
-        assert desk.act("champion", "toy@2.0.0", "ben", "won in shadow").state == "champion"
+        desk.act("graduate", "toy@2.0.0", ANA)
+        assert desk.act("champion", "toy@2.0.0", BEN, "won in shadow").state == "champion"
         assert lab.model().version == "2.0.0"
         live = desk.live_at("advisor", lab.clock.now())
         assert live is not None
@@ -185,11 +186,11 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         desk = challenger(lab, models_dir)
-        desk.assign(WEB, "toy@1.1.0", "ana", "a test")
+        desk.assign(WEB, "toy@1.1.0", ANA, "a test")
         assert desk.entry("toy@1.1.0").instances == (WEB,)
         assert lab.evaluate([WEB])[0].model == "toy@1.1.0"
 
-        desk.act(action, "toy@1.1.0", "ana", "drifts")
+        desk.act(action, "toy@1.1.0", ANA, "drifts")
         first, second = lab.evaluate([WEB, FLEET[1][0]])
 
         said = f"The assigned model toy@1.1.0 is {action.removesuffix('d')}"
@@ -198,7 +199,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert not any("assigned model" in reason for reason in second.degraded)
         assert lab.model_of(lab.store.fleet.instance(WEB)) == "toy@1.0.0"
 
-        desk.act("graduate" if action != "disable" else "enable", "toy@1.1.0", "ana")
+        desk.act("graduate" if action != "disable" else "enable", "toy@1.1.0", ANA)
         assert lab.evaluate([WEB])[0].model == "toy@1.1.0"
 
 
@@ -206,7 +207,7 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
     tmp_path: Path, models_dir: Path
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
-        challenger(lab, models_dir).assign(WEB, "toy@1.1.0", "ana")
+        challenger(lab, models_dir).assign(WEB, "toy@1.1.0", ANA)
         shutil.rmtree(models_dir / "toy" / "1.1.0")
         [experiment] = lab.evaluate([WEB])
     assert experiment.model == "toy@1.0.0"
@@ -218,18 +219,18 @@ def test_what_a_desk_refuses(tmp_path: Path, models_dir: Path) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         desk = challenger(lab, models_dir)
         with pytest.raises(InvalidInput, match=r"several versions.*toy@1\.1\.0, toy@1\.0\.0"):
-            desk.act("reject", "toy", "ana")
+            desk.act("reject", "toy", ANA)
         with pytest.raises(NotFound, match="No model 'none' is registered"):
-            desk.act("reject", "none", "ana")
+            desk.act("reject", "none", ANA)
         with pytest.raises(InvalidInput, match="'crown' is nothing"):
-            desk.act("crown", "toy@1.1.0", "ana")
+            desk.act("crown", "toy@1.1.0", ANA)
         with pytest.raises(InvalidInput, match="cap@1 is for the task another"):
-            desk.assign(WEB, "cap", "ana")
+            desk.assign(WEB, "cap", ANA)
         with pytest.raises(InvalidInput, match="is the champion"):
-            desk.act("disable", "toy@1.0.0", "ana")
+            desk.act("disable", "toy@1.0.0", ANA)
         (models_dir / "toy" / "1.1.0" / "model.txt").write_text("tree\n")
         with pytest.raises(ArtefactRefused, match="SHA-256"):
-            desk.act(ModelAction.CHAMPION, "toy@1.1.0", "ana")
+            desk.act(ModelAction.CHAMPION, "toy@1.1.0", ANA)
         assert lab.model().version == "1.0.0"
         assert desk.find("advisor").reference == "toy@1.0.0"
         assert desk.find("toy").reference == "toy@1.1.0"

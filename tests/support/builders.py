@@ -21,9 +21,10 @@ from spotlab.domain.decision import (
     Verdict,
 )
 from spotlab.domain.market import FEED_COLUMNS, FeedKind, MarketName, Pool, Provenance, Snapshot
-from spotlab.domain.ports import Account, ModelRecord
+from spotlab.domain.ports import Account, By, ModelRecord
 
 NOW = datetime(2026, 11, 3, 9, 30, 15, 123456, tzinfo=UTC)
+BY = By("ana", NOW, "for a test", "a test")
 FEATURES = {"discount_depth": 0.62, "price_position": 0.38, "advisor_bucket": 1.0}
 
 

@@ -3,6 +3,15 @@
 Domain floor: knows none of the adapters. bootstrap (runtime/) picks them.
 """
 
+from spotlab.domain.ports.access import (
+    ApiToken,
+    AuditCheck,
+    AuditEntry,
+    AuditLog,
+    User,
+    UserSession,
+)
+from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
 from spotlab.domain.ports.health import Clock, ComponentState, HealthLog
 from spotlab.domain.ports.ledger import (
@@ -25,8 +34,13 @@ from spotlab.domain.ports.outcomes import (
 
 __all__ = [
     "Account",
+    "ApiToken",
     "Archive",
+    "AuditCheck",
+    "AuditEntry",
+    "AuditLog",
     "BucketModel",
+    "Bus",
     "By",
     "Clock",
     "ComponentState",
@@ -39,6 +53,7 @@ __all__ = [
     "InstanceSource",
     "InterruptionLog",
     "Ledger",
+    "LocalBus",
     "ModelEvent",
     "ModelRecord",
     "ModelRegistry",
@@ -49,4 +64,7 @@ __all__ = [
     "RiskModel",
     "ShadowLog",
     "SnapshotInfo",
+    "Topic",
+    "User",
+    "UserSession",
 ]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from spotlab.domain.decision import Decision, Experiment, Instance, PipelineMode
+from spotlab.domain.decision import Decision, Experiment, Instance, PipelineMode, Requirements
 from spotlab.domain.market import MarketName
+from spotlab.domain.ports.models import By
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentFilter:
-    """Which experiments to list. None: no demand."""
+    """Which experiments to list. None: no demand; accounts: only instances of these."""
 
     instance_id: str | None = None
     decision: Decision | None = None
@@ -23,6 +24,7 @@ class ExperimentFilter:
     shadow: bool | None = None
     degraded: bool | None = None
     failed: bool | None = None
+    accounts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,8 @@ class InstanceSource(Protocol):
 class Fleet(Protocol):
     """The accounts and instances SpotLab looks after, with what a user set on them."""
 
-    def save_account(self, account: Account) -> None:
-        """Insert or update by name."""
+    def save_account(self, account: Account, by: By | None = None) -> None:
+        """Insert or update by name; by None: seen in the settings, not a person's change."""
         ...
 
     def accounts(self) -> list[Account]:
@@ -156,10 +158,14 @@ class Fleet(Protocol):
         """
         ...
 
-    def set_shadow(self, instance_id: str, shadow: bool) -> None:
+    def set_shadow(self, instance_id: str, shadow: bool, by: By) -> None:
         """Shadow on: record only. Raises NotFound."""
         ...
 
-    def set_mode(self, instance_id: str, mode: PipelineMode) -> None:
+    def set_mode(self, instance_id: str, mode: PipelineMode, by: By) -> None:
         """Which pipeline evaluates it. Raises NotFound."""
+        ...
+
+    def set_requirements(self, instance_id: str, requirements: Requirements | None, by: By) -> None:
+        """What a replacement must offer; None: derived from its own type. Raises NotFound."""
         ...

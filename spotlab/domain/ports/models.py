@@ -95,17 +95,19 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who does something to a model, when and why.
+    """Who changes something, when and why.
 
     Args:
         actor: a user's name; "spotlab" for what the app does itself.
         at: aware UTC.
         reason: in the actor's words; "": none was given.
+        via: how they came: "session", "token NAME", "command line", …; "": the app itself.
     """
 
     actor: str
     at: datetime
     reason: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.runtime.sweep_plans import Sweep
 from spotlab.ui import errors, session, tables, widgets, words
 from spotlab.ui.backtests import asking, files, jobs, naming, reading, results, timing
-from spotlab.ui.guard import Role, User
 from spotlab.ui.tables import Column, at
 
 SMALL_PRINT = (
@@ -44,11 +44,11 @@ def headline(records: Sequence[SweepRecord]) -> str:
     return "0 backtests yet: what would each policy have cost?"
 
 
-def show_form(user: User) -> None:
+def show_form(user: Principal) -> None:
     """Set up a sweep, see what it takes, and start it."""
     st.header("Set up a backtest", anchor=False)
-    if user.role < Role.OPERATOR:
-        st.caption("An operator may start backtests.")
+    if not user.may(Right.BACKTEST):
+        st.caption("A researcher may start backtests.")
         return
     if not files.folders(session.lab().settings.home.absolute()):
         widgets.empty(

@@ -7,10 +7,10 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.ui import errors, session, words
 from spotlab.ui.backtests import jobs, timing
-from spotlab.ui.guard import Role, User
 
 ACTIVE: Final = ("queued", "running")
 EVERY_S: Final = 1.0
@@ -21,10 +21,10 @@ _TOLD: Final = {
 }
 
 
-def show(record: SweepRecord, user: User) -> None:
+def show(record: SweepRecord, user: Principal) -> None:
     """Progress while it runs; else what happened, and a button to go on."""
     state = jobs.state(record)
-    may = user.role >= Role.OPERATOR
+    may = user.may(Right.BACKTEST)
     if state in ACTIVE:
         _progress(record.sweep_id, may)
     elif state != "done":

@@ -7,13 +7,14 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.domain.access import Principal, Right
 from spotlab.domain.lifecycle import ModelAction
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
+from spotlab.runtime.desk import Desk
 from spotlab.runtime.in_force import RISK_TASK
-from spotlab.runtime.registry import ModelDesk, ModelEntry
+from spotlab.runtime.registry import ModelEntry
 from spotlab.ui import errors, session, widgets, words
-from spotlab.ui.guard import Role, User
 from spotlab.ui.models import facts, reading
 
 LABELS: Final[Mapping[ModelAction, str]] = {
@@ -84,13 +85,13 @@ def consequence(
     return f"From its next evaluation on, the instance is decided about by {name}."
 
 
-def show(entry: ModelEntry, user: User) -> None:
+def show(entry: ModelEntry, user: Principal) -> None:
     """The moves that are allowed, what each would change, and a field for the reason."""
     st.header("Decide", anchor=False)
     if entry.refused:
         st.warning(facts.plain(entry.refused), title="Its files cannot be used")
-    if user.role < Role.OPERATOR:
-        st.caption("An operator may graduate, reject, assign or switch it.")
+    if not user.may(Right.DECIDE_MODELS):
+        st.caption("An administrator may graduate, reject, assign or switch it.")
         return
     moves = {LABELS[action]: action for action in offered(entry)}
     if entry.record.state == "champion":
@@ -102,10 +103,10 @@ def show(entry: ModelEntry, user: User) -> None:
         return
     picked = st.pills("What to do", [*moves], key=f"move {entry.record.reference}")
     if picked is not None:
-        _ask(moves[picked], entry, user)
+        _ask(moves[picked], entry)
 
 
-def _ask(action: ModelAction, entry: ModelEntry, user: User) -> None:
+def _ask(action: ModelAction, entry: ModelEntry) -> None:
     """What will change, why, and the button."""
     desk, reference = reading.desk(), entry.record.reference
     fleet = session.fleet()
@@ -134,23 +135,23 @@ def _ask(action: ModelAction, entry: ModelEntry, user: User) -> None:
             LABELS[action],
             type="primary",
             on_click=_do,
-            args=(action, reference, user.name, instance_id),
+            args=(action, reference, instance_id),
             disabled=action is ModelAction.ASSIGN and instance_id is None,
         )
 
 
-def _do(action: ModelAction, reference: str, actor: str, instance_id: str | None) -> None:
+def _do(action: ModelAction, reference: str, instance_id: str | None) -> None:
     reason = str(st.session_state.get(f"reason {reference}", "")).strip()
     if len(reason) < REASON_AT_LEAST:
         st.session_state[DONE] = (False, "Nothing was changed: say why first, in a few words.")
         return
     done = f"{reference} {PAST[action]}."
 
-    def move(desk: ModelDesk) -> None:
+    def move(desk: Desk) -> None:
         if action is ModelAction.ASSIGN:
-            desk.assign(instance_id or "", reference, actor, reason)
+            desk.instances.assign(instance_id or "", reference, reason)
         else:
-            desk.act(action, reference, actor, reason)
+            desk.models.act(action, reference, reason)
 
     if _tried(move):
         st.session_state[DONE] = (True, done)
@@ -158,9 +159,9 @@ def _do(action: ModelAction, reference: str, actor: str, instance_id: str | None
             st.session_state.pop(key, None)
 
 
-def _tried(move: Callable[[ModelDesk], None]) -> bool:
+def _tried(move: Callable[[Desk], None]) -> bool:
     try:
-        move(reading.desk())
+        move(session.desk())
     except SpotlabError as exc:
         errors.explain(exc)
         return False

@@ -6,10 +6,10 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.domain.access import Principal, Right
 from spotlab.errors import SpotlabError
 from spotlab.runtime.uploads import UploadReport
-from spotlab.ui import runs, words
-from spotlab.ui.guard import Role, User
+from spotlab.ui import runs, session, words
 from spotlab.ui.models import facts, reading
 
 SLOT: Final = "upload-model"
@@ -23,14 +23,14 @@ WANTED: Final = (
 )
 
 
-def show(user: User) -> None:
+def show(user: Principal) -> None:
     """The upload, folded away until it is wanted."""
     report = _outcome()
     with st.expander(
         "Upload a model", icon=":material/upload_file:", key="upload", on_change="rerun"
     ):
-        if user.role < Role.OPERATOR:
-            st.caption("An operator may upload models.")
+        if not user.may(Right.UPLOAD_MODELS):
+            st.caption("A researcher may upload models.")
             return
         st.caption(WANTED)
         left, right = st.columns(2)
@@ -53,7 +53,7 @@ def show(user: User) -> None:
                 "Check and register",
                 key="upload-now",
                 on_click=_begin,
-                args=(file.getvalue() if file is not None else b"", user.name),
+                args=(file.getvalue() if file is not None else b"",),
                 disabled=busy or file is None,
             )
         if isinstance(report, SpotlabError):
@@ -62,15 +62,15 @@ def show(user: User) -> None:
             _show_report(report)
 
 
-def _begin(content: bytes, actor: str) -> None:
-    desk = reading.desk()
+def _begin(content: bytes) -> None:
+    desk = session.desk().models
     # Read here: a click commits what was typed last, after the button got its arguments.
     reason = str(st.session_state.get("upload-reason", "")).strip()
 
     def work(tell: runs.Progress, _stopped: object) -> UploadReport | SpotlabError:
         tell("in quarantine: its files, then a first prediction", 0.3)
         try:
-            return desk.upload(content, actor, reason)
+            return desk.upload(content, reason)
         except SpotlabError as exc:
             return exc
 

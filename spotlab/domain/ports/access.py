@@ -1,0 +1,163 @@
+"""Ports of users, sessions, tokens and the audit log. Domain floor: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from spotlab.domain.access import Right, Role
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may sign in.
+
+    Args:
+        name: what they sign in with; lower case, unique.
+        role: what they are trusted with.
+        accounts: names of the AWS accounts they see; None: all.
+        email: for a person; "" where unknown.
+        subject: "issuer|sub" of the provider that vouches for them; None: a local account.
+        active: False: may not sign in.
+        must_change: has to choose a new password first.
+        locked_until: aware UTC; None: not locked.
+        created_at, last_sign_in_at: aware UTC.
+    """
+
+    name: str
+    role: Role
+    accounts: tuple[str, ...] | None
+    email: str
+    subject: str | None
+    active: bool
+    must_change: bool
+    locked_until: datetime | None
+    created_at: datetime
+    last_sign_in_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """A signed-in browser.
+
+    Args:
+        session_id: public; it is in the signed token.
+        user: name.
+        created_at, refreshed_at, expires_at: aware UTC; expires_at is its absolute end.
+        revoked_at: aware UTC; None: not revoked.
+        via: "password", "oidc" or "link".
+        agent: the browser's own words, cut short.
+        address: where it came from.
+    """
+
+    session_id: str
+    user: str
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    via: str
+    agent: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """An API token; the token itself is shown once and kept as a hash only.
+
+    Args:
+        token_id: public: the first part of the token.
+        user: whose rights it has at most.
+        name: what it is for.
+        scopes: the rights it is limited to.
+        created_at, expires_at: aware UTC.
+        last_used_at, revoked_at: aware UTC, or None.
+    """
+
+    token_id: str
+    user: str
+    name: str
+    scopes: frozenset[Right]
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change: who, what, before and after, chained to the entry before it.
+
+    Args:
+        number: its place in the chain, from 1, without a gap.
+        at: aware UTC.
+        actor, via: who, and how they came.
+        action: such as "instance.shadow".
+        target: what was changed, such as an instance id.
+        before, after: JSON values; None: there was none. Secrets are never among them.
+        reason: in the actor's words.
+        previous: hash of the entry before it; "" of the first.
+        digest: SHA-256 over all of the above.
+    """
+
+    number: int
+    at: datetime
+    actor: str
+    via: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+    reason: str
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheck:
+    """Whether the chain holds.
+
+    Args:
+        entries: how many there are.
+        broken_at: number of the first entry that is not as it was written; None: none.
+        reason: what is wrong with it; "" where nothing is.
+        head: digest of the last entry; "" of an empty log.
+    """
+
+    entries: int
+    broken_at: int | None
+    reason: str
+    head: str
+
+
+class AuditLog(Protocol):
+    """Every change; entries are added in the transaction of the change itself."""
+
+    def entries(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[AuditEntry]:
+        """Newest first; an action may be its first part ("instance")."""
+        ...
+
+    def count(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """How many there are."""
+        ...
+
+    def check(self) -> AuditCheck:
+        """Follow the chain from its first entry to its last."""
+        ...

@@ -1,0 +1,58 @@
+"""The desk: what one person may ask of the lab. Runtime floor.
+
+Screens, API and command line go through here, and nowhere else: each verb first asks
+`Principal.require`, shows only what the person may see, and leaves its change in the audit log.
+What somebody may not see is not there for them: it is not found, rather than forbidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spotlab.domain.access import Principal
+from spotlab.runtime.desk.accounts import AccountsDesk
+from spotlab.runtime.desk.decisions import DecisionsDesk
+from spotlab.runtime.desk.instances import InstancesDesk
+from spotlab.runtime.desk.market import MarketDesk
+from spotlab.runtime.desk.models import ModelsDesk
+from spotlab.runtime.lab import Lab
+
+__all__ = ["Desk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The lab, as far as somebody may use it.
+
+    Args:
+        lab: everything there is.
+        who: asks.
+    """
+
+    lab: Lab
+    who: Principal
+
+    @property
+    def accounts(self) -> AccountsDesk:
+        """AWS accounts."""
+        return AccountsDesk(self.lab, self.who)
+
+    @property
+    def instances(self) -> InstancesDesk:
+        """Instances, what is set on them, and evaluating them."""
+        return InstancesDesk(self.lab, self.who)
+
+    @property
+    def decisions(self) -> DecisionsDesk:
+        """Experiments."""
+        return DecisionsDesk(self.lab, self.who)
+
+    @property
+    def market(self) -> MarketDesk:
+        """Prices, candidates and health."""
+        return MarketDesk(self.lab, self.who)
+
+    @property
+    def models(self) -> ModelsDesk:
+        """Model versions."""
+        return ModelsDesk(self.lab, self.who)

@@ -1,0 +1,175 @@
+"""The audit log: every change, each chained to the one before it. Store floor.
+
+Implements ports.AuditLog on SQL. `append` belongs in the transaction of the change itself: either
+both are written or neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Engine, func
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from spotlab.domain.ports import By
+from spotlab.domain.ports.access import AuditCheck, AuditEntry
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.tables_access import AuditRow
+from spotlab.store.types import to_json
+
+_ONE_WRITER: Final = "audit log"
+_BATCH: Final = 1000
+
+
+def append(
+    session: Session, by: By, action: str, target: str, before: Any = None, after: Any = None
+) -> None:
+    """Add an entry in an open transaction.
+
+    Args:
+        session: of the change itself.
+        by: who, when, why, and how they came.
+        action: such as "instance.shadow".
+        target: what is changed, such as an instance id.
+        before, after: JSON values without secrets; None: there was none.
+    """
+    one_at_a_time(session, _ONE_WRITER)
+    last = session.exec(select(AuditRow).order_by(col(AuditRow.number).desc()).limit(1)).first()
+    row = AuditRow(
+        number=last.number + 1 if last is not None else 1,
+        at=by.at,
+        actor=by.actor,
+        via=by.via,
+        action=action,
+        target=target,
+        before=_text(before),
+        after=_text(after),
+        reason=by.reason,
+        previous=last.digest if last is not None else "",
+        digest="",
+    )
+    row.digest = _digest(row)
+    session.add(row)
+    session.flush()
+
+
+class SqlAudit:
+    """The audit log in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, by: By, action: str, target: str, before: Any = None, after: Any = None) -> None:
+        """Add an entry in a transaction of its own, for what is not a change in SQL."""
+        with writing(self._engine) as session:
+            append(session, by, action, target, before, after)
+
+    def entries(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[AuditEntry]:
+        """Newest first; an action may be its first part ("instance")."""
+        query = _where(select(AuditRow), actor, action, target, since)
+        newest = query.order_by(col(AuditRow.number).desc()).limit(limit).offset(offset)
+        with reading(self._engine) as session:
+            return [_entry(row) for row in session.exec(newest)]
+
+    def count(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """How many there are."""
+        query = _where(select(func.count(col(AuditRow.number))), actor, action, target, since)
+        with reading(self._engine) as session:
+            return int(session.exec(query).one())
+
+    def check(self) -> AuditCheck:
+        """Follow the chain from its first entry to its last."""
+        previous, number = "", 0
+        for row in self._rows():
+            number += 1
+            if reason := _wrong(row, number, previous):
+                return AuditCheck(number - 1, row.number, reason, previous)
+            previous = row.digest
+        return AuditCheck(number, None, "", previous)
+
+    def _rows(self) -> Iterator[AuditRow]:
+        after = 0
+        while True:
+            query = select(AuditRow).where(col(AuditRow.number) > after)
+            with reading(self._engine) as session:
+                rows = session.exec(query.order_by(col(AuditRow.number)).limit(_BATCH)).all()
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1].number
+
+
+def _where(
+    query: SelectOfScalar[Any],
+    actor: str | None,
+    action: str | None,
+    target: str | None,
+    since: datetime | None,
+) -> SelectOfScalar[Any]:
+    if actor is not None:
+        query = query.where(AuditRow.actor == actor)
+    if action is not None:
+        column = col(AuditRow.action)
+        query = query.where((column == action) | column.startswith(f"{action}.", autoescape=True))
+    if target is not None:
+        query = query.where(AuditRow.target == target)
+    if since is not None:
+        query = query.where(AuditRow.at >= since)
+    return query
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else to_json(value)
+
+
+def _digest(row: AuditRow) -> str:
+    """SHA-256 over everything but itself; a JSON list keeps one field from reaching into the next.
+
+    The moment is written in UTC to the microsecond, which is what both databases keep.
+    """
+    at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    parts = [row.number, at, row.actor, row.via, row.action, row.target, row.before, row.after]
+    text = json.dumps([*parts, row.reason, row.previous], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _wrong(row: AuditRow, number: int, previous: str) -> str:
+    if row.number != number:
+        return f"Entry {number} is missing."
+    if row.previous != previous:
+        return f"Entry {number} does not follow the one before it."
+    if row.digest != _digest(row):
+        return f"Entry {number} was changed since it was written."
+    return ""
+
+
+def _entry(row: AuditRow) -> AuditEntry:
+    values = row.model_dump()
+    for name in ("before", "after"):
+        values[name] = json.loads(values[name]) if values[name] else None
+    return AuditEntry(**values)
