@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from spotlab.domain.access import Principal
 from spotlab.ui import badge, errors, guard, links, runs, session, theme
 
 ICON = str(Path(__file__).with_name("icon.svg"))
@@ -27,13 +28,7 @@ def main() -> None:
     """One run of the app: the frame, then the page."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
     st.html(STYLE.format(on_primary=theme.palette().background))
-    page = st.navigation(
-        [
-            st.Page(links.page(name), title=title, icon=icon, default=name == "instances")
-            for name, title, icon in links.PAGE_TABLE
-        ],
-        position="top",
-    )
+    page = st.navigation(_sections(guard.current()), position="top")
     guard.require(guard.Right.READ)
     with errors.boundary():
         first = session.first_run()
@@ -44,6 +39,22 @@ def main() -> None:
         if first.error is not None:
             _show_failed_start(first.error)
         page.run()
+
+
+def _sections(who: Principal) -> dict[str, list[st.Page]]:
+    """The pages by section. One that this reader may not open is not listed, yet known: its
+    address leads to the guard's reason, not to another page."""
+    sections: dict[str, list[st.Page]] = {}
+    for name, title, icon, section, right in links.PAGE_TABLE:
+        page = st.Page(
+            links.page(name),
+            title=title,
+            icon=icon,
+            default=name == "instances",
+            visibility="visible" if who.may(right) else "hidden",
+        )
+        sections.setdefault(section, []).append(page)
+    return sections
 
 
 def _show_first_run(run: runs.Run[None]) -> None:

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 
+from spotlab.domain.access import Right
+
 PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
+DECIDE: Final = "Decide"
+UNDERSTAND: Final = "Understand"
+RUN: Final = "Run"
+ADMINISTER: Final = "Administer"
+
+
+class PageEntry(NamedTuple):
+    """A page of the app.
+
+    Args:
+        name: of its script, and of its address.
+        title: in the navigation.
+        icon: beside the title.
+        section: of the navigation.
+        right: whoever has it may open the page; its guard asks for the same.
+    """
+
+    name: str
+    title: str
+    icon: str
+    section: str
+    right: Right
+
+
 PAGE_TABLE: Final = (
-    ("instances", "Instances", ":material/dns:"),
-    ("candidates", "Candidates", ":material/leaderboard:"),
-    ("explanations", "Explanations", ":material/waterfall_chart:"),
-    ("experiments", "Experiments", ":material/history:"),
-    ("market", "Market", ":material/show_chart:"),
-    ("models", "Models", ":material/verified:"),
-    ("backtests", "Backtests", ":material/replay:"),
-    ("health", "Health", ":material/monitor_heart:"),
+    PageEntry("instances", "Instances", ":material/dns:", DECIDE, Right.READ),
+    PageEntry("candidates", "Candidates", ":material/leaderboard:", DECIDE, Right.READ),
+    PageEntry("explanations", "Explanations", ":material/waterfall_chart:", DECIDE, Right.READ),
+    PageEntry("experiments", "Experiments", ":material/history:", DECIDE, Right.READ),
+    PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
+    PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
+    PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
+    PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
 )
+"""Every page there is, in the order of the navigation."""
 
 
 def page(name: str) -> Path:

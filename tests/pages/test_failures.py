@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.pages.conftest import Open, said
 from tests.support.lab import small_lab
 
-NAMES = [name for name, _, _ in PAGE_TABLE]
+NAMES = [page.name for page in PAGE_TABLE]
 
 
 @pytest.mark.parametrize("name", NAMES)

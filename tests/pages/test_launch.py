@@ -8,7 +8,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.ui.links import PAGE_TABLE
 from tests.pages.conftest import Open
 
-NAMES = [name for name, _, _ in PAGE_TABLE]
+NAMES = [page.name for page in PAGE_TABLE]
 
 
 @pytest.mark.parametrize("name", NAMES)
