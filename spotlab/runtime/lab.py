@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ import httpx
 
 from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
 from spotlab.domain.interruptions import OwnRecord
-from spotlab.domain.market import MarketData, MarketName
+from spotlab.domain.market import FeedKind, MarketData, MarketName
 from spotlab.domain.ports import (
     Bus,
     Clock,
@@ -95,16 +95,18 @@ class Lab:
             simulated=market is MarketName.SIMULATED,
         )
 
-    def start(self, progress: Progress | None = None) -> None:
+    def start(
+        self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
         """At start: list the fleet, collect when old, decide about what never was decided."""
         tell = progress or _quiet
         if self._must_list():
             tell("listing the fleet", 0.05)
             self.sync_fleet()
         if self._must_collect():
-            self.collect(progress=lambda text, share: tell(text, 0.1 + 0.6 * share))
+            self.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
         if new := [i.instance_id for i in self._evaluated() if i.last_evaluated_at is None]:
-            self.evaluate(new, progress=lambda text, share: tell(text, 0.7 + 0.3 * share))
+            self.evaluate(new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
         tell("ready", 1.0)
 
     def sync_fleet(self) -> list[SpotlabError]:
@@ -118,6 +120,7 @@ class Lab:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         files: Sequence[FeedSource] = (),
+        kinds: Collection[FeedKind] | None = None,
     ) -> CollectReport:
         """Collect a market and make it the one decisions are made in.
 
@@ -125,16 +128,21 @@ class Lab:
             progress: called with what is being done and the share done.
             cancelled: asked between sources.
             files: recorded feeds to read instead of a live market.
+            kinds: read only these of the live market; a market that is not yet the active one is
+                read whole.
         """
         with correlated(), self._lock:
             if files:
                 market, sources = MarketName.RECORDED, files
             else:
-                market = self.choose_market(self.store.archive.active_market())
+                active = self.store.archive.active_market()
+                market = self.choose_market(active)
                 known = Known.of(self.store.archive, market)
                 sources = market_sources(
                     market, self.open_cloud(), self.settings, self.http, self.clock, known
                 )
+                if kinds is not None and market is active:
+                    sources = [s for s in sources if any(kind in kinds for kind, _ in s.covers)]
             report = collecting.collect(
                 sources,
                 market,
