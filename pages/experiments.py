@@ -4,7 +4,8 @@ import math
 
 import streamlit as st
 
-from spotlab.ui import guard, history, links, opened, session, tables, widgets
+from spotlab.domain.ports import Topic
+from spotlab.ui import guard, history, links, live, opened, session, tables, widgets
 from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
@@ -20,7 +21,7 @@ def show_decision(experiment_id: int) -> None:
 
 def show_history() -> None:
     """Every decision, newest first."""
-    lab = session.lab()
+    lab, news = session.lab(), live.seen(Topic.EXPERIMENTS)
     now, ledger = lab.clock.now(), lab.store.ledger
     answer, fleet = st.container(), session.fleet()
     models = [f"{record.name}@{record.version}" for record in lab.models()]
@@ -37,7 +38,9 @@ def show_history() -> None:
     with answer:
         widgets.headline(history.headline(found, rows, now), "Select a row to open it whole.")
     with place:
-        widgets.rows_left(len(rows), found, "decision")
+        with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
+            widgets.rows_left(len(rows), found, "decision")
+            live.follow(news, lambda: history.news(ledger.count(where) - found))
         if not found:
             widgets.empty(
                 "Nothing was decided yet, or the filters leave nothing.",

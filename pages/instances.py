@@ -3,11 +3,13 @@
 import streamlit as st
 
 from spotlab.domain.decision import PolicyParams
-from spotlab.ui import fleet, fleet_actions, guard, runs, session, tables, widgets, words
+from spotlab.domain.ports import Topic
+from spotlab.ui import fleet, fleet_actions, guard, live, runs, session, tables, widgets, words
 from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
 
+news = live.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
 now = session.lab().clock.now()
 instances = session.fleet()
 decisions = session.decisions()
@@ -34,7 +36,9 @@ with filters[3]:
     text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
 shown = fleet.matching(every, accounts, regions, chosen, text)
 action, progress = filters[4].container(), st.container()
-widgets.rows_left(len(shown), len(every), "instance")
+with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
+    widgets.rows_left(len(shown), len(every), "instance")
+    live.follow(news, lambda: "There are newer ones: show" if live.selected("fleet") else "")
 picked = tables.show(
     shown,
     fleet.columns(PolicyParams().horizon_h, now, palette()),

@@ -67,7 +67,7 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
         NotAvailable: no binary, or it did not start.
     """
     run = run_dir(home)
-    path = socket_dir(home) / f"{NAME}.sock"
+    path = _socket(home)
     dump = run / f"{NAME}.rdb"
     command = (
         *(str(find_server()), "--port", "0", "--daemonize", "no", "--loglevel", "warning"),
@@ -84,7 +84,21 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
             raise
         dump.unlink()  # written by a newer version, or cut short: it is only a cache
         membership = join(helper)
-    return f"unix://{quote(str(path))}", membership
+    return _address(path), membership
+
+
+def running_server(home: Path) -> str | None:
+    """The address of the home's server where one seems to run; None: there is none to join yet."""
+    path = _socket(home)
+    return _address(path) if path.exists() else None
+
+
+def _socket(home: Path) -> Path:
+    return socket_dir(home) / f"{NAME}.sock"
+
+
+def _address(path: Path) -> str:
+    return f"unix://{quote(str(path))}"
 
 
 def _serves(path: Path, dump: Path) -> bool:

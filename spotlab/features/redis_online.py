@@ -68,6 +68,14 @@ def connect(url: str) -> redis.Redis:
         ) from None
 
 
+def connect_once(url: str) -> redis.Redis:
+    """As `connect`, yet a failure is told at once: for whoever has its own way to try again."""
+    client = _without_retries(connect(url))
+    # A closed client closes its pool: nothing else shares this one.
+    client.auto_close_connection_pool = True
+    return client
+
+
 def _refuse_what_redis_ignores(url: str) -> None:
     """redis-py takes "/15x" for database 0, and no host (a # in the password) for localhost."""
     parts = urlsplit(url)

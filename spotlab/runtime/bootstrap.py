@@ -19,18 +19,20 @@ from pydantic import SecretStr
 from spotlab import __version__
 from spotlab.aws.session import Sessions
 from spotlab.domain.market import MarketName
-from spotlab.domain.ports import Clock, OnlineStore
+from spotlab.domain.ports import Bus, Clock, LocalBus, OnlineStore
 from spotlab.errors import NotAvailable, OnlineStoreDown
-from spotlab.features.embedded import join_server
-from spotlab.features.redis_online import RedisOnlineStore, connect
+from spotlab.features.embedded import join_server, running_server
+from spotlab.features.redis_online import RedisOnlineStore, connect, connect_once
 from spotlab.inference.predictor import Predictor
 from spotlab.runtime.accounts import read_accounts
+from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.models import UPLOADS, register_artefacts
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
 from spotlab.store.engine import connect as connect_database
+from spotlab.store.markers import SqlMarkers
 from spotlab.store.migrate import upgrade
 
 T = TypeVar("T")
@@ -102,8 +104,11 @@ def bootstrap(
         mounts={"all://127.0.0.1": None},
     )
     stores = _OnlineStores(chosen, home)
+    bus: Bus = LocalBus()
+    if online is None:
+        bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
     resources = ExitStack()
-    for close in (store.close, http.close, stores.close):
+    for close in (store.close, http.close, stores.close, bus.close):
         resources.callback(close)
     return Lab(
         settings=chosen,
@@ -115,6 +120,7 @@ def bootstrap(
         choose_market=lambda active: _choose_market(chosen, http, active),
         http=http,
         resources=resources,
+        bus=bus,
     )
 
 
@@ -147,6 +153,11 @@ class _OnlineStores:
         except NotAvailable as exc:
             raise OnlineStoreDown(exc.message, remedy=exc.remedy) from exc
         return store
+
+    def client_if_served(self) -> redis.Redis | None:
+        """A client for news and logs, for whoever closes it; they start no server themselves."""
+        url = self._url or running_server(self._home)
+        return connect_once(url) if url else None
 
     def close(self) -> None:
         """Disconnect, and leave the server to whoever else uses it."""

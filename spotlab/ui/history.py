@@ -68,6 +68,11 @@ def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> 
     )
 
 
+def news(more: int) -> str | None:
+    """What a reader may press when decisions were made since; None: none that the filters leave."""
+    return f"{words.count(more, 'new decision')}: show" if more > 0 else None
+
+
 def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.DataFrame:
     """One row a decision; an instance that is gone goes by its id."""
     names = {i.instance_id: i.name or i.instance_id for i in fleet}

@@ -75,6 +75,20 @@ def forget_market() -> None:
     snapshots.clear()
 
 
+def forget_market_of(version: int) -> None:
+    """After another process collected: the first who hears of it forgets, for everybody."""
+    known = _market_version()
+    if known != [version]:
+        known[:] = [version]
+        forget_market()
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _market_version() -> list[int]:
+    """Which news of the market this server has read."""
+    return []
+
+
 def fleet() -> list[Instance]:
     """The instances that are looked after, as far as this reader sees them."""
     return desk().instances.list()

@@ -1,0 +1,59 @@
+"""How far each kind of row has come: tells a change where no news came. Store floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Engine, text
+
+from spotlab.domain.ports import Topic
+from spotlab.store.engine import reading
+
+_MARKS: Final = {
+    "experiments": "SELECT max(id) FROM experiments",
+    "snapshots": "SELECT max(id) FROM market_snapshots",
+    "market": "SELECT max(value) FROM home_state WHERE key = 'active_market'",
+    "outcomes": "SELECT max(id) FROM health",
+    "changes": "SELECT max(number) FROM audit_log",
+    "models": "SELECT max(id) FROM model_events",
+    "probes": "SELECT max(id) FROM probes",
+    "runs": "SELECT max(id) FROM job_runs",
+    "run": "SELECT state FROM job_runs ORDER BY id DESC LIMIT 1",
+    "alerts": "SELECT max(id) FROM alerts",
+}
+_ABOUT: Final[dict[Topic, tuple[str, ...]]] = {
+    Topic.EXPERIMENTS: ("experiments",),
+    Topic.MARKET: ("snapshots", "market"),
+    Topic.FLEET: ("outcomes", "changes"),
+    Topic.MODELS: ("models",),
+    Topic.HEALTH: ("probes",),
+    Topic.JOBS: ("runs", "run", "changes"),
+    Topic.ALERTS: ("alerts", "changes"),
+    Topic.SESSIONS: ("changes",),
+}
+_QUERY: Final = text(
+    "SELECT " + ", ".join(f"({query}) AS mark_{name}" for name, query in _MARKS.items())
+)
+
+
+class SqlMarkers:
+    """The newest row of each kind: one statement that only looks at the ends of indexes.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def read(self) -> dict[Topic, tuple[object, ...]]:
+        """What stands for each topic's state; another value: something changed.
+
+        Raises:
+            DatabaseDown: no answer.
+        """
+        with reading(self._engine) as session:
+            found = session.connection().execute(_QUERY).one()._asdict()
+        return {
+            topic: tuple(found[f"mark_{name}"] for name in names) for topic, names in _ABOUT.items()
+        }

@@ -1,0 +1,102 @@
+"""Open screens that follow what happens elsewhere: on this server or on another. Screens floor.
+
+A fragment without any element looks at the news now and then, in this process's memory. Where
+something moved, the page is run again; where rows that are being read would move, a quiet button
+says what is new instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from spotlab.domain.ports import Topic
+from spotlab.ui import session
+
+LOOK_EVERY_S: Final = 1.2
+"""With the time a page takes to run, a change is on every open screen within two seconds."""
+REST_S: Final = 1.0
+"""A page that has just been run is left alone for this long, and for as long as it took twice."""
+_SAID: Final = "news that is held"
+Hold = Callable[[], str | None]
+"""Words of a button that the reader may press instead ("2 new decisions: show"); "": the page may
+be run again by itself; None: nothing of it concerns this page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far the news had come when a page began to read.
+
+    Args:
+        versions: by topic.
+        at: monotonic seconds.
+    """
+
+    versions: Mapping[Topic, int]
+    at: float
+
+    def moved(self) -> list[Topic]:
+        """The topics that something happened in since."""
+        bus = session.lab().bus
+        return [topic for topic, version in self.versions.items() if bus.version(topic) != version]
+
+
+def seen(*topics: Topic) -> Seen:
+    """Where the news is now; ask before the page reads anything."""
+    bus = session.lab().bus
+    return Seen({topic: bus.version(topic) for topic in topics}, time.monotonic())
+
+
+def refresh_on(*topics: Topic) -> None:
+    """Run the page again when one of these topics moved; call it before the page reads anything."""
+    follow(seen(*topics))
+
+
+def follow(since: Seen, hold: Hold | None = None) -> None:
+    """Run the page again when something moved since.
+
+    Args:
+        since: see `seen`.
+        hold: asked when something moved.
+    """
+    took_s = time.monotonic() - since.at
+    _look(since, time.monotonic() + max(REST_S, 2.0 * took_s), hold)
+
+
+def selected(key: str) -> bool:
+    """Whether a row of a table is selected: what is read beside it must not change rows."""
+    chosen = st.session_state.get(key, {}).get("selection", {})
+    return bool(chosen.get("rows") or chosen.get("cells"))
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
+    """One look, without an element unless something is to be said."""
+    moved = since.moved()
+    if not moved or time.monotonic() < rest_until:
+        return
+    words = _held(since, hold) if hold is not None else ""
+    if words is None or (words and not _pressed(words)):
+        return
+    if Topic.MARKET in moved:
+        session.forget_market_of(session.lab().bus.version(Topic.MARKET))
+    st.rerun()
+
+
+def _held(since: Seen, hold: Hold) -> str | None:
+    """What `hold` says; asked again when more moved, or when the reader may have let go."""
+    bus = session.lab().bus
+    now = (since.at, *(bus.version(topic) for topic in since.versions))
+    kept: tuple[object, str | None] = st.session_state.get(_SAID, (None, None))
+    if kept[0] != now or not kept[1]:
+        kept = (now, hold())
+        st.session_state[_SAID] = kept
+    return kept[1]
+
+
+def _pressed(words: str) -> bool:
+    return st.button(words, type="tertiary", icon=":material/refresh:", key="show-news")
