@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     keep_experiments_days: float = Field(
         default=365.0,
         gt=0,
-        description="How long decisions are kept; each instance's newest always is.",
+        description="How long decisions and backtests are kept; each instance's newest always is.",
         json_schema_extra={"unit": "d"},
     )
     keep_health_days: float = Field(

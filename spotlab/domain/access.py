@@ -41,6 +41,7 @@ class Right(StrEnum):
     CHANGE_ACCOUNTS = "accounts:write"
     CHANGE_USERS = "users:write"
     READ_AUDIT = "audit:read"
+    KEEP_DATA = "data:write"
 
 
 _VIEWER: Final = frozenset({Right.READ})
@@ -82,6 +83,7 @@ MEANINGS: Final[dict[Right, str]] = {
     Right.CHANGE_ACCOUNTS: "add and change AWS accounts",
     Right.CHANGE_USERS: "add and change users",
     Right.READ_AUDIT: "read the audit log",
+    Right.KEEP_DATA: "delete old data, back it up and restore it",
 }
 """What each right allows, completing "may not …"."""
 

@@ -13,6 +13,7 @@ from spotlab.domain.access import Principal
 from spotlab.runtime.desk.accounts import AccountsDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.instances import InstancesDesk
+from spotlab.runtime.desk.keeping import KeepingDesk
 from spotlab.runtime.desk.market import MarketDesk
 from spotlab.runtime.desk.models import ModelsDesk
 from spotlab.runtime.lab import Lab
@@ -56,3 +57,8 @@ class Desk:
     def models(self) -> ModelsDesk:
         """Model versions."""
         return ModelsDesk(self.lab, self.who)
+
+    @property
+    def keeping(self) -> KeepingDesk:
+        """Old data, backups and restoring."""
+        return KeepingDesk(self.lab, self.who)

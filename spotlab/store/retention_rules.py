@@ -1,0 +1,230 @@
+"""What is old enough to go. Store floor.
+
+Each rule says which rows of a table nothing needs any more. What is never deleted: the audit log
+(its chain would break), models and their trail, accounts, instances, users, leases, jobs, alert
+rules, interruptions and exposures (nobody can collect those anew), and recorded markets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    exists,
+    extract,
+    func,
+    inspect,
+    or_,
+    tuple_,
+)
+from sqlalchemy.orm import aliased
+from sqlmodel import SQLModel, col
+
+from spotlab.domain.decision import Decision
+from spotlab.domain.market import MarketName
+from spotlab.store.tables import (
+    ExperimentRow,
+    HealthRow,
+    MarketSnapshotRow,
+    SweepCellRow,
+    SweepRow,
+)
+from spotlab.store.tables_access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
+from spotlab.store.tables_jobs import JobRunRow, ProcessRow
+from spotlab.store.tables_outcomes import OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables_watch import AlertRow, ProbeRow
+
+Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
+
+UNSETTLED: Final = timedelta(days=32)
+"""A younger decision may still be joined with what happened: buckets are settled a month later."""
+SLACK: Final = timedelta(days=2)
+"""How long after its horizon a decision is certainly settled."""
+REPEATED: Final = timedelta(days=1)
+"""A younger answer to a write with an idempotency key may still be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which rows of a table may go.
+
+    Args:
+        row: the table.
+        what: its rows, in words.
+        setting: how long they are kept.
+        old: condition on rows, from the moment before which they are old, and now.
+        batch: rows that one transaction deletes.
+        with_it: tables whose rows go with theirs, and the column that names them.
+    """
+
+    row: type[SQLModel]
+    what: str
+    setting: Setting
+    old: Callable[[datetime, datetime], ColumnElement[bool]]
+    batch: int = 500
+    with_it: Sequence[tuple[type[SQLModel], Any]] = ()
+
+    @property
+    def table(self) -> Table:
+        """As SQLAlchemy knows it."""
+        found = inspect(self.row).local_table
+        assert isinstance(found, Table), "a row's class has a table"
+        return found
+
+
+def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """The one in force at `before` stays: whoever looks back to that moment finds a price.
+
+    A recorded market is as old as what was recorded, and nothing collects it anew.
+    """
+    row, later = MarketSnapshotRow, aliased(MarketSnapshotRow)
+    newer = exists().where(
+        col(later.kind) == col(row.kind),
+        col(later.market) == col(row.market),
+        col(later.scope) == col(row.scope),
+        col(later.event_time) <= before,
+        tuple_(col(later.event_time), col(later.id)) > tuple_(col(row.event_time), col(row.id)),
+    )
+    return and_(
+        col(row.market) != MarketName.RECORDED.value,
+        col(row.event_time) < before,
+        col(row.fetched_at) < before,
+        newer,
+    )
+
+
+def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
+    """The newest of an instance stays, and its last switch: the policy's bar depends on it."""
+    row, later, switch = ExperimentRow, aliased(ExperimentRow), aliased(ExperimentRow)
+    newer = exists().where(
+        col(later.instance_id) == col(row.instance_id),
+        tuple_(col(later.created_at), col(later.id)) > tuple_(col(row.created_at), col(row.id)),
+    )
+    newer_switch = exists().where(
+        col(switch.instance_id) == col(row.instance_id),
+        col(switch.decision) == Decision.SWITCH.value,
+        col(switch.shadow).is_(False),
+        tuple_(col(switch.created_at), col(switch.id)) > tuple_(col(row.created_at), col(row.id)),
+    )
+    ends_h = extract("epoch", col(row.created_at)) / 3600.0 + col(row.horizon_h)
+    return and_(
+        col(row.created_at) < min(before, now - UNSETTLED),
+        ends_h < (now - SLACK).timestamp() / 3600.0,
+        newer,
+        or_(
+            col(row.decision).is_(None),
+            col(row.decision) != Decision.SWITCH.value,
+            col(row.shadow),
+            newer_switch,
+        ),
+    )
+
+
+def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """Those at work stay, and the newest that was finished: the page opens with it."""
+    row, later = SweepRow, aliased(SweepRow)
+    newer = exists().where(col(later.state) == "done", col(later.created_at) > col(row.created_at))
+    ended = col(row.state).in_(("done", "cancelled", "failed"))
+    return and_(ended, col(row.created_at) < before, newer)
+
+
+def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """The newest of each state of a component stays: it says since when."""
+    row, later = ProbeRow, aliased(ProbeRow)
+    newer = exists().where(
+        col(later.component) == col(row.component),
+        col(later.state) == col(row.state),
+        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+    )
+    return and_(col(row.at) < before, newer)
+
+
+def _outcomes_of_parts(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """A component's newest success and newest failure stay."""
+    row, later = HealthRow, aliased(HealthRow)
+    newer = exists().where(
+        col(later.component) == col(row.component),
+        col(later.ok) == col(row.ok),
+        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+    )
+    return and_(col(row.at) < before, newer)
+
+
+def _job_runs(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """What runs stays, and the newest of each outcome of a job."""
+    row, later = JobRunRow, aliased(JobRunRow)
+    newer = exists().where(
+        col(later.job) == col(row.job),
+        col(later.state) == col(row.state),
+        col(later.id) > col(row.id),
+    )
+    at_work = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
+    return and_(func.coalesce(row.ended_at, row.due_at) < before, ~at_work, newer)
+
+
+def _alerts(before: datetime, _now: datetime) -> ColumnElement[bool]:
+    """What is still to be told stays, and the newest of each rule."""
+    row, later = AlertRow, aliased(AlertRow)
+    newer = exists().where(col(later.rule_id) == col(row.rule_id), col(later.id) > col(row.id))
+    told = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
+    return and_(col(row.at) < before, told, newer)
+
+
+def _ended(row: Any, done: Any) -> Callable[[datetime, datetime], ColumnElement[bool]]:
+    """Over since then, by its own end or because somebody ended it."""
+    return lambda before, _now: or_(col(row.expires_at) < before, col(done) < before)
+
+
+def _answered(before: datetime, now: datetime) -> ColumnElement[bool]:
+    return col(AnsweredWriteRow.created_at) < min(before, now - REPEATED)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(MarketSnapshotRow, "market snapshots", "keep_prices_days", _snapshots, batch=50),
+    Rule(
+        ExperimentRow,
+        "decisions",
+        "keep_experiments_days",
+        _experiments,
+        batch=200,
+        with_it=(
+            (ShadowDecisionRow, col(ShadowDecisionRow.experiment_id)),
+            (OutcomeRow, col(OutcomeRow.experiment_id)),
+        ),
+    ),
+    Rule(
+        SweepRow,
+        "backtests",
+        "keep_experiments_days",
+        _sweeps,
+        batch=5,
+        with_it=((SweepCellRow, col(SweepCellRow.sweep_id)),),
+    ),
+    Rule(ProbeRow, "health probes", "keep_health_days", _probes),
+    Rule(HealthRow, "outcomes of components", "keep_health_days", _outcomes_of_parts),
+    Rule(JobRunRow, "job runs", "keep_health_days", _job_runs),
+    Rule(AlertRow, "alerts", "keep_health_days", _alerts),
+    Rule(
+        SessionRow, "ended sessions", "keep_health_days", _ended(SessionRow, SessionRow.revoked_at)
+    ),
+    Rule(LinkRow, "used one-time links", "keep_health_days", _ended(LinkRow, LinkRow.used_at)),
+    Rule(
+        ApiTokenRow,
+        "ended API tokens",
+        "keep_health_days",
+        _ended(ApiTokenRow, ApiTokenRow.revoked_at),
+    ),
+    Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered),
+    Rule(
+        ProcessRow,
+        "processes that are gone",
+        "keep_health_days",
+        lambda before, _now: col(ProcessRow.seen_at) < before,
+    ),
+)
