@@ -11,6 +11,7 @@ import pytest
 from spotlab.domain.access import Role
 from spotlab.errors import Forbidden
 from spotlab.runtime.desk import Desk
+from spotlab.runtime.jobs.catalogue import job
 from spotlab.runtime.lab import Lab
 from spotlab.store.retention_rules import RULES
 from tests.support import builders as make
@@ -71,3 +72,13 @@ def test_only_an_administrator_may(lab: Lab, role: Role) -> None:
         with pytest.raises(Forbidden, match="delete old data"):
             Desk(lab, person(role)).keeping.sweep()
         assert lab.store.ledger.count() == 3
+
+
+def test_the_scheduled_job_does_the_same_in_its_own_name(lab: Lab) -> None:
+    with lab:
+        found = job("retention")
+        assert found is not None
+        result = found.run(lab, lambda _what, _share: None, lambda: False)
+        assert result["rows"] == 4
+        (entry,) = lab.store.audit.entries(action="data.retention")
+        assert (entry.actor, entry.via) == ("spotlab", "scheduler")

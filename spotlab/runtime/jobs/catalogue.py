@@ -125,6 +125,16 @@ JOBS: Final[tuple[Job, ...]] = (
         misfire_s=7 * 86400,
         run=work.check_drift,
     ),
+    Job(
+        "retention",
+        "Delete what is old",
+        "Deletes what is older than the settings say and not needed any more, in small batches.",
+        "40 3 * * *",
+        jitter_s=600,
+        limit_s=1800,
+        misfire_s=86400,
+        run=work.let_go,
+    ),
 )
 """In the order they are shown. Carrying out a SWITCH and reading interruption events will be two
 more."""

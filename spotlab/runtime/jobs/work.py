@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
+from spotlab.domain.ports import By
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
+from spotlab.runtime.retention import sweep
 
 Cancelled = Callable[[], bool]
 PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
@@ -71,3 +74,10 @@ def check_drift(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str
     """Whether the champion's market moved."""
     report = drift_report(lab)
     return {"model": report.model, "alarm": report.alarm, "note": report.words}
+
+
+def let_go(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """What is older than the settings say and not needed any more."""
+    by = By(SPOTLAB.name, lab.clock.now(), via="scheduler")
+    swept = sweep(lab, by, tell=tell, cancelled=cancelled)
+    return {"rows": sum(swept.gone.values()), "deleted": dict(swept.gone), "note": swept.words}
