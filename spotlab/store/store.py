@@ -19,8 +19,12 @@ from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.ledger import SqlLedger
+from spotlab.store.links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.registry import SqlModelRegistry
+from spotlab.store.sessions import SqlSessions
+from spotlab.store.tokens import SqlTokens
+from spotlab.store.users import SqlUsers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Store:
     drift: SqlDriftLog
     sweeps: SqlSweeps
     audit: SqlAudit
+    users: SqlUsers
+    sessions: SqlSessions
+    tokens: SqlTokens
+    links: SqlLinks
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -56,6 +64,10 @@ class Store:
             drift=SqlDriftLog(engine),
             sweeps=SqlSweeps(engine),
             audit=SqlAudit(engine),
+            users=SqlUsers(engine),
+            sessions=SqlSessions(engine),
+            tokens=SqlTokens(engine),
+            links=SqlLinks(engine),
         )
 
     def ping(self) -> float:

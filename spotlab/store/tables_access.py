@@ -40,8 +40,8 @@ class UserRow(AccessBase, table=True):
 
 
 class SessionRow(AccessBase, table=True):
-    """A signed-in browser. `refresh_hash` is of its newest renewal token, `former_hash` of the
-    one before, which two tabs may still hold for some seconds."""
+    """A signed-in browser. `refresh_hash` is of its newest renewal token, given at `refreshed_at`,
+    `former_hash` of the one before, which two tabs may still hold for some seconds."""
 
     __tablename__ = "user_sessions"
 
@@ -49,6 +49,7 @@ class SessionRow(AccessBase, table=True):
     user: str = Field(index=True)
     created_at: datetime = Field(sa_type=UtcDateTime)
     refreshed_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(sa_type=UtcDateTime)
     refresh_hash: str
@@ -85,6 +86,15 @@ class LinkRow(AccessBase, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class SecretKeyRow(AccessBase, table=True):
+    """A key that sessions were signed with, as a fingerprint: replicas must share one."""
+
+    __tablename__ = "secret_keys"
+
+    fingerprint: str = Field(primary_key=True)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class AuditRow(AccessBase, table=True):

@@ -1,53 +1,89 @@
-"""Who may see a page: the first statement of each one. Screens floor.
+"""Who looks, and whether a page is for them: the first statement of each one. Screens floor.
 
-There is no sign-in yet. Until there is, whoever reaches the server is its one local administrator,
-and the server is reachable from this machine alone: bound to anything but loopback, every page
-refuses.
+It is a lock of its own. Middleware in front of Streamlit refuses whoever is not signed in; this
+asks again, at every run of a page, so that neither a deep link nor a connection that stays open
+outlives a session.
 """
 
 from __future__ import annotations
 
-import ipaddress
+from typing import Final, NoReturn
 
 import streamlit as st
 
-from spotlab.domain.access import MEANINGS, Principal, Right, Role
+from spotlab.domain.access import MEANINGS, RIGHTS, Principal, Right, Role
+from spotlab.errors import NotSignedIn, SpotlabError
+from spotlab.runtime import process
+from spotlab.runtime.access.gate import LOCAL_ADMINISTRATOR, Gate
+from spotlab.runtime.access.loopback import is_loopback
+from spotlab.ui import errors
 
 __all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
-LOCAL_ADMINISTRATOR = Principal("local administrator", Role.ADMIN, via="loopback")
+COOKIE: Final = "spotlab_session"
+SIGN_IN: Final = "/sign-in"
 
 
 def require(right: Right) -> Principal:
     """Who looks, if the page is for them; else the page stops here with the reason."""
-    address = st.get_option("server.address")
-    if not is_loopback(address):
+    try:
+        who = reader(used=True)
+    except NotSignedIn as exc:
+        _stop_signed_out(exc)
+    except SpotlabError as exc:
+        errors.show(exc)
+        st.stop()
+    if not who.may(right):
+        may = ", ".join(role for role in Role if right in RIGHTS[role])
         st.error(
-            f"The server listens on {address or 'every address'}, and there is no sign-in: anyone "
-            "who reaches it would be administrator.\n\n**What to do:** start it with "
-            "`spotlab serve`, which listens on 127.0.0.1.",
-            title="Refused: not on loopback",
+            f"This page is for those who may {MEANINGS[right]}: {may}. You are signed in as "
+            f"{who.name} ({who.role}).",
+            title="Refused",
             icon=":material/lock:",
         )
         st.stop()
-    if not LOCAL_ADMINISTRATOR.may(right):
-        st.error(f"This page is for those who may {MEANINGS[right]}.", title="Refused")
-        st.stop()
-    return LOCAL_ADMINISTRATOR
+    return who
 
 
 def current() -> Principal:
-    """Who looks."""
-    return LOCAL_ADMINISTRATOR
+    """Who looks.
+
+    Raises:
+        NotSignedIn: nobody any more.
+    """
+    return reader(used=False)
 
 
-def is_loopback(address: str | None) -> bool:
-    """Whether only this machine reaches a server bound to this address."""
-    if not address:
-        return False
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+def reader(*, used: bool) -> Principal:
+    """Who looks, by the cookie of this browser's connection; tests put another in its place.
+
+    Args:
+        used: whether they do something now, which keeps their session from idling.
+    Raises:
+        NotSignedIn: nobody that is known.
+        DatabaseDown: that cannot be looked up now.
+    """
+    lab = process.lab()
+    gate = Gate(lab)
+    cookie = st.context.cookies.get(COOKIE)
+    if cookie is not None and lab.settings.auth != "off":
+        return gate.session(cookie, expired_too=True, used=used)
+    if lab.settings.auth == "off" and not is_loopback(st.get_option("server.address")):
+        raise NotSignedIn(
+            f"The server listens on {st.get_option('server.address') or 'every address'}, and "
+            "there is no sign-in: anyone who reaches it would be administrator.",
+            remedy="Set SPOTLAB_AUTH=accounts, or start it with `spotlab serve`, which listens on "
+            "127.0.0.1.",
+        )
+    visitor = gate.visitor()
+    if visitor is None:
+        raise NotSignedIn("Nobody is signed in.", remedy="Sign in.")
+    return visitor
+
+
+def _stop_signed_out(exc: NotSignedIn) -> NoReturn:
+    st.error(
+        f"{exc.message}\n\n**What to do:** {exc.remedy}", title="Signed out", icon=":material/lock:"
+    )
+    st.link_button("Sign in", SIGN_IN, icon=":material/login:")
+    st.stop()

@@ -78,6 +78,7 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "SPOTLAB_HOME": str(home),
         "SPOTLAB_MODELS_DIR": str(models),
         "SPOTLAB_MARKET": "simulated",
+        "SPOTLAB_AUTH": "off",  # signing in has tests of its own
     }
     log = (home / "serve.log").open("wb")
     server = subprocess.Popen(

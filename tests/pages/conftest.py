@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
-from spotlab.ui import session
+from spotlab.ui import guard, session
 from tests.conftest import ROOT
 from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
+from tests.support.people import look_as
 
 FIRST_RUN_S = 30.0
 Open = Callable[..., AppTest]
@@ -30,6 +31,12 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _fresh_caches() -> Iterator[None]:
     yield
     st.cache_resource.clear()
+
+
+@pytest.fixture(autouse=True)
+def _somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator, where a test does not name another with `look_as`."""
+    look_as(monkeypatch, guard.LOCAL_ADMINISTRATOR)
 
 
 @pytest.fixture

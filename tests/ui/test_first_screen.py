@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def test_looking_at_the_fleet_imports_no_model_library(tmp_path: Path) -> None:
     looked = subprocess.run(
         [sys.executable, "-c", LOOK, str(tmp_path / "home"), str(models), *HEAVY],
         cwd=ROOT,
+        env=os.environ | {"SPOTLAB_AUTH": "off"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -5,14 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from spotlab.domain.access import Right
+from spotlab.domain.access import Right, Role
+from spotlab.runtime import process
+from spotlab.runtime.lab import Lab
 from spotlab.ui.links import PAGE_TABLE
 from tests.conftest import ROOT
+from tests.support.lab import empty_lab
+from tests.support.people import look_as, person
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 
@@ -34,19 +39,54 @@ def bound_to(request: pytest.FixtureRequest) -> Iterator[None]:
     config.set_option("server.address", before)
 
 
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    made = empty_lab(tmp_path, tmp_path / "models")
+    monkeypatch.setattr(process, "lab", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_lab(lab: Lab) -> Lab:
+    """The same without sign-in."""
+    lab.settings = lab.settings.model_copy(update={"auth": "off"})
+    return lab
+
+
 @pytest.mark.parametrize("bound_to", ["127.0.0.1", "::1", "localhost"], indirect=True)
-@pytest.mark.usefixtures("bound_to")
-def test_on_loopback_the_reader_is_the_local_administrator() -> None:
+@pytest.mark.usefixtures("bound_to", "open_lab")
+def test_without_sign_in_the_reader_on_loopback_is_the_local_administrator() -> None:
     app = AppTest.from_function(guarded).run()
     assert app.markdown[0].value == "hello local administrator"
 
 
 @pytest.mark.parametrize("bound_to", ["0.0.0.0", "", "192.168.1.4", "example.org"], indirect=True)
-@pytest.mark.usefixtures("bound_to")
-def test_anywhere_else_the_page_is_refused() -> None:
+@pytest.mark.usefixtures("bound_to", "open_lab")
+def test_without_sign_in_the_page_is_refused_anywhere_else() -> None:
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
     assert "no sign-in" in app.error[0].value
+
+
+@pytest.mark.parametrize("bound_to", ["127.0.0.1", "0.0.0.0"], indirect=True)
+@pytest.mark.usefixtures("bound_to", "lab")
+def test_with_sign_in_nobody_is_let_in_by_address_alone() -> None:
+    app = AppTest.from_function(guarded).run()
+    assert not app.markdown
+    assert "Sign in" in app.error[0].value
+
+
+def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    look_as(monkeypatch, person(Role.VIEWER))
+    app = AppTest.from_function(guarded).run()
+    assert not app.markdown
+    assert "evaluate instances: operator, admin" in app.error[0].value
+
+
+def test_a_role_with_the_right_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    look_as(monkeypatch, person(Role.OPERATOR))
+    assert AppTest.from_function(guarded).run().markdown[0].value == "hello the operator"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

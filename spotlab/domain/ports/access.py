@@ -44,7 +44,8 @@ class UserSession:
     Args:
         session_id: public; it is in the signed token.
         user: name.
-        created_at, refreshed_at, expires_at: aware UTC; expires_at is its absolute end.
+        created_at, refreshed_at, seen_at, expires_at: aware UTC; when it began, was last renewed
+            and last used, and its absolute end.
         revoked_at: aware UTC; None: not revoked.
         via: "password", "oidc" or "link".
         agent: the browser's own words, cut short.
@@ -55,6 +56,7 @@ class UserSession:
     user: str
     created_at: datetime
     refreshed_at: datetime
+    seen_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
     via: str

@@ -72,11 +72,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("link_hash", name=op.f("pk_one_time_links")),
     )
     op.create_table(
+        "secret_keys",
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_secret_keys")),
+    )
+    op.create_table(
         "user_sessions",
         sa.Column("session_id", sa.String(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refresh_hash", sa.String(), nullable=False),
@@ -110,6 +117,7 @@ def downgrade() -> None:
     """Back to r0004."""
     op.drop_table("users")
     op.drop_table("user_sessions")
+    op.drop_table("secret_keys")
     op.drop_table("one_time_links")
     op.drop_table("audit_log")
     op.drop_table("api_tokens")

@@ -1,0 +1,101 @@
+"""Who sends a request: by API token, by the browser's session, or as a visitor. Screens floor."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from spotlab.domain.access import Principal
+from spotlab.errors import Forbidden, NotSignedIn
+from spotlab.runtime import process
+from spotlab.runtime.access.gate import Gate
+from spotlab.runtime.access.loopback import is_loopback
+from spotlab.runtime.lab import Lab
+
+SESSION_COOKIE: Final = "spotlab_session"
+RENEWAL_COOKIE: Final = "spotlab_renewal"
+CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Who sends a request or opens a websocket.
+
+    Raises:
+        NotSignedIn: nobody that is known.
+        Forbidden: a browser was led here by another site.
+        DatabaseDown, NotAvailable: it cannot be looked up now.
+    """
+    lab = process.lab()
+    gate = Gate(lab)
+    authorization = connection.headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotSignedIn("Only bearer tokens are understood.", remedy="Send an API token.")
+        return gate.bearer(token.strip())
+    cookie = connection.cookies.get(SESSION_COOKIE)
+    if cookie is not None and lab.settings.auth != "off":
+        refuse_other_sites(connection, lab)
+        return gate.session(cookie)
+    return visitor_of(connection, lab)
+
+
+def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
+    """Who comes with nothing.
+
+    Raises:
+        NotSignedIn: they have to sign in.
+        Forbidden: there is no sign-in, and they do not come over loopback or by another site.
+    """
+    visitor = Gate(lab).visitor()
+    if visitor is None:
+        raise NotSignedIn("Nobody is signed in.", remedy="Sign in, or send an API token.")
+    if lab.settings.auth == "off" and not _over_loopback(connection):
+        raise Forbidden(
+            "There is no sign-in here, so only this machine is answered.",
+            remedy="Set SPOTLAB_AUTH=accounts.",
+        )
+    refuse_other_sites(connection, lab)
+    return visitor
+
+
+def refuse_other_sites(connection: HTTPConnection, lab: Lab) -> None:
+    """Nothing, if the request changes nothing or comes from a page of ours.
+
+    Raises:
+        Forbidden: another site made the browser send it.
+    """
+    websocket = connection.scope["type"] == "websocket"
+    if not websocket and connection.scope["method"] in CHANGES_NOTHING:
+        return
+    if not is_from_us(connection, lab):
+        raise Forbidden(
+            "This request does not come from a page of this server.",
+            remedy="Open the page itself; a program sends an API token instead of a cookie.",
+        )
+
+
+def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
+    """Whether a browser says that a page of ours sent this."""
+    site, origin = (connection.headers.get(name) for name in ("sec-fetch-site", "origin"))
+    if site is not None and site != "same-origin":
+        return False
+    if origin is not None:
+        return _host(origin) in {connection.headers.get("host"), _host(lab.settings.public_url)}
+    return site is not None
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc
+
+
+def _over_loopback(connection: HTTPConnection) -> bool:
+    """Whether both ends are this machine, under a name of its own: a page of another site that
+    has its own name resolved to 127.0.0.1 is refused."""
+    name = urlsplit(f"//{connection.headers.get('host', '')}").hostname
+    server = connection.scope.get("server")
+    client = connection.client
+    ends = [server[0] if server else None, client.host if client else None, name]
+    return all(is_loopback(end) for end in ends)

@@ -1,0 +1,37 @@
+"""API tokens: `spl_<id>_<secret>`, shown once and kept as a hash. Runtime floor.
+
+The secret has 256 random bits, so one round of SHA-256 keeps it: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from typing import Final
+
+PREFIX: Final = "spl"
+_SHAPE: Final = re.compile(r"spl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+
+def new_token() -> tuple[str, str, str]:
+    """Its id, the token itself, and the hash to keep."""
+    token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return token_id, f"{PREFIX}_{token_id}_{secret}", hashed(secret)
+
+
+def parts(token: str) -> tuple[str, str] | None:
+    """Its id and its secret; None: it has not the shape of one."""
+    found = _SHAPE.fullmatch(token)
+    return (found[1], found[2]) if found else None
+
+
+def hashed(secret: str) -> str:
+    """What is kept of a random secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def matches(secret: str, kept: str) -> bool:
+    """Whether a secret is the one that was kept, in a time that does not tell how nearly."""
+    return hmac.compare_digest(hashed(secret), kept)

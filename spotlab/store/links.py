@@ -1,0 +1,141 @@
+"""One-time links: the first administrator's, and a user's to choose a password. Store floor.
+
+Using a link and what it is used for are one transaction: a link that did nothing is not used up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Engine, update
+from sqlmodel import Session, col, select
+
+from spotlab.domain.ports import By, User
+from spotlab.errors import Conflict, NotFound
+from spotlab.store.audit import append
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.sessions import revoke_sessions
+from spotlab.store.tables_access import LinkRow, UserRow
+from spotlab.store.users import add_user, choose_password
+
+
+class Purpose(StrEnum):
+    """What a link is for."""
+
+    FIRST_ADMINISTRATOR = "first-administrator"
+    CHOOSE_PASSWORD = "choose-password"  # noqa: S105 (a purpose, not a password)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that can be used.
+
+    Args:
+        purpose: what it is for.
+        user: whose; "" of the first administrator's.
+        expires_at: aware UTC.
+    """
+
+    purpose: Purpose
+    user: str
+    expires_at: datetime
+
+
+class SqlLinks:
+    """One-time links in SQL, as hashes.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, link: Link, link_hash: str, by: By, *, others_end: bool = False) -> None:
+        """Insert a new one.
+
+        Args:
+            link: what it is for.
+            link_hash: of its code.
+            by: who makes it.
+            others_end: whether the ones before, of the same purpose and user, end with it.
+        """
+        with writing(self._engine) as session:
+            if others_end:
+                same = update(LinkRow).where(
+                    col(LinkRow.purpose) == link.purpose.value, col(LinkRow.user) == link.user
+                )
+                session.connection().execute(
+                    same.where(col(LinkRow.used_at).is_(None)).values(used_at=by.at)
+                )
+            session.add(
+                LinkRow(
+                    link_hash=link_hash,
+                    purpose=link.purpose.value,
+                    user=link.user,
+                    created_at=by.at,
+                    expires_at=link.expires_at,
+                    used_at=None,
+                )
+            )
+            after = {"purpose": link.purpose.value, "expires_at": link.expires_at.isoformat()}
+            append(session, by, "link.create", link.user, None, after)
+
+    def find(self, link_hash: str, purpose: Purpose, at: datetime) -> Link | None:
+        """One that can be used now; None: there is none."""
+        with reading(self._engine) as session:
+            row = session.get(LinkRow, link_hash)
+            return _link(row) if _usable(row, purpose, at) else None
+
+    def make_first_administrator(
+        self, link_hash: str, user: User, password_hash: str, by: By
+    ) -> None:
+        """Use a link to add the first user.
+
+        Raises:
+            NotFound: the link cannot be used (any more).
+            Conflict: there is a user already.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, "one change to the users")
+            self._use(session, link_hash, Purpose.FIRST_ADMINISTRATOR, by)
+            if session.exec(select(UserRow.name).limit(1)).first() is not None:
+                raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
+            add_user(session, user, by, password_hash)
+
+    def choose_password(self, link_hash: str, password_hash: str, by: By) -> User:
+        """Use a link to set its user's password; all their sessions end.
+
+        Raises:
+            NotFound: the link cannot be used (any more).
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, "one change to the users")
+            link = self._use(session, link_hash, Purpose.CHOOSE_PASSWORD, by)
+            user = choose_password(session, link.user, password_hash, by)
+            revoke_sessions(session, link.user, by)
+            return user
+
+    def _use(self, session: Session, link_hash: str, purpose: Purpose, by: By) -> LinkRow:
+        row = session.get(LinkRow, link_hash, with_for_update=True)
+        if row is None or not _usable(row, purpose, by.at):
+            raise NotFound(
+                "This link was used, has expired or was never made.", remedy="Ask for a new one."
+            )
+        row.used_at = by.at
+        return row
+
+
+def _usable(row: LinkRow | None, purpose: Purpose, at: datetime) -> bool:
+    return (
+        row is not None
+        and row.purpose == purpose.value
+        and row.used_at is None
+        and row.expires_at > at
+    )
+
+
+def _link(row: LinkRow | None) -> Link | None:
+    return None if row is None else Link(Purpose(row.purpose), row.user, row.expires_at)

@@ -1,0 +1,183 @@
+"""Signed-in browsers, and which key signed them. Store floor: sessions in SQL."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Engine, update
+from sqlmodel import Session, col, select
+
+from spotlab.domain.ports import By, UserSession
+from spotlab.store.audit import append
+from spotlab.store.engine import reading, writing
+from spotlab.store.tables_access import SecretKeyRow, SessionRow
+
+
+class Renewal(StrEnum):
+    """What became of a renewal."""
+
+    ROTATED = "rotated"
+    PARALLEL = "parallel"
+    REUSED = "reused"
+    ENDED = "ended"
+
+
+class SqlSessions:
+    """Sessions in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, session: UserSession, refresh_hash: str, by: By) -> None:
+        """A browser has signed in."""
+        with writing(self._engine) as transaction:
+            begin_session(transaction, session, refresh_hash, by)
+
+    def get(self, session_id: str) -> UserSession | None:
+        """One of them; None: there is none."""
+        with reading(self._engine) as transaction:
+            row = transaction.get(SessionRow, session_id)
+            return None if row is None else _session(row)
+
+    def of(self, user: str, at: datetime) -> list[UserSession]:
+        """A user's that have not ended, newest first."""
+        query = (
+            select(SessionRow)
+            .where(SessionRow.user == user, col(SessionRow.revoked_at).is_(None))
+            .where(col(SessionRow.expires_at) > at)
+            .order_by(col(SessionRow.created_at).desc())
+        )
+        with reading(self._engine) as transaction:
+            return [_session(row) for row in transaction.exec(query)]
+
+    def renew(
+        self, session_id: str, given_hash: str, next_hash: str, by: By, grace: timedelta
+    ) -> Renewal:
+        """Exchange a renewal token for the next one.
+
+        Args:
+            session_id: of the session.
+            given_hash, next_hash: of what was given, and of what is to follow it.
+            by: signs the revocation, if there is one.
+            grace: how long the token before is accepted for tabs that renew at once.
+        Returns:
+            ROTATED: the next one counts from now. PARALLEL: another tab has rotated just now; the
+            next one is not used. REUSED: an older one was given, which only a thief or its victim
+            still has: the session is revoked. ENDED: there is nothing to renew.
+        """
+        with writing(self._engine) as transaction:
+            row = transaction.get(SessionRow, session_id, with_for_update=True)
+            if row is None or row.revoked_at is not None or row.expires_at <= by.at:
+                return Renewal.ENDED
+            if hmac.compare_digest(row.refresh_hash, given_hash):
+                row.former_hash, row.refresh_hash = row.refresh_hash, next_hash
+                row.refreshed_at = row.seen_at = by.at
+                return Renewal.ROTATED
+            if (
+                hmac.compare_digest(row.former_hash, given_hash)
+                and by.at - row.refreshed_at <= grace
+            ):
+                return Renewal.PARALLEL
+            _revoke(transaction, row, by, "session.stolen")
+            return Renewal.REUSED
+
+    def seen(self, session_id: str, at: datetime) -> None:
+        """Note that it is used."""
+        with writing(self._engine) as transaction:
+            transaction.connection().execute(
+                update(SessionRow)
+                .where(col(SessionRow.session_id) == session_id)
+                .values(seen_at=at)
+            )
+
+    def revoke(self, session_id: str, by: By) -> bool:
+        """End one; False: there was none to end."""
+        with writing(self._engine) as transaction:
+            row = transaction.get(SessionRow, session_id, with_for_update=True)
+            if row is None or row.revoked_at is not None:
+                return False
+            _revoke(transaction, row, by, "session.end")
+            return True
+
+    def revoke_all(self, user: str, by: By, keep: str = "") -> int:
+        """End all of a user's, but one; says how many."""
+        with writing(self._engine) as transaction:
+            return revoke_sessions(transaction, user, by, keep)
+
+    def note_key(self, fingerprint: str, at: datetime, since: datetime) -> list[str]:
+        """Note that a process signs with this key; gives the other keys that were in use since."""
+        with writing(self._engine) as transaction:
+            row = transaction.get(SecretKeyRow, fingerprint)
+            if row is None:
+                transaction.add(SecretKeyRow(fingerprint=fingerprint, seen_at=at))
+            else:
+                row.seen_at = at
+            others = select(SecretKeyRow.fingerprint).where(
+                SecretKeyRow.fingerprint != fingerprint, SecretKeyRow.seen_at >= since
+            )
+            return list(transaction.exec(others))
+
+
+def begin_session(transaction: Session, session: UserSession, refresh_hash: str, by: By) -> None:
+    """Begin a session in an open transaction."""
+    row = SessionRow(
+        session_id=session.session_id,
+        user=session.user,
+        created_at=session.created_at,
+        refreshed_at=session.refreshed_at,
+        seen_at=session.seen_at,
+        expires_at=session.expires_at,
+        revoked_at=session.revoked_at,
+        refresh_hash=refresh_hash,
+        former_hash="",
+        via=session.via,
+        agent=session.agent,
+        address=session.address,
+    )
+    transaction.add(row)
+    append(transaction, by, "session.begin", session.session_id, None, _told(row))
+
+
+def revoke_sessions(transaction: Session, user: str, by: By, keep: str = "") -> int:
+    """End all of a user's sessions but one in an open transaction; says how many."""
+    query = (
+        select(SessionRow)
+        .where(SessionRow.user == user, col(SessionRow.revoked_at).is_(None))
+        .where(SessionRow.session_id != keep, col(SessionRow.expires_at) > by.at)
+        .with_for_update()
+    )
+    rows = transaction.exec(query).all()
+    for row in rows:
+        _revoke(transaction, row, by, "session.end")
+    return len(rows)
+
+
+def _revoke(transaction: Session, row: SessionRow, by: By, action: str) -> None:
+    before, row.revoked_at = _told(row), by.at
+    append(transaction, by, action, row.session_id, before, None)
+
+
+def _told(row: SessionRow) -> dict[str, Any]:
+    return {"user": row.user, "via": row.via, "address": row.address, "agent": row.agent}
+
+
+def _session(row: SessionRow) -> UserSession:
+    return UserSession(
+        session_id=row.session_id,
+        user=row.user,
+        created_at=row.created_at,
+        refreshed_at=row.refreshed_at,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        via=row.via,
+        agent=row.agent,
+        address=row.address,
+    )

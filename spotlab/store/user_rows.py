@@ -1,0 +1,57 @@
+"""Users as rows, and as the audit log tells of them. Store floor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spotlab.domain.access import Role
+from spotlab.domain.ports import User
+from spotlab.store.tables_access import UserRow
+
+
+def row_of(user: User, password_hash: str | None) -> UserRow:
+    """The row of somebody new."""
+    return UserRow(
+        name=user.name,
+        role=user.role.value,
+        accounts=None if user.accounts is None else list(user.accounts),
+        email=user.email,
+        subject=user.subject,
+        password_hash=password_hash,
+        active=user.active,
+        must_change=user.must_change,
+        failures=0,
+        locked_until=user.locked_until,
+        created_at=user.created_at,
+        last_sign_in_at=user.last_sign_in_at,
+    )
+
+
+def told(row: UserRow) -> dict[str, Any]:
+    """A user for the audit log: whether there is a password, not which."""
+    return {
+        "role": row.role,
+        "accounts": row.accounts,
+        "email": row.email,
+        "subject": row.subject,
+        "active": row.active,
+        "must_change": row.must_change,
+        "password": row.password_hash is not None,
+        "locked": row.locked_until is not None,
+    }
+
+
+def user_of(row: UserRow) -> User:
+    """The user of a row."""
+    return User(
+        name=row.name,
+        role=Role(row.role),
+        accounts=None if row.accounts is None else tuple(row.accounts),
+        email=row.email,
+        subject=row.subject,
+        active=row.active,
+        must_change=row.must_change,
+        locked_until=row.locked_until,
+        created_at=row.created_at,
+        last_sign_in_at=row.last_sign_in_at,
+    )

@@ -1,0 +1,278 @@
+"""Who may sign in. Store floor: users in SQL, every change with its entry in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import EllipsisType
+from typing import Final
+
+from sqlalchemy import Engine, func
+from sqlmodel import Session, col, select
+
+from spotlab.domain.access import Role
+from spotlab.domain.ports import By, User
+from spotlab.errors import Conflict, NotFound
+from spotlab.store.audit import append
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.sessions import revoke_sessions
+from spotlab.store.tables_access import UserRow
+from spotlab.store.user_rows import row_of, told, user_of
+
+_ONE_CHANGE: Final = "one change to the users"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a sign-in is checked against.
+
+    Args:
+        user: whose it is.
+        password_hash: argon2id; None: no password was chosen yet, or the provider vouches.
+        failures: wrong passwords since the last right one.
+    """
+
+    user: User
+    password_hash: str | None
+    failures: int
+
+
+class SqlUsers:
+    """Users in SQL. One of them who is active is always administrator, once there is one.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def any(self) -> bool:
+        """Whether there is a user at all."""
+        with reading(self._engine) as session:
+            return session.exec(select(UserRow.name).limit(1)).first() is not None
+
+    def list(self) -> list[User]:
+        """By name."""
+        with reading(self._engine) as session:
+            rows = session.exec(select(UserRow).order_by(col(UserRow.name))).all()
+            return [user_of(row) for row in rows]
+
+    def get(self, name: str) -> User:
+        """One of them. Raises NotFound."""
+        with reading(self._engine) as session:
+            return user_of(_known(session, name))
+
+    def find(self, name: str) -> Credential | None:
+        """One with what a sign-in is checked against; None: there is no such user."""
+        with reading(self._engine) as session:
+            row = session.get(UserRow, name)
+            return (
+                None if row is None else Credential(user_of(row), row.password_hash, row.failures)
+            )
+
+    def vouched_for(self, subject: str) -> User | None:
+        """Who a provider means by "issuer|sub"."""
+        with reading(self._engine) as session:
+            row = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
+            return None if row is None else user_of(row)
+
+    def with_email(self, email: str) -> Sequence[User]:
+        """Who has this address, in whatever case it was written."""
+        query = select(UserRow).where(func.lower(col(UserRow.email)) == email.lower())
+        with reading(self._engine) as session:
+            return [user_of(row) for row in session.exec(query)]
+
+    def add(
+        self, user: User, by: By, password_hash: str | None = None, *, only_first: bool = False
+    ) -> User:
+        """Insert somebody new.
+
+        Args:
+            user: who.
+            by: who adds them.
+            password_hash: argon2id; None: to be chosen by a link.
+            only_first: refuse if there is any user already.
+        Raises:
+            Conflict: the name or subject exists, or there is a user already.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            if only_first and session.exec(select(UserRow.name).limit(1)).first() is not None:
+                raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
+            add_user(session, user, by, password_hash)
+        return user
+
+    def change(
+        self,
+        name: str,
+        by: By,
+        *,
+        role: Role | None = None,
+        accounts: tuple[str, ...] | EllipsisType | None = ...,
+        email: str | None = None,
+        subject: str | None = None,
+        active: bool | None = None,
+    ) -> User:
+        """Set what is given; what is not stays. Who may not sign in has no session either.
+
+        Args:
+            name: whose.
+            by: who changes it.
+            role, email, subject, active: None: as it is.
+            accounts: None: all; ...: as it is.
+        Raises:
+            NotFound: no such user.
+            Conflict: nobody would be administrator any more, or the subject is another's.
+        """
+
+        def apply(session: Session, row: UserRow) -> None:
+            if subject is not None:
+                _refuse_known_subject(session, subject, name)
+                row.subject = subject
+            if role is not None:
+                row.role = role.value
+            if accounts is not ...:
+                row.accounts = None if accounts is None else list(accounts)
+            if email is not None:
+                row.email = email
+            if active is not None:
+                row.active = active
+            if active is False:
+                revoke_sessions(session, name, by)
+            _refuse_no_administrator(session, row)
+
+        return self._change(name, by, "user.change", apply)
+
+    def set_password(self, name: str, password_hash: str, by: By, keep_session: str = "") -> User:
+        """Let this be the password from now on, and end every session of theirs but one.
+
+        Raises:
+            NotFound: no such user.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            revoke_sessions(session, name, by, keep_session)
+            return choose_password(session, name, password_hash, by)
+
+    def must_choose(self, name: str, by: By) -> User:
+        """Forget the password and end their sessions: a new one has to be chosen by a link.
+
+        Raises:
+            NotFound: no such user.
+        """
+
+        def apply(session: Session, row: UserRow) -> None:
+            row.password_hash, row.must_change = None, True
+            revoke_sessions(session, name, by)
+
+        return self._change(name, by, "user.reset_password", apply)
+
+    def unlock(self, name: str, by: By) -> User:
+        """Forget failures and the lock that came of them. Raises NotFound."""
+
+        def apply(_session: Session, row: UserRow) -> None:
+            row.failures, row.locked_until = 0, None
+
+        return self._change(name, by, "user.unlock", apply)
+
+    def failed(self, name: str, by: By, locked_s: Callable[[int], float]) -> datetime | None:
+        """Count a wrong password.
+
+        Args:
+            name: whose.
+            by: signs the lock, if there is one.
+            locked_s: from how many failures there are, for how long to lock; 0: not at all.
+        Returns:
+            Until when they are locked now; None: they are not.
+        """
+        with writing(self._engine) as session:
+            row = session.get(UserRow, name, with_for_update=True)
+            if row is None:
+                return None
+            row.failures += 1
+            if (seconds := locked_s(row.failures)) > 0:
+                row.locked_until = by.at + timedelta(seconds=seconds)
+                after = {"failures": row.failures, "locked_until": row.locked_until.isoformat()}
+                append(session, by, "user.lock", name, None, after)
+            return row.locked_until
+
+    def signed_in(self, name: str, at: datetime, password_hash: str | None = None) -> None:
+        """Note it, forget failures; with a hash, keep the password in today's strength."""
+        with writing(self._engine) as session:
+            row = session.get(UserRow, name, with_for_update=True)
+            if row is not None:
+                row.failures, row.locked_until, row.last_sign_in_at = 0, None, at
+                row.password_hash = password_hash or row.password_hash
+
+    def _change(
+        self, name: str, by: By, action: str, apply: Callable[[Session, UserRow], None]
+    ) -> User:
+        with writing(self._engine) as session:
+            one_at_a_time(session, _ONE_CHANGE)
+            return _changed(session, _known(session, name), by, action, apply)
+
+
+def add_user(session: Session, user: User, by: By, password_hash: str | None) -> None:
+    """Insert somebody new in an open transaction. Raises Conflict."""
+    if session.get(UserRow, user.name) is not None:
+        raise Conflict(f"There is a user {user.name!r} already.", remedy="Choose another name.")
+    _refuse_known_subject(session, user.subject, user.name)
+    row = row_of(user, password_hash)
+    session.add(row)
+    session.flush()
+    append(session, by, "user.add", user.name, None, told(row))
+
+
+def choose_password(session: Session, name: str, password_hash: str, by: By) -> User:
+    """Set a password in an open transaction. Raises NotFound."""
+
+    def apply(_session: Session, row: UserRow) -> None:
+        row.password_hash, row.must_change = password_hash, False
+        row.failures, row.locked_until = 0, None
+
+    return _changed(session, _known(session, name), by, "user.password", apply)
+
+
+def _changed(
+    session: Session,
+    row: UserRow,
+    by: By,
+    action: str,
+    apply: Callable[[Session, UserRow], None],
+) -> User:
+    before = told(row)
+    apply(session, row)
+    session.flush()
+    after = told(row)
+    if before != after or action == "user.password":  # the password itself is not told
+        append(session, by, action, row.name, before, after)
+    return user_of(row)
+
+
+def _known(session: Session, name: str) -> UserRow:
+    row = session.get(UserRow, name)
+    if row is None:
+        raise NotFound(f"There is no user {name!r}.", remedy="`spotlab users list` lists them.")
+    return row
+
+
+def _refuse_known_subject(session: Session, subject: str | None, name: str) -> None:
+    if subject is None:
+        return
+    known = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
+    if known is not None and known.name != name:
+        raise Conflict(
+            f"The provider's account belongs to the user {known.name!r} already.",
+            remedy="One account is one user.",
+        )
+
+
+def _refuse_no_administrator(session: Session, changed: UserRow) -> None:
+    query = select(UserRow).where(UserRow.role == Role.ADMIN.value, col(UserRow.active))
+    if session.exec(query).first() is None:  # what was changed is flushed by the query
+        raise Conflict(
+            f"{changed.name} is the last active administrator.",
+            remedy="Make somebody else administrator first.",
+        )
