@@ -28,8 +28,8 @@ def main() -> None:
     """One run of the app: the frame, then the page."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
     st.html(STYLE.format(on_primary=theme.palette().background))
-    page = st.navigation(_sections(guard.current()), position="top")
-    guard.require(guard.Right.READ)
+    who = guard.require(guard.Right.READ)
+    page = st.navigation(_sections(who), position="top")
     with errors.boundary():
         first = session.first_run()
         if not first.finished:
