@@ -8,21 +8,16 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from spotlab.api import health_routes
+from spotlab.runtime.health.watch import watch
 from spotlab.runtime.process import Background, Beside
 
 
-def healthz(_request: Request) -> PlainTextResponse:
-    """For a load balancer: the server answers. It says nothing of the parts behind it."""
-    return PlainTextResponse("ok\n")
-
-
-ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz)]
+ROUTES: Final[list[BaseRoute]] = [*health_routes.ROUTES]
 MIDDLEWARE: Final[list[Middleware]] = []
-BACKGROUNDS: Final[list[Background]] = []
+BACKGROUNDS: Final[list[Background]] = [watch]
 
 
 @asynccontextmanager

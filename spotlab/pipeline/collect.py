@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
 from spotlab.domain.ports import Archive, Clock, FeedSource, HealthLog
 from spotlab.errors import Cancelled, SpotlabError
 
 Progress = Callable[[str, float], None]
-ADVISOR_SCRAPER, PRICE_SCRAPER = "advisor scraper", "price scraper"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 from spotlab.aws.fleet import Ec2Instances
+from spotlab.domain.components import INSTANCE_MANAGER
 from spotlab.domain.ports import Clock
 from spotlab.errors import SpotlabError
 from spotlab.runtime.cloud import Cloud
 from spotlab.store import Store
-
-INSTANCE_MANAGER = "instance manager"
 
 
 def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:

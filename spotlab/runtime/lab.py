@@ -35,7 +35,7 @@ from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.cloud import Cloud, Known, market_sources
 from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
-from spotlab.runtime.health import probe_all
+from spotlab.runtime.health import Prober, probe_all
 from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
 from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
@@ -62,6 +62,7 @@ class Lab:
         http: for feeds.
         resources: what `close` lets go of.
         bus: tells every process that something changed.
+        prober: probes the components, and keeps what could not be recorded yet.
         started_at: monotonic seconds.
     """
 
@@ -75,6 +76,7 @@ class Lab:
     http: httpx.Client
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
+    prober: Prober = field(default_factory=Prober)
     started_at: float = field(default_factory=time.monotonic)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)

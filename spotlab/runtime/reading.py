@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.domain.market import MarketData, MarketName
 from spotlab.domain.ports import Archive, Clock, HealthLog, OnlineStore
 from spotlab.errors import NoMarketData, OnlineStoreDown
 from spotlab.features import offline, online
-from spotlab.pipeline.collect import ADVISOR_SCRAPER, PRICE_SCRAPER
 
 log = logging.getLogger("spotlab.runtime.reading")
 

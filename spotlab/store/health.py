@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Engine, delete, func
 from sqlmodel import col, select
 
-from spotlab.domain.ports import ComponentState
+from spotlab.domain.ports import ComponentState, Work
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables import HealthRow
 
@@ -66,6 +66,16 @@ class SqlHealthLog:
         with reading(self._engine) as session:
             outcomes = session.exec(query).all()
         return iter(outcomes)
+
+    def works(self, since: datetime) -> list[Work]:
+        """Outcomes of every component since then, oldest first."""
+        query = (
+            select(HealthRow.component, HealthRow.at, HealthRow.ok, HealthRow.latency_ms)
+            .where(HealthRow.at >= since)
+            .order_by(col(HealthRow.at), col(HealthRow.id))
+        )
+        with reading(self._engine) as session:
+            return [Work(*each) for each in session.exec(query)]
 
     def forget(self, before: datetime) -> int:
         """Delete older outcomes, but never a component's newest success; how many went."""

@@ -81,6 +81,16 @@ class SqlLedger:
             found = [to_summary(row) for row in session.exec(query)]
         return {summary.instance_id: summary for summary in found}
 
+    def works(self, since: datetime) -> list[tuple[datetime, bool, float]]:
+        """When something was evaluated since then, whether that worked and how many ms it took."""
+        query = (
+            select(ExperimentRow.created_at, ExperimentRow.error, ExperimentRow.duration_ms)
+            .where(ExperimentRow.created_at >= since)
+            .order_by(col(ExperimentRow.created_at))
+        )
+        with reading(self._engine) as session:
+            return [(at, not error, took_ms) for at, error, took_ms in session.exec(query)]
+
     def last_switch_at(self, instance_id: str) -> datetime | None:
         """When the last SWITCH was decided outside shadow mode; None: never."""
         query = select(func.max(ExperimentRow.created_at)).where(

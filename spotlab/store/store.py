@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -21,10 +22,14 @@ from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.ledger import SqlLedger
 from spotlab.store.links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
+from spotlab.store.probes import SqlProbeLog
 from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.sessions import SqlSessions
+from spotlab.store.signs import SqlSigns
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
+
+_head = cache(migrate.head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Store:
     fleet: SqlFleet
     registry: SqlModelRegistry
     health: SqlHealthLog
+    probes: SqlProbeLog
+    signs: SqlSigns
     interruptions: SqlInterruptions
     shadows: SqlShadowLog
     outcomes: SqlOutcomes
@@ -58,6 +65,8 @@ class Store:
             fleet=SqlFleet(engine),
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
+            probes=SqlProbeLog(engine),
+            signs=SqlSigns(engine),
             interruptions=SqlInterruptions(engine),
             shadows=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
@@ -80,6 +89,17 @@ class Store:
         with reading(self.engine) as session:
             session.connection().execute(text("SELECT version_num FROM alembic_version")).one()
         return time.perf_counter() - start
+
+    def migrated(self) -> bool:
+        """Whether the database is at the revision that this version needs.
+
+        Raises:
+            DatabaseDown: no answer.
+        """
+        with reading(self.engine) as session:
+            asked = text("SELECT version_num FROM alembic_version")
+            revision = session.connection().execute(asked).scalar()
+        return bool(revision == _head())
 
     def describe(self) -> Mapping[str, str | int]:
         """What doctor and Health show: dialect, version, revision, address, size_bytes.

@@ -28,7 +28,7 @@ class ProbeRow(WatchBase, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     component: str
-    at: datetime = Field(sa_type=UtcDateTime)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
     state: str
     latency_ms: float | None
     reason: str

@@ -13,7 +13,7 @@ from spotlab.domain.ports.access import (
 )
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
-from spotlab.domain.ports.health import Clock, ComponentState, HealthLog
+from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, ProbeLog, Work
 from spotlab.domain.ports.ledger import (
     Account,
     ExperimentFilter,
@@ -61,10 +61,13 @@ __all__ = [
     "OnlineStore",
     "OnlineView",
     "OutcomeLedger",
+    "Probe",
+    "ProbeLog",
     "RiskModel",
     "ShadowLog",
     "SnapshotInfo",
     "Topic",
     "User",
     "UserSession",
+    "Work",
 ]

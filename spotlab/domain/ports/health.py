@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -52,4 +52,79 @@ class HealthLog(Protocol):
 
     def recent(self, component: str, since: datetime) -> Iterator[tuple[datetime, bool]]:
         """Outcomes since then, oldest first."""
+        ...
+
+    def works(self, since: datetime) -> Sequence[Work]:
+        """Outcomes of every component since then, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work that a component did, or failed to do.
+
+    Args:
+        component: who.
+        at: aware UTC.
+        ok: whether it worked.
+        latency_ms: how long it took; None where unknown.
+    """
+
+    component: str
+    at: datetime
+    ok: bool
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A component's state at a moment.
+
+    Args:
+        component: who.
+        at: aware UTC.
+        state: healthy, degraded, down or unknown.
+        latency_ms: how long its answer took; None where it was not measured.
+        reason: in words.
+    """
+
+    component: str
+    at: datetime
+    state: str
+    latency_ms: float | None
+    reason: str
+
+
+class ProbeLog(Protocol):
+    """Recorded probes, kept in SQL."""
+
+    def record(self, probes: Sequence[Probe]) -> None:
+        """Keep them, in one transaction."""
+        ...
+
+    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
+        """Keep those that nobody else recorded.
+
+        Args:
+            probes: of a time in which this process could not record.
+            within: a probe of the same component this near says enough.
+        Returns:
+            How many were kept.
+        """
+        ...
+
+    def since(self, moment: datetime, component: str | None = None) -> Sequence[Probe]:
+        """Probes from then on, oldest first; without reasons where no component is named."""
+        ...
+
+    def newest(self, since: datetime) -> Mapping[str, Probe]:
+        """The newest probe of each component since then, with its reason."""
+        ...
+
+    def last_success(self, component: str) -> datetime | None:
+        """When a component was last healthy; None: never, as far as is recorded."""
+        ...
+
+    def forget(self, before: datetime) -> int:
+        """Delete older probes; how many went."""
         ...

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_probes")),
     )
+    op.create_index(op.f("ix_probes_at"), "probes", ["at"])
     op.create_index(op.f("ix_probes_component_at"), "probes", ["component", "at"])
 
 

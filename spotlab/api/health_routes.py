@@ -1,0 +1,62 @@
+"""/healthz and /readyz: for load balancers, open to anybody. Screens floor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import BaseRoute, Route
+
+from spotlab.runtime import process
+from spotlab.runtime.health.ready import Readiness, ReadinessCheck
+
+KEPT_S: Final = 2.0
+"""Whoever asks more often gets the last answer: asking often loads no database."""
+_HEADERS: Final = {"Cache-Control": "no-store"}
+
+
+async def healthz(_request: Request) -> PlainTextResponse:
+    """The server answers. It says nothing of the parts behind it."""
+    return PlainTextResponse("ok\n", headers=_HEADERS)
+
+
+class Readyz:
+    """Whether the server can do its work; one look at a time, whoever asks.
+
+    Args:
+        check: looks.
+    """
+
+    def __init__(self, check: ReadinessCheck) -> None:
+        self._check = check
+        self._looking: asyncio.Task[Readiness] | None = None
+        self._looked_at = -KEPT_S
+
+    async def __call__(self, _request: Request) -> JSONResponse:
+        """200 when it can, else 503; `reasons` says what is wrong, by part."""
+        if self._looking is None or (
+            self._looking.done() and time.monotonic() - self._looked_at > KEPT_S
+        ):
+            self._looking = asyncio.create_task(self._look())
+        found = await asyncio.shield(self._looking)
+        document = {"ready": found.ready, "reasons": found.reasons}
+        return JSONResponse(document, 200 if found.ready else 503, headers=_HEADERS)
+
+    async def _look(self) -> Readiness:
+        found = await run_in_threadpool(self._check.look)
+        self._looked_at = time.monotonic()
+        return found
+
+
+readyz: Final = Readyz(ReadinessCheck(lambda: process.lab()))
+
+
+async def _readyz(request: Request) -> JSONResponse:
+    return await readyz(request)
+
+
+ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz), Route("/readyz", _readyz)]

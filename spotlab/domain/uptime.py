@@ -1,0 +1,168 @@
+"""How long a part was up, from probes; gaps are unknown, never up. Domain floor: pure.
+
+Time is weighted: a probe's state holds until the next probe, at most MAX_HOLD. What comes after
+that is unknown, and so is the time before the first probe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from spotlab.domain.components import DEGRADED, DOWN, HEALTHY, STATES, UNKNOWN
+
+PROBE_EVERY: Final = timedelta(seconds=30)
+MAX_HOLD: Final = 3 * PROBE_EVERY
+"""Two probes may be lost before a part's state is unknown."""
+WINDOW: Final = timedelta(hours=24)
+QUANTILES: Final = (0.5, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time during which a part's state stayed the same.
+
+    Args:
+        state: healthy, degraded, down or unknown.
+        since, until: aware UTC.
+    """
+
+    state: str
+    since: datetime
+    until: datetime
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return (self.until - self.since).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """How long a part was in each state.
+
+    Args:
+        seconds: by state; all four are there.
+    """
+
+    seconds: Mapping[str, float]
+
+    @property
+    def total_s(self) -> float:
+        """The whole window."""
+        return sum(self.seconds.values())
+
+    @property
+    def known_s(self) -> float:
+        """The window without what is unknown."""
+        return self.total_s - self.seconds[UNKNOWN]
+
+    @property
+    def up(self) -> float | None:
+        """Share of the known time that it worked (healthy or degraded); None: nothing is known."""
+        if self.known_s <= 0:
+            return None
+        return (self.seconds[HEALTHY] + self.seconds[DEGRADED]) / self.known_s
+
+    @property
+    def unknown(self) -> float:
+        """Share of the window that nothing is known of."""
+        return self.seconds[UNKNOWN] / self.total_s if self.total_s > 0 else 1.0
+
+    @property
+    def down_s(self) -> float:
+        """Seconds it was down, as far as is known."""
+        return self.seconds[DOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a part did its work.
+
+    Args:
+        ok, failed: counts.
+    """
+
+    ok: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """How often it was tried."""
+        return self.ok + self.failed
+
+    @property
+    def success(self) -> float | None:
+        """Share that worked; None: it was never tried."""
+        return self.ok / self.total if self.total else None
+
+    @property
+    def failure(self) -> float | None:
+        """Share that did not; None: it was never tried."""
+        return self.failed / self.total if self.total else None
+
+
+def spells(
+    probes: Sequence[tuple[datetime, str]],
+    since: datetime,
+    until: datetime,
+    max_hold: timedelta = MAX_HOLD,
+) -> list[Spell]:
+    """The window cut into states, oldest first, without a gap; neighbours differ.
+
+    Args:
+        probes: moments and states, oldest first; the newest at or before `since` counts too.
+        since, until: the window.
+        max_hold: how long a probe holds when none follows.
+    """
+    found: list[Spell] = []
+    at = since
+    for index, (moment, state) in enumerate(probes):
+        if moment >= until:
+            break
+        following = probes[index + 1][0] if index + 1 < len(probes) else until
+        begins, ends = max(moment, since), min(moment + max_hold, following, until)
+        if ends <= begins or ends <= at:
+            continue
+        begins = max(begins, at)
+        _append(found, UNKNOWN, at, begins)
+        _append(found, state if state in STATES else UNKNOWN, begins, ends)
+        at = ends
+    _append(found, UNKNOWN, at, until)
+    return found
+
+
+def uptime(found: Sequence[Spell]) -> Uptime:
+    """What a window's spells add up to."""
+    seconds = dict.fromkeys(STATES, 0.0)
+    for spell in found:
+        seconds[spell.state] += spell.seconds
+    return Uptime(seconds)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least this share of the values do not exceed (nearest rank).
+
+    It is always a value that was measured; None where there is none.
+
+    >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5), percentile([1.0, 2.0, 3.0, 4.0], 0.95)
+    (2.0, 4.0)
+    """
+    known = sorted(value for value in values if math.isfinite(value))
+    if not known:
+        return None
+    # A share such as 0.95 is no exact binary number: 0.95 * 20 must be rank 19, not 20.
+    rank = math.ceil(round(share * len(known), 9))
+    return known[max(1, rank) - 1]
+
+
+def _append(found: list[Spell], state: str, since: datetime, until: datetime) -> None:
+    if until <= since:
+        return
+    if found and found[-1].state == state:
+        found[-1] = Spell(state, found[-1].since, until)
+    else:
+        found.append(Spell(state, since, until))

@@ -1,0 +1,148 @@
+"""How each component is probed: by a round trip, or by what it last did. Runtime floor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.components import (
+    ADVISOR_SCRAPER,
+    APP_SERVER,
+    DATABASE,
+    DEGRADED,
+    DOWN,
+    HEALTHY,
+    INSTANCE_MANAGER,
+    LINEAR_OPTIMIZER,
+    ML_INFERENCE,
+    PRICE_SCRAPER,
+    REDIS_CACHE,
+    SCHEDULER,
+    UNKNOWN,
+)
+from spotlab.domain.ports import ComponentState
+from spotlab.errors import DatabaseDown, SpotlabError
+from spotlab.runtime.health.signs import app_server, scheduler
+from spotlab.runtime.models import notices
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+STALE_AFTER: Final = 3.0
+"""A scraper is degraded when its last success is older than this many collect intervals."""
+LAST_EVALUATIONS: Final = 20
+
+
+def _scraper(lab: Lab, name: str) -> ComponentState:
+    state = _last_outcome(lab, name, "Nothing has been collected yet.")
+    limit_s = STALE_AFTER * lab.settings.collect_max_age_s
+    if state.state != HEALTHY or state.last_success_at is None:
+        return state
+    age_s = (lab.clock.now() - state.last_success_at).total_seconds()
+    if age_s <= limit_s:
+        return state
+    reason = f"Last success {age_s / 60:.0f} min ago, expected every {limit_s / 60:.0f} min."
+    return replace(state, state=DEGRADED, reason=reason)
+
+
+def _instance_manager(lab: Lab) -> ComponentState:
+    return _last_outcome(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.")
+
+
+def _last_outcome(lab: Lab, name: str, never: str) -> ComponentState:
+    now, last = lab.clock.now(), lab.store.health.last(name)
+    if last is None:
+        return ComponentState(name, UNKNOWN, never, None, None, now)
+    success = last.last_success_at
+    state = HEALTHY if last.state == HEALTHY else DEGRADED if success else DOWN
+    reason = last.reason or "The last run succeeded."
+    return ComponentState(name, state, reason, success, last.latency_ms, now)
+
+
+def _database(lab: Lab) -> ComponentState:
+    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    dialect = lab.store.engine.dialect.name
+    return _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
+
+
+def _redis(lab: Lab) -> ComponentState:
+    return _round_trip(lab, REDIS_CACHE, lambda: lab.open_online().ping(), lambda: _server(lab))
+
+
+def _inference(lab: Lab) -> ComponentState:
+    return _round_trip(lab, ML_INFERENCE, lambda: _load_champion(lab), lambda: _models(lab))
+
+
+def _round_trip(
+    lab: Lab, name: str, probe: Callable[[], float], describe: Callable[[], str]
+) -> ComponentState:
+    now = lab.clock.now()
+    try:
+        latency_ms = probe() * 1e3
+        reason = describe()
+    except SpotlabError as exc:
+        if isinstance(exc, DatabaseDown) and name != DATABASE:
+            raise
+        return ComponentState(name, DOWN, str(exc), None, None, now)
+    return ComponentState(name, HEALTHY, reason, now, latency_ms, now)
+
+
+def _optimizer(lab: Lab) -> ComponentState:
+    name, now = LINEAR_OPTIMIZER, lab.clock.now()
+    recent = lab.store.ledger.list(limit=LAST_EVALUATIONS)
+    if not recent:
+        return ComponentState(name, UNKNOWN, "Nothing has been evaluated yet.", None, None, now)
+    failed = [row for row in recent if row.error]
+    succeeded = [row.created_at for row in recent if not row.error]
+    state = DOWN if not succeeded else DEGRADED if failed else HEALTHY
+    reason = f"The last {len(recent)} evaluations succeeded."
+    if failed:
+        reason = f"{len(failed)} of the last {len(recent)} evaluations failed: {failed[0].error}"
+    return ComponentState(
+        name, state, reason, max(succeeded, default=None), recent[0].duration_ms, now
+    )
+
+
+def _load_champion(lab: Lab) -> float:
+    began = time.perf_counter()
+    lab.model()
+    return time.perf_counter() - began
+
+
+def _models(lab: Lab) -> str:
+    model = lab.model()
+    wanting = notices(lab.models(), lab.predictor.available())
+    return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in wanting)])
+
+
+def _server(lab: Lab) -> str:
+    info = lab.open_online().info()
+    return f"{info.get('server', 'server')} {info.get('version', '')}".strip()
+
+
+PROBES: Final[dict[str, Callable[[Lab], ComponentState]]] = {
+    ADVISOR_SCRAPER: lambda lab: _scraper(lab, ADVISOR_SCRAPER),
+    PRICE_SCRAPER: lambda lab: _scraper(lab, PRICE_SCRAPER),
+    DATABASE: _database,
+    REDIS_CACHE: _redis,
+    LINEAR_OPTIMIZER: _optimizer,
+    ML_INFERENCE: _inference,
+    INSTANCE_MANAGER: _instance_manager,
+    APP_SERVER: app_server,
+    SCHEDULER: scheduler,
+}
+"""A probe raises DatabaseDown where that alone keeps it from knowing."""
+
+ANSWERS_ITSELF: Final = frozenset({DATABASE, REDIS_CACHE, ML_INFERENCE})
+"""Parts that are asked themselves: no answer in time means down; of the others, unknown."""
+
+
+def last_success(lab: Lab, name: str) -> datetime | None:
+    """When a part that does not answer now last did, as far as the database can tell."""
+    try:
+        return lab.store.probes.last_success(name)
+    except SpotlabError:
+        return None

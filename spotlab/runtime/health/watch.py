@@ -1,0 +1,56 @@
+"""Watches the database from each process, so that its own outage is seen. Runtime floor.
+
+Who leads is kept in the database: while that is down, no scheduled probe runs. So each process
+looks by itself; only while the database does not answer does it probe everything, and what it found
+is recorded when the database is back, unless another process recorded it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spotlab.domain.uptime import PROBE_EVERY
+from spotlab.errors import SpotlabError
+from spotlab.telemetry.logs import correlated
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+log = logging.getLogger("spotlab.runtime.health")
+
+
+def look(lab: Lab) -> bool:
+    """Look once: whether the database answers. While it does not, every part is probed and kept."""
+    try:
+        lab.store.ping()
+        if recorded := lab.prober.catch_up(lab):
+            log.warning("the database is back; %d probes of its outage are recorded", recorded)
+    except SpotlabError:
+        lab.prober.round(lab)
+        return False
+    return True
+
+
+def watch(lab: Lab) -> Callable[[], None]:
+    """Look every PROBE_EVERY, in a thread; gives what stops it."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(PROBE_EVERY.total_seconds()):
+            with correlated():
+                try:
+                    look(lab)
+                except Exception:
+                    log.exception("the watch over the database goes on after a mistake")
+
+    thread = threading.Thread(target=run, name="health watch", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    return end

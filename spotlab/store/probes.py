@@ -1,0 +1,110 @@
+"""Recorded probes of components. Store floor: implements ports.ProbeLog on SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, delete, func, insert
+from sqlmodel import col, select
+
+from spotlab.domain.components import HEALTHY
+from spotlab.domain.ports import Probe
+from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.tables_watch import ProbeRow
+
+
+class SqlProbeLog:
+    """Probes in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, probes: Sequence[Probe]) -> None:
+        """Keep them, in one transaction."""
+        if probes:
+            with writing(self._engine) as session:
+                session.connection().execute(insert(ProbeRow), _values(probes))
+
+    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
+        """Keep those that nobody else recorded; how many that were."""
+        if not probes:
+            return 0
+        first, last = min(p.at for p in probes) - within, max(p.at for p in probes) + within
+        query = select(ProbeRow.component, ProbeRow.at).where(
+            col(ProbeRow.at) >= first, col(ProbeRow.at) <= last
+        )
+        with writing(self._engine) as session:
+            # Every process that saw the outage comes now: one after the other.
+            one_at_a_time(session, "probes")
+            known: dict[str, list[datetime]] = {}
+            for component, at in session.exec(query):
+                known.setdefault(component, []).append(at)
+            new = [
+                p
+                for p in probes
+                if not any(abs(p.at - at) < within for at in known.get(p.component, ()))
+            ]
+            if new:
+                session.connection().execute(insert(ProbeRow), _values(new))
+        return len(new)
+
+    def since(self, moment: datetime, component: str | None = None) -> list[Probe]:
+        """Probes from then on, oldest first; without reasons where no component is named."""
+        row = ProbeRow
+        query = select(row.component, row.at, row.state, row.latency_ms).where(
+            col(row.at) >= moment
+        )
+        with reading(self._engine) as session:
+            if component is None:
+                found = session.exec(query.order_by(col(row.at), col(row.id)))
+                return [Probe(*each, "") for each in found]
+            whole = select(row).where(row.component == component, col(row.at) >= moment)
+            rows = session.exec(whole.order_by(col(row.at), col(row.id)))
+            return [_probe(each) for each in rows]
+
+    def newest(self, since: datetime) -> dict[str, Probe]:
+        """The newest probe of each component since then, with its reason."""
+        query = (
+            select(ProbeRow)
+            .where(col(ProbeRow.at) >= since)
+            .order_by(col(ProbeRow.at), col(ProbeRow.id))
+        )
+        with reading(self._engine) as session:
+            return {row.component: _probe(row) for row in session.exec(query)}
+
+    def last_success(self, component: str) -> datetime | None:
+        """When a component was last healthy; None: never, as far as is recorded."""
+        query = select(func.max(ProbeRow.at)).where(
+            ProbeRow.component == component, ProbeRow.state == HEALTHY
+        )
+        with reading(self._engine) as session:
+            return session.exec(query).one()
+
+    def forget(self, before: datetime) -> int:
+        """Delete older probes; how many went."""
+        with writing(self._engine) as session:
+            old = delete(ProbeRow).where(col(ProbeRow.at) < before)
+            return int(session.connection().execute(old).rowcount)
+
+
+def _probe(row: ProbeRow) -> Probe:
+    return Probe(row.component, row.at, row.state, row.latency_ms, row.reason)
+
+
+def _values(probes: Sequence[Probe]) -> list[dict[str, Any]]:
+    return [
+        {
+            "component": probe.component,
+            "at": probe.at,
+            "state": probe.state,
+            "latency_ms": probe.latency_ms,
+            "reason": probe.reason,
+        }
+        for probe in probes
+    ]
