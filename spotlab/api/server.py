@@ -14,7 +14,6 @@ from spotlab.api import health_routes
 from spotlab.runtime.health.watch import watch
 from spotlab.runtime.process import Background, Beside
 
-
 ROUTES: Final[list[BaseRoute]] = [*health_routes.ROUTES]
 MIDDLEWARE: Final[list[Middleware]] = []
 BACKGROUNDS: Final[list[Background]] = [watch]

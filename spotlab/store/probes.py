@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, insert
+from sqlalchemy import Engine, func, insert
 from sqlmodel import col, select
 
 from spotlab.domain.components import HEALTHY
@@ -63,7 +63,9 @@ class SqlProbeLog:
         with reading(self._engine) as session:
             if component is None:
                 found = session.exec(query.order_by(col(row.at), col(row.id)))
-                return [Probe(*each, "") for each in found]
+                return [
+                    Probe(name, at, state, latency_ms, "") for name, at, state, latency_ms in found
+                ]
             whole = select(row).where(row.component == component, col(row.at) >= moment)
             rows = session.exec(whole.order_by(col(row.at), col(row.id)))
             return [_probe(each) for each in rows]
@@ -85,12 +87,6 @@ class SqlProbeLog:
         )
         with reading(self._engine) as session:
             return session.exec(query).one()
-
-    def forget(self, before: datetime) -> int:
-        """Delete older probes; how many went."""
-        with writing(self._engine) as session:
-            old = delete(ProbeRow).where(col(ProbeRow.at) < before)
-            return int(session.connection().execute(old).rowcount)
 
 
 def _probe(row: ProbeRow) -> Probe:

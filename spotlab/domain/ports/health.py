@@ -124,7 +124,3 @@ class ProbeLog(Protocol):
     def last_success(self, component: str) -> datetime | None:
         """When a component was last healthy; None: never, as far as is recorded."""
         ...
-
-    def forget(self, before: datetime) -> int:
-        """Delete older probes; how many went."""
-        ...

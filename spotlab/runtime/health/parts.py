@@ -32,24 +32,37 @@ if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 STALE_AFTER: Final = 3.0
-"""A scraper is degraded when its last success is older than this many collect intervals."""
+"""Degraded when the last success is older than this many of its intervals."""
+FEEDS_EVERY_S: Final = 6 * 3600.0
+"""Buckets change by the day: the scheduler reads them this often."""
 LAST_EVALUATIONS: Final = 20
 
 
-def _scraper(lab: Lab, name: str) -> ComponentState:
-    state = _last_outcome(lab, name, "Nothing has been collected yet.")
-    limit_s = STALE_AFTER * lab.settings.collect_max_age_s
+def _regular(lab: Lab, name: str, never: str, every_s: float) -> ComponentState:
+    """A part that is judged by what it last did, and by how long ago that was."""
+    state = _last_outcome(lab, name, never)
     if state.state != HEALTHY or state.last_success_at is None:
         return state
     age_s = (lab.clock.now() - state.last_success_at).total_seconds()
-    if age_s <= limit_s:
+    if age_s <= STALE_AFTER * every_s:
         return state
-    reason = f"Last success {age_s / 60:.0f} min ago, expected every {limit_s / 60:.0f} min."
+    reason = f"Last success {age_s / 60:.0f} min ago; usual is every {every_s / 60:.0f} min or so."
     return replace(state, state=DEGRADED, reason=reason)
 
 
+def _advisor_scraper(lab: Lab) -> ComponentState:
+    every_s = max(FEEDS_EVERY_S, lab.settings.collect_max_age_s)
+    return _regular(lab, ADVISOR_SCRAPER, "Nothing has been collected yet.", every_s)
+
+
+def _price_scraper(lab: Lab) -> ComponentState:
+    every_s = lab.settings.collect_max_age_s
+    return _regular(lab, PRICE_SCRAPER, "Nothing has been collected yet.", every_s)
+
+
 def _instance_manager(lab: Lab) -> ComponentState:
-    return _last_outcome(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.")
+    every_s = lab.settings.collect_max_age_s
+    return _regular(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.", every_s)
 
 
 def _last_outcome(lab: Lab, name: str, never: str) -> ComponentState:
@@ -124,8 +137,8 @@ def _server(lab: Lab) -> str:
 
 
 PROBES: Final[dict[str, Callable[[Lab], ComponentState]]] = {
-    ADVISOR_SCRAPER: lambda lab: _scraper(lab, ADVISOR_SCRAPER),
-    PRICE_SCRAPER: lambda lab: _scraper(lab, PRICE_SCRAPER),
+    ADVISOR_SCRAPER: _advisor_scraper,
+    PRICE_SCRAPER: _price_scraper,
     DATABASE: _database,
     REDIS_CACHE: _redis,
     LINEAR_OPTIMIZER: _optimizer,

@@ -126,6 +126,17 @@ JOBS: Final[tuple[Job, ...]] = (
         run=work.check_drift,
     ),
     Job(
+        "health-probes",
+        "Probe every part",
+        "Asks every component how it is, and records the answer.",
+        "every 30 s",
+        jitter_s=0,
+        limit_s=25,
+        misfire_s=30,
+        run=work.probe,
+        waits=False,
+    ),
+    Job(
         "retention",
         "Delete what is old",
         "Deletes what is older than the settings say and not needed any more, in small batches.",

@@ -9,6 +9,7 @@ from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import By
 from spotlab.pipeline.collect import Progress
+from spotlab.runtime.health.prober import record_round
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.retention import sweep
@@ -74,6 +75,11 @@ def check_drift(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str
     """Whether the champion's market moved."""
     report = drift_report(lab)
     return {"model": report.model, "alarm": report.alarm, "note": report.words}
+
+
+def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
+    """Every component's state."""
+    return record_round(lab)
 
 
 def let_go(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
