@@ -24,7 +24,7 @@ from spotlab.cli.answers import (
 from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
-from spotlab.cli.keeping import RETENTION
+from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.results import RESULTS
@@ -218,6 +218,8 @@ COMMANDS = (
     EVENTS,
     RESULTS,
     RETENTION,
+    BACKUP,
+    RESTORE,
     Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
     Command("doctor", "Check every part and say what is wrong.", no_arguments, _doctor),
     Command("version", "Print versions.", no_arguments, _version),

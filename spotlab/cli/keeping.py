@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
@@ -34,3 +35,78 @@ RETENTION = Command(
     _retention_arguments,
     _retention,
 )
+
+
+def _backup_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to make")
+    parser.add_argument(
+        "--with-secrets", action="store_true", help="take the file of the secret key along"
+    )
+
+
+def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    with bootstrap(settings) as lab:
+        keeping = Desk(lab, current_user()).keeping
+        made = keeping.back_up(args.file, with_secrets=args.with_secrets)
+    manifest = made.manifest
+    document = {
+        "file": str(made.path),
+        "bytes": made.bytes,
+        "sha256": made.sha256,
+        "database": manifest.database,
+        "revision": manifest.revision,
+        "rows": manifest.counts,
+        "with_secrets": manifest.with_secrets,
+    }
+    text = (
+        f"{made.path}: {sum(manifest.counts.values()):,} rows of {manifest.database} at revision "
+        f"{manifest.revision}, {made.bytes / 1e6:,.1f} MB, SHA-256 {made.sha256}"
+    )
+    if not manifest.with_secrets:
+        text += (
+            "\nWithout the secret key: where another is used, everybody signs in anew and the "
+            "addresses of alert rules have to be given again."
+        )
+    return Answer(document, text)
+
+
+def _restore_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that backup made")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="put it in the place of what is there, which is kept beside",
+    )
+
+
+def _restore(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import SystemClock
+    from spotlab.runtime.registry import current_user
+    from spotlab.runtime.restore import restore
+
+    done = restore(settings, SystemClock(), args.file, current_user(), replace=args.replace)
+    manifest = done.manifest
+    document = {
+        "made_at": manifest.made_at.isoformat(),
+        "revision": done.revision,
+        "rows": manifest.counts,
+        "former": list(done.former),
+    }
+    text = (
+        f"{sum(manifest.counts.values()):,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC are in "
+        f"place, at revision {done.revision}."
+    )
+    return Answer(document, "\n".join([text, *(f"Kept beside: {what}" for what in done.former)]))
+
+
+BACKUP = Command(
+    "backup",
+    "Write database, uploaded models and a manifest into one file.",
+    _backup_arguments,
+    _backup,
+)
+RESTORE = Command("restore", "Put a backup in place.", _restore_arguments, _restore)

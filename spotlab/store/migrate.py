@@ -37,7 +37,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
         before = _revision(connection)
         _refuse_unknown(engine, before)
         if before != newest:
-            command.upgrade(_config(connection), "head")
+            command.upgrade(scripts(connection), "head")
     return before, newest
 
 
@@ -53,7 +53,7 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str:
     """The revision this SpotLab needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    revision = ScriptDirectory.from_config(scripts()).get_current_head()
     assert revision is not None, "the package carries its migrations"
     return revision
 
@@ -72,7 +72,7 @@ def _refuse_unknown(engine: Engine, revision: str | None) -> None:
     if revision is None:
         return
     try:
-        ScriptDirectory.from_config(_config()).get_revision(revision)
+        ScriptDirectory.from_config(scripts()).get_revision(revision)
     except CommandError:
         raise DatabaseDown(
             f"The database {address(engine)} was made by a newer SpotLab (revision {revision}).",
@@ -80,7 +80,8 @@ def _refuse_unknown(engine: Engine, revision: str | None) -> None:
         ) from None
 
 
-def _config(connection: Connection | None = None) -> Config:
+def scripts(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, with an open connection where something is to be migrated."""
     config = Config()
     # Alembic reads "%" in an option as the start of a reference.
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))

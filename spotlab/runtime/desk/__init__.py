@@ -60,5 +60,5 @@ class Desk:
 
     @property
     def keeping(self) -> KeepingDesk:
-        """Old data, backups and restoring."""
+        """Old data and backups."""
         return KeepingDesk(self.lab, self.who)

@@ -1,10 +1,15 @@
-"""Old data, backups and restoring: for administrators. Runtime floor."""
+"""Old data and backups: for administrators. Runtime floor.
+
+Restoring is not here: while it goes on, there is no lab.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from spotlab.domain.access import Right
+from spotlab.runtime.backup import Backup, back_up
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.retention import Swept, Tell, sweep
 
@@ -24,3 +29,13 @@ class KeepingDesk(DeskPart):
         """Delete what is older than the settings say; see `retention.sweep`. Raises Forbidden."""
         self.require(Right.KEEP_DATA)
         return sweep(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
+
+    def back_up(self, target: Path, *, with_secrets: bool = False) -> Backup:
+        """Write a backup; see `backup.back_up`. Raises Forbidden, Conflict, NotAvailable."""
+        self.require(Right.KEEP_DATA)
+        lab = self.lab
+        home = lab.settings.home.absolute()
+        made = back_up(lab.store, home, lab.clock, target.absolute(), with_secrets=with_secrets)
+        told = {"sha256": made.sha256, "bytes": made.bytes, "with_secrets": with_secrets}
+        lab.store.audit.add(self.by(), "data.backup", target.name, None, told)
+        return made

@@ -1,0 +1,39 @@
+"""`spotlab backup`, `restore` and `retention`, as somebody types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spotlab.cli import main
+
+
+def spotlab(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, object]]:
+    code = main([*words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_home_moves_by_backup_and_restore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new, file = str(tmp_path / "old"), str(tmp_path / "new"), str(tmp_path / "b.tar")
+    code, made = spotlab(capsys, "backup", file, "--home", old)
+    assert (code, made["database"]) == (0, "sqlite")
+    rows = made["rows"]
+    assert isinstance(rows, dict)
+    assert rows["model_versions"] >= 2
+
+    code, done = spotlab(capsys, "restore", file, "--home", new)
+    assert (code, done["rows"], done["former"]) == (0, rows, [])
+
+    code, again = spotlab(capsys, "restore", file, "--home", new)
+    assert code == 1
+    assert "--replace" in str(again["error"])
+
+    assert main(["backup", str(tmp_path / "c.tar"), "--home", new]) == 0
+    assert "everybody signs in anew" in capsys.readouterr().out
+
+    code, told = spotlab(capsys, "retention", "--dry-run", "--home", new)
+    assert (code, told["dry_run"], told["deleted"]) == (0, True, {})
