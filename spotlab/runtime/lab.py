@@ -39,6 +39,7 @@ from spotlab.runtime.health import Prober, probe_all
 from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
 from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
+from spotlab.runtime.starting import Starting
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
@@ -78,8 +79,10 @@ class Lab:
     bus: Bus = field(default_factory=LocalBus)
     prober: Prober = field(default_factory=Prober)
     started_at: float = field(default_factory=time.monotonic)
+    _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _collecting: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def reader(self) -> MarketReader:
@@ -100,16 +103,17 @@ class Lab:
     def start(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
     ) -> None:
-        """At start: list the fleet, collect when old, decide about what never was decided."""
-        tell = progress or _quiet
-        if self._must_list():
-            tell("listing the fleet", 0.05)
-            self.sync_fleet()
-        if self._must_collect():
-            self.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
-        if new := [i.instance_id for i in self._evaluated() if i.last_evaluated_at is None]:
-            self.evaluate(new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
-        tell("ready", 1.0)
+        """At start: list the fleet, collect when old, decide about what never was decided.
+
+        Of several processes and threads that start at once, one does it while the others wait.
+
+        Args:
+            progress: called with what is being done and the share done.
+            cancelled: asked between steps.
+        Raises:
+            Cancelled: what was done until then is kept.
+        """
+        self._starting.run(self, progress or _quiet, cancelled)
 
     def sync_fleet(self) -> list[SpotlabError]:
         """List every account's instances anew; what failed is returned and in the health log."""
@@ -133,7 +137,7 @@ class Lab:
             kinds: read only these of the live market; a market that is not yet the active one is
                 read whole.
         """
-        with correlated(), self._lock:
+        with correlated(), self._collecting:
             if files:
                 market, sources = MarketName.RECORDED, files
             else:
@@ -156,7 +160,8 @@ class Lab:
             )
             if any(source.kind is not None for source in report.sources):
                 self.reader.publish(market)
-                self._scored.clear()
+                with self._lock:
+                    self._scored.clear()
                 self.bus.publish(Topic.MARKET)
             return report
 
@@ -180,26 +185,31 @@ class Lab:
             Cancelled: after at least one instance was left out.
         """
         tell, params = progress or _quiet, policy or PolicyParams()
-        if self._must_list():
+        if self.must_list():
             self.sync_fleet()
-        if self._must_collect():
-            self.collect(progress=lambda text, share: tell(text, 0.5 * share), cancelled=cancelled)
+        if self.must_collect():
+            with self._collecting:
+                if self.must_collect():  # whoever comes second finds it collected
+                    self.collect(lambda text, share: tell(text, 0.5 * share), cancelled)
         with correlated():
             return evaluate(self, self._chosen(instance_ids), params, tell, cancelled)
 
     def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
         if instance_ids is None:
-            return self._evaluated()
+            return self.evaluated()
         return [self.store.fleet.instance(instance_id) for instance_id in instance_ids]
 
-    def _evaluated(self) -> list[Instance]:
+    def evaluated(self) -> list[Instance]:
+        """Every active instance whose pipeline is on."""
         return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
 
-    def _must_list(self) -> bool:
+    def must_list(self) -> bool:
+        """Whether the fleet's list is older than it may be."""
         age_s = listed_age_s(self.store, self.clock)
         return age_s is None or age_s > self.settings.collect_max_age_s
 
-    def _must_collect(self) -> bool:
+    def must_collect(self) -> bool:
+        """Whether the market is older than it may be, and can be collected."""
         active = self.store.archive.active_market()
         if active is MarketName.RECORDED:
             return False

@@ -67,7 +67,7 @@ def writing(engine: Engine) -> Iterator[Session]:
         Fenced: another process leads now; nothing was written.
     """
     with translated(engine), Session(writer(engine)) as session, session.begin():
-        if (fence := _fence.get()) is not None:
+        for fence in _fences.get():
             _refuse_fenced(session, fence)
         yield session
 
@@ -79,36 +79,54 @@ class Fence:
     Args:
         lease: its name.
         token: grows with every new holder.
+        run: of a job, which must not have been ended from outside; None: no run's.
     """
 
     lease: str
     token: int
+    run: int | None = None
 
 
-_HELD: Final = text("SELECT token FROM leases WHERE name = :name")
-_HELD_SHARED: Final = text("SELECT token FROM leases WHERE name = :name FOR SHARE")
-"""Nobody takes the lease over between this look and the commit; SQLite has one writer anyway."""
-_fence: ContextVar[Fence | None] = ContextVar("fence", default=None)
+_HELD: Final = "SELECT token FROM leases WHERE name = :name"
+_RUNS: Final = "SELECT state FROM job_runs WHERE id = :run"
+_KEPT_FROM: Final = {"leases": " FOR KEY SHARE", "job_runs": " FOR SHARE"}
+"""PostgreSQL: nobody takes the lease over (FOR UPDATE) or ends the run between this look and the
+commit, while the holder's beat passes. SQLite has one writer anyway."""
+_NOT_FROZEN: Final = text(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'")
+"""A leader that is frozen amid a transaction must not keep others from taking over."""
+_fences: ContextVar[tuple[Fence, ...]] = ContextVar("fences", default=())
 
 
 @contextmanager
 def fenced(fence: Fence) -> Iterator[None]:
     """Let every transaction of this thread that writes fail once another holds the lease."""
-    reset = _fence.set(fence)
+    reset = _fences.set((*_fences.get(), fence))
     try:
         yield
     finally:
-        _fence.reset(reset)
+        _fences.reset(reset)
 
 
 def _refuse_fenced(session: Session, fence: Fence) -> None:
-    query = _HELD_SHARED if session.get_bind().dialect.name == "postgresql" else _HELD
-    held = session.connection().execute(query, {"name": fence.lease}).scalar()
+    postgres = session.get_bind().dialect.name == "postgresql"
+    connection = session.connection()
+    if postgres:
+        connection.execute(_NOT_FROZEN)
+
+    def look(query: str, table: str, **about: object) -> Any:
+        kept = _KEPT_FROM[table] if postgres else ""
+        return connection.execute(text(query + kept), about).scalar()
+
+    held = look(_HELD, "leases", name=fence.lease)
     if held != fence.token:
         raise Fenced(
             f"Another process leads {fence.lease} now (token {held}, this one's was "
             f"{fence.token}).",
             remedy="Nothing was written; the leader does this work.",
+        )
+    if fence.run is not None and look(_RUNS, "job_runs", run=fence.run) != "running":
+        raise Fenced(
+            f"Run {fence.run} was ended while it was at work.", remedy="Nothing more is written."
         )
 
 

@@ -19,10 +19,13 @@ from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
 from spotlab.store.interruptions import SqlInterruptions
+from spotlab.store.jobs import SqlJobs
+from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
 from spotlab.store.links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.probes import SqlProbeLog
+from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.signs import SqlSigns
@@ -54,6 +57,9 @@ class Store:
     sessions: SqlSessions
     tokens: SqlTokens
     links: SqlLinks
+    leases: SqlLeases
+    jobs: SqlJobs
+    processes: SqlProcesses
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -77,6 +83,9 @@ class Store:
             sessions=SqlSessions(engine),
             tokens=SqlTokens(engine),
             links=SqlLinks(engine),
+            leases=SqlLeases(engine),
+            jobs=SqlJobs(engine),
+            processes=SqlProcesses(engine),
         )
 
     def ping(self) -> float:

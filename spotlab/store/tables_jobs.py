@@ -34,19 +34,17 @@ class LeaseRow(JobsBase, table=True):
     token: int = Field(sa_type=BigInteger)
     beat: int = Field(sa_type=BigInteger)
     released: bool
+    since: datetime = Field(sa_type=UtcDateTime)
 
 
 class JobRow(JobsBase, table=True):
-    """A scheduled job, as an administrator set it."""
+    """What is set on a scheduled job; an empty schedule is the job's own."""
 
     __tablename__ = "jobs"
 
     name: str = Field(primary_key=True)
     schedule: str
     paused: bool
-    jitter_s: float
-    limit_s: float
-    misfire_s: float
     next_at: datetime | None = Field(sa_type=UtcDateTime)
     asked_at: datetime | None = Field(sa_type=UtcDateTime)
     asked_by: str

@@ -6,18 +6,17 @@ from collections.abc import Collection
 
 from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session
-
-from spotlab.store.tables import Base
+from sqlmodel import Session, SQLModel
 
 
-def upsert(session: Session, row: Base, *, update: Collection[str] | None = None) -> None:
+def upsert(session: Session, row: SQLModel, *, update: Collection[str] | None = None) -> None:
     """Insert a row; where its primary key exists, update these columns instead.
 
     Args:
         session: inside a transaction.
         row: the new values.
-        update: columns to take over from `row`; None: all but the key.
+        update: columns to take over from `row`; None: all but the key; none: the row that is
+            there stays as it is.
     """
     table = inspect(type(row)).local_table
     values = {column.name: getattr(row, column.name) for column in table.columns}
@@ -25,6 +24,9 @@ def upsert(session: Session, row: Base, *, update: Collection[str] | None = None
     changed = [name for name in values if name not in key] if update is None else update
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(type(row)).values(values)
+    if not changed:
+        session.connection().execute(statement.on_conflict_do_nothing(index_elements=key))
+        return
     session.connection().execute(
         statement.on_conflict_do_update(
             index_elements=key, set_={name: statement.excluded[name] for name in changed}

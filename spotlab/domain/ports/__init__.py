@@ -14,6 +14,7 @@ from spotlab.domain.ports.access import (
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
 from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, ProbeLog, Work
+from spotlab.domain.ports.jobs import JobRun, JobSetting, Lease, ProcessInfo, RunState
 from spotlab.domain.ports.ledger import (
     Account,
     ExperimentFilter,
@@ -52,6 +53,9 @@ __all__ = [
     "HealthLog",
     "InstanceSource",
     "InterruptionLog",
+    "JobRun",
+    "JobSetting",
+    "Lease",
     "Ledger",
     "LocalBus",
     "ModelEvent",
@@ -63,7 +67,9 @@ __all__ = [
     "OutcomeLedger",
     "Probe",
     "ProbeLog",
+    "ProcessInfo",
     "RiskModel",
+    "RunState",
     "ShadowLog",
     "SnapshotInfo",
     "Topic",

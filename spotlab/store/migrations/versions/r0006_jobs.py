@@ -40,9 +40,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("schedule", sa.String(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
-        sa.Column("jitter_s", sa.Float(), nullable=False),
-        sa.Column("limit_s", sa.Float(), nullable=False),
-        sa.Column("misfire_s", sa.Float(), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked_by", sa.String(), nullable=False),
@@ -55,6 +52,7 @@ def upgrade() -> None:
         sa.Column("token", sa.BigInteger(), nullable=False),
         sa.Column("beat", sa.BigInteger(), nullable=False),
         sa.Column("released", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
