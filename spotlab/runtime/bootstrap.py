@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import httpx
 import redis
+from limits.storage import RedisStorage, Storage
 from pydantic import SecretStr
 
 from spotlab import __version__
@@ -121,6 +122,7 @@ def bootstrap(
         http=http,
         resources=resources,
         bus=bus,
+        open_counter=stores.counter_if_served if online is None else lambda: None,
     )
 
 
@@ -158,6 +160,15 @@ class _OnlineStores:
         """A client for news and logs, for whoever closes it; they start no server themselves."""
         url = self._url or running_server(self._home)
         return connect_once(url) if url else None
+
+    def counter_if_served(self) -> Storage | None:
+        """What counts for all replicas; it starts no server itself."""
+        client = self.client_if_served()
+        if client is None:
+            return None
+        self._clients.append(client)  # which closes its connections when nobody has it any more
+        pool = client.connection_pool
+        return RedisStorage("redis://", connection_pool=pool, key_prefix="spotlab:limits")
 
     def close(self) -> None:
         """Disconnect, and leave the server to whoever else uses it."""

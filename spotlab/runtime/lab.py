@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
+from limits.storage import Storage
 
 from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
 from spotlab.domain.interruptions import OwnRecord
@@ -64,6 +65,7 @@ class Lab:
         resources: what `close` lets go of.
         bus: tells every process that something changed.
         prober: probes the components, and keeps what could not be recorded yet.
+        open_counter: gives a counter that all replicas share; None where there is none.
         started_at: monotonic seconds.
     """
 
@@ -78,6 +80,7 @@ class Lab:
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
     prober: Prober = field(default_factory=Prober)
+    open_counter: Callable[[], Storage | None] = lambda: None
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Principal
 from spotlab.runtime.desk.accounts import AccountsDesk
+from spotlab.runtime.desk.audit import AuditDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.desk.keeping import KeepingDesk
 from spotlab.runtime.desk.market import MarketDesk
+from spotlab.runtime.desk.mine import MyDesk
 from spotlab.runtime.desk.models import ModelsDesk
+from spotlab.runtime.desk.tokens import TokensDesk
+from spotlab.runtime.desk.users import UsersDesk
 from spotlab.runtime.lab import Lab
 
 __all__ = ["Desk"]
@@ -62,3 +66,23 @@ class Desk:
     def keeping(self) -> KeepingDesk:
         """Old data and backups."""
         return KeepingDesk(self.lab, self.who)
+
+    @property
+    def users(self) -> UsersDesk:
+        """Who may sign in."""
+        return UsersDesk(self.lab, self.who)
+
+    @property
+    def tokens(self) -> TokensDesk:
+        """Everybody's API tokens."""
+        return TokensDesk(self.lab, self.who)
+
+    @property
+    def mine(self) -> MyDesk:
+        """Their own password, sessions and API tokens."""
+        return MyDesk(self.lab, self.who)
+
+    @property
+    def audit(self) -> AuditDesk:
+        """Every change there was."""
+        return AuditDesk(self.lab, self.who)

@@ -1,0 +1,96 @@
+"""How often somebody may fail to sign in, counted for all replicas where there is Redis.
+
+Runtime floor. Only failures count: fifty people behind one address may all sign in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage, Storage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from sqlalchemy import Engine
+
+from spotlab.errors import TooManyRequests
+from spotlab.runtime.lab import Lab
+
+log = logging.getLogger("spotlab.runtime.access")
+
+PER_NAME: Final = parse("10 per 5 minutes")
+PER_ADDRESS: Final = parse("50 per 5 minutes")
+ALONE_FOR_S: Final = 30.0
+"""How long a process counts by itself after the shared counter failed."""
+
+
+@dataclass(slots=True)
+class _Counters:
+    own: Storage = field(default_factory=MemoryStorage)
+    shared: Storage | None = None
+    alone_until: float = 0.0
+
+
+_counters: WeakKeyDictionary[Engine, _Counters] = WeakKeyDictionary()
+
+
+class Failures:
+    """Counts sign-ins that failed, by name and by address.
+
+    Args:
+        lab: gives the counter that all replicas share, if there is one.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._counters = _counters.setdefault(lab.store.engine, _Counters())
+
+    def refuse(self, name: str, address: str) -> None:
+        """Nothing, while few have failed.
+
+        Raises:
+            TooManyRequests: says when to try again.
+        """
+        for item, key in _kinds(name, address):
+            if not self._ask(_test, item, key):
+                wait_s = item.get_expiry()
+                raise TooManyRequests(
+                    "Too many sign-ins have failed.",
+                    remedy=f"Try again in {wait_s // 60} minutes.",
+                    retry_after_s=wait_s,
+                )
+
+    def count(self, name: str, address: str) -> None:
+        """One more has failed."""
+        for item, key in _kinds(name, address):
+            self._ask(_hit, item, key)
+
+    def _ask(
+        self, verb: Callable[[Storage, RateLimitItem, str], bool], item: RateLimitItem, key: str
+    ) -> bool:
+        kept = self._counters
+        if time.monotonic() >= kept.alone_until:
+            try:
+                kept.shared = kept.shared or self._lab.open_counter()
+                if kept.shared is not None:
+                    return verb(kept.shared, item, key)
+            except Exception as exc:  # whatever its client raises: nobody is kept from signing in
+                log.warning("failed sign-ins are counted in this process alone: %s", exc)
+                kept.alone_until = time.monotonic() + ALONE_FOR_S
+        return verb(kept.own, item, key)
+
+
+def _kinds(name: str, address: str) -> list[tuple[RateLimitItem, str]]:
+    return [(PER_NAME, f"name:{name}"), (PER_ADDRESS, f"address:{address}")]
+
+
+def _test(counter: Storage, item: RateLimitItem, key: str) -> bool:
+    return SlidingWindowCounterRateLimiter(counter).test(item, key)
+
+
+def _hit(counter: Storage, item: RateLimitItem, key: str) -> bool:
+    return SlidingWindowCounterRateLimiter(counter).hit(item, key)
