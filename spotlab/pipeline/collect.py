@@ -5,6 +5,7 @@ A source that fails is written down and the others go on; what it gave last time
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Snapshot
 from spotlab.domain.ports import Archive, Clock, FeedSource, HealthLog
 from spotlab.errors import Cancelled, SpotlabError
+from spotlab.telemetry import metrics, traces
 
+log = logging.getLogger("spotlab.pipeline.collect")
 Progress = Callable[[str, float], None]
 
 
@@ -101,8 +104,9 @@ def collect(
             progress(f"reading {source.name}", index / len(sources))
         began = time.perf_counter()
         try:
-            snapshots = _read(source, market, archive, clock)
-            news = [archive.save(snapshot) for snapshot in snapshots]
+            with traces.span("read a source", source=source.name):
+                snapshots = _read(source, market, archive, clock)
+                news = [archive.save(snapshot) for snapshot in snapshots]
         except SpotlabError as exc:
             reports.append(SourceReport(source.name, None, "", None, None, 0, False, str(exc)))
             _note(health, source, clock, began, str(exc))
@@ -155,6 +159,10 @@ def _note(health: HealthLog, source: FeedSource, clock: Clock, began: float, err
     prices = {FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.ON_DEMAND}
     component = PRICE_SCRAPER if prices & {kind for kind, _ in source.covers} else ADVISOR_SCRAPER
     latency_ms = (time.perf_counter() - began) * 1e3
+    metrics.COLLECTS.labels(source=component, outcome="failed" if error else "read").inc()
+    told = logging.WARNING if error else logging.INFO
+    words = f"{source.name} failed: {error}" if error else f"{source.name} was read"
+    log.log(told, words, extra={"fields": {"duration_ms": round(latency_ms, 1)}})
     health.note(component, ok=not error, at=clock.now(), latency_ms=latency_ms, reason=error)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from spotlab.domain.decision import StageTrace
+from spotlab.telemetry import metrics, traces
 
 
 @dataclass(slots=True)
@@ -36,7 +37,9 @@ class Tracer:
         stage = Stage()
         started = time.perf_counter()
         try:
-            yield stage
+            with traces.span(name, rows_in=rows_in):
+                yield stage
         finally:
             duration_ms = (time.perf_counter() - started) * 1e3
+            metrics.STAGE_SECONDS.labels(stage=name).observe(duration_ms / 1e3)
             self.stages.append(StageTrace(name, duration_ms, rows_in, stage.rows_out))

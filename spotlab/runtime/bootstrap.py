@@ -29,6 +29,7 @@ from spotlab.runtime.accounts import read_accounts
 from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.models import UPLOADS, register_artefacts
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
@@ -106,10 +107,12 @@ def bootstrap(
     )
     stores = _OnlineStores(chosen, home)
     bus: Bus = LocalBus()
+    log_stream = LogStream.nowhere()
     if online is None:
         bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
+        log_stream = LogStream(stores.client_if_served, chosen.log_lines)
     resources = ExitStack()
-    for close in (store.close, http.close, stores.close, bus.close):
+    for close in (store.close, http.close, stores.close, bus.close, log_stream.close):
         resources.callback(close)
     return Lab(
         settings=chosen,
@@ -123,6 +126,7 @@ def bootstrap(
         resources=resources,
         bus=bus,
         open_counter=stores.counter_if_served if online is None else lambda: None,
+        log_stream=log_stream,
     )
 
 

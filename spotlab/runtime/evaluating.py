@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.in_force import RISK_TASK, model_in_force
+from spotlab.telemetry import logs, metrics, traces
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
@@ -55,6 +57,7 @@ class _Run:
         if key not in self.scored:
             tracer = Tracer(list(self.stages))
             scored = score_market(self.data, model, tracer, self.own)
+            log.info("%s scored %d pools", key, len(scored.table), extra=_took(tracer))
             self.scored[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
         evaluation = self.scored[key]
         if not degraded:
@@ -64,6 +67,31 @@ class _Run:
 
 
 def evaluate(
+    lab: Lab,
+    instances: Sequence[Instance],
+    policy: PolicyParams,
+    tell: Progress,
+    cancelled: Callable[[], bool] | None,
+) -> list[Experiment]:
+    """Decide about instances; timed, counted and traced. See `_evaluate`."""
+    outcome, began = "failed", time.perf_counter()
+    try:
+        with traces.span("evaluation", instances=len(instances)):
+            done = _evaluate(lab, instances, policy, tell, cancelled)
+        outcome = "done"
+    except Cancelled:
+        outcome = "cancelled"
+        raise
+    finally:
+        took_s = time.perf_counter() - began
+        metrics.EVALUATIONS.labels(outcome=outcome).inc()
+        metrics.EVALUATION_SECONDS.observe(took_s)
+        told = logging.WARNING if outcome == "failed" else logging.INFO
+        log.log(told, "evaluation of %d instances: %s in %.2f s", len(instances), outcome, took_s)
+    return done
+
+
+def _evaluate(
     lab: Lab,
     instances: Sequence[Instance],
     policy: PolicyParams,
@@ -86,6 +114,7 @@ def evaluate(
     with tracer.stage("collect", rows_in=0) as stage:
         data = lab.market()
         stage.rows_out = len(data.prices)
+    log.info("read %d prices of the market", len(data.prices), extra=_took(tracer))
     own, records = lab.own_record(data.market), lab.store.registry.records()
     run = _Run(data, own, policy, tuple(tracer.stages), records)
     done: list[Experiment] = []
@@ -93,7 +122,8 @@ def evaluate(
         if cancelled is not None and cancelled():
             raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
         tell(f"deciding about {instance.name or instance.instance_id}", index / len(instances))
-        done.append(_decide(lab, instance, run))
+        with logs.inside(account=instance.account), traces.span("decide"):
+            done.append(_decide(lab, instance, run))
     _sketch(lab, run)
     tell("decided", 1.0)
     return done
@@ -104,15 +134,43 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     evaluation = run.by(model, degraded)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
-    experiment = record(made, lab.store.ledger)
+    with traces.span("ledger"):
+        experiment = record(made, lab.store.ledger)
     lab.bus.publish(Topic.EXPERIMENTS)
+    _tell(experiment)
     try:
         names = challengers(run.records, RISK_TASK, experiment.model)
-        beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]
-        lab.store.shadows.record(beside)
+        with traces.span("shadow"):
+            beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]
+            lab.store.shadows.record(beside)
+        log.info("%d challengers decided beside %s", len(beside), experiment.experiment_id)
     except SpotlabError as exc:
         log.error("no shadow decisions of experiment %s: %s", experiment.experiment_id, exc)
     return experiment
+
+
+def _tell(experiment: Experiment) -> None:
+    """What was decided, on a log line and in the metrics."""
+    instance, verdict = experiment.instance, experiment.verdict
+    decision = verdict.decision.value if verdict else "none"
+    metrics.DECISIONS.labels(decision=decision, shadow=str(experiment.shadow).lower()).inc()
+    fields = {
+        "experiment_id": experiment.experiment_id,
+        "instance_id": instance.instance_id,
+        "decision": decision,
+        "model": experiment.model,
+        "duration_ms": round(experiment.duration_ms, 2),
+        "stages_ms": {stage.name: round(stage.duration_ms, 2) for stage in experiment.stages},
+    }
+    if verdict is None:
+        log.warning("no decision: %s", experiment.error, extra={"fields": fields})
+    else:
+        log.info("decided %s: %s", decision, verdict.reason, extra={"fields": fields})
+
+
+def _took(tracer: Tracer) -> dict[str, object]:
+    stages = {stage.name: round(stage.duration_ms, 2) for stage in tracer.stages}
+    return {"fields": {"stages_ms": stages}}
 
 
 def _beside(

@@ -38,6 +38,7 @@ from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import Prober, probe_all
 from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
+from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
 from spotlab.runtime.starting import Starting
@@ -66,6 +67,7 @@ class Lab:
         bus: tells every process that something changed.
         prober: probes the components, and keeps what could not be recorded yet.
         open_counter: gives a counter that all replicas share; None where there is none.
+        log_stream: the log lines of every process.
         started_at: monotonic seconds.
     """
 
@@ -81,6 +83,7 @@ class Lab:
     bus: Bus = field(default_factory=LocalBus)
     prober: Prober = field(default_factory=Prober)
     open_counter: Callable[[], Storage | None] = lambda: None
+    log_stream: LogStream = field(default_factory=LogStream.nowhere)
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)

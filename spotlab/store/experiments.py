@@ -25,6 +25,7 @@ from spotlab.domain.ports import ExperimentSummary
 from spotlab.store import candidates
 from spotlab.store.tables import ExperimentRow
 from spotlab.store.types import require_aware
+from spotlab.telemetry import logs
 
 _COLUMN_OF: Final = {"experiment_id": "id"}
 SUMMARY: Final[tuple[ColumnElement[Any], ...]] = tuple(
@@ -73,6 +74,8 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         dropped=dict(experiment.dropped),
         feature_names=list(experiment.feature_names),
         stages=[msgspec.to_builtins(stage) for stage in experiment.stages],
+        # Not part of the decision: where its log lines are. A replay has its own.
+        correlation_id=logs.correlation_id(),
         candidates=candidates.pack(experiment.candidates, verdict, experiment.feature_names),
     )
 

@@ -63,6 +63,12 @@ class SqlLedger:
             )
         return to_experiment(row)
 
+    def correlation_id(self, experiment_id: int) -> str:
+        """Which log lines belong to a decision; "": unknown, or there is no such decision."""
+        query = select(ExperimentRow.correlation_id).where(ExperimentRow.id == experiment_id)
+        with reading(self._engine) as session:
+            return session.exec(query).first() or ""
+
     def count(self, where: ExperimentFilter = _ALL) -> int:
         """How many there are."""
         query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))

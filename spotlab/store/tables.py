@@ -147,6 +147,7 @@ class ExperimentRow(Base, table=True):
     dropped: dict[str, int] = Field(sa_type=JSON)
     feature_names: list[str] = Field(sa_type=JSON)
     stages: list[dict[str, Any]] = Field(sa_type=JSON)
+    correlation_id: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     candidates: bytes = Field(sa_type=LargeBinary)
 
 

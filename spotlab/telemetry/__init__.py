@@ -1,1 +1,1 @@
-"""Logs. Bottom floor: imports nothing of SpotLab."""
+"""Logs, metrics and traces. Bottom floor: imports nothing of SpotLab."""

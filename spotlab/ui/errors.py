@@ -6,9 +6,8 @@ Screens floor. No traceback reaches the browser: it goes to the log, under a sho
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import streamlit as st
@@ -26,6 +25,8 @@ from spotlab.errors import (
     OnlineStoreDown,
     SpotlabError,
 )
+from spotlab.telemetry import logs
+from spotlab.ui import links
 
 log = logging.getLogger("spotlab.ui")
 
@@ -72,15 +73,17 @@ def show(exc: Exception) -> bool:
     if isinstance(exc, SpotlabError):
         explain(exc)
         return True
-    reference = secrets.token_hex(4)
-    log.error("unexpected error %s", reference, exc_info=exc)
+    with logs.correlated() as reference:
+        log.error("unexpected error %s", reference, exc_info=exc)
     st.error(
         "This page could not be finished. Nothing was changed by showing it; recorded decisions "
-        f"are kept.\n\n**What to do:** reload the page. If it stays, look for `{reference}` in the "
-        "server's log (stderr).",
+        f"are kept.\n\n**What to do:** reload the page. If it stays, look for `{reference}` on "
+        "the Logs page or in the server's log (stderr).",
         title="SpotLab made a mistake",
         icon=":material/bug_report:",
     )
+    with suppress(Exception):  # a link that cannot be drawn must not hide the message
+        links.of_logs(reference)
     return True
 
 

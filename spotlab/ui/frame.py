@@ -6,11 +6,14 @@ would let Streamlit run a page alone, without the frame.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from spotlab.domain.access import Principal
+from spotlab.telemetry import logs, metrics
 from spotlab.ui import badge, errors, guard, links, runs, session, theme
 
 ICON = str(Path(__file__).with_name("icon.svg"))
@@ -25,11 +28,21 @@ belongs, and writes white on a primary button and on what is picked of many, whi
 
 
 def main() -> None:
-    """One run of the app: the frame, then the page."""
+    """One run of the app: the frame, then the page; its log lines have one id, and it is timed."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
     st.html(STYLE.format(on_primary=theme.palette().background))
     who = guard.require(guard.Right.READ)
     page = st.navigation(_sections(who), position="top")
+    began, name = time.perf_counter(), page.url_path or "instances"
+    try:
+        with logs.correlated():
+            _show(page)
+    finally:
+        metrics.SCRIPT_RUNS.labels(page=name).inc()
+        metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - began)
+
+
+def _show(page: StreamlitPage) -> None:
     with errors.boundary():
         first = session.first_run()
         if not first.finished:

@@ -43,6 +43,7 @@ PAGE_TABLE: Final = (
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
+    PageEntry("logs", "Logs", ":material/list_alt:", RUN, Right.READ_LOGS),
 )
 """Every page there is, in the order of the navigation."""
 
@@ -76,3 +77,11 @@ def of_experiment(experiment_id: int, instance_id: str) -> None:
     with st.container(horizontal=True):
         to("explanations", "Why these risks", ":material/waterfall_chart:", decision=experiment_id)
         to("candidates", "Its candidates now", ":material/leaderboard:", instance=instance_id)
+
+
+def of_logs(correlation_id: str, label: str = "Its log lines") -> None:
+    """Where to go from what was done to what it said; nothing for who may not read that."""
+    from spotlab.ui import guard  # here: the guard's own messages may link to pages
+
+    if correlation_id and guard.current().may(Right.READ_LOGS):
+        to("logs", label, ":material/list_alt:", id=correlation_id)

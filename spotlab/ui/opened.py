@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import Candidate, Decision, Experiment
-from spotlab.ui import charts, links, pools, tables, widgets, words
+from spotlab.ui import charts, links, pools, session, tables, widgets, words
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
 
@@ -52,6 +52,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         st.write(verdict.reason)
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
+    links.of_logs(session.desk().decisions.correlation_id(experiment))
     tabs = st.tabs(["Candidates", "Dropped", "How it was made", "Features", "Sources"])
     with tabs[0]:
         _show_candidates(experiment, palette)

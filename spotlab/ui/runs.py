@@ -6,6 +6,7 @@ looks at it.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from spotlab.telemetry import logs
 from spotlab.ui import errors
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class Run(Generic[T]):
         share: how much is done, 0..1.
         result: what it gave; None while running or when it failed.
         error: why it failed.
+        correlation_id: on every log line of it; "" before it began.
     """
 
     title: str
@@ -38,6 +41,7 @@ class Run(Generic[T]):
     share: float = 0.0
     result: T | None = None
     error: Exception | None = None
+    correlation_id: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
 
@@ -65,7 +69,8 @@ class Run(Generic[T]):
 
     def _work(self, work: Work[T]) -> None:
         try:
-            self.result = work(self.tell, self._stop.is_set)
+            with logs.correlated() as self.correlation_id:
+                self.result = work(self.tell, self._stop.is_set)
         except Exception as exc:
             self.error = exc
         finally:
@@ -75,7 +80,8 @@ class Run(Generic[T]):
 def start(title: str, work: Work[T]) -> Run[T]:
     """Start work in a thread of its own."""
     run: Run[T] = Run(title)
-    threading.Thread(target=run._work, args=(work,), name=title, daemon=True).start()
+    about = contextvars.copy_context()  # its log lines belong to the click that began it
+    threading.Thread(target=about.run, args=(run._work, work), name=title, daemon=True).start()
     return run
 
 

@@ -25,6 +25,7 @@ from spotlab.runtime.cloud import Cloud
 from spotlab.runtime.fleet import INSTANCE_MANAGER
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
+from tests.support.log_lines import ListStream
 from tests.support.market import StillClock, market_data
 
 FEATURES = {
@@ -95,7 +96,9 @@ def no_aws() -> Cloud:
 def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
     """A lab that has collected nothing and looks after nothing."""
     settings = Settings(home=home, models_dir=models_dir, market="simulated")
-    return bootstrap(settings, clock=StillClock(), online=online or DictStore(), cloud=no_aws)
+    lab = bootstrap(settings, clock=StillClock(), online=online or DictStore(), cloud=no_aws)
+    lab.log_stream = ListStream()
+    return lab
 
 
 def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:

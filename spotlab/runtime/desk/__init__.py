@@ -15,12 +15,14 @@ from spotlab.runtime.desk.audit import AuditDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.desk.keeping import KeepingDesk
+from spotlab.runtime.desk.logs import LogsDesk
 from spotlab.runtime.desk.market import MarketDesk
 from spotlab.runtime.desk.mine import MyDesk
 from spotlab.runtime.desk.models import ModelsDesk
 from spotlab.runtime.desk.tokens import TokensDesk
 from spotlab.runtime.desk.users import UsersDesk
 from spotlab.runtime.lab import Lab
+from spotlab.telemetry import logs
 
 __all__ = ["Desk"]
 
@@ -36,6 +38,10 @@ class Desk:
 
     lab: Lab
     who: Principal
+
+    def __post_init__(self) -> None:
+        """Say on the log lines of what is asked for who asks."""
+        logs.note(user=self.who.name)
 
     @property
     def accounts(self) -> AccountsDesk:
@@ -86,3 +92,8 @@ class Desk:
     def audit(self) -> AuditDesk:
         """Every change there was."""
         return AuditDesk(self.lab, self.who)
+
+    @property
+    def logs(self) -> LogsDesk:
+        """Log lines of every process."""
+        return LogsDesk(self.lab, self.who)

@@ -46,6 +46,11 @@ class DecisionsDesk(DeskPart):
             )
         return experiment
 
+    def correlation_id(self, experiment: Experiment) -> str:
+        """Which log lines belong to a decision; "": unknown. Raises NotFound, Forbidden."""
+        self.require(Right.READ)
+        return self.lab.store.ledger.correlation_id(self.shown(experiment).experiment_id)
+
     def latest_per_instance(self) -> Mapping[str, ExperimentSummary]:
         """The newest experiment of each instance, by instance_id. Raises Forbidden."""
         self.require(Right.READ)

@@ -1,0 +1,94 @@
+"""The log lines of every process, in one capped stream of the online store. Runtime floor.
+
+spotlab:logs    a Redis stream; each entry's field `line` is one line as it is on stderr
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import redis
+
+from spotlab.errors import OnlineStoreDown
+from spotlab.telemetry.redaction import redact
+
+KEY: Final = "spotlab:logs"
+NOTHING_YET: Final = "0-0"
+Entry = tuple[str, bytes]
+"""Id in the stream, and the line."""
+
+
+class LogStream:
+    """Lines in the order they arrived; the oldest are dropped beyond the cap.
+
+    Args:
+        connect: gives a client of its own, or None where no server is there yet.
+        cap: about how many lines are kept.
+    """
+
+    def __init__(self, connect: Callable[[], redis.Redis | None], cap: int) -> None:
+        self._connect = connect
+        self._client: redis.Redis | None = None
+        self._lock = threading.Lock()
+        self.cap = cap
+
+    @classmethod
+    def nowhere(cls) -> LogStream:
+        """For a lab without a server: nothing is kept, and reading says so."""
+        return cls(lambda: None, 1)
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Store lines. Raises OnlineStoreDown."""
+        with self._served() as client:
+            pipe = client.pipeline(transaction=False)
+            for line in lines:
+                pipe.xadd(KEY, {"line": line}, maxlen=self.cap, approximate=True)
+            pipe.execute()
+
+    def before(self, stream_id: str | None, count: int) -> list[Entry]:
+        """The newest lines (before an id), newest first. Raises OnlineStoreDown."""
+        newest = f"({stream_id}" if stream_id else "+"
+        with self._served() as client:
+            return _entries(client.xrevrange(KEY, newest, "-", count))
+
+    def after(self, stream_id: str, count: int) -> list[Entry]:
+        """The lines after an id, oldest first. Raises OnlineStoreDown."""
+        with self._served() as client:
+            return _entries(client.xrange(KEY, f"({stream_id}", "+", count))
+
+    def newest_id(self) -> str:
+        """Where the stream ends now. Raises OnlineStoreDown."""
+        found = self.before(None, 1)
+        return found[0][0] if found else NOTHING_YET
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    @contextmanager
+    def _served(self) -> Iterator[redis.Redis]:
+        try:
+            with self._lock:
+                self._client = self._client or self._connect()
+                client = self._client
+            if client is None:
+                raise OnlineStoreDown(
+                    "The online store has not been started yet.",
+                    remedy="It starts with the first look at the market.",
+                )
+            yield client
+        except (redis.RedisError, OSError) as exc:
+            raise OnlineStoreDown(
+                f"The online store does not answer: {redact(str(exc)).rstrip('.')}."
+            ) from exc
+
+
+def _entries(found: object) -> list[Entry]:
+    pairs = cast("list[tuple[bytes, dict[bytes, Any]]]", found or [])
+    return [(stream_id.decode(), fields.get(b"line", b"")) for stream_id, fields in pairs]

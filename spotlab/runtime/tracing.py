@@ -1,0 +1,57 @@
+"""Traces to an OpenTelemetry collector, where one is named. Runtime floor.
+
+The packages are an extra: nothing of them is imported before a collector is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from spotlab import __version__
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+from spotlab.telemetry import logs, traces
+
+FAREWELL_MS: Final = 2_000
+
+
+def start_tracing(settings: Settings) -> Callable[[], None]:
+    """Send spans to the collector of the settings; gives what stops it.
+
+    Raises:
+        InvalidSetting: a collector is named, and the packages of `spotlab[otel]` are missing, or
+            its address is none.
+    """
+    if not settings.otlp_endpoint:
+        return lambda: None
+    if not settings.otlp_endpoint.startswith(("http://", "https://")):
+        raise InvalidSetting(
+            "SPOTLAB_OTLP_ENDPOINT is no http address.", remedy="Use http://host:4318."
+        )
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        raise InvalidSetting(
+            "SPOTLAB_OTLP_ENDPOINT is set, and OpenTelemetry's packages are not installed.",
+            remedy="Install spotlab[otel], or leave the setting empty.",
+        ) from None
+    about = {
+        "service.name": "spotlab",
+        "service.version": __version__,
+        "service.instance.id": logs.process_name(),
+    }
+    provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
+    address = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=address)))
+    traces.use(provider.get_tracer("spotlab", __version__))
+
+    def stop() -> None:
+        traces.use(None)
+        provider.force_flush(FAREWELL_MS)
+        provider.shutdown()
+
+    return stop
