@@ -11,17 +11,21 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from spotlab.api import health_routes
+from spotlab.api import metrics as metrics_route
+from spotlab.api.observed import Observed
 from spotlab.runtime.health.watch import watch
+from spotlab.runtime.observing import configure_logs
 from spotlab.runtime.process import Background, Beside
 
-ROUTES: Final[list[BaseRoute]] = [*health_routes.ROUTES]
-MIDDLEWARE: Final[list[Middleware]] = []
+ROUTES: Final[list[BaseRoute]] = [*health_routes.ROUTES, *metrics_route.ROUTES]
+MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed)]
 BACKGROUNDS: Final[list[Background]] = [watch]
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Run what runs beside the requests while the server does."""
+    configure_logs("app")
     beside = Beside(BACKGROUNDS)
     beside.start()
     try:

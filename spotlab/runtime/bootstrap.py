@@ -31,6 +31,7 @@ from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.models import UPLOADS, register_artefacts
+from spotlab.runtime.observing import observe
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
 from spotlab.store.engine import connect as connect_database
@@ -114,6 +115,8 @@ def bootstrap(
     resources = ExitStack()
     for close in (store.close, http.close, stores.close, bus.close, log_stream.close):
         resources.callback(close)
+    if online is None:
+        observe(chosen, log_stream, resources)
     return Lab(
         settings=chosen,
         clock=time,

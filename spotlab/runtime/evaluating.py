@@ -143,7 +143,8 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         with traces.span("shadow"):
             beside = [_beside(lab, made, experiment, name, run, last_switch_at) for name in names]
             lab.store.shadows.record(beside)
-        log.info("%d challengers decided beside %s", len(beside), experiment.experiment_id)
+        if beside:
+            log.info("%d challengers decided beside %s", len(beside), experiment.experiment_id)
     except SpotlabError as exc:
         log.error("no shadow decisions of experiment %s: %s", experiment.experiment_id, exc)
     return experiment

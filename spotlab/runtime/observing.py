@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 
 from spotlab.errors import SpotlabError
-from spotlab.runtime.lab import Lab
+from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.tracing import start_tracing
-from spotlab.settings import load
+from spotlab.settings import Settings, load
 from spotlab.telemetry import logs
 from spotlab.telemetry.shipping import Shipper
 
@@ -22,22 +22,13 @@ def configure_logs(role: str) -> None:
     logs.adopt()
 
 
-def observe(lab: Lab, *, alone: bool = True) -> Callable[[], None]:
-    """Ship this process's log lines and traces; gives what stops it.
+def observe(settings: Settings, stream: LogStream, resources: ExitStack) -> None:
+    """Ship this process's log lines and traces until the resources are let go of.
 
-    Args:
-        lab: where to.
-        alone: whether the process is SpotLab's alone, so that other packages' warnings are shipped
-            too; not so for a command that a program may call.
+    Raises:
+        InvalidSetting: traces are asked for and cannot be sent.
     """
-    shipper = Shipper(lab.log_stream.append, adopting=alone)
+    resources.callback(start_tracing(settings))
+    shipper = Shipper(stream.append)
     logs.ship(shipper)
-    if alone:
-        logs.adopt()
-    stop_tracing = start_tracing(lab.settings)
-
-    def stop() -> None:
-        stop_tracing()
-        shipper.close()
-
-    return stop
+    resources.callback(shipper.close)

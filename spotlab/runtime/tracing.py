@@ -42,7 +42,7 @@ def start_tracing(settings: Settings) -> Callable[[], None]:
     about = {
         "service.name": "spotlab",
         "service.version": __version__,
-        "service.instance.id": logs.process_name(),
+        "service.instance.id": logs.process_id(),
     }
     provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
     address = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"

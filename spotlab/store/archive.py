@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -96,6 +96,14 @@ class SqlArchive:
             query = query.where(MarketSnapshotRow.market == market)
         with reading(self._engine) as session:
             return [_info(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
+
+    def fetched_at(self, market: MarketName) -> dict[FeedKind, datetime]:
+        """When each kind of a market's feeds was last read."""
+        newest = func.max(MarketSnapshotRow.fetched_at)
+        query = select(MarketSnapshotRow.kind, newest).where(MarketSnapshotRow.market == market)
+        with reading(self._engine) as session:
+            found = session.exec(query.group_by(col(MarketSnapshotRow.kind))).all()
+        return {FeedKind(kind): at for kind, at in found}
 
     def active_market(self) -> MarketName | None:
         """The market that decisions are made in; None before the first collect."""

@@ -11,12 +11,14 @@ import json
 import logging
 import os
 import re
+import secrets
 import socket
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from spotlab.telemetry import metrics
@@ -30,6 +32,8 @@ _inside: contextvars.ContextVar[MutableMapping[str, str] | None] = contextvars.C
 _ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _OURS: Final = "spotlab"
 _role = "command"
+_alone = False
+"""Whether this process is SpotLab's alone; see `adopt`."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,7 +53,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "component": record.name.removeprefix(f"{_OURS}."),
             "message": redact(record.getMessage()),
-            "process": process_name(),
+            "process": process_id(),
             "role": _role,
             **{name: redact(value) for name, value in (_inside.get() or {}).items()},
         }
@@ -79,9 +83,15 @@ class _Wanted(logging.Filter):
         return record.levelno >= (self._level if ours else max(self._level, logging.WARNING))
 
 
-def process_name() -> str:
-    """This process, for a person: `app@host:4711`."""
-    return f"{_role}@{socket.gethostname()}:{os.getpid()}"
+@cache
+def process_id() -> str:
+    """This process's own name, also where every container calls its process 1."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def role() -> str:
+    """What this process is: app, worker or command."""
+    return _role
 
 
 def configure(level: str, *, role: str = "command") -> None:
@@ -103,6 +113,8 @@ def ship(handler: logging.Handler) -> None:
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_Wanted(logger.level))
     logger.addHandler(handler)
+    if _alone:
+        adopt()
 
 
 def stop_shipping(handler: logging.Handler) -> None:
@@ -117,6 +129,8 @@ def adopt() -> None:
     What has handlers of its own (Streamlit gives each of its loggers one) loses them and is heard
     at the root instead, so that nothing is written twice. Asked again for loggers that came later.
     """
+    global _alone
+    _alone = True
     logging.captureWarnings(True)
     root = logging.getLogger()
     ours = logging.getLogger(_OURS)
@@ -126,6 +140,12 @@ def adopt() -> None:
             if logger.handlers:
                 logger.handlers[:] = []
             logger.propagate = True
+
+
+def adopt_newcomers() -> None:
+    """The same for loggers that came since, where the process is SpotLab's alone."""
+    if _alone:
+        adopt()
 
 
 @contextmanager

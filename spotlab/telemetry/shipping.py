@@ -33,17 +33,13 @@ class Shipper(logging.Handler):
     Args:
         send: stores a batch of lines; raises whatever it likes where it cannot.
         waiting_lines: how many may wait.
-        adopting: whether loggers of other packages that came later are taken over now and then.
     """
 
-    def __init__(
-        self, send: Send, *, waiting_lines: int = WAITING_LINES, adopting: bool = False
-    ) -> None:
+    def __init__(self, send: Send, *, waiting_lines: int = WAITING_LINES) -> None:
         super().__init__()
         self._send = send
         self._waiting: deque[str] = deque()
         self._most = waiting_lines
-        self._adopting = adopting
         self._dropped = 0
         self._came = threading.Event()
         self._stop = threading.Event()
@@ -90,8 +86,8 @@ class Shipper(logging.Handler):
                 self._came.set()
                 self._stop.wait(REST_S)
             turns += 1
-            if self._adopting and turns % ADOPT_EVERY == 0:
-                logs.adopt()
+            if turns % ADOPT_EVERY == 0:
+                logs.adopt_newcomers()
         self._hand_over()
 
     def _hand_over(self) -> bool:
@@ -135,7 +131,8 @@ def _dropped_line(lines: int) -> str:
         "component": "telemetry.shipping",
         "message": f"{lines} log lines were dropped here while the online store did not answer; "
         "they are on stderr.",
-        "process": logs.process_name(),
+        "process": logs.process_id(),
+        "role": logs.role(),
         "fields": {"dropped": lines},
     }
     return json.dumps(line)

@@ -133,7 +133,7 @@ def rows(lines: Sequence[LogLine]) -> pd.DataFrame:
                 "level": f"{MARKS.get(line.level, '')} {line.level}",
                 "component": line.component,
                 "message": line.message,
-                "process": line.process,
+                "process": f"{line.role} {line.process}".strip(),
                 "user": line.user or None,
                 "id": line.correlation_id or None,
             }
@@ -147,11 +147,11 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
     """How a line is shown."""
     return {
         "time": Column("time", at(now, _clock), "UTC", width=105),
-        "level": Column("level", colour=lambda text: level_colour(text, palette), width=105),
-        "component": Column("component", width=160),
-        "message": Column("message", width="large"),
-        "process": Column("process", width=170),
-        "user": Column("user", help="“—”: nobody asked for it.", width=90),
+        "level": Column("level", colour=lambda text: level_colour(text, palette), width=100),
+        "component": Column("component", width=150),
+        "message": Column("message", width=520),
+        "process": Column("process", width=150),
+        "user": Column("user", help="“—”: nobody asked for it.", width=70),
         "id": Column("id", help="The same on every line of one click, request or job.", width=115),
     }
 

@@ -90,7 +90,7 @@ class LogFilter:
         level: the least severe.
         text: in the message, the error or a field, in small or capital letters.
         id: correlation id, request id or the reference of an error.
-        process: part of its name.
+        process: part of its role and name.
         since: written then or later, aware UTC.
     """
 
@@ -107,7 +107,7 @@ class LogFilter:
             _is_part(self.component, line.component)
             and (not self.level or _severity(line.level) >= _severity(self.level))
             and (not self.id or self.id in _ids(line))
-            and self.process.lower() in line.process.lower()
+            and self.process.lower() in f"{line.role} {line.process}".lower()
             and (self.since is None or line.time >= self.since)
             and (not self.text or self.text.lower() in _words(line))
         )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from typing import Final
 
 from spotlab import __version__
@@ -19,6 +17,7 @@ from spotlab.domain.ports import ProcessInfo
 from spotlab.errors import SpotlabError
 from spotlab.runtime.jobs.scheduler import Scheduler
 from spotlab.runtime.lab import Lab
+from spotlab.telemetry.logs import process_id
 
 log = logging.getLogger("spotlab.runtime.jobs")
 SEEN_EVERY_S: Final = 5.0
@@ -26,12 +25,6 @@ GONE_AFTER_S: Final = 20.0
 """A process not seen for this long is shown as gone."""
 FORGOTTEN_AFTER: Final = timedelta(hours=1)
 APP, WORKER = "app", "worker"
-
-
-@cache
-def process_id() -> str:
-    """This process's own name, also where every container calls its process 1."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class Presence:

@@ -16,6 +16,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.leading import Monotonic
 from spotlab.runtime.worker import in_words
 from spotlab.store.engine import Fence, fenced
+from spotlab.telemetry import metrics, traces
 from spotlab.telemetry.logs import correlated, redact
 
 log = logging.getLogger("spotlab.runtime.jobs")
@@ -96,10 +97,13 @@ class Running:
     def _work(self) -> None:
         with correlated(self._correlation_id), fenced(self._fence):
             log.info("%s began (run %d)", self.job.name, self.run_id)
-            outcome = self._outcome()
+            with traces.span("job", job=self.job.name):
+                outcome = self._outcome()
             level = logging.INFO if outcome.state is RunState.DONE else logging.WARNING
             log.log(level, "%s is %s: %s", self.job.name, outcome.state, outcome.cause or "fine")
         self._elapsed_s = self._monotonic() - self._began
+        metrics.JOB_RUNS.labels(job=self.job.name, state=str(outcome.state)).inc()
+        metrics.JOB_SECONDS.labels(job=self.job.name).observe(self._elapsed_s)
         self.outcome = outcome
         self._on_end.set()
 

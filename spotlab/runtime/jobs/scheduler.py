@@ -22,6 +22,7 @@ from spotlab.runtime.jobs.schedules import Schedule, parse
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leading import Beating, Leadership, Monotonic
 from spotlab.store.engine import Fence, fenced
+from spotlab.telemetry import metrics
 
 log = logging.getLogger("spotlab.runtime.jobs")
 LEASE: Final = "scheduler"
@@ -126,6 +127,7 @@ class Scheduler:
             self._wake.wait(self._look_every_s)
 
     def _step_back(self) -> None:
+        metrics.LEADER.set(0)
         for name, run in list(self._running.items()):
             run.stop(RunState.LOST, "This process no longer led.")
             if not run.alive and run.token != self.leadership.held:
@@ -133,6 +135,7 @@ class Scheduler:
 
     def _begin_to_lead(self, token: int) -> None:
         log.info("leads now, with token %d", token)
+        metrics.LEADER.set(1)
         lost = self._lab.store.jobs.lose(
             token, "Its process stopped leading before it had ended.", self._lab.clock.now()
         )

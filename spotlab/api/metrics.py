@@ -1,0 +1,56 @@
+"""/metrics in the OpenMetrics format, for whoever has its token. Screens floor."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from spotlab.api.who import principal_of
+from spotlab.domain.access import Right
+from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
+from spotlab.runtime import process
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.metrics import CONTENT_TYPE, Metrics
+
+_made: list[Metrics] = []
+_lock: Final = threading.Lock()
+
+
+def metrics(request: Request) -> Response:
+    """What this process counted and what the stores say; each replica answers for itself."""
+    try:
+        lab = process.lab()
+        if not _has_token(request, lab):
+            principal_of(request).require(Right.READ_METRICS)
+    except NotSignedIn as exc:
+        return PlainTextResponse(f"{exc}\n", 401, headers={"WWW-Authenticate": "Bearer"})
+    except Forbidden as exc:
+        return PlainTextResponse(f"{exc}\n", 403)
+    except SpotlabError as exc:
+        return PlainTextResponse(f"{exc}\n", 503)
+    return Response(_of(lab).text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _has_token(request: Request, lab: Lab) -> bool:
+    """Whether SPOTLAB_METRICS_TOKEN is sent; compared in a time that tells nothing about it."""
+    token = lab.settings.metrics_token
+    sent = request.headers.get("authorization", "")
+    scheme, _, given = sent.partition(" ")
+    if token is None or not token.get_secret_value() or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
+
+
+def _of(lab: Lab) -> Metrics:
+    with _lock:
+        if not _made or _made[0].lab is not lab:
+            _made[:] = [Metrics(lab)]
+        return _made[0]
+
+
+ROUTES: Final[list[BaseRoute]] = [Route("/metrics", metrics)]
