@@ -10,16 +10,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from spotlab.api import health_routes
+from spotlab.api import health_routes, sign_in
 from spotlab.api import metrics as metrics_route
+from spotlab.api.announce import announce
+from spotlab.api.doorway import Doorway
 from spotlab.api.observed import Observed
 from spotlab.runtime.health.watch import watch
 from spotlab.runtime.observing import configure_logs
 from spotlab.runtime.process import Background, Beside
 
-ROUTES: Final[list[BaseRoute]] = [*health_routes.ROUTES, *metrics_route.ROUTES]
-MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed)]
-BACKGROUNDS: Final[list[Background]] = [watch]
+ROUTES: Final[list[BaseRoute]] = [
+    *health_routes.ROUTES,
+    *metrics_route.ROUTES,
+    *sign_in.ROUTES,
+]
+MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed), Middleware(Doorway)]
+BACKGROUNDS: Final[list[Background]] = [announce, watch]
 
 
 @asynccontextmanager
