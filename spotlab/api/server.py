@@ -16,6 +16,7 @@ from spotlab.api.announce import announce
 from spotlab.api.doorway import Doorway
 from spotlab.api.observed import Observed
 from spotlab.runtime.health.watch import watch
+from spotlab.runtime.jobs.background import beside_the_app
 from spotlab.runtime.observing import configure_logs
 from spotlab.runtime.process import Background, Beside
 
@@ -25,7 +26,7 @@ ROUTES: Final[list[BaseRoute]] = [
     *sign_in.ROUTES,
 ]
 MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed), Middleware(Doorway)]
-BACKGROUNDS: Final[list[Background]] = [announce, watch]
+BACKGROUNDS: Final[list[Background]] = [announce, watch, beside_the_app]
 
 
 @asynccontextmanager

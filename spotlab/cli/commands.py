@@ -22,12 +22,14 @@ from spotlab.cli.answers import (
 from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
+from spotlab.cli.jobs import JOBS
 from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serving import SERVE
 from spotlab.cli.training import TRAIN
+from spotlab.cli.worker import WORKER
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
 from spotlab.errors import InvalidSetting
@@ -175,6 +177,8 @@ def _version(_args: argparse.Namespace, _settings: Settings) -> Answer:
 
 COMMANDS = (
     SERVE,
+    WORKER,
+    JOBS,
     Command("collect", "Collect the market, live or from files.", _collect_arguments, _collect),
     Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
     Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),
