@@ -6,7 +6,7 @@ Runtime floor. The same adapters serve both; only addresses and credentials diff
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -67,6 +67,13 @@ class Cloud:
             if region in account.regions:
                 return account
         raise InvalidSetting(f"No account looks after region {region!r}.")
+
+
+def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
+    """The same cloud, with the accounts that were added to it by hand."""
+    there = {account.name for account in cloud.accounts}
+    added = (a for a in stored if a.active and a.emulated is cloud.emulated and a.name not in there)
+    return replace(cloud, accounts=(*cloud.accounts, *added))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.cloud import Cloud, Known, market_sources
+from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
 from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
 from spotlab.runtime.health import Prober, probe_all
@@ -121,9 +121,13 @@ class Lab:
         """
         self._starting.run(self, progress or _quiet, cancelled)
 
+    def cloud(self) -> Cloud:
+        """The AWS, with the accounts of the settings and those that were added by hand."""
+        return looking_after(self.open_cloud(), self.store.fleet.accounts())
+
     def sync_fleet(self) -> list[SpotlabError]:
         """List every account's instances anew; what failed is returned and in the health log."""
-        errors = sync_fleet(self.open_cloud(), self.store, self.clock)
+        errors = sync_fleet(self.cloud(), self.store, self.clock)
         self.bus.publish(Topic.FLEET)
         return errors
 
@@ -151,7 +155,7 @@ class Lab:
                 market = self.choose_market(active)
                 known = Known.of(self.store.archive, market)
                 sources = market_sources(
-                    market, self.open_cloud(), self.settings, self.http, self.clock, known
+                    market, self.cloud(), self.settings, self.http, self.clock, known
                 )
                 if kinds is not None and market is active:
                     sources = [s for s in sources if any(kind in kinds for kind, _ in s.covers)]

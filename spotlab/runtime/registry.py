@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.domain.access import Principal, Right, Role
+from spotlab.domain.decision import Instance
 from spotlab.domain.lifecycle import ModelAction, ModelState, allowed
 from spotlab.domain.ports import By, Clock, Fleet, ModelEvent, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, NotFound
@@ -140,7 +141,12 @@ class ModelDesk:
         return self.registry.move(record.name, record.version, chosen, by)
 
     def assign(
-        self, instance_id: str, reference: str | None, who: Principal, reason: str = ""
+        self,
+        instance_id: str,
+        reference: str | None,
+        who: Principal,
+        reason: str = "",
+        expected: Instance | None = None,
     ) -> ModelRecord | None:
         """Let an instance be evaluated by a version of its own.
 
@@ -148,19 +154,22 @@ class ModelDesk:
             instance_id: which.
             reference: "name@version"; None or "champion": by the champion.
             who, reason: who asks for it, and why.
+            expected: the instance as the change was made from it; None: however it is.
         Returns:
             The version, or None for the champion.
         Raises:
             Forbidden: they may not change instances.
             NotFound: no such instance or version.
             InvalidInput: the version is disabled, rejected, archived or of another task.
+            Conflict: the instance is not as expected.
         """
         who.require(Right.CHANGE_INSTANCES)
         record = None
         if reference is not None and reference != ModelState.CHAMPION:
             record = self._one(reference)
             _refuse_other_task(record)
-        self.registry.assign(instance_id, record, By(who.name, self.clock.now(), reason, who.via))
+        by = By(who.name, self.clock.now(), reason, who.via)
+        self.registry.assign(instance_id, record, by, expected)
         return record
 
     def upload(self, source: Path | bytes, who: Principal, reason: str = "") -> UploadReport:

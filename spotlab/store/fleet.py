@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By
-from spotlab.errors import NotFound
+from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import AccountRow, InstanceRow
@@ -52,6 +52,17 @@ class SqlFleet:
                 append(session, by, "account.save", account.name, before, _told(account))
             upsert(session, AccountRow(**msgspec.to_builtins(account)))
 
+    def add_account(self, account: Account, by: By) -> None:
+        """Insert a new one. Raises Conflict: there is one of this name."""
+        with writing(self._engine) as session:
+            one_at_a_time(session, f"account:{account.name}")
+            if session.get(AccountRow, account.name) is not None:
+                raise Conflict(
+                    f"There is an account {account.name!r} already.", remedy="Choose another name."
+                )
+            append(session, by, "account.add", account.name, None, _told(account))
+            session.add(AccountRow(**msgspec.to_builtins(account)))
+
     def accounts(self) -> list[Account]:
         """By name."""
         with reading(self._engine) as session:
@@ -89,28 +100,57 @@ class SqlFleet:
             raise _unknown(instance_id)
         return _instance(row)
 
-    def set_shadow(self, instance_id: str, shadow: bool, by: By) -> None:
-        """Shadow on: record only. Raises NotFound."""
-        self._set(instance_id, "shadow", shadow, by)
+    def set_shadow(
+        self, instance_id: str, shadow: bool, by: By, expected: Instance | None = None
+    ) -> None:
+        """Shadow on: record only. Raises NotFound, Conflict."""
+        self._set(instance_id, "shadow", shadow, by, expected)
 
-    def set_mode(self, instance_id: str, mode: PipelineMode, by: By) -> None:
-        """Which pipeline evaluates it. Raises NotFound."""
-        self._set(instance_id, "mode", mode.value, by)
+    def set_mode(
+        self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
+    ) -> None:
+        """Which pipeline evaluates it. Raises NotFound, Conflict."""
+        self._set(instance_id, "mode", mode.value, by, expected)
 
-    def set_requirements(self, instance_id: str, requirements: Requirements | None, by: By) -> None:
-        """What a replacement must offer; None: derived from its own type. Raises NotFound."""
-        self._set(instance_id, "requirements", _builtins(requirements), by)
+    def set_requirements(
+        self,
+        instance_id: str,
+        requirements: Requirements | None,
+        by: By,
+        expected: Instance | None = None,
+    ) -> None:
+        """What a replacement must offer; None: derived from its own type.
 
-    def _set(self, instance_id: str, what: str, value: Any, by: By) -> None:
+        Raises:
+            NotFound, Conflict: as in `set_shadow`.
+        """
+        self._set(instance_id, "requirements", _builtins(requirements), by, expected)
+
+    def _set(
+        self, instance_id: str, what: str, value: Any, by: By, expected: Instance | None
+    ) -> None:
         with writing(self._engine) as session:
             row = session.get(InstanceRow, instance_id, with_for_update=True)
             if row is None:
                 raise _unknown(instance_id)
+            refuse_changed(row, expected)
             before = getattr(row, what)
             if before == value:
                 return
             setattr(row, what, value)
             append(session, by, f"instance.{what}", instance_id, before, value)
+
+
+def refuse_changed(row: InstanceRow, expected: Instance | None) -> None:
+    """Nothing, if an instance is as its change was made from (None: however it is).
+
+    Raises:
+        Conflict: it was changed meanwhile.
+    """
+    if expected is not None and _instance(row) != expected:
+        raise Conflict(
+            f"Instance {row.instance_id!r} was changed meanwhile.", remedy="Read it again."
+        )
 
 
 def _account(row: AccountRow) -> Account:

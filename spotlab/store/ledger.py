@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import eq, ge, le
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, Update, func, or_, update
+from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, Update, and_, func, or_, update
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision, Experiment
@@ -74,6 +74,18 @@ class SqlLedger:
         query = select(func.count()).select_from(ExperimentRow).where(*_conditions(where))
         with reading(self._engine) as session:
             return session.exec(query).one()
+
+    def numbers(self, where: ExperimentFilter = _ALL) -> set[int]:
+        """The ids of all of them."""
+        query = select(ExperimentRow.id).where(*_conditions(where))
+        with reading(self._engine) as session:
+            return {number for number in session.exec(query) if number is not None}
+
+    def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
+        """These, newest first."""
+        query = select(*SUMMARY).where(col(ExperimentRow.id).in_(experiment_ids))
+        with reading(self._engine) as session:
+            return [to_summary(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
 
     def latest_per_instance(self) -> dict[str, ExperimentSummary]:
         """The newest experiment of each instance, by instance_id."""
@@ -149,6 +161,10 @@ def _conditions(where: ExperimentFilter) -> list[ColumnElement[bool]]:
         (col(row.error) != "", eq, where.failed),
     ]
     found = [compare(column, value) for column, compare, value in asked if value is not None]
+    if where.before is not None:
+        at, number = where.before
+        same = and_(col(row.created_at) == at, col(row.id) < number)
+        found.append(or_(col(row.created_at) < at, same))
     if where.accounts is not None:
         found.append(col(row.account).in_(where.accounts))
     return found

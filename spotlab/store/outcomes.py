@@ -99,6 +99,16 @@ class SqlOutcomes:
             rows = session.exec(query.order_by(col(OutcomeRow.predicted_at), col(OutcomeRow.id)))
             return [_outcome(row) for row in rows]
 
+    def of(self, experiment_ids: Sequence[int]) -> Sequence[Outcome]:
+        """Those of these experiments, by experiment and target."""
+        query = (
+            select(OutcomeRow)
+            .where(col(OutcomeRow.experiment_id).in_(experiment_ids))
+            .order_by(col(OutcomeRow.experiment_id), col(OutcomeRow.target), col(OutcomeRow.id))
+        )
+        with reading(self._engine) as session:
+            return [_outcome(row) for row in session.exec(query)]
+
     def settled(self, target: Target) -> set[tuple[int, str]]:
         """The experiment and model of every outcome of a target."""
         query = select(OutcomeRow.experiment_id, OutcomeRow.model).where(

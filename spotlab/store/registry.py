@@ -10,11 +10,13 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
+from spotlab.domain.decision import Instance
 from spotlab.domain.lifecycle import ModelAction, ModelState, moved, unusable
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.fleet import refuse_changed
 from spotlab.store.tables import InstanceRow, ModelEventRow, ModelVersionRow
 
 _ONE_CHANGE: Final = "one change to the models"
@@ -97,11 +99,18 @@ class SqlModelRegistry:
             _note(session, after, action, shown(before), shown(after), by)
         return after
 
-    def assign(self, instance_id: str, record: ModelRecord | None, by: By) -> None:
+    def assign(
+        self,
+        instance_id: str,
+        record: ModelRecord | None,
+        by: By,
+        expected: Instance | None = None,
+    ) -> None:
         """Let an instance be evaluated by a version of its own; None: by the champion.
 
         Raises:
             NotFound: the instance or the version is not there.
+            Conflict: the instance is not as `expected`.
             InvalidInput: the version is disabled, rejected or archived.
         """
         with writing(self._engine) as session:
@@ -112,6 +121,7 @@ class SqlModelRegistry:
                     f"Instance {instance_id!r} is not in the fleet.",
                     remedy="Check its id, or collect its account first.",
                 )
+            refuse_changed(instance, expected)
             assigned = None
             if record is not None:
                 assigned = _record(_known(session, record.name, record.version))

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
+from spotlab.store.answers import SqlAnswers
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
@@ -60,6 +61,7 @@ class Store:
     leases: SqlLeases
     jobs: SqlJobs
     processes: SqlProcesses
+    answers: SqlAnswers
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -86,6 +88,7 @@ class Store:
             leases=SqlLeases(engine),
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
+            answers=SqlAnswers(engine),
         )
 
     def ping(self) -> float:

@@ -14,7 +14,8 @@ from spotlab.domain.ports.models import By
 
 @dataclass(frozen=True, slots=True)
 class ExperimentFilter:
-    """Which experiments to list. None: no demand; accounts: only instances of these."""
+    """Which experiments to list. None: no demand; accounts: only instances of these; before: only
+    what comes after this experiment (its created_at and id), newest first."""
 
     instance_id: str | None = None
     decision: Decision | None = None
@@ -25,6 +26,7 @@ class ExperimentFilter:
     degraded: bool | None = None
     failed: bool | None = None
     accounts: tuple[str, ...] | None = None
+    before: tuple[datetime, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,14 @@ class Ledger(Protocol):
         """How many there are."""
         ...
 
+    def numbers(self, where: ExperimentFilter = ...) -> set[int]:
+        """The ids of all of them."""
+        ...
+
+    def of(self, experiment_ids: Sequence[int]) -> Sequence[ExperimentSummary]:
+        """These, newest first."""
+        ...
+
     def latest_per_instance(self) -> dict[str, ExperimentSummary]:
         """The newest experiment of each instance, by instance_id."""
         ...
@@ -137,6 +147,10 @@ class Fleet(Protocol):
         """Insert or update by name; by None: seen in the settings, not a person's change."""
         ...
 
+    def add_account(self, account: Account, by: By) -> None:
+        """Insert a new one. Raises Conflict: there is one of this name."""
+        ...
+
     def accounts(self) -> list[Account]:
         """By name."""
         ...
@@ -158,14 +172,33 @@ class Fleet(Protocol):
         """
         ...
 
-    def set_shadow(self, instance_id: str, shadow: bool, by: By) -> None:
-        """Shadow on: record only. Raises NotFound."""
+    def set_shadow(
+        self, instance_id: str, shadow: bool, by: By, expected: Instance | None = None
+    ) -> None:
+        """Shadow on: record only.
+
+        Raises:
+            NotFound: not in the fleet.
+            Conflict: it is not as `expected`, which a change was made from.
+        """
         ...
 
-    def set_mode(self, instance_id: str, mode: PipelineMode, by: By) -> None:
-        """Which pipeline evaluates it. Raises NotFound."""
+    def set_mode(
+        self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
+    ) -> None:
+        """Which pipeline evaluates it. Raises NotFound, Conflict."""
         ...
 
-    def set_requirements(self, instance_id: str, requirements: Requirements | None, by: By) -> None:
-        """What a replacement must offer; None: derived from its own type. Raises NotFound."""
+    def set_requirements(
+        self,
+        instance_id: str,
+        requirements: Requirements | None,
+        by: By,
+        expected: Instance | None = None,
+    ) -> None:
+        """What a replacement must offer; None: derived from its own type.
+
+        Raises:
+            NotFound, Conflict: as in `set_shadow`.
+        """
         ...

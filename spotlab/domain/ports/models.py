@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from spotlab.domain.decision import Instance
 from spotlab.domain.features import Matrix
 from spotlab.domain.lifecycle import ModelAction
 
@@ -171,11 +172,18 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    def assign(self, instance_id: str, record: ModelRecord | None, by: By) -> None:
+    def assign(
+        self,
+        instance_id: str,
+        record: ModelRecord | None,
+        by: By,
+        expected: Instance | None = None,
+    ) -> None:
         """Let an instance be evaluated by a version of its own; None: by the champion.
 
         Raises:
             NotFound: the instance or the version is not there.
+            Conflict: the instance is not as `expected`, which the change was made from.
             InvalidInput: the version is disabled, rejected or archived.
         """
         ...

@@ -120,6 +120,10 @@ class OutcomeLedger(Protocol):
         """By time of the prediction."""
         ...
 
+    def of(self, experiment_ids: Sequence[int]) -> Sequence[Outcome]:
+        """Those of these experiments, by experiment and target."""
+        ...
+
     def settled(self, target: Target) -> set[tuple[int, str]]:
         """The experiment and model of every outcome of a target."""
         ...

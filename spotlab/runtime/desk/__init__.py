@@ -13,13 +13,14 @@ from spotlab.domain.access import Principal
 from spotlab.runtime.desk.accounts import AccountsDesk
 from spotlab.runtime.desk.audit import AuditDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
+from spotlab.runtime.desk.explaining import ExplainingDesk
 from spotlab.runtime.desk.instances import InstancesDesk
-from spotlab.runtime.desk.jobs import JobsDesk
 from spotlab.runtime.desk.keeping import KeepingDesk
 from spotlab.runtime.desk.logs import LogsDesk
 from spotlab.runtime.desk.market import MarketDesk
 from spotlab.runtime.desk.mine import MyDesk
 from spotlab.runtime.desk.models import ModelsDesk
+from spotlab.runtime.desk.performance import PerformanceDesk
 from spotlab.runtime.desk.tokens import TokensDesk
 from spotlab.runtime.desk.users import UsersDesk
 from spotlab.runtime.lab import Lab
@@ -100,6 +101,11 @@ class Desk:
         return LogsDesk(self.lab, self.who)
 
     @property
-    def jobs(self) -> JobsDesk:
-        """Scheduled jobs, their runs, and who runs them."""
-        return JobsDesk(self.lab, self.who)
+    def explaining(self) -> ExplainingDesk:
+        """Why a pool's risk is what it is."""
+        return ExplainingDesk(self.lab, self.who)
+
+    @property
+    def performance(self) -> PerformanceDesk:
+        """How models did."""
+        return PerformanceDesk(self.lab, self.who)

@@ -19,6 +19,10 @@ class MarketDesk(DeskPart):
 
     __slots__ = ()
 
+    def may_read(self) -> None:
+        """Nothing, if they may; for what was read already. Raises Forbidden."""
+        self.require(Right.READ)
+
     def read(self) -> MarketData:
         """The active market now. Raises Forbidden, NoMarketData."""
         self.require(Right.READ)

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from spotlab.domain.access import Right
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.lifecycle import ModelAction, ModelState
 from spotlab.domain.ports import ModelEvent, ModelRecord, Topic
+from spotlab.errors import InvalidInput
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.registry import ModelDesk, ModelEntry
 from spotlab.runtime.uploads import UploadReport
+
+
+class Step(StrEnum):
+    """What is done with a model, in the words of whoever decides about it."""
+
+    ACCEPT = "accept"
+    GRADUATE = "graduate"
+    ENABLE = "enable"
+    DISABLE = "disable"
+    ACTIVATE = "activate"
+    REJECT = "reject"
+    ARCHIVE = "archive"
+
+
+_MOVES: Final = {Step.ACCEPT: ModelAction.GRADUATE, Step.ACTIVATE: ModelAction.CHAMPION}
 
 
 class ModelsDesk(DeskPart):
@@ -40,6 +58,23 @@ class ModelsDesk(DeskPart):
         record = self._desk.act(action, reference, self.who, reason)
         self.lab.bus.publish(Topic.MODELS)
         return record
+
+    def take(self, step: Step, reference: str, reason: str = "") -> ModelRecord:
+        """Take a step with a version: accept is to graduate a candidate, activate is to make it the
+        champion.
+
+        Raises:
+            NotFound, InvalidInput, ArtefactRefused, Forbidden: as in `act`; nothing changed.
+        """
+        self.require(Right.DECIDE_MODELS)
+        if step is Step.ACCEPT:
+            record = self._desk.find(reference)
+            if record.state != ModelState.CANDIDATE:
+                raise InvalidInput(
+                    f"Model {record.reference} is {record.state}.",
+                    remedy="Accept is for a candidate.",
+                )
+        return self.act(_MOVES.get(step, step.value), reference, reason)
 
     def upload(self, source: Path | bytes, reason: str = "") -> UploadReport:
         """See `ModelDesk.upload`. Raises InvalidInput, ArtefactRefused, Forbidden."""

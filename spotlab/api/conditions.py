@@ -1,0 +1,41 @@
+"""Entity tags: what a reader has already, and what a change was made from. Screens floor."""
+
+from __future__ import annotations
+
+import hashlib
+
+from spotlab.api.problems import PreconditionFailed, PreconditionMissing
+
+
+def etag(body: bytes) -> str:
+    """A strong entity tag of these bytes."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def names(header: str, tag: str) -> bool:
+    """Whether an If-None-Match or If-Match names this tag ("*" names every one).
+
+    A tag that a proxy weakened by compressing (W/"…" or "…-gzip") is still the same.
+    """
+    if header.strip() == "*":
+        return True
+    given = (part.strip().removeprefix("W/") for part in header.split(","))
+    return any(part == tag or part == f'{tag[:-1]}-gzip"' for part in given)
+
+
+def require(header: str | None, tag: str, what: str) -> None:
+    """Nothing, if a change was made from what is there now.
+
+    Raises:
+        PreconditionMissing: no If-Match.
+        PreconditionFailed: it names another state.
+    """
+    if header is None:
+        raise PreconditionMissing(
+            f"A change of {what} says what it was made from.",
+            remedy='Send If-Match with the ETag that it was read with, or "*" for whatever it is.',
+        )
+    if not names(header, tag):
+        raise PreconditionFailed(
+            f"{what[:1].upper()}{what[1:]} was changed meanwhile.", remedy="Read it again."
+        )

@@ -1,0 +1,92 @@
+"""How often somebody may ask, counted for all replicas where there is Redis. Screens floor."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from limits.storage import MemoryStorage, Storage
+
+from spotlab.errors import TooManyRequests
+
+log = logging.getLogger("spotlab.api")
+
+WINDOW_S: Final = 60
+OWN_COUNT_FOR_S: Final = 30.0
+"""How long a process counts by itself after the shared counter failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of somebody's window.
+
+    Args:
+        kind: "reads" or "writes".
+        limit: requests in a window.
+        left: requests that are left in it.
+        reset_s: seconds until it ends.
+    """
+
+    kind: str
+    limit: int
+    left: int
+    reset_s: int
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RateLimit-Policy and RateLimit, as the IETF draft on rate limit fields has them."""
+        policy = f'"{self.kind}";q={self.limit};w={WINDOW_S}'
+        now = f'"{self.kind}";r={self.left};t={self.reset_s}'
+        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
+
+
+class Limiter:
+    """Counts requests in windows of a minute.
+
+    Args:
+        open_shared: gives a counter that all replicas share; None: there is none.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        open_shared: Callable[[], Storage | None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._open_shared = open_shared
+        self._clock = clock
+        self._own = MemoryStorage()
+        self._shared: Storage | None = None
+        self._own_until = 0.0
+
+    def count(self, user: str, kind: str, limit: int) -> Quota:
+        """Count one request.
+
+        Raises:
+            TooManyRequests: says when to ask again.
+        """
+        now = self._clock()
+        window = int(now // WINDOW_S)
+        reset_s = max(1, int((window + 1) * WINDOW_S - now + 0.999))
+        used = self._used(f"spotlab:asked:{kind}:{user}:{window}", now)
+        if used > limit:
+            raise TooManyRequests(
+                f"{user} has asked {limit} {kind} within this minute.",
+                remedy=f"Ask again in {reset_s} s.",
+                retry_after_s=reset_s,
+            )
+        return Quota(kind, limit, limit - used, reset_s)
+
+    def _used(self, key: str, now: float) -> int:
+        if now >= self._own_until:
+            try:
+                shared = self._shared or self._open_shared()
+                if shared is not None:
+                    self._shared = shared
+                    return int(shared.incr(key, WINDOW_S))
+            except Exception as exc:  # whatever the counter's client raises, requests go on
+                log.warning("requests are counted in this process alone: %s", exc)
+            self._own_until = now + OWN_COUNT_FOR_S
+        return int(self._own.incr(key, WINDOW_S))

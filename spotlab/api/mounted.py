@@ -1,0 +1,82 @@
+"""The Lab API beside the screens: opened by its first request, each request with its reference.
+
+Screens floor. Nothing heavy is imported here: the first screen does not wait for the API.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spotlab.runtime import process
+from spotlab.runtime.bootstrap import Once
+from spotlab.telemetry.logs import correlated
+
+log = logging.getLogger("spotlab.api")
+
+PREFIX: Final = "/api"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _build() -> ASGIApp:
+    from spotlab.api.lab_api import build
+    from spotlab.api.who import principal_of
+
+    return build(process.lab, principal_of)
+
+
+class LabApi(BaseRoute):
+    """Everything under /api.
+
+    A route of its own kind: a Mount would leave "/api" itself to the screens.
+
+    Args:
+        build: makes the application; called by the first request.
+    """
+
+    def __init__(self, build: Any = _build) -> None:
+        self._app: Once[ASGIApp] = Once(build)
+        self.path = PREFIX
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is for the API."""
+        path = scope.get("path", "")
+        ours = scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, with its reference in the logs and in X-Request-ID."""
+        given = Headers(scope=scope).get("x-request-id", "")
+        reference = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:12]
+        status, began = 0, time.perf_counter()
+
+        async def referred(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", reference.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        with correlated(reference):
+            app = self._app.made()
+            opened = app[0] if app else await run_in_threadpool(self._app)
+            inner = dict(scope) | {"spotlab.request_id": reference}
+            await opened(inner, receive, referred)
+            took_ms = (time.perf_counter() - began) * 1e3
+            log.info("%s %s %s in %.1f ms", scope["method"], scope["path"], status, took_ms)

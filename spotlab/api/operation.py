@@ -1,0 +1,221 @@
+"""What every operation of the API does the same way. Screens floor.
+
+In this order: who asks, how often, what is asked (unknown parameters, size, type), whether it was
+asked before (idempotency keys; answers kept), the operation itself, entity tags, and problems.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from spotlab.api import conditions, problems
+from spotlab.api.idempotency import Written
+from spotlab.api.problems import TooLarge, UnsupportedMedia
+from spotlab.api.service import service_of
+from spotlab.domain.ports import Topic
+from spotlab.errors import InvalidInput, SpotlabError
+
+log = logging.getLogger("spotlab.api")
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+LARGEST_BODY: Final = 256 * 1024
+LARGEST_UPLOAD: Final = 64 * 1024 * 1024
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+KEEPING: Final = "x-keeping"
+JSON: Final = "application/json"
+ZIP: Final = "application/zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long an answer may be given again.
+
+    Args:
+        topics: until there is news of one of these.
+        for_s: and no longer than this: news may be lost.
+    """
+
+    topics: tuple[Topic, ...]
+    for_s: float
+
+
+def about(*topics: Topic, for_s: float = 2.0) -> dict[str, Any]:
+    """Marks a read whose answer may be given again; see Keeping."""
+    return {KEEPING: Keeping(topics, for_s)}
+
+
+def is_open(extra: dict[str, Any] | None) -> bool:
+    """Whether an operation answers whoever asks."""
+    return (extra or {}).get("security") == []
+
+
+class Operation(APIRoute):
+    """A route whose requests are admitted, checked and answered as the module's head says."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler around the one that FastAPI makes."""
+        carry_out = super().get_route_handler()
+        extra = self.openapi_extra or {}
+        keeping = extra.get(KEEPING)
+        writes = bool((self.methods or set()) & WRITES)
+        media = ZIP if ZIP in extra.get("requestBody", {}).get("content", {}) else JSON
+        known: list[frozenset[str]] = []
+
+        async def answer(request: Request) -> Response:
+            service = service_of(request)
+            quota = None
+            try:
+                if not is_open(extra):
+                    who, quota = await run_in_threadpool(service.admit, request, writes)
+                    request.scope["spotlab.who"] = who
+                if not known:  # not before: the route's parameters are known once it is built
+                    known.append(frozenset(query_names(self)))
+                refuse_unknown(request, known[0])
+                if writes:
+                    await read_body(request, media)
+                    written = Written.of(request, service.lab, self.path_format)
+                    response = await written.once(lambda: carry_out(request))
+                else:
+                    response = await read(request, keeping, carry_out)
+            except Exception as exc:  # the last place before the server's own words
+                response = problem(request, exc)
+            if quota is not None:
+                response.raw_headers.extend(quota.headers())
+            return response
+
+        return answer
+
+
+async def read(request: Request, keeping: Keeping | None, carry_out: Handler) -> Response:
+    """Answer a read: from what is kept, or anew; 304 where the reader has it already."""
+    service, who = service_of(request), request.scope.get("spotlab.who")
+    key = None
+    versions: tuple[int, ...] = ()
+    if keeping is not None and who is not None:
+        key = (who.accounts, who.rights, request.url.path, request.url.query)
+        versions = service.versions(keeping.topics)
+        kept = service.kept(key, versions)
+        if kept is not None:
+            again = Response(kept.body)
+            again.raw_headers = list(kept.headers)
+            return unless_known(request, again)
+    response = await carry_out(request)
+    if response.status_code != 200 or not isinstance(getattr(response, "body", None), bytes):
+        return response
+    if "etag" not in response.headers:
+        response.headers["ETag"] = conditions.etag(bytes(response.body))
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    if key is not None and keeping is not None:
+        headers = tuple(response.raw_headers)
+        service.keep(key, versions, keeping.for_s, bytes(response.body), headers)
+    return unless_known(request, response)
+
+
+def unless_known(request: Request, response: Response) -> Response:
+    """304 without a body where If-None-Match names what would be sent."""
+    given = request.headers.get("if-none-match")
+    tag = response.headers.get("etag")
+    if given is None or tag is None or not conditions.names(given, tag):
+        return response
+    same = Response(status_code=304)
+    same.raw_headers = [
+        pair for pair in response.raw_headers if pair[0] in (b"etag", b"cache-control", b"link")
+    ]
+    return same
+
+
+def query_names(route: APIRoute) -> set[str]:
+    """The query parameters that an operation knows."""
+    found: set[str] = set()
+    waiting = [route.dependant]
+    while waiting:
+        each = waiting.pop()
+        found.update(parameter.alias for parameter in each.query_params)
+        waiting.extend(each.dependencies)
+    return found
+
+
+def refuse_unknown(request: Request, known: frozenset[str]) -> None:
+    """Raises InvalidInput: a parameter that this operation does not know; names it."""
+    if not request.url.query:
+        return
+    strange = [name for name in request.query_params if name not in known]
+    if strange:
+        there = ", ".join(sorted(known)) or "none"
+        raise InvalidInput(
+            f"This operation has no parameter {strange[0]!r}.", remedy=f"It has: {there}."
+        )
+
+
+async def read_body(request: Request, media: str) -> None:
+    """Read a body that is not over the limit and of the right type.
+
+    Raises:
+        TooLarge, UnsupportedMedia: it is not.
+    """
+    most = LARGEST_UPLOAD if media == ZIP else LARGEST_BODY
+    too_large = TooLarge(f"The body is over {most:,} bytes.", remedy="Send less.")
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > most:
+        raise too_large
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise too_large
+    request._body = bytes(body)
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and given != media:
+        raise UnsupportedMedia(
+            f"The body is {given or 'of no type'}.", remedy=f"Send Content-Type: {media}."
+        )
+
+
+def problem(request: Request, exc: Exception) -> Response:
+    """The answer to whatever was raised."""
+    if isinstance(exc, SpotlabError):
+        return problems.of_error(request, exc)
+    if isinstance(exc, RequestValidationError):
+        return problems.of_validation(request, exc.errors())
+    if isinstance(exc, HTTPException):
+        return of_http(request, exc)
+    if isinstance(exc, ClientDisconnect):
+        return problems.answer(request, 400, "The body did not arrive whole.")
+    return problems.unexpected(request, exc)
+
+
+def of_http(request: Request, exc: HTTPException) -> Response:
+    """The answer to what the framework refuses: no such path, no such method, a broken body."""
+    headers = dict(exc.headers or {})
+    if exc.status_code == 404:
+        return problems.answer(
+            request, 404, f"There is nothing at {request.url.path}.", "See /api/docs."
+        )
+    if exc.status_code == 405:
+        given = {part.strip() for part in headers.pop("Allow", "").split(",")} - {""}
+        there = sorted(given | methods_at(request.app, request.url.path))
+        headers["Allow"] = ", ".join(there)
+        remedy = f"There is: {', '.join(there)}."
+        detail = f"{request.method} is nothing that is done here."
+        return problems.answer(request, 405, detail, remedy, headers=headers)
+    return problems.answer(request, exc.status_code, f"{exc.detail}.", headers=headers)
+
+
+def methods_at(app: FastAPI, path: str) -> set[str]:
+    """What may be done with a path, over all its routes."""
+    found: set[str] = set()
+    for prefix, route in app.state.operations:
+        if path.startswith(prefix) and route.path_regex.match(path.removeprefix(prefix)):
+            found |= route.methods or set()
+    return found

@@ -1,0 +1,102 @@
+"""Pages of a list: a limit, and a cursor that stands after the last thing seen. Screens floor.
+
+A cursor names a place in the order, not a number of rows: what is added meanwhile neither repeats
+nor hides anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, Field
+
+from spotlab.errors import NotFound
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+MOST: Final = 500
+USUAL: Final = 50
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="Longest page.", examples=[20])]
+Cursor = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=400,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="`next` of the page before; without it, the first page.",
+    ),
+]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    items: list[T] = Field(description="In order.")
+    total: int = Field(ge=0, description="How many there are on all pages.", examples=[1])
+    next: str | None = Field(
+        description="The cursor of the next page; null on the last one.", examples=[None]
+    )
+
+
+def cut(
+    rows: Sequence[Row], key: Callable[[Row], list[Any]], limit: int, cursor: str | None
+) -> tuple[Sequence[Row], str | None]:
+    """The page after a cursor of rows that are sorted by a key, and the next cursor.
+
+    Raises:
+        NotFound: a cursor that no page of this list gave.
+    """
+    start = 0
+    if cursor is not None:
+        after = read(cursor, key(rows[0]) if rows else None)
+        start = next((i for i, row in enumerate(rows) if key(row) > after), len(rows))
+    page = rows[start : start + limit]
+    more = start + limit < len(rows)
+    return page, write(key(page[-1])) if more else None
+
+
+def write(place: list[Any]) -> str:
+    """A cursor."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read(cursor: str, like: list[Any] | None = None) -> list[Any]:
+    """The place that a cursor names.
+
+    Args:
+        cursor: as `write` gave it.
+        like: a place of the same list, for its shape.
+    Raises:
+        NotFound: it is none of this list.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[Any])
+        shape = [type(part) for part in place]
+        if like is not None and shape != [type(part) for part in like]:
+            raise ValueError("another shape")
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise NotFound(
+            "There is no such page.", remedy="Use the `next` of a page of this very list."
+        ) from None
+    return place
+
+
+def link(request: Request, response: Response, cursor: str | None) -> None:
+    """Name the first and the next page in the header Link (RFC 8288)."""
+    asked = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
+    links = [f'<{_address(request, asked)}>; rel="first"']
+    if cursor is not None:
+        links.append(f'<{_address(request, [*asked, ("cursor", cursor)])}>; rel="next"')
+    response.headers["Link"] = ", ".join(links)
+
+
+def _address(request: Request, asked: list[tuple[str, str]]) -> str:
+    return request.url.path + (f"?{urlencode(asked)}" if asked else "")

@@ -1,0 +1,251 @@
+"""Instances, and what is set on them. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from spotlab.api import conditions
+from spotlab.api.operation import Operation, about
+from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.service import AskedDesk
+from spotlab.api.views.base import REFERENCE
+from spotlab.api.views.experiments import SummaryView
+from spotlab.api.views.instances import (
+    InstanceView,
+    ModeAsked,
+    ModelAsked,
+    PipelineView,
+    RequirementsChange,
+    RequirementsInForce,
+    RequirementsView,
+    ShadowAsked,
+)
+from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
+from spotlab.domain.ports import Topic
+from spotlab.runtime.desk import Desk
+
+router = APIRouter(route_class=Operation, tags=["instances"])
+
+Id = Annotated[
+    str,
+    Path(
+        pattern=r"^[A-Za-z0-9-]{1,40}$",
+        description="EC2's instance id.",
+        examples=["i-0000000000000001a"],
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='The ETag that the instance was read with, or "*" for whatever it is.',
+        examples=["*"],
+    ),
+]
+Text = Annotated[str | None, Query(min_length=1, max_length=100)]
+
+
+def view(instance: Instance) -> InstanceView:
+    """An instance as it is answered."""
+    return InstanceView.model_validate(instance)
+
+
+def tag_of(instance: Instance) -> str:
+    """Its entity tag, the same under every operation that answers it."""
+    return conditions.etag(view(instance).model_dump_json().encode())
+
+
+@router.get(
+    "/instances",
+    operation_id="list_instances",
+    summary="The instances that you see",
+    response_model=Page[InstanceView],
+    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+)
+def list_instances(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    account: Annotated[Text, Query(description="Of this account.", examples=["acme"])] = None,
+    region: Annotated[Text, Query(description="In this region.")] = None,
+    instance_type: Annotated[Text, Query(description="Of this type.")] = None,
+    lifecycle: Annotated[Lifecycle | None, Query(description="Paid for like this.")] = None,
+    mode: Annotated[PipelineMode | None, Query(description="Evaluated by this.")] = None,
+    shadow: Annotated[bool | None, Query(description="In shadow mode, or not.")] = None,
+    model: Annotated[
+        str | None,
+        Query(pattern=REFERENCE, max_length=120, description="With this model assigned."),
+    ] = None,
+    active: Annotated[
+        bool, Query(description="Those that are there now; false: those that are gone.")
+    ] = True,
+) -> Page[InstanceView]:
+    """By account, name and id."""
+    asked: list[tuple[object, Callable[[Instance], object]]] = [
+        (account, lambda i: i.account),
+        (region, lambda i: i.pool.region),
+        (instance_type, lambda i: i.pool.instance_type),
+        (lifecycle, lambda i: i.lifecycle),
+        (mode, lambda i: i.mode),
+        (shadow, lambda i: i.shadow),
+        (model, lambda i: i.model),
+        (active, lambda i: i.active),
+    ]
+    found = [
+        instance
+        for instance in desk.instances.list(active_only=active)
+        if all(wanted is None or of(instance) == wanted for wanted, of in asked)
+    ]
+    page, following = cut(found, lambda i: [i.account, i.name, i.instance_id], limit, cursor)
+    link(request, response, following)
+    return Page[InstanceView](items=[view(i) for i in page], total=len(found), next=following)
+
+
+@router.get(
+    "/instances/{instance_id}",
+    operation_id="get_instance",
+    summary="One instance",
+    response_model=InstanceView,
+    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+)
+def get_instance(desk: AskedDesk, instance_id: Id) -> InstanceView:
+    """One instance that you see; its ETag is what a change is made from."""
+    return view(desk.instances.get(instance_id))
+
+
+@router.put(
+    "/instances/{instance_id}/model",
+    operation_id="assign_model",
+    summary="Let an instance be evaluated by a model of its own",
+    response_model=InstanceView,
+)
+def assign_model(
+    desk: AskedDesk,
+    response: Response,
+    instance_id: Id,
+    asked: ModelAsked,
+    if_match: IfMatch = None,
+) -> InstanceView:
+    """With `model` null, by the champion."""
+    before = _made_from(desk, instance_id, if_match)
+    desk.instances.assign(instance_id, asked.model, asked.reason, before)
+    return _changed(response, desk.instances.get(instance_id))
+
+
+@router.put(
+    "/instances/{instance_id}/mode",
+    operation_id="set_mode",
+    summary="Choose which pipeline evaluates an instance",
+    response_model=InstanceView,
+)
+def set_mode(
+    desk: AskedDesk, response: Response, instance_id: Id, asked: ModeAsked, if_match: IfMatch = None
+) -> InstanceView:
+    """`off`: it is not evaluated with the fleet."""
+    before = _made_from(desk, instance_id, if_match)
+    after = desk.instances.set_mode(instance_id, asked.mode, asked.reason, before)
+    return _changed(response, after)
+
+
+@router.put(
+    "/instances/{instance_id}/shadow",
+    operation_id="set_shadow",
+    summary="Turn an instance's shadow mode on or off",
+    response_model=InstanceView,
+)
+def set_shadow(
+    desk: AskedDesk,
+    response: Response,
+    instance_id: Id,
+    asked: ShadowAsked,
+    if_match: IfMatch = None,
+) -> InstanceView:
+    """On: decisions are recorded, never carried out."""
+    before = _made_from(desk, instance_id, if_match)
+    after = desk.instances.set_shadow(instance_id, asked.shadow, asked.reason, before)
+    return _changed(response, after)
+
+
+@router.get(
+    "/instances/{instance_id}/requirements",
+    operation_id="get_requirements",
+    summary="What a replacement of an instance must offer",
+    response_model=RequirementsInForce,
+    openapi_extra=about(Topic.FLEET, Topic.MARKET, Topic.MODELS),
+)
+def get_requirements(desk: AskedDesk, instance_id: Id) -> RequirementsInForce:
+    """As set on it, or as derived from its own type."""
+    instance = desk.instances.get(instance_id)
+    if instance.requirements is not None:
+        required = RequirementsView.model_validate(instance.requirements)
+        return RequirementsInForce(source="set", requirements=required)
+    derived = desk.lab.requirements_of(instance)
+    return RequirementsInForce(
+        source="derived", requirements=RequirementsView.model_validate(derived)
+    )
+
+
+@router.put(
+    "/instances/{instance_id}/requirements",
+    operation_id="set_requirements",
+    summary="Set what a replacement of an instance must offer",
+    response_model=InstanceView,
+)
+def set_requirements(
+    desk: AskedDesk,
+    response: Response,
+    instance_id: Id,
+    asked: RequirementsChange,
+    if_match: IfMatch = None,
+) -> InstanceView:
+    """With `requirements` null, they are derived from its own type again."""
+    before = _made_from(desk, instance_id, if_match)
+    wanted = asked.requirements.requirements() if asked.requirements is not None else None
+    after = desk.instances.set_requirements(instance_id, wanted, asked.reason, before)
+    return _changed(response, after)
+
+
+@router.get(
+    "/instances/{instance_id}/pipeline",
+    operation_id="get_pipeline",
+    summary="How an instance's evaluation stands",
+    response_model=PipelineView,
+    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
+)
+def get_pipeline(desk: AskedDesk, instance_id: Id) -> PipelineView:
+    """Its mode, the model that decides about it, and its newest decision."""
+    status = desk.instances.pipeline(instance_id)
+    return PipelineView(
+        instance_id=status.instance.instance_id,
+        mode=status.instance.mode,
+        shadow=status.instance.shadow,
+        assigned_model=status.instance.model,
+        model_in_force=status.model,
+        model_note=status.note,
+        last_evaluated_at=status.instance.last_evaluated_at,
+        latest=SummaryView.model_validate(status.latest) if status.latest else None,
+        decision=status.latest.decision if status.latest else None,
+        state=status.state,
+    )
+
+
+def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
+    """The instance that a change was made from; None: whatever it is.
+
+    Raises:
+        PreconditionMissing, PreconditionFailed: see `conditions.require`.
+        NotFound: also where they do not see its account.
+    """
+    instance = desk.instances.get(instance_id)
+    conditions.require(if_match, tag_of(instance), f"instance {instance_id}")
+    return None if if_match is not None and if_match.strip() == "*" else instance
+
+
+def _changed(response: Response, instance: Instance) -> InstanceView:
+    response.headers["ETag"] = tag_of(instance)
+    return view(instance)

@@ -1,0 +1,258 @@
+"""Model versions, what is done with them, and how they did. Screens floor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from spotlab.api.operation import ZIP, Operation, about
+from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.routes.experiments import listed
+from spotlab.api.service import AskedDesk, TheService
+from spotlab.api.views.base import REFERENCE, Reasoned
+from spotlab.api.views.experiments import OutcomesOf, OutcomeView, PerformanceView, ScoreView
+from spotlab.api.views.rest import (
+    DryRunView,
+    FigureView,
+    ModelCardView,
+    ModelEventView,
+    ModelView,
+)
+from spotlab.domain.access import Principal
+from spotlab.domain.lifecycle import ModelState
+from spotlab.domain.ports import ExperimentFilter, Topic
+from spotlab.runtime.desk.models import Step
+from spotlab.runtime.registry import ModelEntry
+
+router = APIRouter(route_class=Operation, tags=["models"])
+
+PERFORMANCE_FOR_S = 60.0
+Reference = Annotated[
+    str,
+    Path(
+        pattern=REFERENCE,
+        max_length=120,
+        description="name@version; a name alone is its newest version.",
+        examples=["advisor-lgbm@1.2.0"],
+    ),
+]
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A zip with the three files of an artefact: model, card.json, SHA256SUMS.",
+        "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
+    """A version as it is answered, with the assigned instances that are seen."""
+    record = entry.record
+    return {
+        "reference": record.reference,
+        "name": record.name,
+        "version": record.version,
+        "task": record.task,
+        "state": record.state,
+        "enabled": record.enabled,
+        "digest": record.digest,
+        "registered_at": record.registered_at,
+        "refused": entry.refused,
+        "instances": [each for each in entry.instances if each in seen],
+        "actions": [str(move) for move in entry.moves],
+    }
+
+
+@router.get(
+    "/models",
+    operation_id="list_models",
+    summary="Every version of every model",
+    response_model=Page[ModelView],
+    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+)
+def list_models(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    task: Annotated[
+        str | None, Query(min_length=1, max_length=40, description="Of this task.")
+    ] = None,
+    name: Annotated[
+        str | None, Query(min_length=1, max_length=60, description="Of this name.")
+    ] = None,
+    state: Annotated[ModelState | None, Query(description="In this state.")] = None,
+    enabled: Annotated[bool | None, Query(description="Evaluations may use it, or not.")] = None,
+) -> Page[ModelView]:
+    """By name@version."""
+    asked = {"name": name, "state": state, "enabled": enabled}
+    found = sorted(
+        (
+            entry
+            for entry in desk.models.entries(task)
+            if all(v is None or getattr(entry.record, k) == v for k, v in asked.items())
+        ),
+        key=lambda entry: entry.record.reference,
+    )
+    page, following = cut(found, lambda entry: [entry.record.reference], limit, cursor)
+    link(request, response, following)
+    seen = {instance.instance_id for instance in desk.instances.list()}
+    return Page[ModelView](
+        items=[ModelView(**fields(entry, seen)) for entry in page],
+        total=len(found),
+        next=following,
+    )
+
+
+@router.post(
+    "/models",
+    operation_id="upload_model",
+    summary="Upload a model as a candidate",
+    response_model=DryRunView,
+    status_code=201,
+    openapi_extra=UPLOAD,
+)
+async def upload_model(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    reason: Annotated[
+        str, Query(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$", description="Why.")
+    ] = "",
+) -> DryRunView:
+    """Checked in quarantine, with a first prediction in a process of its own; formats that could
+    run code are refused."""
+    body = await request.body()
+    report = await run_in_threadpool(desk.models.upload, body, reason)
+    entry = await run_in_threadpool(desk.models.entry, report.record.reference)
+    response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
+    return DryRunView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
+
+
+@router.get(
+    "/models/{reference}",
+    operation_id="get_model",
+    summary="One version, with its card",
+    response_model=ModelCardView,
+    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+)
+def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
+    """Its state, figures and model card."""
+    entry = desk.models.entry(reference)
+    seen = {instance.instance_id for instance in desk.instances.list()}
+    figures = {name: FigureView(**found) for name, found in entry.figures.items()}
+    return ModelCardView(**fields(entry, seen), figures=figures, card=dict(entry.record.card))
+
+
+@router.post(
+    "/models/{reference}/{step}",
+    operation_id="decide_model",
+    summary="Accept, graduate, enable, disable, activate, reject or archive a version",
+    response_model=ModelView,
+)
+def decide_model(
+    desk: AskedDesk,
+    reference: Reference,
+    step: Annotated[
+        Step,
+        Path(
+            description="accept: graduate a candidate; activate: make it the champion.",
+            examples=["accept"],
+        ),
+    ],
+    asked: Reasoned,
+) -> ModelView:
+    """A former champion steps down to graduated."""
+    record = desk.models.take(step, reference, asked.reason)
+    seen = {instance.instance_id for instance in desk.instances.list()}
+    return ModelView(**fields(desk.models.entry(record.reference), seen))
+
+
+@router.get(
+    "/models/{reference}/history",
+    operation_id="list_model_events",
+    summary="Every change of a model, with who, when and why",
+    response_model=Page[ModelEventView],
+    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+)
+def list_model_events(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    reference: Reference,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ModelEventView]:
+    """Newest first; by name@version of one version, by name of all of them."""
+    seen = {instance.instance_id for instance in desk.instances.list(active_only=False)}
+    found = [
+        event
+        for event in desk.models.history(reference)
+        if not event.instance_id or event.instance_id in seen or _sees_all(desk.who)
+    ]
+    page, following = cut(found, lambda event: [-event.event_id], limit, cursor)
+    link(request, response, following)
+    return Page[ModelEventView](
+        items=[ModelEventView.model_validate(event) for event in page],
+        total=len(found),
+        next=following,
+    )
+
+
+@router.get(
+    "/models/{reference}/performance",
+    operation_id="get_performance",
+    summary="How a model's predictions did",
+    response_model=PerformanceView,
+)
+def get_performance(desk: AskedDesk, service: TheService, reference: Reference) -> PerformanceView:
+    """Beside what happened, with the number of known outcomes and 95 % intervals by day; at most a
+    minute old."""
+    key = ("performance", reference, desk.who.accounts, desk.who.rights)
+    found = service.shared(key, PERFORMANCE_FOR_S, lambda: desk.performance.of_model(reference))
+    return PerformanceView(
+        model=found.model,
+        experiments=found.experiments,
+        outcomes=found.outcomes,
+        scores=[ScoreView.model_validate(score) for score in found.scores],
+    )
+
+
+@router.get(
+    "/models/{reference}/experiments",
+    operation_id="list_model_experiments",
+    summary="A model's decisions, with what became of them",
+    response_model=Page[OutcomesOf],
+    openapi_extra=about(Topic.EXPERIMENTS),
+)
+def list_model_experiments(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    reference: Reference,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[OutcomesOf]:
+    """Newest first."""
+    model = desk.models.entry(reference).record.reference
+    page = listed(desk, ExperimentFilter(model=model), limit, cursor)
+    link(request, response, page.next)
+    outcomes = desk.performance.of_experiments([each.experiment_id for each in page.items])
+    return Page[OutcomesOf](
+        items=[
+            OutcomesOf(
+                experiment=each,
+                outcomes=[OutcomeView.model_validate(o) for o in outcomes[each.experiment_id]],
+            )
+            for each in page.items
+        ],
+        total=page.total,
+        next=page.next,
+    )
+
+
+def _sees_all(who: Principal) -> bool:
+    return who.accounts is None

@@ -1,0 +1,150 @@
+"""What the API's requests share: the lab, who asks, quotas and answers kept. Screens floor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends
+from limits.storage import RedisStorage, Storage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from starlette.requests import HTTPConnection, Request
+
+from spotlab.api.limiting import Limiter, Quota
+from spotlab.domain.access import Principal
+from spotlab.domain.ports import Topic
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.lab import Lab
+
+T = TypeVar("T")
+ANSWERS_WITHIN_S: Final = 0.25
+MOST_KEPT: Final = 256
+MOST_SHARED: Final = 16
+LARGEST_KEPT: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that is given again while nothing it was made from has changed."""
+
+    versions: tuple[int, ...]
+    until: float
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Service:
+    """What requests share.
+
+    Args:
+        open_lab: gives the lab of this process.
+        principal_of: who asks; raises NotSignedIn.
+    """
+
+    open_lab: Callable[[], Lab]
+    principal_of: Callable[[HTTPConnection], Principal]
+    limiter: Limiter = field(init=False)
+    _answers: OrderedDict[Hashable, Kept] = field(default_factory=OrderedDict)
+    _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.limiter = Limiter(self._counter)
+
+    @property
+    def lab(self) -> Lab:
+        """The lab. Raises DatabaseDown, InvalidSetting."""
+        return self.open_lab()
+
+    def admit(self, request: Request, writes: bool) -> tuple[Principal, Quota]:
+        """Who asks, if they are known and have not asked too often.
+
+        Raises:
+            NotSignedIn, TooManyRequests: they are not, or they have.
+        """
+        who = self.principal_of(request)
+        settings = self.lab.settings
+        limit = settings.api_writes_per_minute if writes else settings.api_reads_per_minute
+        return who, self.limiter.count(who.name, "writes" if writes else "reads", limit)
+
+    def versions(self, topics: tuple[Topic, ...]) -> tuple[int, ...]:
+        """How much news of these topics there was."""
+        bus = self.lab.bus
+        return tuple(bus.version(topic) for topic in topics)
+
+    def kept(self, key: Hashable, versions: tuple[int, ...]) -> Kept | None:
+        """An answer that was made when there was as much news as now, if it is young enough."""
+        with self._lock:
+            found = self._answers.get(key)
+        if found is None or found.until < time.monotonic():
+            return None
+        return found if found.versions == versions else None
+
+    def keep(
+        self,
+        key: Hashable,
+        versions: tuple[int, ...],
+        for_s: float,
+        body: bytes,
+        headers: tuple[tuple[bytes, bytes], ...],
+    ) -> None:
+        """Keep an answer; `versions` are those from before it was made."""
+        if len(body) > LARGEST_KEPT:
+            return
+        with self._lock:
+            self._answers[key] = Kept(versions, time.monotonic() + for_s, body, headers)
+            self._answers.move_to_end(key)
+            while len(self._answers) > MOST_KEPT:
+                self._answers.popitem(last=False)
+
+    def shared(self, key: Hashable, for_s: float, make: Callable[[], T]) -> T:
+        """A value that is costly to make, made at most every `for_s` seconds."""
+        now = time.monotonic()
+        with self._lock:
+            found = self._values.get(key)
+        if found is not None and found[0] > now:
+            made: T = found[1]
+            return made
+        made = make()
+        with self._lock:
+            self._values[key] = (time.monotonic() + for_s, made)
+            self._values.move_to_end(key)
+            while len(self._values) > MOST_SHARED:
+                self._values.popitem(last=False)
+        return made
+
+    def _counter(self) -> Storage | None:
+        """Redis where every replica has the same one; the embedded server is one process's own."""
+        url = self.lab.settings.redis_url
+        if url is None:
+            return None
+        address = url.get_secret_value()
+        if address.startswith("unix://"):
+            address = f"redis+{address}"
+        return RedisStorage(
+            address,
+            socket_timeout=ANSWERS_WITHIN_S,
+            socket_connect_timeout=ANSWERS_WITHIN_S,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
+        )
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service that a request belongs to."""
+    service: Service = connection.app.state.service
+    return service
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk of whoever asks, who was admitted before."""
+    return Desk(service_of(request).lab, request.scope["spotlab.who"])
+
+
+AskedDesk = Annotated[Desk, Depends(desk_of)]
+TheService = Annotated[Service, Depends(service_of)]

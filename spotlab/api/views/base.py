@@ -1,0 +1,99 @@
+"""What views have in common. Screens floor."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from spotlab.domain.market import Pool
+from spotlab.errors import NotFound
+
+LABEL = r"^[^\x00-\x1f\x7f]*$"
+"""A line of text: no control characters, which no database and no log takes."""
+InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
+REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
+POOL = r"^[a-z0-9-]+:([a-z0-9-]+|-):[A-Za-z0-9.-]+:(Linux|Windows)$"
+MOST_ID = 2**31 - 1
+
+
+def about(meaning: str, example: Any = None, unit: str = "", **limits: Any) -> Any:
+    """A field with its meaning, an example and its unit."""
+    extra: dict[str, Any] | None = {"unit": unit} if unit else None
+    return Field(description=meaning, examples=[example], json_schema_extra=extra, **limits)
+
+
+def known(value: Any) -> Any:
+    """None where a number is NaN or infinite: unknown is null, never a number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(known)]
+"""A number that may be unknown."""
+
+
+def _possible(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 2999:
+        raise ValueError("should be in the years 1970 to 2999")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
+"""A time that is asked for: with its zone, in the years that a database keeps."""
+
+
+class View(BaseModel):
+    """A part of an answer, read from a value of the domain."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Asked(BaseModel):
+    """A part of a request: what is not known is refused by name."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Reasoned(Asked):
+    """A change and why it is made."""
+
+    reason: str = Field(
+        default="",
+        max_length=500,
+        pattern=LABEL,
+        description="Why, in your words; kept in the audit log.",
+        examples=["The batch runs again tonight."],
+    )
+
+
+class PoolView(View):
+    """A spot capacity pool."""
+
+    key: str = about("Names the pool: region:zone:type:os.", "us-east-1:us-east-1a:m6i.large:Linux")
+    region: str = about("AWS region.", "us-east-1")
+    availability_zone: str | None = about(
+        "Zone; null where only a region's price is known.", "us-east-1a"
+    )
+    instance_type: str = about("Instance type.", "m6i.large")
+    operating_system: str = about("Operating system.", "Linux")
+
+
+class SourceView(View):
+    """Where a number came from."""
+
+    source: str = about("Its name.", "AWS Spot Advisor feed")
+    event_time: datetime = about("When it was true there.", "2026-11-03T09:30:00Z")
+    fetched_at: datetime = about("When SpotLab read it.", "2026-11-03T09:31:00Z")
+    approximate: bool = about("Derived, not published.", False)
+    stale: bool = about("Older than it should be.", False)
+
+
+def pool_of(key: str) -> Pool:
+    """The pool of a key that has the right form."""
+    try:
+        return Pool.parse(key)
+    except ValueError:
+        raise NotFound(f"There is no pool {key!r}.", remedy="Use a candidate's pool key.") from None
