@@ -38,6 +38,7 @@ def main() -> None:
         with logs.correlated():
             _show(page)
     finally:
+        st.session_state.pop(guard.BY_ITSELF, None)
         metrics.SCRIPT_RUNS.labels(page=name).inc()
         metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - began)
 

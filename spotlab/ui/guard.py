@@ -22,12 +22,15 @@ __all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
 COOKIE: Final = "spotlab_session"
 SIGN_IN: Final = "/sign-in"
+BY_ITSELF: Final = "run by itself"
+"""In the session's state while a page runs because of news: nobody did something, so a screen that
+is left open does not keep its session alive."""
 
 
 def require(right: Right) -> Principal:
     """Who looks, if the page is for them; else the page stops here with the reason."""
     try:
-        who = reader(used=True)
+        who = reader(used=BY_ITSELF not in st.session_state)
     except NotSignedIn as exc:
         _stop_signed_out(exc)
     except SpotlabError as exc:

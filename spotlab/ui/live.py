@@ -15,7 +15,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.ports import Topic
-from spotlab.ui import session
+from spotlab.ui import guard, session
 
 LOOK_EVERY_S: Final = 1.2
 """With the time a page takes to run, a change is on every open screen within two seconds."""
@@ -84,6 +84,8 @@ def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
         return
     if Topic.MARKET in moved:
         session.forget_market_of(session.lab().bus.version(Topic.MARKET))
+    if not words:
+        st.session_state[guard.BY_ITSELF] = True
     st.rerun()
 
 
