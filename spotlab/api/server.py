@@ -10,22 +10,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from spotlab.api import health_routes
+from spotlab.api import health_routes, sign_in
 from spotlab.api import metrics as metrics_route
+from spotlab.api.announce import announce
+from spotlab.api.doorway import Doorway
 from spotlab.api.mounted import LabApi
 from spotlab.api.observed import Observed
 from spotlab.api.sockets import send_at_once
 from spotlab.runtime.health.watch import watch
+from spotlab.runtime.jobs.background import beside_the_app
 from spotlab.runtime.observing import configure_logs
 from spotlab.runtime.process import Background, Beside
 
 ROUTES: Final[list[BaseRoute]] = [
     *health_routes.ROUTES,
     *metrics_route.ROUTES,
+    *sign_in.ROUTES,
     LabApi(),
 ]
-MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed)]
-BACKGROUNDS: Final[list[Background]] = [watch]
+MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed), Middleware(Doorway)]
+BACKGROUNDS: Final[list[Background]] = [announce, watch, beside_the_app]
 
 
 @asynccontextmanager

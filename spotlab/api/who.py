@@ -10,12 +10,10 @@ from starlette.requests import HTTPConnection
 from spotlab.domain.access import Principal
 from spotlab.errors import Forbidden, NotSignedIn
 from spotlab.runtime import process
-from spotlab.runtime.access.gate import Gate
+from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
 from spotlab.runtime.access.loopback import is_loopback
 from spotlab.runtime.lab import Lab
 
-SESSION_COOKIE: Final = "spotlab_session"
-RENEWAL_COOKIE: Final = "spotlab_renewal"
 CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -78,13 +76,28 @@ def refuse_other_sites(connection: HTTPConnection, lab: Lab) -> None:
 
 
 def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
-    """Whether a browser says that a page of ours sent this."""
+    """Whether a browser says that a page of ours sent this.
+
+    A browser always says where a websocket comes from. What says nothing at all is none, and is
+    let through where there is no cookie that a browser could have been tricked into sending.
+    """
     site, origin = (connection.headers.get(name) for name in ("sec-fetch-site", "origin"))
     if site is not None and site != "same-origin":
         return False
     if origin is not None:
         return _host(origin) in {connection.headers.get("host"), _host(lab.settings.public_url)}
-    return site is not None
+    no_browser = connection.scope["type"] == "websocket" or lab.settings.auth == "off"
+    return site is not None or no_browser
+
+
+def address_of(connection: HTTPConnection, lab: Lab) -> str:
+    """Where a request comes from: behind proxies that are believed, what the last of them says."""
+    trusted = {part.strip() for part in lab.settings.trusted_proxies.split(",")}
+    address = connection.client.host if connection.client else ""
+    hops = [part.strip() for part in connection.headers.get("x-forwarded-for", "").split(",")]
+    while address in trusted and hops and hops[-1]:
+        address = hops.pop()
+    return address[:64]
 
 
 def _host(address: str) -> str:

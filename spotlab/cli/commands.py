@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import socket
 import sys
 from dataclasses import replace
 from importlib.metadata import version as installed_version
@@ -24,47 +22,20 @@ from spotlab.cli.answers import (
 from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
+from spotlab.cli.jobs import JOBS
 from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.results import RESULTS
+from spotlab.cli.serving import SERVE
 from spotlab.cli.training import TRAIN
+from spotlab.cli.worker import WORKER
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
-from spotlab.errors import InvalidSetting, NotAvailable
+from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
-LOOPBACK = "127.0.0.1"
 PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
-
-
-def _serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=8501, help="port on 127.0.0.1 (default 8501)")
-
-
-def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
-    _check_port(args.port)
-    os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
-    os.chdir(APP.parent)
-    options = ["--server.port", str(args.port), "--server.address", LOOPBACK]
-    sys.stderr.write(f"SpotLab on http://{LOOPBACK}:{args.port}\n")
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *options])  # noqa: S606
-
-
-def _check_port(port: int) -> None:
-    if not 0 < port < 65536:
-        raise InvalidSetting(f"--port {port} is no port.", remedy="Use 1 to 65535.")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as exc:
-            raise NotAvailable(
-                f"Port {port} on {LOOPBACK} cannot be used: {exc.strerror}.",
-                remedy="Choose another with --port (make run PORT=…).",
-            ) from None
 
 
 def _collect_arguments(parser: argparse.ArgumentParser) -> None:
@@ -205,7 +176,9 @@ def _version(_args: argparse.Namespace, _settings: Settings) -> Answer:
 
 
 COMMANDS = (
-    Command("serve", "Start the app on 127.0.0.1.", _serve_arguments, _serve),
+    SERVE,
+    WORKER,
+    JOBS,
     Command("collect", "Collect the market, live or from files.", _collect_arguments, _collect),
     Command("evaluate", "Decide about instances, and record it.", _evaluate_arguments, _evaluate),
     Command("score", "Rank the pools that meet requirements.", _score_arguments, _score),

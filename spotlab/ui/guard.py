@@ -14,13 +14,12 @@ import streamlit as st
 from spotlab.domain.access import MEANINGS, RIGHTS, Principal, Right, Role
 from spotlab.errors import NotSignedIn, SpotlabError
 from spotlab.runtime import process
-from spotlab.runtime.access.gate import LOCAL_ADMINISTRATOR, Gate
+from spotlab.runtime.access.gate import LOCAL_ADMINISTRATOR, SESSION_COOKIE, Gate
 from spotlab.runtime.access.loopback import is_loopback
 from spotlab.ui import errors
 
 __all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
-COOKIE: Final = "spotlab_session"
 SIGN_IN: Final = "/sign-in"
 BY_ITSELF: Final = "run by itself"
 """In the session's state while a page runs because of news: nobody did something, so a screen that
@@ -68,7 +67,7 @@ def reader(*, used: bool) -> Principal:
     """
     lab = process.lab()
     gate = Gate(lab)
-    cookie = st.context.cookies.get(COOKIE)
+    cookie = st.context.cookies.get(SESSION_COOKIE)
     if cookie is not None and lab.settings.auth != "off":
         return gate.session(cookie, expired_too=True, used=used)
     if lab.settings.auth == "off" and not is_loopback(st.get_option("server.address")):

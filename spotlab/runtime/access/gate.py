@@ -27,6 +27,7 @@ from spotlab.runtime.lab import Lab
 log = logging.getLogger("spotlab.runtime.access")
 T = TypeVar("T")
 
+SESSION_COOKIE: Final = "spotlab_session"
 KNOWN_FOR_S: Final = 5.0
 SEEN_EVERY: Final = timedelta(seconds=60)
 KNOWN_AT_MOST: Final = 4096

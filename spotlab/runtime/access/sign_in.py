@@ -192,14 +192,23 @@ class SignIn:
         token = self._token(session)
         return SignedIn(session, token, following if became is Renewal.ROTATED else "")
 
-    def sign_out(self, session_id: str, name: str) -> None:
-        """End a session."""
-        self._lab.store.sessions.revoke(session_id, By(name, self._lab.clock.now(), "", "session"))
+    def sign_out(self, ticket: Ticket, *, everywhere: bool = False) -> None:
+        """End a session, or all of its user's."""
+        by = By(ticket.user, self._lab.clock.now(), "", "session")
+        if everywhere:
+            self._lab.store.sessions.revoke_all(ticket.user, by)
+        else:
+            self._lab.store.sessions.revoke(ticket.session_id, by)
         self._gate.forget()
 
-    def session_of(self, renewal: str) -> Ticket:
-        """Which session a renewal token is of. Raises NotSignedIn."""
-        return self._renewal.read(renewal)
+    def ticket_of(self, token: str, renewal: str) -> Ticket | None:
+        """Which session these are of, however old they are; None: none of ours."""
+        for signer, text in ((self._session, token), (self._renewal, renewal)):
+            try:
+                return signer.read(text)
+            except NotSignedIn:
+                continue
+        return None
 
     def _begin(self, user: User, via: str, visit: Visit) -> SignedIn:
         now = self._lab.clock.now()

@@ -15,6 +15,7 @@ from spotlab.runtime.desk.audit import AuditDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.explaining import ExplainingDesk
 from spotlab.runtime.desk.instances import InstancesDesk
+from spotlab.runtime.desk.jobs import JobsDesk
 from spotlab.runtime.desk.keeping import KeepingDesk
 from spotlab.runtime.desk.logs import LogsDesk
 from spotlab.runtime.desk.market import MarketDesk
@@ -99,6 +100,11 @@ class Desk:
     def logs(self) -> LogsDesk:
         """Log lines of every process."""
         return LogsDesk(self.lab, self.who)
+
+    @property
+    def jobs(self) -> JobsDesk:
+        """Scheduled jobs, their runs, and who runs them."""
+        return JobsDesk(self.lab, self.who)
 
     @property
     def explaining(self) -> ExplainingDesk:

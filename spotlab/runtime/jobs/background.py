@@ -90,3 +90,8 @@ def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
 def beside_the_app(lab: Lab) -> Callable[[], None]:
     """For an app server: the scheduler runs in it, unless SPOTLAB_SCHEDULER is off."""
     return start(lab, APP, schedule=lab.settings.scheduler == "on")
+
+
+def as_a_worker(lab: Lab) -> Callable[[], None]:
+    """For `spotlab worker`: the scheduler, whatever SPOTLAB_SCHEDULER says of app servers."""
+    return start(lab, WORKER, schedule=True)

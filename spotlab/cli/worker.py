@@ -1,0 +1,48 @@
+"""`spotlab worker`: the scheduled jobs in a process of its own. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+from typing import Final
+
+from spotlab.cli.answers import Answer
+from spotlab.cli.command import Command, no_arguments
+from spotlab.settings import Settings
+from spotlab.telemetry import logs
+
+STOPPED_WITHIN_S: Final = 9.5
+"""After SIGTERM; whatever still hangs then is left behind: the lease ends by itself."""
+log = logging.getLogger("spotlab.cli.worker")
+
+
+def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.health.watch import watch
+    from spotlab.runtime.jobs.background import as_a_worker
+    from spotlab.runtime.process import Beside
+
+    os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
+    # It has nothing else to show.
+    told = settings.log_level if "log_level" in settings.model_fields_set else "INFO"
+    logs.configure(told, role="worker")
+    logs.adopt()
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    beside = Beside([watch, as_a_worker])
+    beside.start()
+    log.info("the worker started")
+    asked.wait()
+    log.info("the worker was asked to end")
+    last = threading.Timer(STOPPED_WITHIN_S, os._exit, [0])
+    last.daemon = True
+    last.start()
+    beside.stop()
+    log.info("the worker ended")
+    return Answer(None, "")
+
+
+WORKER = Command("worker", "Run the scheduled jobs until it is ended.", no_arguments, _worker)

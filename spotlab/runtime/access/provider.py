@@ -1,0 +1,107 @@
+"""Whoever an OpenID Connect provider vouches for, as a user of ours. Runtime floor."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from spotlab.domain.access import Role
+from spotlab.domain.ports import By, User
+from spotlab.errors import Conflict, Forbidden, NotSignedIn
+from spotlab.runtime.access.gate import Gate
+from spotlab.runtime.access.sign_in import NAME, new_user
+from spotlab.runtime.lab import Lab
+
+FRESH: Final = timedelta(minutes=10)
+"""How old what the provider signed may be: an old cookie begins no new session."""
+_TRIES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a provider says of somebody.
+
+    Args:
+        issuer, subject: who, for good.
+        email: "" where it says none, or has not verified it.
+        name: what they like to be called.
+        issued_at: aware UTC.
+    """
+
+    issuer: str
+    subject: str
+    email: str
+    name: str
+    issued_at: datetime
+
+    @classmethod
+    def of(cls, claims: dict[str, object]) -> Identity:
+        """From the claims of an ID token. Raises NotSignedIn: it lacks what is needed."""
+        issuer, subject, issued = claims.get("iss"), claims.get("sub"), claims.get("iat")
+        if not isinstance(issuer, str) or not isinstance(subject, str) or not subject:
+            raise NotSignedIn("The provider did not say who you are.")
+        if not isinstance(issued, int | float):
+            raise NotSignedIn("The provider did not say when it vouched for you.")
+        verified = claims.get("email_verified") in (True, "true")
+        email = str(claims.get("email") or "") if verified else ""
+        name = str(claims.get("preferred_username") or claims.get("email") or subject)
+        return cls(issuer, subject, email, name, datetime.fromtimestamp(issued, UTC))
+
+
+def user_of(lab: Lab, identity: Identity) -> User:
+    """The user whom an identity means: by subject, else by verified e-mail, else somebody new.
+
+    Raises:
+        NotSignedIn: what the provider signed is too old.
+        Forbidden: they are no user, or a disabled one.
+    """
+    now = lab.clock.now()
+    if not -FRESH <= now - identity.issued_at <= FRESH:
+        raise NotSignedIn("That sign-in was too long ago.", remedy="Sign in again.")
+    subject = f"{identity.issuer}|{identity.subject}"
+    user = lab.store.users.vouched_for(subject) or _by_email(lab, identity, subject, now)
+    if user is None:
+        user = _somebody_new(lab, identity, subject, now)
+    if not user.active:
+        raise Forbidden(f"{user.name} may not sign in.", remedy="Ask an administrator.")
+    return user
+
+
+def _by_email(lab: Lab, identity: Identity, subject: str, now: datetime) -> User | None:
+    """Whom an administrator has added by address; from now on the subject counts."""
+    if not identity.email:
+        return None
+    found = [user for user in lab.store.users.with_email(identity.email) if user.subject is None]
+    if len(found) != 1:
+        return None
+    by = By(found[0].name, now, "first sign-in with the provider", "oidc")
+    user = lab.store.users.change(found[0].name, by, subject=subject)
+    Gate(lab).forget()
+    return user
+
+
+def _somebody_new(lab: Lab, identity: Identity, subject: str, now: datetime) -> User:
+    if not lab.settings.oidc_role:
+        raise Forbidden(
+            "You have signed in with the provider, but have no account here.",
+            remedy="An administrator adds you with the e-mail address that the provider has "
+            "verified.",
+        )
+    role, plain = Role(lab.settings.oidc_role), _plain_name(identity.name)
+    for number in range(1, _TRIES):
+        name = plain if number == 1 else f"{plain[:60]}-{number}"
+        user = new_user(name, role, None, identity.email, now)
+        by = By(name, now, "first sign-in with the provider", "oidc")
+        try:
+            return lab.store.users.add(replace(user, subject=subject), by)
+        except Conflict:
+            if known := lab.store.users.vouched_for(subject):
+                return known  # another tab was first
+    raise Conflict(f"Every name like {plain!r} is taken.", remedy="Ask an administrator.")
+
+
+def _plain_name(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9._@-]+", "-", name.strip().lower()).strip("-._@")[:64]
+    return plain if NAME.fullmatch(plain) else "user"

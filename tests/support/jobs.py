@@ -1,0 +1,117 @@
+"""Schedulers in one process, on clocks that tests move."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from spotlab.pipeline.collect import Progress
+from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime.jobs.catalogue import Job
+from spotlab.runtime.jobs.scheduler import Scheduler
+from spotlab.runtime.lab import Lab
+from spotlab.settings import load
+from spotlab.store import Store
+from tests.support.lab import DictStore, no_aws
+from tests.support.market import StillClock
+
+TTL_S = 10.0
+
+
+class Stopwatch:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+@dataclass
+class Work:
+    """A job's work that says when it runs, and can be held up.
+
+    Args:
+        held: while set, a run stays at work.
+        heeds: it stops when it is asked to.
+        before_end: called at its end, inside its fence.
+    """
+
+    held: bool = False
+    heeds: bool = True
+    gives: Mapping[str, Any] = field(default_factory=dict)
+    before_end: Callable[[], None] = lambda: None
+    runs: int = 0
+    go: threading.Event = field(default_factory=threading.Event)
+    at_work: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(
+        self, _lab: Lab, _tell: Progress, cancelled: Callable[[], bool]
+    ) -> Mapping[str, Any]:
+        self.runs += 1
+        self.at_work.set()
+        while self.held and not self.go.wait(0.002) and not (self.heeds and cancelled()):
+            pass
+        self.before_end()
+        return self.gives
+
+
+def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about: Any) -> Job:
+    """A job for tests."""
+    given: dict[str, Any] = {"jitter_s": 0, "limit_s": 60, "misfire_s": 600, "waits": False}
+    return Job(name, name, "", schedule, run=work, **(given | about))
+
+
+@dataclass
+class Office:
+    """A lab, a wall clock and a stopwatch that several schedulers share."""
+
+    lab: Lab
+    wall: StillClock
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def scheduler(self, name: str, *jobs: Job) -> Scheduler:
+        """One that is ticked by hand."""
+        return Scheduler(
+            self.lab, name, jobs=jobs, ttl_s=TTL_S, monotonic=self.watch, jitter=lambda _most: 0.0
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, on both clocks."""
+        self.watch.s += seconds
+        self.wall.at += timedelta(seconds=seconds)
+
+
+def office(store: Store, folder: Path) -> Office:
+    """A lab on the database of this store, whose AWS and models nobody needs."""
+    models = folder / "models"
+    models.mkdir()
+    engine = store.engine
+    url = engine.url.render_as_string(hide_password=False)
+    settings = load(
+        home=folder / "home",
+        models_dir=models,
+        market="simulated",
+        database_url=url if engine.dialect.name == "postgresql" else None,
+    )
+    wall = StillClock()
+    lab = bootstrap(settings, clock=wall, online=DictStore(), cloud=no_aws)
+    return Office(lab, wall)
+
+
+def look(scheduler: Scheduler) -> None:
+    """A beat and a look at the jobs."""
+    scheduler.leadership.step()
+    scheduler.tick()
+
+
+def settle(scheduler: Scheduler) -> None:
+    """Wait for what runs, and have it written down."""
+    for run in list(scheduler._running.values()):
+        run.join(10)
+    look(scheduler)
