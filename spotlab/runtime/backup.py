@@ -152,7 +152,7 @@ def _manifest(folder: Path, copied: Dump, made_at: datetime, has_key: bool) -> M
 
 def _copy_models(uploads: Path, target: Path) -> None:
     if uploads.is_dir():
-        shutil.copytree(uploads, target)
+        shutil.copytree(uploads, target, ignore=shutil.ignore_patterns(".*"))
 
 
 def _pack(folder: Path, manifest: Manifest, whole: Path) -> None:

@@ -184,7 +184,7 @@ def _has_models(manifest: Manifest) -> bool:
 
 
 def _is_full(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _ready_sqlite(copy: Path, manifest: Manifest, by: By, name: str) -> str:

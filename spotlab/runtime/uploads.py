@@ -1,7 +1,7 @@
 """Uploaded models: quarantine first, then the registry. Runtime floor.
 
-What is uploaded is unpacked into a folder of its own under `<home>/quarantine`, checked there,
-asked for a first prediction by another process, and only then moved, by one rename, to
+What is uploaded is unpacked into a folder of its own under `<home>/models/.quarantine`, checked
+there, asked for a first prediction by another process, and only then moved, by one rename, to
 `<home>/models`.
 """
 
@@ -30,7 +30,8 @@ from spotlab.runtime.unpacking import UnpackLimits, unpack
 
 log = logging.getLogger("spotlab.runtime.uploads")
 
-QUARANTINE: Final = "quarantine"
+QUARANTINE: Final = f"{UPLOADS}/.quarantine"
+"""Beside the models, so that it is on their disk wherever a home is shared in parts."""
 LEFT_OVER_AFTER_S: Final = 3600.0
 """A quarantined upload of this age was left by a process that died."""
 

@@ -26,7 +26,7 @@ from spotlab.runtime import uploads
 from spotlab.runtime.dry_run import DryRun, DryRunLimits, dry_run
 from spotlab.runtime.models import UPLOADS
 from spotlab.runtime.unpacking import UnpackLimits
-from spotlab.runtime.uploads import UploadReport, upload
+from spotlab.runtime.uploads import QUARANTINE, UploadReport, upload
 from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support import models
@@ -54,8 +54,8 @@ class Home:
         """Everything in quarantine and among the uploads."""
         return sorted(
             str(path.relative_to(self.path))
-            for folder in ("quarantine", UPLOADS)
-            for path in (self.path / folder).rglob("*")
+            for path in (self.path / UPLOADS).rglob("*")
+            if path != self.path / QUARANTINE
         )
 
 
@@ -222,7 +222,7 @@ def test_a_good_upload_becomes_a_candidate(home: Home) -> None:
     assert home.predictor.get("toy@1.0.0").digest == report.record.digest
     folder = home.path / UPLOADS / "toy" / "1.0.0"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == artefact()
-    assert list((home.path / "quarantine").iterdir()) == []
+    assert list((home.path / QUARANTINE).iterdir()) == []
     [event] = home.events()
     assert (event.action, event.after) == ("register", "candidate")
     assert event.reason == "Uploaded. it looks good"
@@ -409,7 +409,7 @@ def test_a_registry_that_is_down_takes_the_files_back(
 
 @pytest.mark.usefixtures("trusting")
 def test_what_a_dead_process_left_in_quarantine_is_swept(home: Home) -> None:
-    old, new = (home.path / "quarantine" / name for name in ("old", "new"))
+    old, new = (home.path / QUARANTINE / name for name in ("old", "new"))
     for folder in (old, new):
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))

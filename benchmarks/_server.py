@@ -1,0 +1,112 @@
+"""A real `spotlab serve` (or worker) in a process of its own, with a home of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPOTLAB = str(Path(sys.executable).with_name("spotlab"))
+START_S = 90.0
+STOP_S = 20.0
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(url: str, timeout: float = 5.0) -> tuple[int, str]:
+    """Status and text of a GET; 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as told:
+            return told.status, told.read().decode(errors="replace")
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read().decode(errors="replace")
+    except OSError as exc:
+        return 0, str(exc)
+
+
+class Server:
+    """The app on a free port, until `stop`.
+
+    Args:
+        home: its folder of all state.
+        settings: SPOTLAB_ variables by their names in lower case.
+        words: of the command line; None: `serve` on the port.
+        wrap: words before it, such as those of `prlimit`.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        words: list[str] | None = None,
+        wrap: tuple[str, ...] = (),
+        port: int = 0,
+        **settings: str,
+    ) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / f"server-{self.port}.log"
+        own = {"home": str(home), "market": "simulated", "auth": "off", **settings}
+        environment = {f"SPOTLAB_{name.upper()}": value for name, value in own.items()}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*wrap, SPOTLAB, *(words or ["serve", "--port", str(self.port)])],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until(
+        self, path: str = "/healthz", wanted: int = 200, within_s: float = START_S
+    ) -> str:
+        """The text that a path answers, once it does so with this status."""
+        deadline = time.monotonic() + within_s
+        status, text = 0, ""
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            status, text = answer(self.url + path)
+            if status == wanted:
+                return text
+            time.sleep(0.2)
+        raise RuntimeError(
+            f"{path} answered {status}, not {wanted}: {text[:500]}\n{self.log.read_text()[-3000:]}"
+        )
+
+    def rss_mb(self) -> float:
+        """Resident memory of the process itself."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def cpu_s(self) -> float:
+        """Processor seconds of the process itself."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> tuple[int, float]:
+        """End it as an orchestrator does; its exit code, and how long it took."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        return code, time.monotonic() - began

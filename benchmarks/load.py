@@ -1,0 +1,141 @@
+"""Fifty open screens: `python -m benchmarks load [--sessions=50] [--seconds=180] [--think=4..12]`.
+
+Server and generator share this machine's processors; how late the generator itself is, is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._server import Server
+from benchmarks._sessions import Session, Tally, click_through
+
+ON_REQUEST = True
+PAGES = ["instances", "candidates", "explanations", "experiments", "health"]
+
+
+def main(
+    sessions: str = "50",
+    seconds: str = "180",
+    think: str = "4..12",
+    ramp: str = "20",
+    url: str = "",
+    cookie: str = "",
+) -> None:
+    """Start a server (unless one is named), click, and say how it went."""
+    low, _, high = think.partition("..")
+    pause = (float(low), float(high or low))
+    with tempfile.TemporaryDirectory(prefix="spotlab-load-") as folder:
+        server = None if url else Server(Path(folder) / "home")
+        try:
+            if server is not None:
+                server.wait_until()
+            target = url or (server.url if server else "")
+            asyncio.run(_get_ready(target, cookie))
+            tally, memory, cpu = asyncio.run(
+                _load(server, target, cookie, int(sessions), float(seconds), pause, float(ramp))
+            )
+        finally:
+            stopped = server.stop() if server is not None else None
+    _tell(tally, memory, cpu, int(sessions), float(seconds), pause)
+    if stopped is not None:
+        print(f"stopped by SIGTERM in {stopped[1]:.1f} s, exit code {stopped[0]}")
+
+
+def _ws(url: str) -> str:
+    return url.replace("http", "ws", 1)
+
+
+async def _get_ready(url: str, cookie: str) -> None:
+    """Let the first run collect and decide, and each page be opened once."""
+    warm = Tally()
+    async with Session(_ws(url), warm, cookie) as session:
+        for _ in range(120):
+            await session.open("instances")
+            if session.elements > 10:
+                break
+            await asyncio.sleep(1)
+        for page in PAGES:
+            await session.open(page)
+    print(f"ready; errors while warming up: {len(warm.errors)} {warm.errors[:2]}", flush=True)
+
+
+async def _load(
+    server: Server | None,
+    url: str,
+    cookie: str,
+    count: int,
+    seconds: float,
+    think_s: tuple[float, float],
+    ramp_s: float,
+) -> tuple[Tally, list[tuple[float, float]], float]:
+    tally = Tally()
+    began = time.perf_counter()
+    until = began + ramp_s + seconds
+    memory: list[tuple[float, float]] = []
+    cpu = server.cpu_s() if server else 0.0
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(ramp_s * number / count)
+        try:
+            async with Session(_ws(url), tally, cookie) as session:
+                await click_through(session, PAGES, until, think_s, number)
+        except (OSError, TimeoutError) as exc:
+            tally.errors.append(f"connect: {exc!r}")
+
+    async def watch() -> None:
+        while time.perf_counter() < until:
+            if server is not None:
+                memory.append((time.perf_counter() - began, server.rss_mb()))
+            await asyncio.sleep(2)
+
+    await asyncio.gather(watch(), *(one(number) for number in range(count)))
+    return tally, memory, (server.cpu_s() - cpu if server else 0.0)
+
+
+def _tell(
+    tally: Tally,
+    memory: list[tuple[float, float]],
+    cpu: float,
+    sessions: int,
+    seconds: float,
+    think_s: tuple[float, float],
+) -> None:
+    print(
+        f"{sessions} sessions for {seconds:.0f} s, thinking {think_s[0]:g} to {think_s[1]:g} s; "
+        f"{os.cpu_count()} processors shared with the generator, load average "
+        f"{os.getloadavg()[0]:.1f}"
+    )
+    every = [took for of_page in tally.reruns.values() for took in of_page]
+    for name in PAGES:
+        _line(name, tally.reruns.get(name, []))
+    _line("all pages", every)
+    _line("first run", tally.first)
+    _line("live looks", tally.fragments)
+    _line("generator late", tally.late)
+    print(f"errors {len(tally.errors)}; received {tally.received / 1e6:.0f} MB")
+    for error in sorted(set(tally.errors))[:10]:
+        print(f"  {tally.errors.count(error)} × {error}")
+    if memory:
+        settled = [(at, mb) for at, mb in memory if at > memory[-1][0] / 3]
+        slope = np.polyfit(*np.array(settled).T, 1)[0] * 60 if len(settled) > 2 else float("nan")
+        middle = memory[len(memory) // 2][1]
+        print(
+            f"server memory {memory[0][1]:.0f} MB at the start, {middle:.0f} in the middle, "
+            f"{memory[-1][1]:.0f} at the end; {slope:+.1f} MB/min over the last two thirds; "
+            f"processor {cpu:.0f} s"
+        )
+
+
+def _line(name: str, took: list[float]) -> None:
+    if not took:
+        print(f"{name:<16} none")
+        return
+    p50, p95, p99 = np.percentile(np.array(took) * 1e3, [50, 95, 99])
+    print(f"{name:<16} {len(took):>6}   p50 {p50:7.0f} ms   p95 {p95:7.0f} ms   p99 {p99:7.0f} ms")
