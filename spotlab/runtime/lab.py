@@ -33,6 +33,7 @@ from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.stage import Tracer
+from spotlab.runtime.alerts.memory import Alarms
 from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
 from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import listed_age_s, sync_fleet
@@ -46,8 +47,7 @@ from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
-SCORED_FOR_S = 30.0
-"""How long screens share a scored market before it is read again."""
+SCORED_FOR_S = 30.0  # screens share a scored market for so long before it is read again
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Lab:
         http: for feeds.
         resources: what `close` lets go of.
         bus: tells every process that something changed.
-        prober: probes the components, and keeps what could not be recorded yet.
+        prober, alarms: what this process keeps of probes and alert rules between two looks.
         open_counter: gives a counter that all replicas share; None where there is none.
         log_stream: the log lines of every process.
         started_at: monotonic seconds.
@@ -84,6 +84,7 @@ class Lab:
     prober: Prober = field(default_factory=Prober)
     open_counter: Callable[[], Storage | None] = lambda: None
     log_stream: LogStream = field(default_factory=LogStream.nowhere)
+    alarms: Alarms = field(default_factory=Alarms)
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)

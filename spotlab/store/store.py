@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
+from spotlab.store.alerts import SqlAlerts
 from spotlab.store.answers import SqlAnswers
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
@@ -47,6 +48,7 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
+    alerts: SqlAlerts
     signs: SqlSigns
     interruptions: SqlInterruptions
     shadows: SqlShadowLog
@@ -74,6 +76,7 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
+            alerts=SqlAlerts(engine),
             signs=SqlSigns(engine),
             interruptions=SqlInterruptions(engine),
             shadows=SqlShadowLog(engine),

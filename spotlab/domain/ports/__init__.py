@@ -11,6 +11,7 @@ from spotlab.domain.ports.access import (
     User,
     UserSession,
 )
+from spotlab.domain.ports.alerts import Alerts, Delivery, DeliveryState
 from spotlab.domain.ports.bus import Bus, LocalBus, Topic
 from spotlab.domain.ports.feeds import Archive, FeedSource, SnapshotInfo
 from spotlab.domain.ports.health import Clock, ComponentState, HealthLog, Probe, ProbeLog, Work
@@ -35,6 +36,7 @@ from spotlab.domain.ports.outcomes import (
 
 __all__ = [
     "Account",
+    "Alerts",
     "ApiToken",
     "Archive",
     "AuditCheck",
@@ -45,6 +47,8 @@ __all__ = [
     "By",
     "Clock",
     "ComponentState",
+    "Delivery",
+    "DeliveryState",
     "DriftLog",
     "ExperimentFilter",
     "ExperimentSummary",

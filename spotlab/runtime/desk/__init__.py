@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Principal
 from spotlab.runtime.desk.accounts import AccountsDesk
+from spotlab.runtime.desk.alerts import AlertsDesk
 from spotlab.runtime.desk.audit import AuditDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.explaining import ExplainingDesk
@@ -115,3 +116,8 @@ class Desk:
     def performance(self) -> PerformanceDesk:
         """How models did."""
         return PerformanceDesk(self.lab, self.who)
+
+    @property
+    def alerts(self) -> AlertsDesk:
+        """Alert rules and what was told."""
+        return AlertsDesk(self.lab, self.who)

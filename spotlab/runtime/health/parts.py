@@ -23,7 +23,7 @@ from spotlab.domain.components import (
     SCHEDULER,
     UNKNOWN,
 )
-from spotlab.domain.ports import ComponentState
+from spotlab.domain.ports import ComponentState, RiskModel
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime.health.signs import app_server, scheduler
 from spotlab.runtime.models import notices
@@ -86,7 +86,10 @@ def _redis(lab: Lab) -> ComponentState:
 
 
 def _inference(lab: Lab) -> ComponentState:
-    return _round_trip(lab, ML_INFERENCE, lambda: _load_champion(lab), lambda: _models(lab))
+    loaded: list[RiskModel] = []
+    return _round_trip(
+        lab, ML_INFERENCE, lambda: _load_champion(lab, loaded), lambda: _in_words(lab, loaded[0])
+    )
 
 
 def _round_trip(
@@ -119,14 +122,13 @@ def _optimizer(lab: Lab) -> ComponentState:
     )
 
 
-def _load_champion(lab: Lab) -> float:
+def _load_champion(lab: Lab, into: list[RiskModel]) -> float:
     began = time.perf_counter()
-    lab.model()
+    into.append(lab.model())
     return time.perf_counter() - began
 
 
-def _models(lab: Lab) -> str:
-    model = lab.model()
+def _in_words(lab: Lab, model: RiskModel) -> str:
     wanting = notices(lab.models(), lab.predictor.available())
     return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in wanting)])
 

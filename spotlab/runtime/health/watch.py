@@ -12,8 +12,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from spotlab.domain.components import DATABASE, DOWN
+from spotlab.domain.ports import Probe
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import SpotlabError
+from spotlab.runtime.alerts.ringing import database_back, database_down
 from spotlab.telemetry.logs import correlated
 
 if TYPE_CHECKING:
@@ -23,13 +26,22 @@ log = logging.getLogger("spotlab.runtime.health")
 
 
 def look(lab: Lab) -> bool:
-    """Look once: whether the database answers. While it does not, every part is probed and kept."""
+    """Look once: whether the database answers.
+
+    While it does not, every part is probed and kept, and rules about its state are told at once.
+    """
     try:
         lab.store.ping()
+        database_back(lab)
         if recorded := lab.prober.catch_up(lab):
             log.warning("the database is back; %d probes of its outage are recorded", recorded)
     except SpotlabError:
-        lab.prober.round(lab)
+        found = [
+            Probe(s.name, s.checked_at, s.state, s.latency_ms, s.reason)
+            for s in lab.prober.round(lab)
+        ]
+        if any(probe.component == DATABASE and probe.state == DOWN for probe in found):
+            database_down(lab, {probe.component: probe for probe in found})
         return False
     return True
 

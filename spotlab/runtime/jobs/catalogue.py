@@ -137,6 +137,17 @@ JOBS: Final[tuple[Job, ...]] = (
         waits=False,
     ),
     Job(
+        "alerts",
+        "Look at alert rules",
+        "Looks whether a rule's condition holds, and tells receivers what is due.",
+        "every 30 s",
+        jitter_s=0,
+        limit_s=60,
+        misfire_s=30,
+        run=work.alert,
+        waits=False,
+    ),
+    Job(
         "retention",
         "Delete what is old",
         "Deletes what is older than the settings say and not needed any more, in small batches.",

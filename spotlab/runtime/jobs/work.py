@@ -9,6 +9,7 @@ from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import By
 from spotlab.pipeline.collect import Progress
+from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.health.prober import record_round
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
@@ -80,6 +81,11 @@ def check_drift(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str
 def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
     """Every component's state."""
     return record_round(lab)
+
+
+def alert(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """What rings, and who was told."""
+    return look(lab, cancelled)
 
 
 def let_go(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:

@@ -1,0 +1,95 @@
+"""One look at every rule: what rings is noted, what is to be told goes to the outbox, and is told.
+
+Runtime floor. Only the leader does this; its writes carry the lease's fence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from spotlab.domain.alerts import AlertRule, step
+from spotlab.domain.ports import Probe, Topic
+from spotlab.errors import Fenced, SpotlabError
+from spotlab.runtime.alerts.delivering import deliver, tell_now
+from spotlab.runtime.alerts.judging import Look
+from spotlab.runtime.lab import Lab
+
+log = logging.getLogger("spotlab.runtime.alerts")
+
+
+def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Look at every enabled rule, then tell what is due.
+
+    Returns:
+        How many rules were looked at, ring, and were told; `failed` names those that could not be.
+    Raises:
+        DatabaseDown, Fenced: nothing more was noted.
+    """
+    rules = [rule for rule in lab.store.alerts.rules() if rule.enabled]
+    lab.alarms.rules = [(rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules]
+    seeing, failed, ringing = Look(lab), [], 0
+    for rule in rules:
+        if cancelled():
+            break
+        try:
+            ringing += _note(lab, seeing, rule)
+        except Fenced:
+            raise
+        except SpotlabError as exc:
+            failed.append(f"{rule.name}: {exc}")
+            log.warning("alert rule %s could not be looked at: %s", rule.rule_id, exc)
+    told = deliver(lab)
+    if told.tried:
+        lab.bus.publish(Topic.ALERTS)
+    return {
+        "rules": len(rules),
+        "ringing": ringing,
+        "sent": told.sent,
+        "not_taken": told.tried - told.sent,
+        "failed": " ".join(failed),
+    }
+
+
+def _note(lab: Lab, seeing: Look, rule: AlertRule) -> int:
+    """Note what one rule finds; how much of it rings."""
+    found = seeing.judge(rule.condition)
+    after, messages = step(rule.rung, found, seeing.now, rule.condition.again_h)
+    if (after != rule.rung or messages) and lab.store.alerts.keep(rule.rule_id, after, messages):
+        lab.bus.publish(Topic.ALERTS)
+    return len(after)
+
+
+def database_down(lab: Lab, probes: dict[str, Probe]) -> int:
+    """Tell that the database is down, which no outbox can: at once, from what is remembered.
+
+    Only a process that looked at the rules before (the leader, usually) remembers any. What is not
+    taken is tried again at the next look.
+
+    Returns:
+        How many messages were taken.
+    """
+    taken = 0
+    for rule, sealed in lab.alarms.rules:
+        if rule.condition.kind.value != "state":
+            continue
+        found = Look(lab, probes).judge(rule.condition)
+        before = lab.alarms.told.get(rule.rule_id, rule.rung)
+        after, messages = step(before, found, lab.clock.now(), rule.condition.again_h)
+        answers = [tell_now(lab, rule, sealed, message) for message in messages]
+        if all(answer.ok for answer in answers):
+            lab.alarms.told[rule.rule_id] = after
+        taken += sum(answer.ok for answer in answers)
+    return taken
+
+
+def database_back(lab: Lab) -> None:
+    """Write down what was told while the database was down; the next look says that it ended.
+
+    Raises:
+        DatabaseDown: it is not back yet.
+    """
+    for rule_id, rung in list(lab.alarms.told.items()):
+        lab.store.alerts.keep(rule_id, rung, [])
+        lab.alarms.told.pop(rule_id, None)

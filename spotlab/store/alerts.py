@@ -1,0 +1,227 @@
+"""Alert rules, and the outbox of what is to be told. Store floor: implements ports.Alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Engine, func, update
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from spotlab.domain.alerts import AlertRule, Channel, Condition, Message, Ringing
+from spotlab.domain.ports import By, Delivery, DeliveryState
+from spotlab.errors import NotFound
+from spotlab.store import audit
+from spotlab.store.engine import reading, writing
+from spotlab.store.tables_watch import AlertRow, AlertRuleRow
+
+_WAITING: Final = DeliveryState.WAITING.value
+
+
+class SqlAlerts:
+    """Rules and alerts in SQL.
+
+    Args:
+        engine: a migrated database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def rules(self) -> list[AlertRule]:
+        """By name."""
+        query = select(AlertRuleRow).order_by(AlertRuleRow.name, AlertRuleRow.rule_id)
+        with reading(self._engine) as session:
+            return [_rule(row) for row in session.exec(query)]
+
+    def rule(self, rule_id: str) -> AlertRule:
+        """One of them. Raises NotFound."""
+        with reading(self._engine) as session:
+            return _rule(_row(session, rule_id))
+
+    def sealed(self, rule_id: str) -> str:
+        """The sealed address of its receiver. Raises NotFound."""
+        with reading(self._engine) as session:
+            return _row(session, rule_id).sealed_address
+
+    def add(self, rule: AlertRule, sealed: str, by: By) -> None:
+        """Keep a new rule."""
+        with writing(self._engine) as session:
+            session.add(AlertRuleRow(**_values(rule), sealed_address=sealed))
+            session.flush()
+            audit.append(session, by, "alert.add", rule.rule_id, None, _told(rule))
+
+    def change(self, rule: AlertRule, sealed: str | None, by: By) -> None:
+        """Put another in its place; what rang starts anew. Raises NotFound."""
+        with writing(self._engine) as session:
+            row = _row(session, rule.rule_id)
+            before = _told(_rule(row))
+            for name, value in (_values(rule) | {"state": {}}).items():
+                setattr(row, name, value)
+            if sealed is not None:
+                row.sealed_address = sealed
+            if not rule.enabled:
+                _cancel(session, rule.rule_id, "The rule was disabled.")
+            session.flush()
+            after = _told(rule) | ({"address": "changed"} if sealed is not None else {})
+            audit.append(session, by, "alert.change", rule.rule_id, before, after)
+
+    def delete(self, rule_id: str, by: By) -> None:
+        """Forget a rule; what waits to be sent is not sent. Raises NotFound."""
+        with writing(self._engine) as session:
+            row = _row(session, rule_id)
+            before = _told(_rule(row))
+            _cancel(session, rule_id, "The rule was deleted.")
+            session.delete(row)
+            session.flush()
+            audit.append(session, by, "alert.delete", rule_id, before, None)
+
+    def keep(self, rule_id: str, rung: Mapping[str, Ringing], messages: Sequence[Message]) -> bool:
+        """Note what rings and what is to be told; False: the rule is gone or disabled."""
+        with writing(self._engine) as session:
+            row = session.get(AlertRuleRow, rule_id)
+            if row is None or not row.enabled:
+                return False
+            row.state = msgspec.to_builtins(dict(rung))
+            about = {"id": rule_id, "name": row.name, "kind": row.kind}
+            for message in messages:
+                session.add(
+                    AlertRow(
+                        rule_id=rule_id,
+                        key=message.key,
+                        at=message.at,
+                        message={"rule": about, **msgspec.to_builtins(message)},
+                        state=_WAITING,
+                        attempts=0,
+                        next_try_at=message.at,
+                        sent_at=None,
+                        error="",
+                    )
+                )
+        return True
+
+    def due(self, now: datetime, limit: int) -> list[Delivery]:
+        """What is to be tried now, oldest first."""
+        query = select(AlertRow).where(AlertRow.state == _WAITING, col(AlertRow.next_try_at) <= now)
+        with reading(self._engine) as session:
+            rows = session.exec(query.order_by(col(AlertRow.id)).limit(limit)).all()
+        return [_delivery(row) for row in rows]
+
+    def claim(self, delivery: Delivery, next_try_at: datetime | None) -> bool:
+        """Count an attempt before it is made; False: it is not this process's to make."""
+        claimed = (
+            update(AlertRow)
+            .where(
+                col(AlertRow.id) == delivery.alert_id,
+                col(AlertRow.state) == _WAITING,
+                col(AlertRow.attempts) == delivery.attempts,
+            )
+            .values(
+                attempts=delivery.attempts + 1,
+                next_try_at=next_try_at,
+                error="Being sent; no answer is known yet.",
+            )
+        )
+        with writing(self._engine) as session:
+            return bool(session.connection().execute(claimed).rowcount)
+
+    def settle(self, alert_id: int, sent_at: datetime | None, error: str, *, final: bool) -> None:
+        """Write down what became of an attempt."""
+        state = DeliveryState.SENT if sent_at else DeliveryState.FAILED if final else None
+        values: dict[str, Any] = {"error": error, "sent_at": sent_at}
+        if state is not None:
+            values |= {"state": state.value, "next_try_at": None}
+        settled = update(AlertRow).where(
+            col(AlertRow.id) == alert_id, col(AlertRow.state) == _WAITING
+        )
+        with writing(self._engine) as session:
+            session.connection().execute(settled.values(values))
+
+    def history(
+        self, rule_ids: Sequence[str] | None = None, *, limit: int = 100, offset: int = 0
+    ) -> list[Delivery]:
+        """Newest first (of some rules)."""
+        query = _of(select(AlertRow), rule_ids)
+        newest = query.order_by(col(AlertRow.id).desc()).limit(limit).offset(offset)
+        with reading(self._engine) as session:
+            return [_delivery(row) for row in session.exec(newest)]
+
+    def count(self, rule_ids: Sequence[str] | None = None) -> int:
+        """How many there are."""
+        with reading(self._engine) as session:
+            return int(session.exec(_of(select(func.count(col(AlertRow.id))), rule_ids)).one())
+
+
+def _of(query: SelectOfScalar[Any], rule_ids: Sequence[str] | None) -> SelectOfScalar[Any]:
+    return query if rule_ids is None else query.where(col(AlertRow.rule_id).in_(rule_ids))
+
+
+def _cancel(session: Session, rule_id: str, why: str) -> None:
+    waiting = update(AlertRow).where(
+        col(AlertRow.rule_id) == rule_id, col(AlertRow.state) == _WAITING
+    )
+    cancelled = DeliveryState.CANCELLED.value
+    session.connection().execute(waiting.values(state=cancelled, next_try_at=None, error=why))
+
+
+def _row(session: Session, rule_id: str) -> AlertRuleRow:
+    row = session.get(AlertRuleRow, rule_id)
+    if row is None:
+        raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules there are.")
+    return row
+
+
+def _rule(row: AlertRuleRow) -> AlertRule:
+    return AlertRule(
+        rule_id=row.rule_id,
+        name=row.name,
+        condition=msgspec.convert(row.about, Condition),
+        channel=Channel(row.channel),
+        shown_address=row.shown_address,
+        enabled=row.enabled,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        rung=msgspec.convert(row.state, dict[str, Ringing]),
+    )
+
+
+def _values(rule: AlertRule) -> dict[str, Any]:
+    return {
+        "rule_id": rule.rule_id,
+        "name": rule.name,
+        "kind": rule.condition.kind.value,
+        "about": msgspec.to_builtins(rule.condition),
+        "channel": rule.channel.value,
+        "shown_address": rule.shown_address,
+        "enabled": rule.enabled,
+        "created_at": rule.created_at,
+        "created_by": rule.created_by,
+        "state": msgspec.to_builtins(dict(rule.rung)),
+    }
+
+
+def _told(rule: AlertRule) -> dict[str, Any]:
+    """A rule for the audit log: where it tells, but not the receiver's secret part."""
+    values = _values(rule)
+    return {
+        name: values[name]
+        for name in ("name", "kind", "about", "channel", "shown_address", "enabled")
+    }
+
+
+def _delivery(row: AlertRow) -> Delivery:
+    assert row.id is not None, "it was read"
+    return Delivery(
+        alert_id=row.id,
+        rule_id=row.rule_id,
+        at=row.at,
+        message=row.message,
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        next_try_at=row.next_try_at,
+        sent_at=row.sent_at,
+        error=row.error,
+    )

@@ -1,0 +1,73 @@
+"""Receivers of alerts: real HTTP servers on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+SECRET_PATH = "/services/T0/B0/hunter2-secret"
+
+
+@dataclass
+class Receiver:
+    """What came, and what is answered: the statuses in turn, then 200."""
+
+    port: int = 0
+    statuses: list[int] = field(default_factory=list)
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    said: str = "ok"
+    location: str = ""
+    hold: threading.Event | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}{SECRET_PATH}"
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _headers, body in self.got]
+
+    @property
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.messages]
+
+
+@contextmanager
+def receiving(*statuses: int) -> Iterator[Receiver]:
+    """A receiver that listens until the end."""
+    receiver = Receiver(statuses=list(statuses))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.got.append((dict(self.headers), body))
+            if receiver.hold is not None:
+                receiver.hold.wait(30)
+            status = receiver.statuses.pop(0) if receiver.statuses else 200
+            said = receiver.said.encode()
+            self.send_response(status)
+            if receiver.location:
+                self.send_header("Location", receiver.location)
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        if receiver.hold is not None:
+            receiver.hold.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
