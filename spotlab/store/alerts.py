@@ -11,8 +11,9 @@ from sqlalchemy import Engine, func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from spotlab.domain.alerts import AlertRule, Channel, Condition, Message, Ringing
+from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
+from spotlab.domain.ringing import Message, Ringing
 from spotlab.errors import NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
-from spotlab.domain.alerts import AlertRule, Message
+from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Delivery
+from spotlab.domain.ringing import Message
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.runtime.alerts import receivers, shapes
 from spotlab.runtime.alerts.receivers import Answer

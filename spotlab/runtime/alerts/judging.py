@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from spotlab.domain.alerts import AlertKind, Condition, Feed, Finding
+from spotlab.domain.alerts import AlertKind, Condition, Feed
 from spotlab.domain.components import (
     ADVISOR_SCRAPER,
     COMPONENTS,
@@ -22,6 +22,7 @@ from spotlab.domain.components import (
 )
 from spotlab.domain.decision import Instance
 from spotlab.domain.ports import ExperimentSummary, Probe
+from spotlab.domain.ringing import Finding
 from spotlab.domain.uptime import MAX_HOLD
 from spotlab.errors import NoMarketData
 from spotlab.runtime.alerts.prices import judge_prices

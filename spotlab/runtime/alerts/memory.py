@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from spotlab.domain.alerts import AlertRule, Ringing
+from spotlab.domain.alerts import AlertRule
+from spotlab.domain.ringing import Ringing
 
 T = TypeVar("T")
 _MOST: Final = 8

@@ -8,9 +8,10 @@ from typing import Final
 
 import pandas as pd
 
-from spotlab.domain.alerts import Condition, Finding
+from spotlab.domain.alerts import Condition
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.ringing import Finding
 from spotlab.runtime.lab import Lab
 
 PRICE_FOR: Final = timedelta(hours=48)

@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from spotlab.domain.alerts import AlertRule, step
+from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Probe, Topic
+from spotlab.domain.ringing import step
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.runtime.alerts.delivering import deliver, tell_now
 from spotlab.runtime.alerts.judging import Look

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spotlab.domain.alerts import Channel, Event
+from spotlab.domain.alerts import Channel
+from spotlab.domain.ringing import Event
 
 MARKS: Final = {
     Event.FIRING: "■ Alert",

@@ -7,16 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spotlab.domain.access import Right
-from spotlab.domain.alerts import (
-    AlertRule,
-    Channel,
-    Condition,
-    Event,
-    Message,
-    checked,
-    scoped,
-)
+from spotlab.domain.alerts import AlertRule, Channel, Condition, checked, scoped
 from spotlab.domain.ports import Delivery, Topic
+from spotlab.domain.ringing import Event, Message
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import tell_now
