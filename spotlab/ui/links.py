@@ -42,6 +42,7 @@ PAGE_TABLE: Final = (
     PageEntry("market", "Market", ":material/show_chart:", UNDERSTAND, Right.READ),
     PageEntry("models", "Models", ":material/verified:", UNDERSTAND, Right.READ),
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
+    PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
     PageEntry("logs", "Logs", ":material/list_alt:", RUN, Right.READ_LOGS),
 )

@@ -1,0 +1,45 @@
+"""Do the scheduled jobs run, and who runs them?"""
+
+import streamlit as st
+
+from spotlab.ui import errors, guard, session, widgets
+from spotlab.ui.jobs import one, standing
+from spotlab.ui.theme import palette
+
+guard.require(guard.Right.READ)
+LOOK_EVERY_S = 5
+jobs, colours = session.desk().jobs, palette()
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def show_all() -> None:
+    """The answer, and a row a job."""
+    with errors.boundary():
+        seen = jobs.overview()
+        widgets.headline(standing.headline(seen), standing.small_print(seen))
+        standing.show_jobs(seen, colours)
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def show_one() -> None:
+    """One job: what to do with it, and its runs."""
+    with errors.boundary():
+        seen = jobs.overview()
+        names = {view.job.name: view.job.title for view in seen.jobs}
+        chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
+        one.show_actions(next(view for view in seen.jobs if view.job.name == chosen))
+        one.show_history(chosen, seen.at, colours)
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def show_processes() -> None:
+    """A row a process."""
+    with errors.boundary():
+        standing.show_processes(jobs.overview(), colours)
+
+
+show_all()
+st.subheader("One job", anchor=False)
+show_one()
+st.subheader("Processes", anchor=False)
+show_processes()

@@ -1,0 +1,134 @@
+"""One job: what ran and why it failed; run, pause and schedule it. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.access import RIGHTS, Right
+from spotlab.domain.ports import JobRun
+from spotlab.errors import SpotlabError
+from spotlab.runtime.jobs.overview import JobView
+from spotlab.ui import errors, session, tables, widgets, words
+from spotlab.ui.jobs.standing import RUN_MARKS, colour_of
+from spotlab.ui.tables import Column
+from spotlab.ui.theme import Palette
+
+SHOWN: Final = 50
+
+
+def show_actions(view: JobView) -> None:
+    """Run it now, pause it, change when it runs."""
+    name, who = view.job.name, session.desk().who
+    may = who.may(Right.RUN_JOBS)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button(
+            "Run now",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_do,
+            args=(session.desk().jobs.run, name, f"{view.job.title} is asked for."),
+            disabled=not may or view.running is not None or view.setting.asked_at is not None,
+            key="run-job",
+        )
+        paused = view.setting.paused
+        st.button(
+            "Resume" if paused else "Pause",
+            icon=":material/resume:" if paused else ":material/pause:",
+            on_click=_do,
+            args=(
+                session.desk().jobs.resume if paused else session.desk().jobs.pause,
+                name,
+                f"{view.job.title} {'runs by its schedule again' if paused else 'is paused'}.",
+            ),
+            disabled=not may,
+            key="pause-job",
+        )
+        with st.popover("Change schedule", icon=":material/schedule:", disabled=not may):
+            _show_schedule(view)
+    st.caption(f"{view.job.about} Stopped after {words.age(view.job.limit_s)}.")
+    if not may:
+        allowed = ", ".join(role for role in RIGHTS if Right.RUN_JOBS in RIGHTS[role])
+        st.caption(f"May run, pause and schedule jobs: {allowed}.")
+
+
+def _show_schedule(view: JobView) -> None:
+    name = view.job.name
+    st.text_input(
+        "Runs",
+        value=view.schedule,
+        key=f"schedule {name}",
+        help="`every 10 min` (s, min, h, d), or five cron fields in UTC: `15 3 * * mon-fri`.",
+    )
+    st.caption(f"Its own: {view.job.schedule}")
+    with st.container(horizontal=True):
+        st.button("Set", on_click=_reschedule, args=(name,), key="set-schedule")
+        if view.setting.schedule:
+            st.button("Its own again", on_click=_own_schedule, args=(name,), key="own-schedule")
+
+
+def _reschedule(name: str) -> None:
+    text = st.session_state[f"schedule {name}"]
+    _do(lambda job: session.desk().jobs.schedule(job, text), name, "The schedule is changed.")
+
+
+def _own_schedule(name: str) -> None:
+    st.session_state.pop(f"schedule {name}", None)
+    _do(lambda job: session.desk().jobs.schedule(job, ""), name, "It has its own schedule again.")
+
+
+def _do(what: Callable[[str], None], name: str, said: str) -> None:
+    try:
+        what(name)
+    except SpotlabError as exc:
+        errors.explain(exc)
+    else:
+        st.toast(said)
+
+
+def show_history(name: str, now: datetime, palette: Palette) -> None:
+    """Its runs, newest first."""
+    jobs = session.desk().jobs
+    runs, every = jobs.history(name, limit=SHOWN), jobs.count(name)
+    if not runs:
+        widgets.empty("It has not run yet.", "wait for its next run, or run it now.")
+        return
+    columns = {
+        "due_at": Column("due", tables.at(now, words.ago), width="small"),
+        "state": Column("outcome", colour=colour_of(palette), width="small"),
+        "took_s": Column("took (s)", lambda value: f"{value:,.1f}", number=True, width="small"),
+        "cause": Column("cause", help="Why it failed, was skipped or ended.", width="large"),
+        "result": Column("gave", width="medium"),
+        "asked_by": Column("asked by", help="Empty: its schedule.", width="small"),
+        "holder": Column("process", width="small"),
+        "correlation_id": Column("log id", help="Finds its lines on the Logs page.", width="small"),
+    }
+    tables.show(_rows(runs), columns, name="Runs", key=f"runs {name}", max_rows=12)
+    widgets.rows_left(len(runs), every, "run")
+
+
+def _rows(runs: Sequence[JobRun]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "due_at": run.due_at,
+                "state": RUN_MARKS[run.state],
+                "took_s": run.duration_s,
+                "cause": run.cause,
+                "result": _said(run.result),
+                "asked_by": run.asked_by,
+                "holder": run.holder,
+                "correlation_id": run.correlation_id,
+            }
+            for run in runs
+        ]
+    )
+
+
+def _said(result: Mapping[str, Any]) -> str:
+    """`decisions 24, market simulated`."""
+    return ", ".join(f"{name} {value}" for name, value in result.items())
