@@ -26,8 +26,11 @@ def show_one() -> None:
     with errors.boundary():
         seen = jobs.overview()
         names = {view.job.name: view.job.title for view in seen.jobs}
-        chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
-        one.show_actions(next(view for view in seen.jobs if view.job.name == chosen))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
+            view = next(view for view in seen.jobs if view.job.name == chosen)
+            one.show_actions(view)
+        one.show_about(view)
         one.show_history(chosen, seen.at, colours)
 
 

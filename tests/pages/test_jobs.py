@@ -37,7 +37,7 @@ def test_the_first_line_says_who_leads_and_what_is_next(lab: Lab, open_page: Ope
     app = open_page("jobs", job="collect-feeds")
     count = len(app.dataframe[0].value)
     assert app.title[0].value == (
-        f"{count - 1} of {count} jobs on schedule; worker on host-a (pid 12) leads for 2.0 h; "
+        f"{count - 1} of {count} jobs on schedule; worker on host-a (pid 12) has led for 2.0 h; "
         "next: Probe every part, in 12 s"
     )
     row = app.dataframe[0].value.set_index("title").loc["Collect feeds"]

@@ -23,37 +23,43 @@ SHOWN: Final = 50
 
 def show_actions(view: JobView) -> None:
     """Run it now, pause it, change when it runs."""
-    name, who = view.job.name, session.desk().who
-    may = who.may(Right.RUN_JOBS)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.button(
-            "Run now",
-            type="primary",
-            icon=":material/play_arrow:",
-            on_click=_do,
-            args=(session.desk().jobs.run, name, f"{view.job.title} is asked for."),
-            disabled=not may or view.running is not None or view.setting.asked_at is not None,
-            key="run-job",
-        )
-        paused = view.setting.paused
-        st.button(
-            "Resume" if paused else "Pause",
-            icon=":material/resume:" if paused else ":material/pause:",
-            on_click=_do,
-            args=(
-                session.desk().jobs.resume if paused else session.desk().jobs.pause,
-                name,
-                f"{view.job.title} {'runs by its schedule again' if paused else 'is paused'}.",
-            ),
-            disabled=not may,
-            key="pause-job",
-        )
-        with st.popover("Change schedule", icon=":material/schedule:", disabled=not may):
-            _show_schedule(view)
+    name, jobs, may = view.job.name, session.desk().jobs, _may()
+    paused = view.setting.paused
+    st.button(
+        "Run now",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_do,
+        args=(jobs.run, name, f"{view.job.title} is asked for."),
+        disabled=not may or view.running is not None or view.setting.asked_at is not None,
+        key="run-job",
+    )
+    st.button(
+        "Resume" if paused else "Pause",
+        icon=":material/resume:" if paused else ":material/pause:",
+        on_click=_do,
+        args=(
+            jobs.resume if paused else jobs.pause,
+            name,
+            f"{view.job.title} {'runs by its schedule again' if paused else 'is paused'}.",
+        ),
+        disabled=not may,
+        key="pause-job",
+    )
+    with st.popover("Change schedule", icon=":material/schedule:", disabled=not may):
+        _show_schedule(view)
+
+
+def show_about(view: JobView) -> None:
+    """What it does, and who may do something with it."""
     st.caption(f"{view.job.about} Stopped after {words.age(view.job.limit_s)}.")
-    if not may:
+    if not _may():
         allowed = ", ".join(role for role in RIGHTS if Right.RUN_JOBS in RIGHTS[role])
         st.caption(f"May run, pause and schedule jobs: {allowed}.")
+
+
+def _may() -> bool:
+    return session.desk().who.may(Right.RUN_JOBS)
 
 
 def _show_schedule(view: JobView) -> None:

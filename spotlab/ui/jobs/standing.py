@@ -46,7 +46,7 @@ def headline(seen: JobsOverview) -> str:
     found = f"{well} of {words.count(len(seen.jobs), 'job')} on schedule"
     if paused and well + paused == len(seen.jobs):
         found += ", the others paused"
-    led = f"{named(seen.leader)} leads for {words.age(_age_s(seen.leader.since, seen.at))}"
+    led = f"{named(seen.leader)} has led for {words.age(_age_s(seen.leader.since, seen.at))}"
     coming = seen.upcoming
     after = f"; next: {coming.job.title}, {until(coming.next_at, seen.at)}" if coming else ""
     return f"{found}; {led}{after}"
@@ -91,7 +91,7 @@ def show_jobs(seen: JobsOverview, palette: Palette) -> None:
         ),
         "took_s": Column("took (s)", lambda value: f"{value:,.1f}", number=True, width="small"),
         "next": Column("next run", help="— : paused, or at the next start.", width="small"),
-        "cause": Column("what is to be said", width="large"),
+        "cause": Column("remark", width="large"),
     }
     tables.show(_rows(seen), columns, name="Scheduled jobs", key="jobs", max_rows=20)
 
