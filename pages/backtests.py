@@ -16,18 +16,18 @@ from spotlab.ui.backtests import (
 )
 from spotlab.ui.theme import palette
 
-user = guard.require(guard.Right.READ)
-now, colours = session.lab().clock.now(), palette()
+guard.require(guard.Right.READ)
+now, colours = session.now(), palette()
 
 
 def show_sweep(sweep_id: str) -> None:
     """One backtest: how far it is, what it came to, one window of it."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
         jobs.show_all()
-    record = session.lab().store.sweeps.get(sweep_id)
+    record = session.desk().backtests.get(sweep_id)
     figures = reading.figures(record)
     answer = st.container()
-    watching.show(record, user)
+    watching.show(record)
     view = views.pick() if figures is not None else "results"
     if figures is not None and view == "replay":
         chosen = window.choose(record, figures)
@@ -54,7 +54,7 @@ def show_all() -> None:
     """What is known, a form to find out more, and what was asked before."""
     records = listing.known()
     widgets.headline(listing.headline(records), listing.SMALL_PRINT)
-    listing.show_form(user)
+    listing.show_form()
     listing.show(records, now)
 
 

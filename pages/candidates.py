@@ -9,13 +9,13 @@ from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
 
-lab, colours = session.lab(), palette()
+now, colours, market = session.now(), palette(), session.desk().market
 answer = st.container()
 question = asking.ask(session.fleet())
 instance = question.instance
-model = lab.model_of(instance)
-scored = lab.scored(model)
-base = lab.requirements_of(instance) if instance else Requirements()
+model = market.model_of(instance)
+scored = market.scored(model)
+base = market.requirements_of(instance) if instance else Requirements()
 need = asking.requirements(question, base, scored.table)
 worth = on_demand_price(instance.pool, scored) if instance else None
 ranking = session.ranking(need, model, worth)
@@ -50,7 +50,7 @@ else:
         with st.container(border=True):
             st.header(candidate.pool.label, anchor=False)
             st.write(" ".join(candidate.reasons))
-            widgets.sources(candidate.sources, lab.clock.now())
+            widgets.sources(candidate.sources, now)
             about = {"instance": instance.instance_id} if instance else {}
             links.to(
                 "explanations",
@@ -87,4 +87,4 @@ with right:
         alt="Pools dropped by reason",
     )
 widgets.export(lambda: pools.exported(ranking), "candidates", "candidates-file")
-widgets.sources(scored.data.origins.values(), lab.clock.now())
+widgets.sources(scored.data.origins.values(), now)

@@ -16,23 +16,22 @@ def show_decision(experiment_id: int) -> None:
     if st.button("All decisions", icon=":material/arrow_back:", type="tertiary"):
         st.query_params.clear()
         st.rerun()
-    opened.show(session.experiment(experiment_id), session.lab().clock.now(), palette())
+    opened.show(session.experiment(experiment_id), session.now(), palette())
 
 
 def show_history() -> None:
     """Every decision, newest first."""
-    lab, news = session.lab(), live.seen(Topic.EXPERIMENTS)
-    now, ledger = lab.clock.now(), lab.store.ledger
+    desk, now, news = session.desk(), session.now(), live.seen(Topic.EXPERIMENTS)
     answer, fleet = st.container(), session.fleet()
-    models = [f"{record.name}@{record.version}" for record in lab.models()]
+    models = [record.reference for record in desk.models.records()]
     where = history.ask(fleet, models, now)
-    found = ledger.count(where)
+    found = desk.decisions.count(where)
     pages = max(1, math.ceil(found / history.PAGE_ROWS))
     place = st.container()
     number = 1
     if pages > 1:
         number = st.pagination(pages, key="page", bind="query-params")
-    rows = ledger.list(
+    rows = desk.decisions.list(
         where, limit=history.PAGE_ROWS, offset=(min(number, pages) - 1) * history.PAGE_ROWS
     )
     with answer:
@@ -40,7 +39,7 @@ def show_history() -> None:
     with place:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
             widgets.rows_left(len(rows), found, "decision")
-            live.follow(news, lambda: history.news(ledger.count(where) - found))
+            live.follow(news, lambda: history.news(desk.decisions.count(where) - found))
         if not found:
             widgets.empty(
                 "Nothing was decided yet, or the filters leave nothing.",

@@ -12,7 +12,7 @@ guard.require(guard.Right.READ)
 colours = palette()
 answer = st.container()
 subject, pool = explaining.pick()
-model = session.lab().model(subject.model)
+model = session.desk().models.load(subject.model)
 here = explain(model, subject.frame, pool, subject.horizon_h)
 compared = subject.current is not None and subject.current != pool
 against = subject.current if subject.current is not None and compared else None

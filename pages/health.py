@@ -12,7 +12,7 @@ def show_components() -> None:
     """Every component, probed again every 30 s."""
     with errors.boundary():
         states = session.health()
-        now = session.lab().clock.now()
+        now = session.now()
         widgets.headline(components.headline(states), "Checked just now, and again every 30 s.")
         components.show(states, now)
 

@@ -10,7 +10,7 @@ from spotlab.ui.theme import palette
 guard.require(guard.Right.READ)
 
 news = live.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
-now = session.lab().clock.now()
+now = session.now()
 instances = session.fleet()
 decisions = session.decisions()
 market, trouble = session.market_if_any()

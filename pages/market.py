@@ -7,7 +7,7 @@ from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
 
-now, colours = session.lab().clock.now(), palette()
+now, colours = session.now(), palette()
 answer = st.container()
 prices.show_outcome()
 data, trouble = session.market_if_any()

@@ -21,7 +21,7 @@ from spotlab.ui.models import (
 from spotlab.ui.theme import palette
 
 user = guard.require(guard.Right.READ)
-now, colours = session.lab().clock.now(), palette()
+now, colours = session.now(), palette()
 answer = st.container()
 
 
@@ -31,7 +31,7 @@ def show_board() -> None:
     records = [entry.record for entry in entries]
     with answer:
         widgets.headline(board.headline(records), board.small_print(records))
-    for notice in reading.desk().notices():
+    for notice in session.desk().models.notices():
         st.info(facts.plain(notice), icon=":material/rule:")
     if not entries:
         board.show_empty()
@@ -40,7 +40,7 @@ def show_board() -> None:
         views.open_card(picked)
     st.caption(f"Select a row to open its card. {board.OWN_ROWS}")
     board.show_export(records, now)
-    upload.show(user)
+    upload.show()
     trail.show_all(now)
 
 
@@ -89,7 +89,7 @@ def show_use() -> None:
     with answer:
         widgets.headline(in_use.headline(seen), in_use.SMALL_PRINT)
     in_use.show(seen, reading.instance_names(), now, colours)
-    realised.show(seen, reading.oldest_decision(), now, colours)
+    realised.show(seen, session.desk().decisions.oldest(), now, colours)
     st.header("Drift", anchor=False)
     drifting.show(reading.drifted(views.pick_working(reading.entries())), now, colours)
 

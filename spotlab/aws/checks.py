@@ -40,6 +40,8 @@ def _identity(sessions: Sessions, account: Account) -> Check:
     name = "assume the role" if account.role_arn else "sign in"
     region = account.regions[0] if account.regions else "us-east-1"
     try:
+        if account.role_arn:
+            sessions.assume(account)  # anew: a client may still hold credentials of before
         sts = sessions.client("sts", account, region)
         with translated(f"Asking who account {account.name!r} is", account.external_id):
             found = sts.get_caller_identity()["Account"]

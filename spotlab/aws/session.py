@@ -165,7 +165,7 @@ class Sessions:
                 f"AWS does not let SpotLab assume {account.role_arn} in account {account.name!r} "
                 f"({account.aws_account_id}).",
                 remedy="Check that the role exists, that its trust policy names the identity "
-                "SpotLab runs as, and that the external_id in the accounts file is the one that "
+                "SpotLab runs as, and that the external id is the one that "
                 "the policy asks for.",
             ) from exc
         expires_at = credentials["Expiration"]

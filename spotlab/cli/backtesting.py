@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
+from spotlab.cli.desk import at_desk
 from spotlab.errors import InvalidInput, InvalidSetting
 from spotlab.settings import Settings
 
@@ -103,8 +104,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.backtests import start_or_resume
-    from spotlab.runtime.bootstrap import bootstrap
     from spotlab.runtime.sweeps import choose_workers
 
     if args.workers is not None and args.workers < 1:
@@ -119,8 +118,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
             sys.stderr.write(f"{percent} {text}\n")
         said = percent
 
-    with bootstrap(settings) as lab:
-        report = start_or_resume(lab, _spec(args), tell, lambda: False, workers)
+    with at_desk(settings) as desk:
+        report = desk.backtests.run(_spec(args), tell, lambda: False, workers)
     return Answer(report.as_document(), report.as_text())
 
 

@@ -22,6 +22,7 @@ from spotlab.cli.answers import (
 from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
+from spotlab.cli.desk import at_desk
 from spotlab.cli.jobs import JOBS
 from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
@@ -49,7 +50,6 @@ def _collect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.aws.feeds import FileFeed
-    from spotlab.runtime.bootstrap import bootstrap
 
     files = {
         FeedKind.ADVISOR: args.advisor_file,
@@ -57,9 +57,10 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
         FeedKind.ON_DEMAND: args.on_demand_file,
         FeedKind.SPECS: args.specs_file,
     }
-    with bootstrap(settings) as lab:
-        sources = [FileFeed(path, kind, clock=lab.clock) for kind, path in files.items() if path]
-        report = lab.collect(files=sources)
+    with at_desk(settings) as desk:
+        clock = desk.lab.clock
+        sources = [FileFeed(path, kind, clock=clock) for kind, path in files.items() if path]
+        report = desk.market.collect_files(sources)
     failed = " ".join(report.errors)
     return Answer(
         collect_document(report), collect_text(report), code=1 if failed else 0, failed=failed
@@ -97,8 +98,6 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-
     if args.risk_ceiling > 1 or args.top < 1:
         raise InvalidSetting("--top must be at least 1, --risk-ceiling between 0 and 1.")
     requirements = Requirements(
@@ -115,9 +114,9 @@ def _score(args: argparse.Namespace, settings: Settings) -> Answer:
         max_advisor_bucket=args.max_bucket,
     )
     policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
-    with bootstrap(settings) as lab:
-        ranking = lab.rank(requirements, policy, args.model)
-        now = lab.clock.now()
+    with at_desk(settings) as desk:
+        ranking = desk.market.rank(requirements, policy, args.model)
+        now = desk.lab.clock.now()
     _check_regions(args.region, set(ranking.table["region"]))
     return Answer(score_document(ranking, args.top, now), score_text(ranking, args.top))
 
@@ -137,12 +136,10 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-
     if bool(args.instance_ids) == args.all:
         raise InvalidSetting("Name instance ids, or use --all.")
-    with bootstrap(settings) as lab:
-        experiments = lab.evaluate(args.instance_ids or None)
+    with at_desk(settings) as desk:
+        experiments = desk.instances.evaluate(args.instance_ids or None)
     failed = [experiment for experiment in experiments if experiment.error]
     return Answer(
         evaluate_document(experiments),

@@ -9,6 +9,7 @@ from typing import Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
+from spotlab.cli.desk import at_desk
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -76,21 +77,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Answer:
     _check(args)
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.registry import ModelDesk
     from spotlab.training.evaluation import text_of
 
     wanted = "capacity" if args.trace else "advisor"
-    with bootstrap(settings) as lab:
-        record = ModelDesk.of(lab).find(args.name)
+    with at_desk(settings) as desk:
+        record = desk.models.find(args.name)
         if record.task != wanted:
             raise InvalidSetting(
                 f"Model {record.reference} is for the task {record.task}.",
                 remedy="Evaluate capacity with --trace; advisor with --advisor-before and "
                 "--advisor-after.",
             )
-        model = lab.predictor.get(record.reference)
-        document = (_on_traces if args.trace else _on_advisor)(model, args, lab.clock)
+        model = desk.models.artefact(record.reference)
+        document = (_on_traces if args.trace else _on_advisor)(model, args, desk.lab.clock)
     return Answer(document, text_of(document))
 
 

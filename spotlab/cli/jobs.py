@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from spotlab.cli.acting import acting
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.cli.desk import at_desk
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _desk(settings: Settings) -> Iterator[JobsDesk]:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-
-    with bootstrap(settings) as lab:
-        yield Desk(lab, acting(lab)).jobs
+    with at_desk(settings) as desk:
+        yield desk.jobs
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Answer:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
+from spotlab.cli.desk import at_desk
 from spotlab.settings import Settings
 
 
@@ -15,12 +16,8 @@ def _retention_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _retention(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        swept = Desk(lab, current_user()).keeping.sweep(dry_run=args.dry_run)
+    with at_desk(settings) as desk:
+        swept = desk.keeping.sweep(dry_run=args.dry_run)
     document = {
         "dry_run": swept.dry_run,
         "deleted": dict(swept.gone),
@@ -45,13 +42,8 @@ def _backup_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        keeping = Desk(lab, current_user()).keeping
-        made = keeping.back_up(args.file, with_secrets=args.with_secrets)
+    with at_desk(settings) as desk:
+        made = desk.keeping.back_up(args.file, with_secrets=args.with_secrets)
     manifest = made.manifest
     document = {
         "file": str(made.path),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
+from spotlab.cli.desk import at_desk
 from spotlab.cli.evaluating import EVALUATE
 from spotlab.cli.model_answers import (
     entry_document,
@@ -27,7 +28,7 @@ from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
-    from spotlab.runtime.registry import ModelDesk
+    from spotlab.runtime.desk import Desk
 
 ACTIONS = {
     "graduate": "Take a candidate on: it runs beside the champion.",
@@ -39,12 +40,9 @@ ACTIONS = {
 }
 
 
-def _at_desk(settings: Settings, ask: Callable[[ModelDesk], Answer]) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.registry import ModelDesk
-
-    with bootstrap(settings) as lab:
-        return ask(ModelDesk.of(lab))
+def _at_desk(settings: Settings, ask: Callable[[Desk], Answer]) -> Answer:
+    with at_desk(settings) as desk:
+        return ask(desk)
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +50,8 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> Answer:
-    def ask(desk: ModelDesk) -> Answer:
-        entries, said = desk.entries(args.task), desk.notices()
+    def ask(desk: Desk) -> Answer:
+        entries, said = desk.models.entries(args.task), desk.models.notices()
         document = {"models": [entry_document(entry) for entry in entries], "notices": said}
         return Answer(document, "\n".join([list_text(entries), *said]))
 
@@ -65,9 +63,9 @@ def _model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> Answer:
-    def ask(desk: ModelDesk) -> Answer:
-        entry = desk.entry(args.model)
-        events = desk.history(entry.record.reference)
+    def ask(desk: Desk) -> Answer:
+        entry = desk.models.entry(args.model)
+        events = desk.models.history(entry.record.reference)
         document: dict[str, Any] = entry_document(entry) | {
             "card": dict(entry.record.card),
             "events": [event_document(event) for event in events],
@@ -87,8 +85,8 @@ def _history(args: argparse.Namespace, settings: Settings) -> Answer:
     if args.limit is not None and args.limit < 1:
         raise InvalidSetting("--limit must be at least 1.")
 
-    def ask(desk: ModelDesk) -> Answer:
-        events = desk.history(args.model, args.limit)
+    def ask(desk: Desk) -> Answer:
+        events = desk.models.history(args.model, args.limit)
         text = "\n".join(event_text(event) for event in events) or "No events."
         return Answer({"events": [event_document(event) for event in events]}, text)
 
@@ -109,8 +107,8 @@ def _moment(text: str) -> datetime:
 
 
 def _live_at(args: argparse.Namespace, settings: Settings) -> Answer:
-    def ask(desk: ModelDesk) -> Answer:
-        event = desk.live_at(args.task, args.time)
+    def ask(desk: Desk) -> Answer:
+        event = desk.models.live_at(args.task, args.time)
         at = f"{args.time:%Y-%m-%d %H:%M:%S} UTC"
         document = {
             "task": args.task,
@@ -135,10 +133,8 @@ def _reason_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _upload(args: argparse.Namespace, settings: Settings) -> Answer:
-    def ask(desk: ModelDesk) -> Answer:
-        from spotlab.runtime.registry import current_user
-
-        report = desk.upload(args.source, current_user(), args.reason)
+    def ask(desk: Desk) -> Answer:
+        report = desk.models.upload(args.source, args.reason)
         return Answer(upload_document(report), upload_text(report))
 
     return _at_desk(settings, ask)
@@ -151,11 +147,9 @@ def _action_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _action(action: str) -> Callable[[argparse.Namespace, Settings], Answer]:
     def run(args: argparse.Namespace, settings: Settings) -> Answer:
-        def ask(desk: ModelDesk) -> Answer:
-            from spotlab.runtime.registry import current_user
-
-            record = desk.act(action, args.model, current_user(), args.reason)
-            document = entry_document(desk.entry(record.reference))
+        def ask(desk: Desk) -> Answer:
+            record = desk.models.act(action, args.model, args.reason)
+            document = entry_document(desk.models.entry(record.reference))
             switch = "" if record.enabled else ", disabled"
             return Answer(document, f"{record.reference} is {record.state}{switch}.")
 
@@ -172,10 +166,8 @@ def _assign_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _assign(args: argparse.Namespace, settings: Settings) -> Answer:
-    def ask(desk: ModelDesk) -> Answer:
-        from spotlab.runtime.registry import current_user
-
-        record = desk.assign(args.instance_id, args.model, current_user(), args.reason)
+    def ask(desk: Desk) -> Answer:
+        record = desk.instances.assign(args.instance_id, args.model, args.reason)
         model = record.reference if record is not None else None
         text = f"{args.instance_id} is evaluated by {model or 'the champion'}."
         return Answer({"instance_id": args.instance_id, "model": model}, text)

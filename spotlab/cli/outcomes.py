@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.cli.desk import at_desk
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
@@ -26,11 +27,8 @@ SHOWN = 20
 
 
 def _outcomes(_args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.outcomes import outcomes_view, settle
-
-    with bootstrap(settings) as lab:
-        settled, view = settle(lab), outcomes_view(lab)
+    with at_desk(settings) as desk:
+        settled, view = desk.outcomes.settle(), desk.outcomes.view()
     return Answer(_outcomes_document(settled, view), _outcomes_text(settled, view))
 
 
@@ -77,11 +75,8 @@ def _drift_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _drift(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.outcomes import drift_report
-
-    with bootstrap(settings) as lab:
-        report = drift_report(lab, args.model)
+    with at_desk(settings) as desk:
+        report = desk.outcomes.drift(args.model)
     document = {key: _plain(value) for key, value in asdict(report).items()}
     return Answer({**document, "alarm": report.alarm}, _drift_text(report))
 
@@ -99,11 +94,8 @@ def _drift_text(report: DriftReport) -> str:
 
 
 def _list_events(_args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.outcomes import events
-
-    with bootstrap(settings) as lab:
-        found = events(lab)
+    with at_desk(settings) as desk:
+        found = desk.events.list()
     lines = [
         f"{event.at:%Y-%m-%d %H:%M} {event.kind} {event.instance_id} {event.pool.label}"
         f"{' (emulated)' if event.emulated else ''}: {event.source}"
@@ -153,17 +145,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.outcomes import add_event, add_event_file
-
     if bool(args.instance_id) == bool(args.file):
         raise InvalidSetting("Name an instance id, or give --file.")
-    with bootstrap(settings) as lab:
+    with at_desk(settings) as desk:
         if args.file:
-            new, given = add_event_file(lab, args.file)
+            new, given = desk.events.add_file(args.file)
         else:
-            kind, at = InterruptionKind(args.kind), args.at or lab.clock.now()
-            new, given = int(add_event(lab, args.instance_id, kind, at, args.pool)), 1
+            kind, at = InterruptionKind(args.kind), args.at or desk.lab.clock.now()
+            new, given = int(desk.events.add(args.instance_id, kind, at, args.pool)), 1
     return Answer({"given": given, "new": new}, f"{new} of {given} events are new.")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
+from spotlab.cli.desk import at_desk
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -192,10 +193,8 @@ def _budget(args: argparse.Namespace) -> Budget | None:
 def _registered(settings: Settings) -> Mapping[tuple[str, str], str]:
     """The state of every version in the registry: starting a lab registers what is on disk, new
     versions as candidates."""
-    from spotlab.runtime.bootstrap import bootstrap
-
-    with bootstrap(settings) as lab:
-        return {(r.name, r.version): r.state for r in lab.store.registry.records()}
+    with at_desk(settings) as desk:
+        return {(r.name, r.version): r.state for r in desk.models.records()}
 
 
 def _document(task: str, made: Trained, states: Mapping[tuple[str, str], str]) -> Document:

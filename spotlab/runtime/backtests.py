@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from spotlab.domain.ports import By
 from spotlab.gym.cells import CellResult
 from spotlab.gym.results import differences, summarise
 from spotlab.runtime.lab import Lab
@@ -77,6 +78,7 @@ def start_or_resume(
     progress: Progress,
     cancelled: Callable[[], bool],
     workers: Workers | None = None,
+    by: By | None = None,
 ) -> SweepReport:
     """Run a sweep, or go on with the same one that was stopped or killed before.
 
@@ -86,6 +88,7 @@ def start_or_resume(
         progress: called with what is being done and the share done.
         cancelled: asked every second.
         workers: where cells are run; None: as the lab's settings say.
+        by: who asks, for the audit log.
     Raises:
         InvalidInput, NotFound: what was asked cannot be; says what.
         Cancelled, SweepFailed, NotAvailable: see `sweeps.work_off`; finished cells are kept.
@@ -95,7 +98,7 @@ def start_or_resume(
     chosen = workers or choose_workers(lab.settings)
     home = lab.settings.home.absolute()
     now = lab.clock.now()
-    kept = work_off(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled)
+    kept = work_off(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled, by)
     return report_of(sweep, kept)
 
 

@@ -70,10 +70,25 @@ class Cloud:
 
 
 def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
-    """The same cloud, with the accounts that were added to it by hand."""
-    there = {account.name for account in cloud.accounts}
-    added = (a for a in stored if a.active and a.emulated is cloud.emulated and a.name not in there)
-    return replace(cloud, accounts=(*cloud.accounts, *added))
+    """The same cloud, with the accounts that an administrator keeps in the database.
+
+    Args:
+        cloud: with the accounts of the settings.
+        stored: in the database; where the names agree, what an administrator keeps there counts,
+            and what they have deactivated is left out. Accounts of another AWS are left out.
+    """
+    known = {account.name: account for account in stored}
+    of_settings = [
+        account
+        for account in cloud.accounts
+        if (kept := known.get(account.name)) is None or (kept.from_settings and kept.active)
+    ]
+    added = [
+        account
+        for account in stored
+        if account.active and not account.from_settings and account.emulated is cloud.emulated
+    ]
+    return replace(cloud, accounts=(*of_settings, *added))
 
 
 @dataclass(frozen=True, slots=True)

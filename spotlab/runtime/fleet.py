@@ -26,19 +26,28 @@ def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     errors: list[SpotlabError] = []
     began, now = time.perf_counter(), clock.now()
     last = store.health.last(INSTANCE_MANAGER, ok=True)
+    listed = store.fleet.listings()
     for account in cloud.accounts:
-        store.fleet.save_account(account)
+        if account.from_settings:
+            store.fleet.save_account(account)
         try:
             instances = source.instances(account)
             reclaimed = source.interruptions(account, now)
         except SpotlabError as exc:
             errors.append(exc)
+            store.fleet.note_listing(account.name, now, str(exc))
             continue
         store.fleet.sync(account.name, instances)
+        # An account that was added since was not watched while the others were.
+        watched = last is not None and (account.from_settings or account.name in listed)
         store.interruptions.seen_running(
-            instances, now, last.checked_at if last else None, emulated=account.emulated
+            instances,
+            now,
+            last.checked_at if last is not None and watched else None,
+            emulated=account.emulated,
         )
         store.interruptions.add(reclaimed)
+        store.fleet.note_listing(account.name, now)
     store.health.note(
         INSTANCE_MANAGER,
         ok=not errors,

@@ -11,6 +11,7 @@ from typing import Final
 from spotlab.aws.events import read_events
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.ports import By
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.pipeline.drift import DriftReport, drift
 from spotlab.pipeline.outcomes import Settled, realise
@@ -45,19 +46,22 @@ def settle(lab: Lab) -> Settled:
     return realise(lab.store, lab.model, lab.clock.now())
 
 
-def outcomes_view(lab: Lab) -> OutcomesView:
+def outcomes_view(lab: Lab, accounts: Sequence[str] | None = None) -> OutcomesView:
     """Scorecards and comparisons of the active market, from what is settled.
 
+    Args:
+        lab: its ledger.
+        accounts: only decisions about these accounts' instances count; None: all do.
     Raises:
         NoMarketData: no market was collected yet.
     """
     market = lab.reader.active()
-    known = lab.store.outcomes.list(market=market)
+    known = lab.store.outcomes.list(market=market, accounts=accounts)
     return OutcomesView(
         market,
         tuple(scorecards(known)),
         price_card(known),
-        tuple(compare(lab.store.shadows.list())),
+        tuple(compare(lab.store.shadows.list(accounts=accounts))),
     )
 
 
@@ -80,6 +84,7 @@ def add_event(
     at: datetime,
     pool: Pool | None = None,
     source: str = BY_HAND,
+    by: By | None = None,
 ) -> bool:
     """Record what happened to an own instance.
 
@@ -90,6 +95,7 @@ def add_event(
         at: when, aware UTC.
         pool: where it ran; None: as the fleet knows it.
         source: where it was learned.
+        by: who records it, for the audit log.
     Returns:
         True when it is new.
     Raises:
@@ -97,14 +103,12 @@ def add_event(
         InvalidInput: the time is in the future.
     """
     event = _event(lab, instance_id, kind, at, pool, source)
-    return lab.store.interruptions.add([event]) == 1
+    return lab.store.interruptions.add([event], by) == 1
 
 
-def add_event_file(lab: Lab, path: Path) -> tuple[int, int]:
-    """Record the events of a file of EventBridge documents, all of them or none.
+def read_event_file(lab: Lab, path: Path) -> list[InterruptionEvent]:
+    """The events of a file of EventBridge documents, all of them or none.
 
-    Returns:
-        How many were new, and how many there are.
     Raises:
         FeedRefused: the file is none; says which document and why.
         NotFound: the fleet does not know an instance.
@@ -118,11 +122,20 @@ def add_event_file(lab: Lab, path: Path) -> tuple[int, int]:
         documents = read_events(content)
     except FeedRefused as exc:
         raise FeedRefused(f"{path}: {exc.message}", remedy=exc.remedy) from exc
-    events = [
+    return [
         _event(lab, found.instance_id, found.kind, found.at, None, f"EventBridge ({path.name})")
         for found in documents
     ]
-    return lab.store.interruptions.add(events), len(events)
+
+
+def add_event_file(lab: Lab, path: Path, by: By | None = None) -> tuple[int, int]:
+    """Record the events of a file; see `read_event_file` for what is raised.
+
+    Returns:
+        How many were new, and how many there are.
+    """
+    events = read_event_file(lab, path)
+    return lab.store.interruptions.add(events, by), len(events)
 
 
 def events(lab: Lab) -> Sequence[InterruptionEvent]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from spotlab.domain.ports import Clock
+from spotlab.domain.ports import By, Clock
 from spotlab.domain.ports.backtests import SweepRecord, Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError
 from spotlab.runtime.sweeps import Plan, running, work_off
@@ -62,9 +62,10 @@ class SweepJobs:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def submit(self, plan: Plan) -> SweepRecord:
+    def submit(self, plan: Plan, by: By | None = None) -> SweepRecord:
         """Queue a sweep; one that is queued here already, or done, stays as it is."""
-        record = self._sweeps.open(plan.sweep_id, plan.config, len(plan.cells), self._clock.now())
+        now = self._clock.now()
+        record = self._sweeps.open(plan.sweep_id, plan.config, len(plan.cells), now, by)
         with self._changed:
             if plan.sweep_id not in self._texts and record.state != "done":
                 self._texts[plan.sweep_id] = "waiting"
@@ -75,9 +76,9 @@ class SweepJobs:
                 self._thread.start()
         return record
 
-    def cancel(self, sweep_id: str) -> None:
+    def cancel(self, sweep_id: str, by: By | None = None) -> None:
         """Stop a sweep, whichever process runs it; finished cells are kept. Raises NotFound."""
-        self._sweeps.cancel(sweep_id)
+        self._sweeps.cancel(sweep_id, by)
 
     def progress(self, sweep_id: str) -> SweepProgress:
         """How far it is, whichever process runs it. Raises NotFound."""

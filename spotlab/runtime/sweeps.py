@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError, SweepFailed
 from spotlab.processes.files import ALONE, SHARED, opened, run_dir, take
@@ -71,6 +72,7 @@ def work_off(
     now: datetime,
     progress: Progress,
     cancelled: Callable[[], bool],
+    by: By | None = None,
 ) -> Results:
     """Run the cells that are not finished, keep each as it finishes, and give all results.
 
@@ -84,6 +86,7 @@ def work_off(
         now: aware UTC, for a sweep that is new.
         progress: called with what is being done and the share done.
         cancelled: asked every second; SQL is asked as well.
+        by: who asks, for the audit log; None: that was said when it was queued.
     Raises:
         Cancelled: stopped; finished cells are kept, and a later call goes on from there.
         SweepFailed: cells without a result; the others are kept.
@@ -91,7 +94,7 @@ def work_off(
     """
     if _left(plan, sweeps):
         with alone(home, plan.sweep_id):
-            sweeps.open(plan.sweep_id, plan.config, len(plan.cells), now)
+            sweeps.open(plan.sweep_id, plan.config, len(plan.cells), now, by)
             sweeps.begin(plan.sweep_id)
             with _said(plan, sweeps):
                 _run(plan, _left(plan, sweeps), sweeps, workers, progress, cancelled)

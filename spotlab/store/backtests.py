@@ -7,15 +7,19 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import Engine, case, func, literal, update
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
+from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables import SweepCellRow, SweepRow
 from spotlab.store.upserts import upsert
 
 _AGAIN: Final = ("cancelled", "failed")
+_GO_ON: Final = (*_AGAIN, "running")
+"""States in which a start changes something: what says that it runs may be of a killed process."""
 _STATE: Final = col(SweepRow.state)
 
 
@@ -30,9 +34,19 @@ class SqlSweeps:
         self._engine = engine
 
     def open(
-        self, sweep_id: str, config: Mapping[str, Any], total: int, at: datetime
+        self,
+        sweep_id: str,
+        config: Mapping[str, Any],
+        total: int,
+        at: datetime,
+        by: By | None = None,
     ) -> SweepRecord:
-        """Queue a sweep, or again one that was cancelled or failed; its cells are kept."""
+        """Queue a sweep, or again one that was cancelled or failed; its cells are kept.
+
+        Args:
+            sweep_id, config, total, at: as in SweepRecord.
+            by: who asks, for the audit log; None: it is no person's wish.
+        """
         row = SweepRow(
             sweep_id=sweep_id,
             created_at=at,
@@ -43,12 +57,17 @@ class SqlSweeps:
             cancel_requested=False,
         )
         with writing(self._engine) as session:
+            before = _state(session, sweep_id)
             upsert(session, row, update=("sweep_id",))  # one that is there stays as it is
             session.connection().execute(
                 update(SweepRow)
                 .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_AGAIN))
                 .values(state="queued", error="", cancel_requested=False)
             )
+            if by is not None and before in (None, *_GO_ON):
+                after = {"state": "running" if before == "running" else "queued", "cells": total}
+                former = {"state": before} if before is not None else None
+                append(session, by, "sweep.start", sweep_id, former, after)
         return self.get(sweep_id)
 
     def begin(self, sweep_id: str) -> None:
@@ -59,14 +78,24 @@ class SqlSweeps:
         """It runs no more. Raises NotFound."""
         self._change(sweep_id, state=state, error=error, cancel_requested=False)
 
-    def cancel(self, sweep_id: str) -> None:
+    def cancel(self, sweep_id: str, by: By | None = None) -> None:
         """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
-        queued, running = _STATE == "queued", _STATE == "running"
-        self._change(
-            sweep_id,
-            state=case((queued, literal("cancelled")), else_=_STATE),
-            cancel_requested=running,
-        )
+        with writing(self._engine) as session:
+            before = _state(session, sweep_id)
+            if before is None:
+                raise _not_found(sweep_id)
+            queued, running = _STATE == "queued", _STATE == "running"
+            session.connection().execute(
+                update(SweepRow)
+                .where(col(SweepRow.sweep_id) == sweep_id)
+                .values(
+                    state=case((queued, literal("cancelled")), else_=_STATE),
+                    cancel_requested=running,
+                )
+            )
+            if by is not None and before in ("queued", "running"):
+                after = "cancelled" if before == "queued" else "asked to stop"
+                append(session, by, "sweep.cancel", sweep_id, {"state": before}, {"state": after})
 
     def get(self, sweep_id: str) -> SweepRecord:
         """One sweep.
@@ -110,6 +139,10 @@ class SqlSweeps:
         with writing(self._engine) as session:
             if not session.connection().execute(change).rowcount:
                 raise _not_found(sweep_id)
+
+
+def _state(session: Session, sweep_id: str) -> str | None:
+    return session.exec(select(SweepRow.state).where(col(SweepRow.sweep_id) == sweep_id)).first()
 
 
 def _records() -> Any:

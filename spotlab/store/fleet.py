@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from sqlmodel import col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
 from spotlab.domain.market import Pool
-from spotlab.domain.ports import Account, By
+from spotlab.domain.ports import Account, By, Listing
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
@@ -33,6 +34,17 @@ _SEEN: Final = (
 """What a sync takes over from AWS; everything else of an instance is the user's or ours."""
 
 
+_GIVEN: Final = (
+    "aws_account_id",
+    "role_arn",
+    "external_id",
+    "regions",
+    "emulated",
+    "from_settings",
+)
+"""What an account in the settings says of itself."""
+
+
 class SqlFleet:
     """Accounts and instances in SQL.
 
@@ -44,13 +56,28 @@ class SqlFleet:
         self._engine = engine
 
     def save_account(self, account: Account, by: By | None = None) -> None:
-        """Insert or update by name; by None: seen in the settings, not a person's change."""
+        """Insert or update by name; by None: seen in the settings, not a person's change, which
+        leaves it to a person whether it is active."""
         with writing(self._engine) as session:
             if by is not None:
                 former = session.get(AccountRow, account.name)
                 before = _told(_account(former)) if former is not None else None
                 append(session, by, "account.save", account.name, before, _told(account))
-            upsert(session, AccountRow(**msgspec.to_builtins(account)))
+            row = AccountRow(**msgspec.to_builtins(account))
+            upsert(session, row, update=_GIVEN if by is None else (*_GIVEN, "active"))
+
+    def note_listing(self, name: str, at: datetime, error: str = "") -> None:
+        """Keep that an account was listed, or why it could not be."""
+        found = {"listing_error": error} if error else {"listing_error": "", "listed_at": at}
+        change = update(AccountRow).where(col(AccountRow.name) == name).values(**found)
+        with writing(self._engine) as session:
+            session.connection().execute(change)
+
+    def listings(self) -> dict[str, Listing]:
+        """When each account was listed last, by name."""
+        query = select(AccountRow.name, AccountRow.listed_at, AccountRow.listing_error)
+        with reading(self._engine) as session:
+            return {name: Listing(at, error) for name, at, error in session.exec(query)}
 
     def add_account(self, account: Account, by: By) -> None:
         """Insert a new one. Raises Conflict: there is one of this name."""
@@ -154,7 +181,8 @@ def refuse_changed(row: InstanceRow, expected: Instance | None) -> None:
 
 
 def _account(row: AccountRow) -> Account:
-    return Account(**row.model_dump() | {"regions": tuple(row.regions)})
+    values = row.model_dump(exclude={"listed_at", "listing_error"})
+    return Account(**values | {"regions": tuple(row.regions)})
 
 
 def _told(account: Account) -> dict[str, Any]:

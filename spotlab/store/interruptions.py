@@ -20,6 +20,8 @@ from spotlab.domain.interruptions import (
     own_record,
 )
 from spotlab.domain.market import MarketName, Pool
+from spotlab.domain.ports import By
+from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables_outcomes import ExposureRow, InterruptionEventRow
 
@@ -36,16 +38,19 @@ class SqlInterruptions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, events: Sequence[InterruptionEvent]) -> int:
+    def add(self, events: Sequence[InterruptionEvent], by: By | None = None) -> int:
         """Record events; one that is known (instance, kind and time; for an instance seen
         reclaimed: instance and kind) adds nothing.
 
+        Args:
+            events: of any kind.
+            by: a person who records them, for the audit log; None: SpotLab saw them itself.
         Returns:
             How many are new.
         """
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_WRITER)
-            return sum(_add(session, event) for event in events)
+            return sum(_add(session, event, by) for event in events)
 
     def events(
         self, *, emulated: bool | None = None, since: datetime | None = None
@@ -117,7 +122,7 @@ class SqlInterruptions:
         return own_record(events, self.exposures(emulated=emulated, since=since), since)
 
 
-def _add(session: Session, event: InterruptionEvent) -> bool:
+def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
     row = InterruptionEventRow
     known = select(row.id).where(row.instance_id == event.instance_id, row.kind == event.kind.value)
     # An instance is terminated once, and each listing would see it so at another time.
@@ -137,7 +142,19 @@ def _add(session: Session, event: InterruptionEvent) -> bool:
         )
     )
     session.flush()
+    if by is not None:
+        append(session, by, "event.add", event.instance_id, None, _told(event))
     return True
+
+
+def _told(event: InterruptionEvent) -> dict[str, str]:
+    """An event for the audit log."""
+    return {
+        "kind": event.kind.value,
+        "pool": event.pool.key,
+        "at": event.at.isoformat(),
+        "source": event.source,
+    }
 
 
 def _extend(

@@ -16,6 +16,7 @@ from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.store.engine import reading, writing
+from spotlab.store.tables import ExperimentRow
 from spotlab.store.tables_outcomes import DriftRow, OutcomeBase, OutcomeRow, ShadowDecisionRow
 
 
@@ -38,10 +39,17 @@ class SqlShadowLog:
                 _insert_new(session, ShadowDecisionRow(**_fields(decision)))
 
     def list(
-        self, *, model: str | None = None, since: datetime | None = None, limit: int = 10_000
+        self,
+        *,
+        model: str | None = None,
+        since: datetime | None = None,
+        limit: int = 10_000,
+        accounts: Sequence[str] | None = None,
     ) -> list[ShadowDecision]:
-        """Newest first."""
+        """Newest first; accounts: only beside decisions about their instances."""
         query = select(ShadowDecisionRow)
+        if accounts is not None:
+            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_made_in(accounts)))
         if model is not None:
             query = query.where(ShadowDecisionRow.model == model)
         if since is not None:
@@ -86,9 +94,12 @@ class SqlOutcomes:
         target: Target | None = None,
         model: str | None = None,
         market: MarketName | None = None,
+        accounts: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """By time of the prediction."""
+        """By time of the prediction; accounts: only of decisions about their instances."""
         query = select(OutcomeRow)
+        if accounts is not None:
+            query = query.where(col(OutcomeRow.experiment_id).in_(_made_in(accounts)))
         if target is not None:
             query = query.where(OutcomeRow.target == target.value)
         if model is not None:
@@ -161,6 +172,11 @@ class SqlDriftLog:
         )
         with reading(self._engine) as session:
             return [_sketch(row) for row in session.exec(query)]
+
+
+def _made_in(accounts: Sequence[str]) -> Any:
+    """Ids of the experiments about these accounts' instances, as a subquery."""
+    return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
 
 
 def _insert_new(session: Session, row: OutcomeBase) -> bool:

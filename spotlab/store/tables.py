@@ -41,6 +41,9 @@ class AccountRow(Base, table=True):
     regions: list[str] = Field(sa_type=JSON)
     emulated: bool
     active: bool
+    from_settings: bool
+    listed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    listing_error: str = ""
 
 
 class InstanceRow(Base, table=True):

@@ -6,7 +6,6 @@ import streamlit as st
 
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import SpotlabError
-from spotlab.runtime.lab import Lab
 from spotlab.runtime.mode import Mode
 from spotlab.ui import session
 from spotlab.ui.words import age, ago, moment
@@ -22,15 +21,15 @@ SIMULATED_NOTE = (
 )
 
 
-def show(lab: Lab) -> None:
+def show() -> None:
     """What is real here, and how old prices are; always there, even where it cannot be read."""
     try:
-        _show(lab, lab.mode)
+        _show(session.desk().market.mode())
     except SpotlabError as exc:
         st.badge("■ mode unknown", color="red", help=str(exc))
 
 
-def _show(lab: Lab, mode: Mode) -> None:
+def _show(mode: Mode) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mode"):
         st.badge(
             AWS_WORDS.get(mode.aws, mode.aws),
@@ -50,20 +49,21 @@ def _show(lab: Lab, mode: Mode) -> None:
             color="gray",
             help="Decisions are recorded and never carried out in AWS.",
         )
-        _show_age(lab)
+        _show_age(mode)
 
 
-def _show_age(lab: Lab) -> None:
+def _show_age(mode: Mode) -> None:
     infos = session.snapshots()
     if not infos:
         st.caption("no market collected yet")
         return
-    now = lab.clock.now()
+    now = session.now()
     read_at = max(info.fetched_at for info in infos)
     true_at = max((i.event_time for i in infos if i.kind in PRICES), default=read_at)
     text = f"prices {age((now - true_at).total_seconds())} old"
     help_text = f"True at {moment(true_at)}, read at {moment(read_at)}."
-    live = lab.mode.market is not MarketName.RECORDED
-    if live and (now - read_at).total_seconds() > STALE_AFTER * lab.settings.collect_max_age_s:
+    live = mode.market is not MarketName.RECORDED
+    stale_s = STALE_AFTER * session.settings().collect_max_age_s
+    if live and (now - read_at).total_seconds() > stale_s:
         text = f":orange[▲ {text}: stale, read {ago(read_at, now)}]"
     st.caption(text, help=help_text)

@@ -89,8 +89,8 @@ def of_now(instance: Instance) -> Subject:
     Raises:
         NoMarketData: nothing was collected yet.
     """
-    lab = session.lab()
-    ranking = session.ranking(lab.requirements_of(instance), lab.model_of(instance), None)
+    market = session.desk().market
+    ranking = session.ranking(market.requirements_of(instance), market.model_of(instance), None)
     current = pools.current_of(ranking, instance)
     best = ranking.take(range(min(MOST_POOLS, len(ranking.candidates))))
     known = [candidate.pool for candidate in best]
@@ -148,7 +148,7 @@ def pick() -> tuple[Subject, Pool]:
     if when is not None and when != NOW:
         subject = of_experiment(session.experiment(int(when)))
     else:
-        subject = of_now(session.lab().store.fleet.instance(instance_id))
+        subject = of_now(session.desk().instances.get(instance_id))
     with right:
         return subject, _pick_pool(subject)
 
@@ -171,13 +171,12 @@ def _follow_decision() -> None:
 
 def _recent(instance_id: str) -> dict[str, str]:
     """An instance's recent decisions, id to words, newest first, and the one in the URL."""
-    lab = session.lab()
-    now = lab.clock.now()
+    now = session.now()
     where = ExperimentFilter(instance_id=instance_id)
     found = {
         str(e.experiment_id): f"decision #{e.experiment_id}, {ago(e.created_at, now)}: "
         f"{decision_mark(e.decision)}"
-        for e in lab.store.ledger.list(where, limit=MOST_DECISIONS)
+        for e in session.desk().decisions.list(where, limit=MOST_DECISIONS)
     }
     asked = st.query_params.get("decision", "")
     if asked.isdecimal() and asked not in found:

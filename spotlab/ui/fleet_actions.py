@@ -8,12 +8,13 @@ from typing import Final
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
 from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.in_force import RISK_TASK
-from spotlab.ui import errors, links, runs, session
+from spotlab.ui import allowing, errors, guard, links, runs, session
 from spotlab.ui.words import ago, count, decision_mark, moment
 
 SLOT: Final = "evaluate"
@@ -21,8 +22,8 @@ CHAMPION: Final = "champion"
 
 
 def show_button(ids: Sequence[str]) -> None:
-    """The page's one action: evaluate what is selected, or all."""
-    running = runs.current(SLOT)
+    """The page's one action, for who may: evaluate what is selected, or all."""
+    running, reason = runs.current(SLOT), allowing.why_not(Right.EVALUATE)
     busy = running is not None and not running.finished
     label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
     st.button(
@@ -31,7 +32,8 @@ def show_button(ids: Sequence[str]) -> None:
         icon=":material/play_arrow:",
         on_click=_evaluate,
         args=(list(ids) or None,),
-        disabled=busy,
+        disabled=busy or reason is not None,
+        help=reason,
         key="evaluate-now",
         width="stretch",
     )
@@ -61,7 +63,7 @@ def show_outcome() -> None:
 
 def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime) -> None:
     """Why, for one instance; and what a user may set on it."""
-    instance = session.lab().store.fleet.instance(instance_id)
+    instance = session.desk().instances.get(instance_id)
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
         with why:
@@ -83,10 +85,11 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
 def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
     known = [
         record.reference
-        for record in session.lab().models()
+        for record in session.desk().models.records()
         if record.task == RISK_TASK and not unusable(record.state, record.enabled)
     ]
     options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
+    may = guard.current().may(Right.CHANGE_INSTANCES)
     st.selectbox(
         "Model",
         options,
@@ -95,6 +98,7 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         on_change=_assign,
         args=(instance_id,),
         help="Which model's risk the next evaluation uses.",
+        disabled=not may,
     )
     st.toggle(
         "Shadow: decide and record only",
@@ -103,7 +107,9 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         on_change=_set_shadow,
         args=(instance_id,),
         help="Execution is off in this version, so nothing is carried out either way.",
+        disabled=not may,
     )
+    allowing.caption(Right.CHANGE_INSTANCES)
 
 
 def _assign(instance_id: str) -> None:

@@ -49,7 +49,7 @@ def _show(page: StreamlitPage) -> None:
         if not first.finished:
             _show_first_run(first)
             st.stop()
-        badge.show(session.lab())
+        badge.show()
         if first.error is not None:
             _show_failed_start(first.error)
         page.run()

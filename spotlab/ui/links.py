@@ -45,6 +45,7 @@ PAGE_TABLE: Final = (
     PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
     PageEntry("logs", "Logs", ":material/list_alt:", RUN, Right.READ_LOGS),
+    PageEntry("accounts", "Accounts", ":material/cloud:", ADMINISTER, Right.READ),
 )
 """Every page there is, in the order of the navigation."""
 

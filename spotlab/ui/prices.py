@@ -8,9 +8,10 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
-from spotlab.ui import charts, runs, session, tables, words
+from spotlab.ui import allowing, charts, runs, session, tables, words
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 
@@ -62,22 +63,23 @@ def show_outcome() -> None:
 
 
 def show_collect() -> None:
-    """The page's one action."""
-    running = runs.current(SLOT)
+    """The page's one action, for who may."""
+    running, reason = runs.current(SLOT), allowing.why_not(Right.COLLECT)
     st.button(
         "Collect now",
         type="primary",
         icon=":material/sync:",
         on_click=_collect,
-        disabled=running is not None and not running.finished,
+        disabled=reason is not None or (running is not None and not running.finished),
+        help=reason,
         width="stretch",
     )
 
 
 def _collect() -> None:
-    lab = session.lab()
+    market = session.desk().market
     runs.begin(
-        SLOT, "Collecting", lambda tell, stopped: lab.collect(progress=tell, cancelled=stopped)
+        SLOT, "Collecting", lambda tell, stopped: market.collect(progress=tell, cancelled=stopped)
     )
 
 

@@ -1,20 +1,25 @@
-"""The lab and what pages share of it, each for a limited time. Screens floor."""
+"""The lab and what pages share of it, each for a limited time. Screens floor.
+
+Pages reach the lab through `desk()` alone. What is cached is shared between readers: who asks is
+asked before the cache, and what belongs to an account again after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import streamlit as st
 
-from spotlab.domain.decision import Experiment, Instance, PolicyParams, Requirements
+from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ComponentState, ExperimentSummary, SnapshotInfo
 from spotlab.errors import NoMarketData
-from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import process
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
+from spotlab.settings import Settings
 from spotlab.ui import guard, runs
 
 MARKET_FOR = timedelta(seconds=30)
@@ -32,6 +37,17 @@ def desk() -> Desk:
     return Desk(lab(), guard.current())
 
 
+def reader() -> Desk:
+    """The same, of somebody who may read: asked before a cache that others fill too.
+
+    Raises:
+        Forbidden: they may not.
+    """
+    mine = desk()
+    mine.who.require(guard.Right.READ)
+    return mine
+
+
 @st.cache_resource(show_spinner=False, max_entries=1)
 def first_run() -> runs.Run[None]:
     """Fleet, market and first decisions, once a server; every reader sees the same progress."""
@@ -39,10 +55,29 @@ def first_run() -> runs.Run[None]:
     return runs.start("Getting ready", lambda tell, _stopped: opened.start(tell))
 
 
-@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=2)
+def by_accounts(desk: Desk) -> object:
+    """The key of a cache that only those share who see the same accounts."""
+    return desk.who.accounts
+
+
+def now() -> datetime:
+    """The time, as the lab has it."""
+    return lab().clock.now()
+
+
+def settings() -> Settings:
+    """As loaded; secrets in it are masked where they are shown."""
+    return lab().settings
+
+
 def market() -> MarketData:
     """The active market, read at most every 30 s. Shared: not to be changed."""
-    return lab().market()
+    return _market(reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=2)
+def _market(_desk: Desk) -> MarketData:
+    return _desk.market.read()
 
 
 def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
@@ -54,25 +89,37 @@ def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
     return data, data.degraded
 
 
-@st.cache_resource(show_spinner=False, ttl=HEALTH_FOR, max_entries=1)
-def health() -> list[ComponentState]:
-    """Every component's state, probed at most every 5 s."""
-    return lab().health()
+def health() -> Sequence[ComponentState]:
+    """Every component's state, probed at most every 5 s for those who see the same accounts."""
+    return _health(reader())
 
 
-@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
+@st.cache_resource(
+    show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Desk: by_accounts}
+)
+def _health(desk: Desk) -> Sequence[ComponentState]:
+    return desk.market.components()
+
+
 def ranking(
     requirements: Requirements, model: str | None, outage_usd_per_hour: float | None
 ) -> Ranking:
     """Every pool of the market now, ranked for these requirements. Shared: not to be changed."""
-    return rank(lab().scored(model), requirements, PolicyParams(), outage_usd_per_hour)
+    return _ranking(requirements, model, outage_usd_per_hour, reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
+def _ranking(
+    requirements: Requirements, model: str | None, outage_usd_per_hour: float | None, _desk: Desk
+) -> Ranking:
+    return _desk.market.rank(requirements, None, model, outage_usd_per_hour)
 
 
 def forget_market() -> None:
     """After a collect: the next read is a new one."""
-    market.clear()
-    ranking.clear()
-    snapshots.clear()
+    _market.clear()
+    _ranking.clear()
+    _snapshots.clear()
 
 
 def forget_market_of(version: int) -> None:
@@ -101,18 +148,21 @@ def decisions() -> Mapping[str, ExperimentSummary]:
 
 def experiment(experiment_id: int) -> Experiment:
     """One decision, whole. Raises NotFound, also where this reader does not see its account."""
-    return desk().decisions.shown(_experiment(experiment_id))
+    asked = reader()
+    return asked.decisions.shown(_experiment(experiment_id, asked))
 
 
 @st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=16)
-def _experiment(experiment_id: int) -> Experiment:
-    """It never changes; whoever asks is asked who they are first."""
-    return lab().store.ledger.get(experiment_id)
+def _experiment(experiment_id: int, _desk: Desk) -> Experiment:
+    """It never changes; whoever asks is asked who they are again, after this cache."""
+    return _desk.decisions.get(experiment_id)
+
+
+def snapshots() -> Sequence[SnapshotInfo]:
+    """What has been collected for the active market, newest first."""
+    return _snapshots(reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=1)
-def snapshots() -> list[SnapshotInfo]:
-    """What has been collected for the active market, newest first."""
-    store = lab().store.archive
-    active = store.active_market()
-    return store.infos(active) if active is not None else []
+def _snapshots(_desk: Desk) -> Sequence[SnapshotInfo]:
+    return _desk.market.snapshots()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotlab.domain.decision import Lifecycle, PipelineMode, Requirements
-from spotlab.domain.ports import By
+from spotlab.domain.ports import By, Listing
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
 from spotlab.store.fleet import SqlFleet
@@ -22,10 +22,29 @@ WANTED = Requirements(regions=("us-east-1",), families=("m6i", "m7i"), vcpu_min=
 def test_an_account_is_saved_and_changed_by_name(store: Store) -> None:
     store.fleet.save_account(make.account("staging"))
     store.fleet.save_account(make.account("production"))
-    changed = make.account("staging", regions=(), active=False, emulated=True)
+    changed = make.account("staging", regions=(), emulated=True)
     store.fleet.save_account(changed)
 
     assert store.fleet.accounts() == [make.account("production"), changed]
+
+
+def test_a_person_says_whether_an_account_is_active(store: Store) -> None:
+    account = make.account("staging")
+    off = make.account("staging", active=False)
+    store.fleet.save_account(account)
+    store.fleet.save_account(off, By("ana", make.NOW))
+    store.fleet.save_account(account)  # seen in the settings again
+    assert store.fleet.accounts() == [off]
+
+
+def test_a_listing_that_failed_keeps_the_time_of_the_last_one(store: Store) -> None:
+    store.fleet.save_account(make.account("staging"))
+    assert store.fleet.listings() == {"staging": Listing(None, "")}
+    store.fleet.note_listing("staging", make.NOW)
+    store.fleet.note_listing("staging", make.NOW + timedelta(hours=1), "It was refused.")
+    assert store.fleet.listings() == {"staging": Listing(make.NOW, "It was refused.")}
+    store.fleet.note_listing("staging", make.NOW + timedelta(hours=2))
+    assert store.fleet.listings() == {"staging": Listing(make.NOW + timedelta(hours=2), "")}
 
 
 def test_instances_come_back_equal_in_order(store: Store) -> None:

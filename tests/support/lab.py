@@ -125,6 +125,29 @@ def small_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> 
     return lab
 
 
+def add_account(lab: Lab, name: str = "zeta") -> str:
+    """Another account, with one instance, "secret-1", which is decided about; gives its id."""
+    instance_id = "i-0000000000000009f"
+    lab.store.fleet.save_account(Account(name, "999999999999", emulated=True))
+    pool = Pool("us-east-1", "us-east-1b", "m5.large")
+    launched_at = lab.clock.now() - timedelta(days=2)
+    lab.store.fleet.sync(
+        name,
+        [
+            Instance(
+                instance_id=instance_id,
+                account=name,
+                pool=pool,
+                lifecycle=Lifecycle.SPOT,
+                name="secret-1",
+                launched_at=launched_at,
+            )
+        ],
+    )
+    lab.evaluate([instance_id])
+    return instance_id
+
+
 def _collect(lab: Lab) -> None:
     prices = {
         (name, zone): price

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spotlab.runtime.kept_files import keep
 from spotlab.training.datasets import VARIABLE
 from spotlab.ui.backtests import files, naming, pairs, timing
 from spotlab.ui.charts import backtests as charts
@@ -55,8 +56,9 @@ def test_sent_files_are_kept_once_and_offered_again(
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
     sent = [Sent("a.json", b"{}"), Sent("b.json", b"[]")]
-    first = files.keep(tmp_path, files.KEPT, sent)
-    assert files.keep(tmp_path, files.KEPT, sent[::-1]) == first
+    first, new = keep(tmp_path, files.TRACES, files.apart(sent))
+    assert new
+    assert keep(tmp_path, files.TRACES, files.apart(sent[::-1])) == (first, False)
     assert sorted(path.name for path in first.iterdir()) == ["a.json", "b.json"]
     ((told, folder),) = files.folders(tmp_path).values()
     assert folder == first
@@ -65,7 +67,8 @@ def test_sent_files_are_kept_once_and_offered_again(
 
 
 def test_two_sent_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
-    place = files.keep(tmp_path, files.KEPT, [Sent("a.json", b"1"), Sent("a.json", b"2")])
+    sent = [Sent("a.json", b"1"), Sent("a.json", b"2")]
+    place, _ = keep(tmp_path, files.TRACES, files.apart(sent))
     assert sorted(path.read_bytes() for path in place.iterdir()) == [b"1", b"2"]
 
 

@@ -23,6 +23,7 @@ from spotlab.domain.ports.ledger import (
     Fleet,
     InstanceSource,
     Ledger,
+    Listing,
 )
 from spotlab.domain.ports.models import By, ModelEvent, ModelRecord, ModelRegistry, RiskModel
 from spotlab.domain.ports.online import OnlineRow, OnlineStore, OnlineView
@@ -61,6 +62,7 @@ __all__ = [
     "JobSetting",
     "Lease",
     "Ledger",
+    "Listing",
     "LocalBus",
     "ModelEvent",
     "ModelRecord",

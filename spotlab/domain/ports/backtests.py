@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from spotlab.domain.ports.models import By
+
 SweepState = Literal["queued", "running", "done", "cancelled", "failed"]
 
 
@@ -39,9 +41,19 @@ class Sweeps(Protocol):
     """Sweeps and their finished cells. Every write may be repeated without harm."""
 
     def open(
-        self, sweep_id: str, config: Mapping[str, Any], total: int, at: datetime
+        self,
+        sweep_id: str,
+        config: Mapping[str, Any],
+        total: int,
+        at: datetime,
+        by: By | None = None,
     ) -> SweepRecord:
-        """Queue a sweep, or again one that was cancelled or failed; its cells are kept."""
+        """Queue a sweep, or again one that was cancelled or failed; its cells are kept.
+
+        Args:
+            sweep_id, config, total, at: as in SweepRecord.
+            by: who asks, for the audit log; None: it is no person's wish.
+        """
         ...
 
     def begin(self, sweep_id: str) -> None:
@@ -52,7 +64,7 @@ class Sweeps(Protocol):
         """It runs no more. Raises NotFound."""
         ...
 
-    def cancel(self, sweep_id: str) -> None:
+    def cancel(self, sweep_id: str, by: By | None = None) -> None:
         """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
         ...
 

@@ -117,6 +117,8 @@ class Account:
         regions: to look after.
         emulated: lives in the emulated AWS.
         active: looked after.
+        from_settings: of the accounts file or the emulator; False: an administrator keeps it in
+            the database.
     """
 
     name: str
@@ -126,6 +128,20 @@ class Account:
     regions: tuple[str, ...] = ()
     emulated: bool = False
     active: bool = True
+    from_settings: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """When an account's instances were listed last.
+
+    Args:
+        at: aware UTC; None: never.
+        error: why the last attempt failed, one sentence; "" where it did not.
+    """
+
+    at: datetime | None
+    error: str
 
 
 class InstanceSource(Protocol):
@@ -144,7 +160,16 @@ class Fleet(Protocol):
     """The accounts and instances SpotLab looks after, with what a user set on them."""
 
     def save_account(self, account: Account, by: By | None = None) -> None:
-        """Insert or update by name; by None: seen in the settings, not a person's change."""
+        """Insert or update by name; by None: seen in the settings, not a person's change, which
+        leaves it to a person whether it is active."""
+        ...
+
+    def note_listing(self, name: str, at: datetime, error: str = "") -> None:
+        """Keep that an account was listed, or why it could not be."""
+        ...
+
+    def listings(self) -> dict[str, Listing]:
+        """When each account was listed last, by name."""
         ...
 
     def add_account(self, account: Account, by: By) -> None:

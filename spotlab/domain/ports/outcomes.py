@@ -15,6 +15,7 @@ from spotlab.domain.features import Matrix
 from spotlab.domain.interruptions import Exposure, InterruptionEvent, OwnRecord
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, ShadowDecision, Target
+from spotlab.domain.ports.models import By
 
 
 @runtime_checkable
@@ -34,10 +35,13 @@ class BucketModel(Protocol):
 class InterruptionLog(Protocol):
     """Own interruptions, and the hours in which they could have happened."""
 
-    def add(self, events: Sequence[InterruptionEvent]) -> int:
+    def add(self, events: Sequence[InterruptionEvent], by: By | None = None) -> int:
         """Record events; one that is known (instance, kind and time; for an instance seen
         reclaimed: instance and kind) adds nothing.
 
+        Args:
+            events: of any kind.
+            by: a person who records them, for the audit log; None: SpotLab saw them itself.
         Returns:
             How many are new.
         """
@@ -89,9 +93,14 @@ class ShadowLog(Protocol):
         ...
 
     def list(
-        self, *, model: str | None = None, since: datetime | None = None, limit: int = 10_000
+        self,
+        *,
+        model: str | None = None,
+        since: datetime | None = None,
+        limit: int = 10_000,
+        accounts: Sequence[str] | None = None,
     ) -> list[ShadowDecision]:
-        """Newest first."""
+        """Newest first; accounts: only beside decisions about their instances."""
         ...
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[ShadowDecision]:
@@ -116,8 +125,9 @@ class OutcomeLedger(Protocol):
         target: Target | None = None,
         model: str | None = None,
         market: MarketName | None = None,
+        accounts: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """By time of the prediction."""
+        """By time of the prediction; accounts: only of decisions about their instances."""
         ...
 
     def of(self, experiment_ids: Sequence[int]) -> Sequence[Outcome]:

@@ -13,7 +13,9 @@ from spotlab.domain.access import Principal
 from spotlab.runtime.desk.accounts import AccountsDesk
 from spotlab.runtime.desk.alerts import AlertsDesk
 from spotlab.runtime.desk.audit import AuditDesk
+from spotlab.runtime.desk.backtests import BacktestsDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
+from spotlab.runtime.desk.events import EventsDesk
 from spotlab.runtime.desk.explaining import ExplainingDesk
 from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.desk.jobs import JobsDesk
@@ -22,6 +24,7 @@ from spotlab.runtime.desk.logs import LogsDesk
 from spotlab.runtime.desk.market import MarketDesk
 from spotlab.runtime.desk.mine import MyDesk
 from spotlab.runtime.desk.models import ModelsDesk
+from spotlab.runtime.desk.outcomes import OutcomesDesk
 from spotlab.runtime.desk.performance import PerformanceDesk
 from spotlab.runtime.desk.tokens import TokensDesk
 from spotlab.runtime.desk.users import UsersDesk
@@ -61,6 +64,21 @@ class Desk:
     def decisions(self) -> DecisionsDesk:
         """Experiments."""
         return DecisionsDesk(self.lab, self.who)
+
+    @property
+    def outcomes(self) -> OutcomesDesk:
+        """What came of predictions, and drift."""
+        return OutcomesDesk(self.lab, self.who)
+
+    @property
+    def events(self) -> EventsDesk:
+        """Interruptions of own instances."""
+        return EventsDesk(self.lab, self.who)
+
+    @property
+    def backtests(self) -> BacktestsDesk:
+        """Sweeps of policies over recorded traces."""
+        return BacktestsDesk(self.lab, self.who)
 
     @property
     def market(self) -> MarketDesk:

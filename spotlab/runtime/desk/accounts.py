@@ -1,17 +1,46 @@
-"""AWS accounts, as far as somebody sees them. Runtime floor."""
+"""AWS accounts, as far as somebody sees them. Runtime floor.
+
+An external id never leaves the desk: an account says MASK where it has one.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from spotlab.aws.checks import Check, check_account
 from spotlab.aws.regions import is_region
 from spotlab.domain.access import Right
-from spotlab.domain.ports import Account, Topic
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.domain.ports import Account, Listing, Topic
+from spotlab.errors import Conflict, InvalidInput, NotFound, SpotlabError
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.runtime.desk.hiding import foreign
+
+MASK: Final = "***"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+_NUMBER: Final = re.compile(r"[0-9]{12}")
+_ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """An account and how it is with it.
+
+    Args:
+        account: its external id masked.
+        instances: how many active ones it holds.
+        listing: when it was listed last.
+        looked_after: None: it cannot be said now, because its AWS is not there.
+    """
+
+    account: Account
+    instances: int
+    listing: Listing
+    looked_after: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +69,34 @@ class AccountsDesk(DeskPart):
     __slots__ = ()
 
     def list(self) -> list[Account]:
-        """By name. Raises Forbidden."""
+        """By name, external ids masked. Raises Forbidden."""
         self.require(Right.READ)
-        return [a for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
+        return [_masked(a) for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
 
     def get(self, name: str) -> Account:
         """One of them. Raises NotFound, Forbidden."""
-        for account in self.list():
-            if account.name == name:
-                return account
-        raise NotFound(f"There is no account {name!r}.", remedy="List the accounts there are.")
+        return _masked(self._seen(name))
+
+    def standings(self) -> Sequence[AccountStanding]:
+        """Each with its instances, and when it was listed last. Raises Forbidden."""
+        fleet = self.lab.store.fleet
+        counts: dict[str, int] = {}
+        for instance in fleet.instances():
+            counts[instance.account] = counts.get(instance.account, 0) + 1
+        listings, never = fleet.listings(), Listing(None, "")
+        try:
+            after = {account.name for account in self.lab.cloud().accounts}
+        except SpotlabError:
+            after = None
+        return [
+            AccountStanding(
+                account,
+                counts.get(account.name, 0),
+                listings.get(account.name, never),
+                None if after is None else account.name in after,
+            )
+            for account in self.list()
+        ]
 
     def add(self, account: Account, reason: str = "") -> Account:
         """Look after one more account, from the next listing of the fleet on.
@@ -59,28 +106,139 @@ class AccountsDesk(DeskPart):
             reason: why.
         Raises:
             Forbidden: they may not change accounts.
-            InvalidInput: a region that is none.
+            InvalidInput: says which field and what would be right.
             Conflict: there is one of this name.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        for region in account.regions:
-            if not is_region(region):
-                raise InvalidInput(
-                    f"{region!r} is no AWS region.", remedy="A region is such as us-east-1."
-                )
-        made = replace(account, emulated=self.lab.settings.aws == "emulated")
+        emulated = self.lab.settings.aws == "emulated"
+        made = replace(account, emulated=emulated, from_settings=False)
+        _check(made)
         self.lab.store.fleet.add_account(made, self.by(reason))
         self.lab.bus.publish(Topic.FLEET)
-        return made
+        return _masked(made)
+
+    def save(
+        self,
+        name: str,
+        aws_account_id: str,
+        regions: Sequence[str],
+        *,
+        role_arn: str = "",
+        external_id: str | None = None,
+        reason: str = "",
+    ) -> Account:
+        """Add an account, or change one that was added here; it is listed at the next listing.
+
+        Args:
+            name: unique, a person's name for it.
+            aws_account_id: 12 digits.
+            regions: to look after, one at least.
+            role_arn: to assume; "": SpotLab's own credentials.
+            external_id: None (or MASK): as it was; "": none.
+            reason: why, in their words.
+        Raises:
+            Forbidden: they may not change accounts, or do not see this one.
+            Conflict: an account of this name comes from the settings.
+            InvalidInput: says which field and what would be right.
+        """
+        self.require(Right.CHANGE_ACCOUNTS, name)
+        former = next((a for a in self.lab.store.fleet.accounts() if a.name == name), None)
+        if former is not None and former.from_settings:
+            raise Conflict(
+                f"The account {name!r} comes from the settings.",
+                remedy="Change it there, or choose another name.",
+            )
+        if external_id is None or external_id == MASK:
+            external_id = former.external_id if former is not None else ""
+        account = Account(
+            name=name,
+            aws_account_id=aws_account_id.strip(),
+            role_arn=role_arn.strip(),
+            external_id=external_id.strip(),
+            regions=tuple(dict.fromkeys(regions)),
+            emulated=self.lab.settings.aws == "emulated",
+            from_settings=False,
+        )
+        if former is None:
+            return self.add(account, reason)
+        _check(account)
+        self.lab.store.fleet.save_account(account, self.by(reason))
+        self.lab.bus.publish(Topic.FLEET)
+        return _masked(account)
+
+    def set_active(self, name: str, active: bool, reason: str = "") -> Account:
+        """Look after it, or no more: what is no longer looked after is not listed nor evaluated.
+
+        Raises:
+            Forbidden, NotFound: nothing changed.
+        """
+        self.require(Right.CHANGE_ACCOUNTS, name)
+        account = replace(self._seen(name), active=active)
+        self.lab.store.fleet.save_account(account, self.by(reason))
+        if not active:
+            self.lab.store.fleet.sync(name, [])
+        self.lab.bus.publish(Topic.FLEET)
+        return _masked(account)
 
     def validate(self, name: str) -> Validation:
-        """Sign in to an account and look at each of its regions; changes nothing.
+        """Assume the role, and look at each region; changes nothing. See `check_account`.
 
         Raises:
             NotFound, Forbidden: as in `get`, or they may not change accounts.
             NotAvailable: there is no AWS to ask.
         """
-        self.require(Right.CHANGE_ACCOUNTS)
-        account = self.get(name)
-        checks = check_account(self.lab.open_cloud().sessions, account)
-        return Validation(account.name, checks, self.lab.clock.now())
+        self.require(Right.CHANGE_ACCOUNTS, name)
+        checks = check_account(self.lab.open_cloud().sessions, self._seen(name))
+        return Validation(name, checks, self.lab.clock.now())
+
+    def list_now(self) -> Sequence[str]:
+        """List every account's instances now; gives what failed, a sentence each.
+
+        Raises:
+            Forbidden: they may not collect.
+        """
+        self.require(Right.COLLECT)
+        errors = self.lab.sync_fleet()
+        hidden = foreign(self.lab, self.who)
+        self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
+        return [hidden(str(error)) for error in errors]
+
+    def _seen(self, name: str) -> Account:
+        self.require(Right.READ)
+        for account in self.lab.store.fleet.accounts():
+            if account.name == name and self.who.sees(name):
+                return account
+        raise NotFound(f"There is no account {name!r}.", remedy="List the accounts there are.")
+
+
+def _masked(account: Account) -> Account:
+    return replace(account, external_id=MASK if account.external_id else "")
+
+
+def _check(account: Account) -> None:
+    if not _NAME.fullmatch(account.name):
+        raise InvalidInput(
+            f"{account.name!r} cannot be an account's name.",
+            remedy="Use 1 to 100 letters, digits, spaces, dots, hyphens and underscores.",
+        )
+    if not _NUMBER.fullmatch(account.aws_account_id):
+        raise InvalidInput(
+            f"{account.aws_account_id!r} is no AWS account id.", remedy="It has 12 digits."
+        )
+    wrong = [region for region in account.regions if not is_region(region)]
+    if wrong or not account.regions:
+        raise InvalidInput(
+            f"{wrong[0]!r} is no AWS region." if wrong else "No region is given.",
+            remedy="Give one or more, such as us-east-1.",
+        )
+    role = _ROLE.fullmatch(account.role_arn)
+    if account.role_arn and (role is None or role[1] != account.aws_account_id):
+        raise InvalidInput(
+            f"{account.role_arn!r} is no role of account {account.aws_account_id}.",
+            remedy=f"It is such as arn:aws:iam::{account.aws_account_id}:role/spotlab.",
+        )
+    if account.external_id and not _EXTERNAL_ID.fullmatch(account.external_id):
+        raise InvalidInput(
+            "The external id cannot be one.",
+            remedy="It has 2 to 1224 letters, digits and _+=,.@:/-.",
+        )

@@ -25,6 +25,10 @@ class DeskPart:
         """See `Principal.require`. Raises Forbidden."""
         self.who.require(right, account)
 
+    def sees_all(self) -> bool:
+        """Whether every account's instances are shown to them."""
+        return self.who.accounts is None
+
     def by(self, reason: str = "") -> By:
         """The signature under a change made now."""
         return By(self.who.name, self.lab.clock.now(), reason, self.who.via)

@@ -51,6 +51,15 @@ class DecisionsDesk(DeskPart):
         self.require(Right.READ)
         return self.lab.store.ledger.correlation_id(self.shown(experiment).experiment_id)
 
+    def oldest(self) -> ExperimentSummary | None:
+        """The first decision about an instance that they see; None: there is none.
+
+        Raises:
+            Forbidden: they may not read.
+        """
+        found = self.list(limit=1, offset=max(0, self.count() - 1))
+        return found[0] if found else None
+
     def latest_per_instance(self) -> Mapping[str, ExperimentSummary]:
         """The newest experiment of each instance, by instance_id. Raises Forbidden."""
         self.require(Right.READ)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import PolicyParams, Requirements
+from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
-from spotlab.domain.ports import ComponentState
+from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
 from spotlab.pipeline.assess import ScoredMarket
 from spotlab.pipeline.collect import CollectReport, Progress
-from spotlab.pipeline.rank import Ranking
+from spotlab.pipeline.rank import Ranking, rank
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.runtime.desk.hiding import foreign
+from spotlab.runtime.mode import Mode
 
 
 class MarketDesk(DeskPart):
@@ -38,10 +41,37 @@ class MarketDesk(DeskPart):
         requirements: Requirements,
         policy: PolicyParams | None = None,
         model: str | None = None,
+        outage_usd_per_hour: float | None = None,
     ) -> Ranking:
-        """The pools that meet requirements, by expected cost. Raises Forbidden."""
+        """The pools that meet requirements, by expected cost; see `pipeline.rank`.
+
+        Raises:
+            Forbidden, NoMarketData: nothing can be ranked for them.
+        """
+        scored = self.scored(model)
+        return rank(scored, requirements, policy or PolicyParams(), outage_usd_per_hour)
+
+    def model_of(self, instance: Instance | None) -> str | None:
+        """The model that decides about an instance; None: the champion. Raises Forbidden."""
+        self._must_see(instance)
+        return self.lab.model_of(instance)
+
+    def requirements_of(self, instance: Instance) -> Requirements:
+        """What a replacement of an instance must offer. Raises Forbidden."""
+        self._must_see(instance)
+        return self.lab.requirements_of(instance)
+
+    def mode(self) -> Mode:
+        """What is real here. Raises Forbidden."""
         self.require(Right.READ)
-        return self.lab.rank(requirements, policy, model)
+        return self.lab.mode
+
+    def snapshots(self) -> Sequence[SnapshotInfo]:
+        """What has been collected for the active market, newest first. Raises Forbidden."""
+        self.require(Right.READ)
+        archive = self.lab.store.archive
+        active = archive.active_market()
+        return archive.infos(active) if active is not None else []
 
     def collect(
         self,
@@ -50,11 +80,30 @@ class MarketDesk(DeskPart):
     ) -> CollectReport:
         """Collect the live market; see `Lab.collect`. Raises Forbidden."""
         self.require(Right.COLLECT)
-        report = self.lab.collect(progress, cancelled)
-        self.lab.store.audit.add(self.by(), "market.collect", str(report.market))
-        return report
+        return self._collected(self.lab.collect(progress, cancelled))
+
+    def collect_files(self, files: Sequence[FeedSource]) -> CollectReport:
+        """Make recorded feeds the market; none: collect the live one. Raises Forbidden."""
+        self.require(Right.COLLECT)
+        return self._collected(self.lab.collect(files=files))
 
     def components(self) -> Sequence[ComponentState]:
-        """Each component's state, probed now. Raises Forbidden."""
+        """Each component's state, probed now; reasons name no account that they do not see.
+
+        Raises:
+            Forbidden: they may not read.
+        """
         self.require(Right.READ)
-        return self.lab.health()
+        states = self.lab.health()
+        if self.sees_all():
+            return states
+        hidden = foreign(self.lab, self.who)
+        return [replace(state, reason=hidden(state.reason)) for state in states]
+
+    def _must_see(self, instance: Instance | None) -> None:
+        self.require(Right.READ, instance.account if instance is not None else None)
+
+    def _collected(self, report: CollectReport) -> CollectReport:
+        after = {"snapshots": len(report.sources), "unchanged": report.unchanged}
+        self.lab.store.audit.add(self.by(), "market.collect", str(report.market), None, after)
+        return report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
@@ -13,7 +12,6 @@ from spotlab.gym.policies import ORACLE
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.recorded.traces import FORMATS
 from spotlab.runtime.forecasts import CAPACITY_TASK
-from spotlab.runtime.registry import ModelDesk
 from spotlab.runtime.sweep_plans import ALL, Sweep
 from spotlab.runtime.sweep_specs import (
     RECORDED_PRICES,
@@ -41,16 +39,15 @@ SERVICE_H: Final = 168.0
 
 def ask() -> Sweep | None:
     """The form; None while something is missing, or where it cannot be: says which."""
-    home = session.lab().settings.home.absolute()
     row = st.columns([2, 4], vertical_alignment="bottom")
     with row[0]:
         kind = widgets.pick_one("Workload", WORKLOADS, "workload") or "deadline"
-    known = files.folders(home)
+    known = files.folders(session.settings().home.absolute())
     with row[1]:
         names = {name: told for name, (told, _) in known.items()} | {OWN: "files of your own"}
         chosen = widgets.pick_one("Traces, sibling zones together", names, "data") or OWN
-    traces = _sent_traces(home) if chosen == OWN else TraceChoice(known[chosen][1])
-    prices = _prices(home)
+    traces = _sent_traces() if chosen == OWN else TraceChoice(known[chosen][1])
+    prices = _prices()
     workloads = _job() if kind == "deadline" else _service(prices)
     windows, seed = _windows()
     models = _models()
@@ -142,13 +139,11 @@ def _windows() -> tuple[int, int]:
 
 
 def _models() -> tuple[str, ...]:
-    lab = session.lab()
+    models = session.desk().models
     usable = [
-        entry.record.reference
-        for entry in ModelDesk.of(lab).entries(CAPACITY_TASK)
-        if not entry.refused
+        entry.record.reference for entry in models.entries(CAPACITY_TASK) if not entry.refused
     ]
-    champion = lab.store.registry.champion(CAPACITY_TASK)
+    champion = models.champion(CAPACITY_TASK)
     first = [champion.reference] if champion and champion.reference in usable else []
     if not usable:
         return ()
@@ -163,7 +158,7 @@ def _models() -> tuple[str, ...]:
     )
 
 
-def _prices(home: Path) -> Prices | None:
+def _prices() -> Prices | None:
     row = st.columns([2, 1, 1, 2], vertical_alignment="bottom")
     with row[0]:
         how = widgets.pick_one("Prices", PRICED, "prices") or "recorded"
@@ -184,10 +179,10 @@ def _prices(home: Path) -> Prices | None:
     if file is None or on_demand is None:
         return None
     (one,) = sent([file])
-    return Prices(on_demand, 0.0, files.keep(home, files.PRICES, [one]) / one.name)
+    return Prices(on_demand, 0.0, files.keep(files.PRICES, [one]) / one.name)
 
 
-def _sent_traces(home: Path) -> TraceChoice | None:
+def _sent_traces() -> TraceChoice | None:
     given = st.file_uploader(
         "Availability traces, JSON or CSV, a file a zone: sibling zones together",
         type=["json", "csv", "gz"],
@@ -203,7 +198,7 @@ def _sent_traces(home: Path) -> TraceChoice | None:
     gap_s = declaring.gap_s(row[2], "backtest-gap")
     if not given:
         return None
-    return TraceChoice(files.keep(home, files.KEPT, sent(given)), format_, polarity, gap_s)
+    return TraceChoice(files.keep(files.TRACES, sent(given)), format_, polarity, gap_s)
 
 
 def _span(places: Any, label: str, ends: Span, step: float, key: str) -> Span | None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
-from spotlab.ui import words
+from spotlab.runtime.kept_files import PRICES, TRACES
+from spotlab.ui import session, words
 from spotlab.ui.models import files
 from spotlab.ui.models.files import Sent
 
-KEPT: Final = "traces"
-PRICES: Final = "prices"
-_DIGEST_LETTERS: Final = 16
+__all__ = ["PRICES", "TRACES", "apart", "folders", "keep"]
 
 
 def folders(home: Path) -> dict[str, tuple[str, Path]]:
@@ -30,43 +26,19 @@ def folders(home: Path) -> dict[str, tuple[str, Path]]:
         for name in ordered
         if root is not None
     }
-    for folder in sorted((home / KEPT).glob("*")):
+    for folder in sorted((home / TRACES).glob("*")):
         inside = sorted(path.name for path in folder.iterdir())
         told = f"sent: {words.listed(inside, most=2)}"
         found[f"sent-{folder.name}"] = (told, folder)
     return found
 
 
-def keep(home: Path, part: str, sent: Sequence[Sent]) -> Path:
-    """Keep files under a folder named by their content; the same files are kept once.
-
-    Args:
-        home: of the app.
-        part: KEPT or PRICES.
-        sent: one or more files.
-    Returns:
-        The folder, whole: another reader never sees a part of it.
-    """
-    named = _apart(sent)
-    digest = hashlib.sha256()
-    for name, content in sorted(named.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode())
-        digest.update(content)
-    place = home / part / digest.hexdigest()[:_DIGEST_LETTERS]
-    if place.is_dir():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix="sent-") as made:
-        whole = Path(made) / "whole"
-        whole.mkdir()
-        for name, content in named.items():
-            (whole / name).write_bytes(content)
-        if not place.is_dir():
-            whole.replace(place)
-    return place
+def keep(part: str, sent: Sequence[Sent]) -> Path:
+    """Keep files that were sent; the same files are kept once. See `BacktestsDesk.keep`."""
+    return session.desk().backtests.keep(part, apart(sent))
 
 
-def _apart(sent: Sequence[Sent]) -> Mapping[str, bytes]:
+def apart(sent: Sequence[Sent]) -> Mapping[str, bytes]:
     """Names that differ: a second file of the same name is numbered."""
     named: dict[str, bytes] = {}
     for number, file in enumerate(sent):

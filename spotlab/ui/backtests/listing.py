@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.access import Principal, Right
+from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.runtime.sweep_plans import Sweep
-from spotlab.ui import errors, session, tables, widgets, words
+from spotlab.ui import allowing, errors, session, tables, widgets, words
 from spotlab.ui.backtests import asking, files, jobs, naming, reading, results, timing
 from spotlab.ui.tables import Column, at
 
@@ -26,7 +26,7 @@ def known() -> list[SweepRecord]:
     """Every sweep that was made by this page or `spotlab backtest`, newest first."""
     return [
         record
-        for record in session.lab().store.sweeps.list(limit=200)
+        for record in session.desk().backtests.list(limit=200)
         if "workloads" in record.config and "sources" in record.config
     ]
 
@@ -44,13 +44,12 @@ def headline(records: Sequence[SweepRecord]) -> str:
     return "0 backtests yet: what would each policy have cost?"
 
 
-def show_form(user: Principal) -> None:
+def show_form() -> None:
     """Set up a sweep, see what it takes, and start it."""
     st.header("Set up a backtest", anchor=False)
-    if not user.may(Right.BACKTEST):
-        st.caption("A researcher may start backtests.")
+    if not allowing.caption(Right.BACKTEST):
         return
-    if not files.folders(session.lab().settings.home.absolute()):
+    if not files.folders(session.settings().home.absolute()):
         widgets.empty(
             "No recorded trace is on this machine, so there is nothing to replay yet.",
             "drop the traces of one campaign below, a file a zone: JSON "

@@ -13,6 +13,7 @@ from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.cells import CellResult
 from spotlab.gym.policies import ORACLE, SPOTLAB
 from spotlab.gym.results import differences, means, summarise
+from spotlab.runtime.desk import Desk
 from spotlab.ui import session
 
 _DAY_S: Final = 86_400.0
@@ -59,12 +60,12 @@ class Figures:
 
 def figures(record: SweepRecord) -> Figures | None:
     """The figures so far; None while no window is complete."""
-    return _figures((record.sweep_id, record.done), record)
+    return _figures((record.sweep_id, record.done), record, session.reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=_WORK_FOR, max_entries=8)
-def _figures(cells: tuple[str, int], _record: SweepRecord) -> Figures | None:
-    return made_of(_record, session.lab().store.sweeps.finished(cells[0]))
+def _figures(cells: tuple[str, int], _record: SweepRecord, _desk: Desk) -> Figures | None:
+    return made_of(_record, _desk.backtests.finished(cells[0]))
 
 
 def made_of(record: SweepRecord, cells: Mapping[str, Mapping[str, Any]]) -> Figures | None:

@@ -17,9 +17,9 @@ from spotlab.gym.cells import Cell, CellResult
 from spotlab.gym.policies import SPOTLAB
 from spotlab.gym.replay import Replay, replay
 from spotlab.gym.world import World
-from spotlab.runtime.lab import Lab
+from spotlab.runtime.desk import Desk
 from spotlab.ui import runs, session
-from spotlab.ui.backtests import jobs, naming
+from spotlab.ui.backtests import naming
 
 SLOT: Final = "replay"
 _MOST: Final = 24
@@ -62,15 +62,14 @@ class Memory:
             while len(self._seen) > _MOST:
                 self._seen.popitem(last=False)
 
-    def world(self, record: SweepRecord, lab: Lab, *, forecasts: bool) -> World:
-        """The sweep's world, with or without forecasts. Raises as `jobs.asked_again`."""
+    def world(self, record: SweepRecord, desk: Desk, *, forecasts: bool) -> World:
+        """The sweep's world, with or without forecasts. Raises as `BacktestsDesk.again`."""
         key = (record.sweep_id, forecasts)
         with self._lock:
             found = self._worlds.get(key)
         if found is not None:
             return found
-        sweep = jobs.asked_again(lab, record)
-        world: World = sweep.plan.build()[1] if forecasts else sweep.world
+        world = desk.backtests.world(record, forecasts=forecasts)
         with self._lock:
             self._worlds[key] = world
             while len(self._worlds) > _WORLDS:
@@ -106,12 +105,12 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, S
             del st.session_state[failed]
             st.rerun()
         return None
-    lab = session.lab()
+    desk = session.desk()
     runs.begin(
         SLOT,
         "Replaying",
         lambda tell, stopped: _work(
-            known, lab, record, {name: results[name] for name in missing}, tell, stopped
+            known, desk, record, {name: results[name] for name in missing}, tell, stopped
         ),
     )
     if not runs.watch(SLOT):
@@ -122,7 +121,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, S
 
 def _work(
     known: Memory,
-    lab: Lab,
+    desk: Desk,
     record: SweepRecord,
     results: Mapping[str, CellResult],
     tell: runs.Progress,
@@ -130,7 +129,7 @@ def _work(
 ) -> None:
     modelled = any(policy.startswith(SPOTLAB) for policy in results)
     tell(f"reading the traces{', then asking the model' if modelled else ''}", 0.1)
-    world = known.world(record, lab, forecasts=modelled)
+    world = known.world(record, desk, forecasts=modelled)
     for number, (policy, kept) in enumerate(results.items()):
         if stopped():
             raise Cancelled("Stopped.")

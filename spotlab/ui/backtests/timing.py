@@ -24,7 +24,7 @@ def cells_told(sweep: Sweep) -> str:
     cells = len(sweep.plan.cells)
     many = f"**{cells:,} cells** ({sweep.spec.windows:,} windows × {len(sweep.policies)} policies)"
     run = _timed(_key(sweep), sweep)
-    if session.lab().settings.dask_scheduler:
+    if session.settings().dask_scheduler:
         return f"{many} on the Dask cluster"
     if not run.finished:
         _look(run)

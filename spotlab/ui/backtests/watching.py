@@ -7,9 +7,9 @@ from typing import Final
 
 import streamlit as st
 
-from spotlab.domain.access import Principal, Right
+from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
-from spotlab.ui import errors, session, words
+from spotlab.ui import allowing, errors, session, words
 from spotlab.ui.backtests import jobs, timing
 
 ACTIVE: Final = ("queued", "running")
@@ -21,19 +21,19 @@ _TOLD: Final = {
 }
 
 
-def show(record: SweepRecord, user: Principal) -> None:
-    """Progress while it runs; else what happened, and a button to go on."""
+def show(record: SweepRecord) -> None:
+    """Progress while it runs; else what happened, and a button to go on, for who may."""
     state = jobs.state(record)
-    may = user.may(Right.BACKTEST)
+    reason = allowing.why_not(Right.BACKTEST)
     if state in ACTIVE:
-        _progress(record.sweep_id, may)
+        _progress(record.sweep_id, reason)
     elif state != "done":
-        _stopped(record, state, may)
+        _stopped(record, state, reason)
 
 
 @st.fragment(run_every=EVERY_S)
-def _progress(sweep_id: str, may: bool) -> None:
-    progress = jobs.jobs().progress(sweep_id)
+def _progress(sweep_id: str, reason: str | None) -> None:
+    progress = jobs.progress(sweep_id)
     record = progress.record
     if progress.state not in ACTIVE:
         st.rerun()
@@ -46,10 +46,11 @@ def _progress(sweep_id: str, may: bool) -> None:
         stopping = record.cancel_requested
         if st.button(
             "Stopping…" if stopping else "Cancel",
-            disabled=stopping or not may,
+            disabled=stopping or reason is not None,
+            help=reason,
             key="backtest-cancel",
         ):
-            jobs.jobs().cancel(sweep_id)
+            jobs.cancel(sweep_id)
             st.rerun(scope="fragment")
         if st.button("Show results so far", icon=":material/refresh:", key="backtest-so-far"):
             st.rerun()
@@ -75,7 +76,7 @@ def _left(record: SweepRecord) -> str:
     return f", about {timing.told(seconds)} left"
 
 
-def _stopped(record: SweepRecord, state: str, may: bool) -> None:
+def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
     left = words.count(record.total - record.done, "cell")
     st.warning(
         f"{_TOLD[state]} {record.error} {record.done:,} of {record.total:,} cells are kept, {left} "
@@ -84,14 +85,19 @@ def _stopped(record: SweepRecord, state: str, may: bool) -> None:
         icon=":material/warning:",
     )
     if st.button(
-        "Go on", type="primary", icon=":material/play_arrow:", disabled=not may, key="backtest-on"
+        "Go on",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=reason is not None,
+        help=reason,
+        key="backtest-on",
     ):
         with errors.boundary():
             _go_on(record)
 
 
 def _go_on(record: SweepRecord) -> None:
-    sweep = jobs.asked_again(session.lab(), record)
+    sweep = session.desk().backtests.again(record)
     if sweep.plan.sweep_id == record.sweep_id:
         jobs.begin(sweep)
     st.warning(

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import streamlit as st
 
+from spotlab.domain.access import Right
+from spotlab.domain.ports import Clock
 from spotlab.recorded.traces import trace_files
-from spotlab.runtime.lab import Lab
+from spotlab.runtime.desk import Desk
 from spotlab.training.evaluation_capacity import TraceOptions, forecaster
 from spotlab.training.head_to_head import Comparison, compare
 from spotlab.training.same_rows import SameRows, digest, of_snapshots, of_traces
@@ -64,12 +66,13 @@ def kept() -> Kept:
 
 def begin(request: Request) -> None:
     """Start comparing; the same content again is answered from what is kept."""
-    lab, known = session.lab(), kept()
+    desk, known = session.desk(), kept()
+    desk.who.require(Right.BACKTEST)
     st.session_state[_SHOWN] = (request, "")
     runs.begin(
         SLOT,
         f"{request.first} against {request.second}",
-        lambda tell, stopped: answer(lab, known, request, tell, stopped),
+        lambda tell, stopped: answer(desk, known, request, tell, stopped),
     )
 
 
@@ -84,21 +87,21 @@ def outcome(request: Request | None) -> Result | None:
 
 
 def answer(
-    lab: Lab, known: Kept, request: Request, tell: runs.Progress, stopped: Callable[[], bool]
+    desk: Desk, known: Kept, request: Request, tell: runs.Progress, stopped: Callable[[], bool]
 ) -> Result:
     """Compare two models; see `same_rows` and `head_to_head` for what is raised."""
     with files.on_disk(request.sent) as sent:
         paths = _files(request, sent)
         models: tuple[Any, Any] = (
-            lab.predictor.get(request.first),
-            lab.predictor.get(request.second),
+            desk.models.artefact(request.first),
+            desk.models.artefact(request.second),
         )
         said = (request.task, request.horizon_h, request.polarity, request.gap_s)
         key = digest([model.digest for model in models], paths, said)
         before = known.get(key)
         if before is not None:
             return before
-        rows = _rows(lab, request, sent, models, tell, stopped)
+        rows = _rows(desk.lab.clock, request, sent, models, tell, stopped)
     tell(f"drawing {rows.block}s for the intervals of {len(rows.outcome):,} rows", 0.75)
     names = (request.first, request.second)
     found = compare(names, rows.outcome, rows.first, rows.second, rows.blocks)
@@ -113,7 +116,7 @@ def _files(request: Request, sent: list[Path]) -> list[Path]:
 
 
 def _rows(
-    lab: Lab,
+    clock: Clock,
     request: Request,
     sent: list[Path],
     models: tuple[Any, Any],
@@ -128,4 +131,4 @@ def _rows(
         return of_traces(models, forecasts, paths, request.horizon_h, options, tell, stopped)
     before, after = (sent[:-1], sent[-1]) if sent else (request.before, request.after)
     assert after is not None
-    return of_snapshots(models, before, after, request.prices, lab.clock, tell, stopped)
+    return of_snapshots(models, before, after, request.prices, clock, tell, stopped)

@@ -14,7 +14,7 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.in_force import RISK_TASK
 from spotlab.runtime.registry import ModelEntry
-from spotlab.ui import errors, session, widgets, words
+from spotlab.ui import allowing, errors, session, widgets, words
 from spotlab.ui.models import facts, reading
 
 LABELS: Final[Mapping[ModelAction, str]] = {
@@ -34,6 +34,10 @@ PAST: Final[Mapping[ModelAction, str]] = {
     ModelAction.ENABLE: "is enabled",
     ModelAction.DISABLE: "is disabled",
     ModelAction.ASSIGN: "is assigned",
+}
+RIGHT_FOR: Final[Mapping[ModelAction, Right]] = {
+    action: Right.CHANGE_INSTANCES if action is ModelAction.ASSIGN else Right.DECIDE_MODELS
+    for action in ModelAction
 }
 DONE: Final = "models:done"
 REASON_AT_LEAST: Final = 3
@@ -90,10 +94,9 @@ def show(entry: ModelEntry, user: Principal) -> None:
     st.header("Decide", anchor=False)
     if entry.refused:
         st.warning(facts.plain(entry.refused), title="Its files cannot be used")
+    moves = {LABELS[action]: action for action in offered(entry) if user.may(RIGHT_FOR[action])}
     if not user.may(Right.DECIDE_MODELS):
-        st.caption("An administrator may graduate, reject, assign or switch it.")
-        return
-    moves = {LABELS[action]: action for action in offered(entry)}
+        allowing.caption(Right.DECIDE_MODELS)
     if entry.record.state == "champion":
         st.caption(
             "It is the champion: make another version champion first; then it can be rejected, "
@@ -108,10 +111,10 @@ def show(entry: ModelEntry, user: Principal) -> None:
 
 def _ask(action: ModelAction, entry: ModelEntry) -> None:
     """What will change, why, and the button."""
-    desk, reference = reading.desk(), entry.record.reference
+    reference = entry.record.reference
     fleet = session.fleet()
     without_own = sum(instance.model is None for instance in fleet)
-    champion = desk.registry.champion(entry.record.task)
+    champion = session.desk().models.champion(entry.record.task)
     instance_id = None
     if action is ModelAction.ASSIGN:
         names = {i.instance_id: widgets.instance_name(i) for i in fleet}

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
-from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import NoMarketData, NotFound
-from spotlab.pipeline.drift import DriftReport, drift
-from spotlab.runtime.outcomes import OutcomesView, outcomes_view
-from spotlab.runtime.registry import ModelDesk, ModelEntry
+from spotlab.pipeline.drift import DriftReport
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.outcomes import OutcomesView
+from spotlab.runtime.registry import ModelEntry
 from spotlab.ui import session
 
 ENTRIES_FOR: Final = timedelta(seconds=10)
 WORK_FOR: Final = timedelta(seconds=30)
+BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Desk: session.by_accounts}
 
 
-def desk() -> ModelDesk:
-    """Where models are looked at and decided about."""
-    return ModelDesk.of(session.lab())
-
-
-@st.cache_resource(show_spinner=False, ttl=ENTRIES_FOR, max_entries=1)
-def entries() -> list[ModelEntry]:
+def entries() -> Sequence[ModelEntry]:
     """Every version, with its files checked; at most 10 s old. Shared: not to be changed."""
-    return desk().entries()
+    return _entries(session.reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=ENTRIES_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _entries(desk: Desk) -> Sequence[ModelEntry]:
+    return desk.models.entries()
 
 
 def forget() -> None:
     """After a change: the next read is a new one."""
-    entries.clear()
-    outcomes.clear()
+    _entries.clear()
+    _outcomes.clear()
 
 
 def entry(reference: str) -> ModelEntry:
@@ -50,28 +51,31 @@ def entry(reference: str) -> ModelEntry:
     return known[reference]
 
 
-@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=1)
 def outcomes() -> OutcomesView | None:
-    """Predictions and shadow decisions of the active market; None: there is no market. Shared."""
+    """Predictions and shadow decisions of the active market; None: there is no market. Shared
+    between those who see the same accounts."""
     try:
-        return outcomes_view(session.lab())
+        return _outcomes(session.reader())
+    except NoMarketData:
+        return None
+
+
+@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _outcomes(desk: Desk) -> OutcomesView:
+    return desk.outcomes.view()
+
+
+def drifted(model: str) -> DriftReport | None:
+    """Drift of a model in the active market; None: there is no market. Shared, as above."""
+    try:
+        return _drifted(model, session.reader())
     except NoMarketData:
         return None
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
-def drifted(model: str) -> DriftReport | None:
-    """Drift of a model in the active market; None: there is no market. Shared, as above."""
-    store = session.lab().store
-    market = store.archive.active_market()
-    return drift(market, model, store.drift.list(market, model)) if market is not None else None
-
-
-def oldest_decision() -> ExperimentSummary | None:
-    """The first decision that was recorded; None: there is none."""
-    ledger = session.lab().store.ledger
-    found = ledger.list(limit=1, offset=max(0, ledger.count() - 1))
-    return found[0] if found else None
+def _drifted(model: str, _desk: Desk) -> DriftReport:
+    return _desk.outcomes.drift(model)
 
 
 def instance_names() -> dict[str, str]:

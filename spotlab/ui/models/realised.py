@@ -10,13 +10,14 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.outcomes import ReliabilityBin, Target
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.pipeline.outcomes import Settled
 from spotlab.pipeline.scorecards import Scorecard
-from spotlab.runtime.outcomes import OutcomesView, settle
+from spotlab.runtime.outcomes import OutcomesView
 from spotlab.training import scores
-from spotlab.ui import charts, exports, runs, session, tables, widgets, words
+from spotlab.ui import allowing, charts, exports, runs, session, tables, widgets, words
 from spotlab.ui.models import facts, reading
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
@@ -60,28 +61,30 @@ def _show_settle() -> None:
     done = runs.take(SLOT)
     if done is not None and done.result is not None:
         reading.forget()
-        found = sum(done.result.new.values())
-        waiting = sum(done.result.pending.values())
-        st.toast(f"{words.count(found, 'new outcome')}; {waiting:,} not known yet.")
+        found, pending = sum(done.result.new.values()), done.result.pending
+        waiting = f"; {sum(pending.values()):,} not known yet" if pending else ""
+        st.toast(f"{words.count(found, 'new outcome')}{waiting}.")
     running = runs.current(SLOT)
     busy = running is not None and not running.finished
     if running is not None and busy:
         runs.look(running)
+    reason = allowing.why_not(Right.EVALUATE)
     st.button(
         "Look for outcomes now",
         icon=":material/search:",
         on_click=_settle,
-        disabled=busy,
+        disabled=busy or reason is not None,
+        help=reason,
         key="settle",
     )
 
 
 def _settle() -> None:
-    lab = session.lab()
+    outcomes = session.desk().outcomes
 
     def work(tell: runs.Progress, _stopped: object) -> Settled:
         tell("joining decisions with what happened", 0.5)
-        return settle(lab)
+        return outcomes.settle()
 
     runs.begin(SLOT, "Looking for outcomes", work)
 

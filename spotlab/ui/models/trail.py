@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelEvent, ModelRecord
-from spotlab.ui import exports, tables, words
-from spotlab.ui.models import facts, reading
+from spotlab.ui import exports, session, tables, words
+from spotlab.ui.models import facts
 from spotlab.ui.tables import Column, at
 
 MOST_EVENTS: Final = 200
@@ -19,7 +19,7 @@ MOST_EVENTS: Final = 200
 
 def show(record: ModelRecord, now: datetime) -> None:
     """The audit trail of a version, and what was live when."""
-    events = reading.desk().history(record.reference)
+    events = session.desk().models.history(record.reference)
     if events:
         tables.show(rows(events), columns(now), name="History", key="card-history", max_rows=12)
         exports.offer(
@@ -38,7 +38,7 @@ def show_all(now: datetime) -> None:
     if not box.open:
         return
     with box:
-        events = reading.desk().history(limit=MOST_EVENTS)
+        events = session.desk().models.history(limit=MOST_EVENTS)
         if not events:
             st.caption("Nothing has happened yet.")
             return
@@ -111,7 +111,8 @@ def _show_live_at(record: ModelRecord, now: datetime) -> None:
     )
     if isinstance(day, date) and isinstance(hour, time):
         moment = datetime.combine(day, hour, tzinfo=UTC).replace(second=59)
-        row[2].markdown(live_at(record.task, moment, reading.desk().live_at(record.task, moment)))
+        event = session.desk().models.live_at(record.task, moment)
+        row[2].markdown(live_at(record.task, moment, event))
 
 
 def live_at(task: str, moment: datetime, event: ModelEvent | None) -> str:

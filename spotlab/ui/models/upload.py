@@ -6,10 +6,10 @@ from typing import Final
 
 import streamlit as st
 
-from spotlab.domain.access import Principal, Right
+from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
 from spotlab.runtime.uploads import UploadReport
-from spotlab.ui import runs, session, words
+from spotlab.ui import allowing, runs, session, words
 from spotlab.ui.models import facts, reading
 
 SLOT: Final = "upload-model"
@@ -23,14 +23,13 @@ WANTED: Final = (
 )
 
 
-def show(user: Principal) -> None:
+def show() -> None:
     """The upload, folded away until it is wanted."""
     report = _outcome()
     with st.expander(
         "Upload a model", icon=":material/upload_file:", key="upload", on_change="rerun"
     ):
-        if not user.may(Right.UPLOAD_MODELS):
-            st.caption("A researcher may upload models.")
+        if not allowing.caption(Right.UPLOAD_MODELS):
             return
         st.caption(WANTED)
         left, right = st.columns(2)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.runtime.registry import ModelEntry
 from spotlab.training.resampling import Interval
-from spotlab.ui import charts, exports, runs, tables, widgets, words
+from spotlab.ui import allowing, charts, exports, runs, tables, widgets, words
 from spotlab.ui.models import asking, comparing, facts, parting
 from spotlab.ui.models.asking import Request
 from spotlab.ui.models.comparing import Result
@@ -68,15 +69,20 @@ def _ends(gap: Interval) -> str:
     return f"{facts.signed(gap.low)} to {facts.signed(gap.high)}"
 
 
+COMPARING: Final = "A researcher may have models compared: it takes the server's time."
+
+
 def show_button(request: Request | None) -> None:
-    """The view's one action, and its progress."""
+    """The view's one action, for who may, and its progress."""
+    reason = allowing.why_not(Right.BACKTEST)
     st.button(
         "Compare",
         type="primary",
         icon=":material/compare_arrows:",
         on_click=comparing.begin,
         args=(request,),
-        disabled=request is None or runs.watch(comparing.SLOT),
+        disabled=runs.watch(comparing.SLOT) or request is None or reason is not None,
+        help=reason and COMPARING,
         key="versus-now",
     )
 

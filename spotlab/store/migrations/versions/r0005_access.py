@@ -111,10 +111,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
         sa.UniqueConstraint("subject", name=op.f("uq_users_subject")),
     )
+    with op.batch_alter_table("accounts") as accounts:
+        accounts.add_column(
+            sa.Column("from_settings", sa.Boolean(), nullable=False, server_default=sa.true())
+        )
+        accounts.add_column(sa.Column("listed_at", sa.DateTime(timezone=True), nullable=True))
+        accounts.add_column(
+            sa.Column("listing_error", sa.String(), nullable=False, server_default="")
+        )
+    with op.batch_alter_table("accounts") as accounts:
+        accounts.alter_column("from_settings", server_default=None)
+        accounts.alter_column("listing_error", server_default=None)
 
 
 def downgrade() -> None:
     """Back to r0004."""
+    with op.batch_alter_table("accounts") as accounts:
+        for name in ("from_settings", "listed_at", "listing_error"):
+            accounts.drop_column(name)
     op.drop_table("users")
     op.drop_table("user_sessions")
     op.drop_table("secret_keys")

@@ -1,0 +1,240 @@
+"""What may be done with accounts: list, validate, add, change, put away. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from spotlab.domain.access import Right
+from spotlab.domain.ports import Account
+from spotlab.errors import SpotlabError
+from spotlab.runtime.desk.accounts import AccountStanding, Validation
+from spotlab.ui import allowing, errors, runs, session, widgets, words
+
+LIST: Final = "list-accounts"
+VALIDATE: Final = "validate-account"
+FOUND: Final = "account-checks"
+DONE: Final = "account-done"
+MARKS: Final = {True: ":green[✓ works]", False: ":red[✗ does not]"}
+
+
+def show_list_now() -> None:
+    """List every account again, for who may."""
+    running, reason = runs.current(LIST), allowing.why_not(Right.COLLECT)
+    st.button(
+        "List now",
+        type="primary",
+        icon=":material/sync:",
+        on_click=_list_now,
+        disabled=reason is not None or (running is not None and not running.finished),
+        help=reason,
+        width="stretch",
+    )
+
+
+def _list_now() -> None:
+    accounts = session.desk().accounts
+
+    def work(tell: runs.Progress, _stopped: object) -> Sequence[str]:
+        tell("asking EC2 for every account's instances", 0.3)
+        return accounts.list_now()
+
+    runs.begin(LIST, "Listing", work)
+
+
+def show_outcome() -> None:
+    """What the last action gave, once, or the progress of the present one."""
+    done = runs.take(LIST)
+    if done is not None and done.result is not None:
+        if done.result:
+            st.warning("\n\n".join(done.result), title="Not every account could be listed")
+        else:
+            st.toast("Every account was listed.")
+    runs.watch(LIST)
+    if said := st.session_state.pop(DONE, ""):
+        st.toast(said, icon=":material/check:")
+
+
+def show_details(standing: AccountStanding, now: datetime) -> None:
+    """One account: what is known of it, whether it works, and changing it."""
+    account = standing.account
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            st.header(account.name, anchor=False)
+            st.write(_told(standing, now))
+            if standing.listing.error:
+                st.warning(standing.listing.error, title="The last listing failed")
+            _show_checks(account)
+        with right:
+            if not allowing.caption(Right.CHANGE_ACCOUNTS):
+                return
+            _show_switch(account)
+            if account.from_settings:
+                st.caption("It comes from the settings: its role and regions are changed there.")
+            else:
+                with st.expander("Change it", icon=":material/edit:"):
+                    show_form(account)
+
+
+def _told(standing: AccountStanding, now: datetime) -> str:
+    account = standing.account
+    role = f"assumes `{account.role_arn}`" if account.role_arn else "uses its own credentials"
+    external = ", with an external id" if account.external_id else ""
+    listed = words.ago(standing.listing.at, now) if standing.listing.at else "never"
+    return (
+        f"{account.aws_account_id} in {words.listed(account.regions)}: SpotLab {role}{external}. "
+        f"{words.count(standing.instances, 'instance')}, last listed {listed}."
+    )
+
+
+def _show_checks(account: Account) -> None:
+    """Try it in AWS, and say in words what works."""
+    done = runs.take(VALIDATE)
+    if done is not None and done.result is not None:
+        st.session_state[FOUND] = done.result
+    running, reason = runs.current(VALIDATE), allowing.why_not(Right.CHANGE_ACCOUNTS)
+    busy = running is not None and not running.finished
+    st.button(
+        "Validate",
+        icon=":material/fact_check:",
+        key="validate-now",
+        on_click=_validate,
+        args=(account.name,),
+        disabled=busy or reason is not None,
+        help=reason or "Assume the role, and list a few instances in each region.",
+    )
+    runs.watch(VALIDATE)
+    found: Validation | None = st.session_state.get(FOUND)
+    if found is not None and found.account == account.name:
+        for check in found.checks:
+            st.markdown(f"**{check.name}** {MARKS[check.ok]}: {check.reason}")
+
+
+def _validate(name: str) -> None:
+    accounts = session.desk().accounts
+
+    def work(tell: runs.Progress, _stopped: object) -> Validation:
+        tell("assuming the role, then asking each region", 0.3)
+        return accounts.validate(name)
+
+    runs.begin(VALIDATE, "Validating", work)
+
+
+def _show_switch(account: Account) -> None:
+    label = "Look after it no more" if account.active else "Look after it again"
+    with st.form(f"active {account.name}", border=False, enter_to_submit=False):
+        st.text_input("Reason", key=f"active-reason {account.name}", max_chars=500)
+        st.form_submit_button(
+            label,
+            icon=":material/pause_circle:" if account.active else ":material/play_circle:",
+            on_click=_set_active,
+            args=(account.name, not account.active),
+            help="Its instances are no longer listed nor evaluated; its decisions are kept."
+            if account.active
+            else "It is listed at the next listing.",
+        )
+
+
+def _set_active(name: str, active: bool) -> None:
+    reason = str(st.session_state.get(f"active-reason {name}", "")).strip()
+    try:
+        session.desk().accounts.set_active(name, active, reason)
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return
+    st.session_state[DONE] = f"{name} is {'looked after' if active else 'not looked after'} now."
+
+
+def show_add() -> None:
+    """The form for a new account, folded away; for who may."""
+    st.header("Add an account", anchor=False)
+    if allowing.caption(Right.CHANGE_ACCOUNTS):
+        with st.container(border=True):
+            show_form(None)
+
+
+def show_form(account: Account | None) -> None:
+    """An account's fields; None: of a new one."""
+    key = account.name if account is not None else "new"
+    with st.form(f"account {key}", border=False, enter_to_submit=False):
+        name, number = st.columns(2)
+        name.text_input(
+            "Name",
+            account.name if account is not None else "",
+            key=f"account-name {key}",
+            disabled=account is not None,
+            max_chars=63,
+        )
+        number.text_input(
+            "AWS account id, 12 digits",
+            account.aws_account_id if account is not None else "",
+            key=f"account-id {key}",
+            max_chars=12,
+        )
+        st.text_input(
+            "Role to assume (ARN); empty: SpotLab's own credentials",
+            account.role_arn if account is not None else "",
+            key=f"account-role {key}",
+        )
+        external = "empty: none"
+        if account is not None and account.external_id:
+            external = "empty: as it is"
+        st.text_input(
+            f"External id; {external}",
+            key=f"account-external {key}",
+            type="password",
+            autocomplete="off",
+            help="Sent with AssumeRole, kept, and never shown again.",
+        )
+        st.multiselect(
+            "Regions",
+            sorted({*known_regions(), *(account.regions if account is not None else ())}),
+            list(account.regions) if account is not None else [],
+            key=f"account-regions {key}",
+            accept_new_options=True,
+            placeholder="such as us-east-1",
+        )
+        st.text_input("Reason", key=f"account-reason {key}", max_chars=500)
+        st.form_submit_button(
+            "Save" if account is not None else "Add",
+            type="primary",
+            on_click=_save,
+            args=(key, account.name if account is not None else None),
+        )
+
+
+def known_regions() -> list[str]:
+    """The regions of the market, where there is one."""
+    data, _ = session.market_if_any()
+    return sorted(data.prices["region"].unique()) if data is not None else []
+
+
+def _save(key: str, name: str | None) -> None:
+    def given(field: str) -> str:
+        return str(st.session_state.get(f"account-{field} {key}", "")).strip()
+
+    try:
+        saved = session.desk().accounts.save(
+            name or given("name"),
+            given("id"),
+            st.session_state.get(f"account-regions {key}", []),
+            role_arn=given("role"),
+            external_id=given("external") or None,
+            reason=given("reason"),
+        )
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return
+    st.session_state[DONE] = f"{saved.name} is saved; press “List now” to see its instances."
+
+
+def show_none() -> None:
+    """Nothing to show."""
+    widgets.empty(
+        "No account is shown to you.",
+        "an administrator can add one below, or add accounts to your user.",
+    )

@@ -1,0 +1,109 @@
+"""Rights are asked for in one place: screens and commands reach the lab through the desk alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Set
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import ROOT
+
+CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
+"""What of a lab tells nobody anything that is somebody's."""
+
+EXCEPTIONS: Final = {
+    "spotlab/ui/session.py": "opens the one lab and gives each reader their desk",
+    "spotlab/cli/desk.py": "opens a command's lab and gives whoever runs it their desk",
+    "spotlab/cli/commands.py": "`doctor` looks at the installation, whoever has its files",
+    "spotlab/cli/worker.py": "`worker` is the app itself, without screens",
+    "spotlab/cli/results.py": "`results` measures the shipped models; it reads recorded data",
+}
+"""Where the lab itself is touched, and why that is right."""
+
+MODULES = sorted(
+    path
+    for folder in ("pages", "spotlab/ui", "spotlab/cli")
+    for path in (ROOT / folder).rglob("*.py")
+    if str(path.relative_to(ROOT)) not in EXCEPTIONS
+)
+
+
+def takes_a_lab(function: ast.FunctionDef) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    said = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
+    return any(text.strip("'\"") == "Lab" for text in said)
+
+
+def acts_on_a_lab() -> dict[str, str]:
+    """Every public function and class of runtime/, beside the desk, that is given a whole lab."""
+    found = {}
+    for path in sorted((ROOT / "spotlab/runtime").rglob("*.py")):
+        inside = path.relative_to(ROOT).with_suffix("")
+        module = ".".join(inside.parts).removesuffix(".__init__")
+        if "desk" in inside.parts or "access" in inside.parts:
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and takes_a_lab(node):
+                found[f"{module}.{node.name}"] = f"{node.name} takes a whole lab"
+            if isinstance(node, ast.ClassDef) and any(
+                isinstance(each, ast.FunctionDef) and takes_a_lab(each) for each in node.body
+            ):
+                found[f"{module}.{node.name}"] = f"{node.name} is made of a whole lab"
+    return found
+
+
+ACTS = acts_on_a_lab()
+
+
+def breaches(tree: ast.Module) -> Iterator[str]:
+    labs = {"lab"} | {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_a_lab(node.value, {"lab"})
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if name in ACTS:
+                    yield f"line {node.lineno}: {ACTS[name]}"
+                if name.startswith("spotlab.store") or alias.name == "bootstrap":
+                    yield f"line {node.lineno}: imports {name}"
+        if isinstance(node, ast.Attribute):
+            if node.attr in ("store", "_store"):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+            if _is_a_lab(node.value, labs) and node.attr not in CLOCK_AND_SUCH:
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
+    """`lab`, `session.lab()`, `process.lab()`, `desk.lab`, `self.lab`."""
+    called = node.func if isinstance(node, ast.Call) else node
+    if isinstance(called, ast.Name):
+        return called.id in labs
+    return isinstance(called, ast.Attribute) and called.attr == "lab"
+
+
+def test_what_acts_on_a_lab_is_found() -> None:
+    assert "spotlab.runtime.outcomes.settle" in ACTS
+    assert "spotlab.runtime.registry.ModelDesk" in ACTS
+    assert list(breaches(ast.parse("from spotlab.runtime.outcomes import settle")))
+    assert list(breaches(ast.parse("def f(lab): return lab.store.ledger.list()")))
+    assert list(breaches(ast.parse("session.lab().evaluate(None)")))
+    assert not list(breaches(ast.parse("session.desk().decisions.list(); desk.lab.clock.now()")))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_screens_and_commands_ask_the_desk(path: Path) -> None:
+    found = list(breaches(ast.parse(path.read_text())))
+    assert not found, "\n".join([*found, "Ask a part of runtime/desk, or give it one."])
+
+
+def test_every_exception_is_still_one() -> None:
+    for name in EXCEPTIONS:
+        assert list(breaches(ast.parse((ROOT / name).read_text()))), f"{name} needs no exception"
