@@ -58,7 +58,8 @@ class LabApi(BaseRoute):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, with its reference in the logs and in X-Request-ID."""
-        given = Headers(scope=scope).get("x-request-id", "")
+        named = scope.get("spotlab.request_id")  # by Observed, which then sends it, too
+        given = named or Headers(scope=scope).get("x-request-id", "")
         reference = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:12]
         status, began = 0, time.perf_counter()
 
@@ -68,7 +69,7 @@ class LabApi(BaseRoute):
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
-                    (b"x-request-id", reference.encode()),
+                    *(() if named else ((b"x-request-id", reference.encode()),)),
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
@@ -78,5 +79,8 @@ class LabApi(BaseRoute):
             opened = app[0] if app else await run_in_threadpool(self._app)
             inner = dict(scope) | {"spotlab.request_id": reference}
             await opened(inner, receive, referred)
+            scope["route"] = inner.get("route")
             took_ms = (time.perf_counter() - began) * 1e3
-            log.info("%s %s %s in %.1f ms", scope["method"], scope["path"], status, took_ms)
+            reads = scope["method"] in ("GET", "HEAD", "OPTIONS")
+            level = logging.DEBUG if reads else logging.INFO  # many reads would push out the rest
+            log.log(level, "%s %s %s in %.1f ms", scope["method"], scope["path"], status, took_ms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +38,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         request_id = _given(scope) or logs.new_id()
+        scope["spotlab.request_id"] = request_id
         began, status = time.perf_counter(), 0
         taken_s: float | None = None
 
@@ -79,11 +80,9 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
     route = route_of(scope)
     metrics.REQUESTS.labels(method=method, route=route, status=str(status)).inc()
     metrics.REQUEST_SECONDS.labels(method=method, route=route).observe(took_s)
-    if route == SCREENS:
-        return
-    fields: dict[str, Any] = {"status": status, "duration_ms": round(took_s * 1e3, 1)}
-    level = logging.WARNING if status >= 500 else logging.DEBUG
-    log.log(level, "%s %s: %d", method, route, status, extra={"fields": fields})
+    if status >= 500 and status != 503:
+        fields = {"status": status, "duration_ms": round(took_s * 1e3, 1)}
+        log.warning("%s %s: %d", method, route, status, extra={"fields": fields})
 
 
 def _given(scope: Scope) -> str | None:
