@@ -14,7 +14,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from spotlab.domain.access import Principal
 from spotlab.telemetry import logs, metrics
-from spotlab.ui import badge, errors, guard, links, runs, session, theme
+from spotlab.ui import badge, errors, guard, links, menu, runs, session, theme
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 STYLE = """<style>
@@ -36,20 +36,22 @@ def main() -> None:
     began, name = time.perf_counter(), page.url_path or "instances"
     try:
         with logs.correlated():
-            _show(page)
+            _show(page, who)
     finally:
         st.session_state.pop(guard.BY_ITSELF, None)
         metrics.SCRIPT_RUNS.labels(page=name).inc()
         metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - began)
 
 
-def _show(page: StreamlitPage) -> None:
+def _show(page: StreamlitPage, who: Principal) -> None:
     with errors.boundary():
         first = session.first_run()
         if not first.finished:
             _show_first_run(first)
             st.stop()
-        badge.show()
+        with st.container(horizontal=True, vertical_alignment="center", key="top"):
+            badge.show()
+            menu.show(who)
         if first.error is not None:
             _show_failed_start(first.error)
         page.run()
@@ -65,7 +67,7 @@ def _sections(who: Principal) -> dict[str, list[st.Page]]:
             title=title,
             icon=icon,
             default=name == "instances",
-            visibility="visible" if who.may(right) else "hidden",
+            visibility="visible" if section != links.MENU and who.may(right) else "hidden",
         )
         sections.setdefault(section, []).append(page)
     return sections

@@ -14,6 +14,8 @@ DECIDE: Final = "Decide"
 UNDERSTAND: Final = "Understand"
 RUN: Final = "Run"
 ADMINISTER: Final = "Administer"
+MENU: Final = ""
+"""Of the menu under the reader's name, not of the navigation."""
 
 
 class PageEntry(NamedTuple):
@@ -46,6 +48,9 @@ PAGE_TABLE: Final = (
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
     PageEntry("logs", "Logs", ":material/list_alt:", RUN, Right.READ_LOGS),
     PageEntry("accounts", "Accounts", ":material/cloud:", ADMINISTER, Right.READ),
+    PageEntry("users", "Users", ":material/group:", ADMINISTER, Right.CHANGE_USERS),
+    PageEntry("audit", "Audit", ":material/policy:", ADMINISTER, Right.READ_AUDIT),
+    PageEntry("me", "My account", ":material/manage_accounts:", MENU, Right.READ),
 )
 """Every page there is, in the order of the navigation."""
 

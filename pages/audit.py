@@ -1,0 +1,38 @@
+"""Who changed what, and can the log be believed?"""
+
+import math
+
+import streamlit as st
+
+from spotlab.ui import guard, session, widgets
+from spotlab.ui.people import trail
+
+guard.require(guard.Right.READ_AUDIT)
+
+now, log = session.now(), session.desk().audit
+chain = trail.check()
+widgets.headline(trail.headline(chain), trail.small_print(chain))
+trail.show_broken(chain)
+asked = trail.ask(now)
+where = {
+    "actor": asked.actor,
+    "action": asked.action,
+    "target": asked.target,
+}
+found = log.count(**where, since=asked.since)
+pages = max(1, math.ceil(found / trail.PAGE_ROWS))
+place = st.container()
+number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+entries = log.list(
+    **where,
+    since=asked.since,
+    limit=trail.PAGE_ROWS,
+    offset=(min(number, pages) - 1) * trail.PAGE_ROWS,
+)
+with place:
+    widgets.rows_left(len(entries), found, "change")
+    if found:
+        trail.show(entries, now)
+    else:
+        widgets.empty("Nothing was changed yet, or the filters leave nothing.", "drop a filter.")
+trail.offer(asked)
