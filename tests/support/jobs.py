@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from spotlab.domain.market import MarketName
+from spotlab.domain.ports import Clock
+from spotlab.inference.predictor import Predictor
 from spotlab.pipeline.collect import Progress
-from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime.bootstrap import SystemClock
 from spotlab.runtime.jobs.catalogue import Job
 from spotlab.runtime.jobs.scheduler import Scheduler
 from spotlab.runtime.lab import Lab
@@ -88,20 +94,27 @@ class Office:
 
 
 def office(store: Store, folder: Path) -> Office:
-    """A lab on the database of this store, whose AWS and models nobody needs."""
-    models = folder / "models"
-    models.mkdir()
-    engine = store.engine
-    url = engine.url.render_as_string(hide_password=False)
-    settings = load(
-        home=folder / "home",
-        models_dir=models,
-        market="simulated",
-        database_url=url if engine.dialect.name == "postgresql" else None,
-    )
+    """A lab on this store, with clocks that stand still."""
     wall = StillClock()
-    lab = bootstrap(settings, clock=wall, online=DictStore(), cloud=no_aws)
-    return Office(lab, wall)
+    return Office(lab_over(store, folder, wall), wall)
+
+
+def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
+    """A lab on this store, whose AWS, models and market nobody needs."""
+    http = httpx.Client()
+    resources = ExitStack()
+    resources.callback(http.close)
+    return Lab(
+        settings=load(home=folder / "home", models_dir=folder, market="simulated"),
+        clock=clock or SystemClock(),
+        store=store,
+        predictor=Predictor(folder),
+        open_online=DictStore,
+        open_cloud=no_aws,
+        choose_market=lambda _active: MarketName.SIMULATED,
+        http=http,
+        resources=resources,
+    )
 
 
 def look(scheduler: Scheduler) -> None:

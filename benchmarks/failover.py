@@ -1,0 +1,144 @@
+"""How long until another worker leads after the leader was killed.
+
+    python -m benchmarks.failover [kills] [ttl_s]
+
+Real `spotlab worker` processes on a database of their own, SQLite and (where a server answers)
+PostgreSQL: two contend, the leader is ended with kill -9, and the time is taken until the other
+holds the lease; then a third joins. Bounded by the TTL, not by the machine: 1.0 to 1.4 TTL.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from spotlab.domain.ports import Lease, RunState
+from spotlab.store import Store, open_store
+
+KILLS, TTL_S = 10, 2.0
+POSTGRES = os.environ.get(
+    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+)
+LEASE = "scheduler"
+PATIENCE_S = 180.0
+
+
+def main() -> None:
+    """Measure, and print a row a database."""
+    given = [float(text) for text in sys.argv[1:] if text.replace(".", "").isdigit()]
+    kills, ttl_s = (*given, *(KILLS, TTL_S)[len(given) :])
+    print(f"takeover after kill -9, TTL {ttl_s:g} s, {int(kills)} kills each")
+    print(
+        f"{'':<12}{'median s':>10}{'p95 s':>8}{'worst s':>9}{'in TTL':>8}{'lost runs':>11}  twice"
+    )
+    with tempfile.TemporaryDirectory() as home:
+        _measure("SQLite", None, Path(home), int(kills), ttl_s)
+    try:
+        with _postgres() as url, tempfile.TemporaryDirectory() as home:
+            _measure("PostgreSQL", url, Path(home), int(kills), ttl_s)
+    except psycopg.OperationalError as exc:
+        print(f"PostgreSQL  not measured: {str(exc).splitlines()[0]}")
+
+
+def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -> None:
+    store = open_store(url, home / "spotlab.db")
+    workers: dict[int, subprocess.Popen[bytes]] = {}
+    took: list[float] = []
+    try:
+        for _ in range(kills):
+            while len(workers) < 2:
+                started = _start(url, home, ttl_s)
+                workers[started.pid] = started
+                _until(lambda: set(workers) <= {each.pid for each in store.processes.list()})
+            lease = _led(store, workers)
+            time.sleep(ttl_s)  # whoever joined has watched a beat
+            leader = workers.pop(_pid(lease))
+            leader.kill()
+            began = time.monotonic()
+            _until(lambda before=lease: (store.leases.look(LEASE) or before).token > before.token)
+            took.append(time.monotonic() - began)
+            leader.wait()
+        runs = store.jobs.runs(limit=100_000)
+        started_at = [(run.job, run.due_at) for run in runs if run.started_at]
+        lost = sum(run.state is RunState.LOST for run in runs)
+        worst, median = max(took), statistics.median(took)
+        p95 = sorted(took)[min(len(took) - 1, int(0.95 * len(took)))]
+        print(
+            f"{name:<12}{median:>10.2f}{p95:>8.2f}{worst:>9.2f}{worst / ttl_s:>8.2f}{lost:>11}"
+            f"  {len(started_at) - len(set(started_at))} of {len(started_at)}"
+        )
+    finally:
+        for each in workers.values():
+            each.terminate()
+        for each in workers.values():
+            each.wait(30)
+        store.close()
+
+
+def _start(url: str | None, home: Path, ttl_s: float) -> subprocess.Popen[bytes]:
+    settings = {
+        "SPOTLAB_HOME": str(home),
+        "SPOTLAB_DATABASE_URL": url or "",
+        "SPOTLAB_LEASE_TTL_S": str(ttl_s),
+        "SPOTLAB_MARKET": "simulated",
+    }
+    with (home / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("spotlab")), "worker"],
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def _led(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
+    """The lease, once one of these holds it."""
+
+    def held() -> Lease | None:
+        lease = store.leases.look(LEASE)
+        return lease if lease and not lease.released and _pid(lease) in workers else None
+
+    _until(held)
+    found = held()
+    assert found is not None
+    return found
+
+
+def _pid(lease: Lease) -> int:
+    return int(lease.holder.rsplit("-", 2)[1])
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited {PATIENCE_S:g} s in vain")
+        time.sleep(0.005)
+
+
+@contextmanager
+def _postgres() -> Iterator[str]:
+    """A database of its own, dropped at the end."""
+    name = f"spotlab_failover_{os.getpid()}"
+    url = make_url(POSTGRES)
+    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True, connect_timeout=3) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        try:
+            yield url.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+if __name__ == "__main__":
+    main()
