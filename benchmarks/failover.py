@@ -74,7 +74,7 @@ def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -
         worst, median = max(took), statistics.median(took)
         p95 = sorted(took)[min(len(took) - 1, int(0.95 * len(took)))]
         print(
-            f"{name:<12}{median:>10.2f}{p95:>8.2f}{worst:>9.2f}{worst / ttl_s:>8.2f}{lost:>11}"
+            f"{name:<12}{median:>10.2f}{p95:>8.2f}{worst:>9.2f}{worst / ttl_s:>8.2f}{lost:>6}"
             f"  {len(started_at) - len(set(started_at))} of {len(started_at)}"
         )
     finally:

@@ -86,14 +86,15 @@ class MarketReader:
             "" or, when the online store is down, what was wrong; the archive has everything.
         """
         with self._lock:
+            former = self.archive.active_market()
+            # SQL first: a process that led before is refused here, before it touches the store.
+            self.archive.set_active_market(market)
             try:
                 store = self.open_online()
-                if self.archive.active_market() is not market:
+                if former is not market:
                     store.clear()
-                self.archive.set_active_market(market)
                 online.publish(store, offline.read_market(self.archive, market, self.as_of(market)))
             except OnlineStoreDown as exc:
-                self.archive.set_active_market(market)
                 log.warning("online store down, not published: %s", exc)
                 return str(exc)
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -220,3 +220,30 @@ def test_keys_read_as_documented(shelf: Shelf) -> None:
     assert ("us-east-1", "u-6tb1") in shelf.keys(PRICE_HISTORY)
     assert ("u-6tb1.metal",) in shelf.keys(METADATA)
     assert ("eu-west-1", "m6g.xlarge") in shelf.keys(SPOT_RISK)
+
+
+class Delayed(Shelf):
+    """A writer that sleeps between its look at the store and its first write."""
+
+    def __init__(self, shelf: Shelf, meanwhile: Callable[[], object]) -> None:
+        self.rows, self.asked, self._meanwhile = shelf.rows, 0, meanwhile
+
+    def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
+        meanwhile, self._meanwhile = self._meanwhile, lambda: None
+        meanwhile()
+        return super().write(view, rows)
+
+
+def test_a_delayed_writer_can_neither_replace_nor_mix_into_what_came_meanwhile(
+    shelf: Shelf, data: MarketData
+) -> None:
+    later = replace(data, as_of=data.as_of + timedelta(seconds=60))
+    delayed = Delayed(shelf, lambda: online.publish(shelf, later))
+    online.publish(delayed, data)
+    now = later.as_of + timedelta(seconds=1)
+    assert online.read_market(shelf, data.market, now) is None, "incomplete, and never mixed"
+    again = replace(data, as_of=now)
+    online.publish(shelf, again)
+    read = online.read_market(shelf, data.market, now)
+    assert read is not None
+    assert_same(read, again)
