@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from spotlab.api.idempotency import KEY
-from spotlab.api.operation import KEEPING, ZIP
+from spotlab.api.operation import KEEPING, ONCE, ZIP
 from spotlab.api.problems import MEDIA_TYPE, SLUGS, Problem
 
 Document = dict[str, Any]
@@ -104,6 +104,7 @@ def _finish(made: Document) -> None:
 def _complete(path: str, method: str, operation: Document, schemas: Document) -> None:
     """What every operation has: security, headers, problems, examples."""
     operation.pop(KEEPING, None)
+    operation.pop(ONCE, None)
     is_open = operation.get("security") == []
     if not is_open:
         operation["security"] = deepcopy(SECURITY)

@@ -76,9 +76,14 @@ class Written:
         who = request.scope["spotlab.who"]
         return cls(lab, who.name, key, f"{request.method} {path}", digest)
 
-    async def once(self, carry_out: Callable[[], Awaitable[Response]]) -> Response:
+    async def once(
+        self, carry_out: Callable[[], Awaitable[Response]], secret: bool = False
+    ) -> Response:
         """Carry it out, or give the answer that it got before.
 
+        Args:
+            carry_out: does it.
+            secret: the answer is told once, and not kept.
         Raises:
             KeyReused, Conflict: the key is another write's, or that one has no answer (yet).
         """
@@ -93,7 +98,7 @@ class Written:
             # Refused: it changed nothing. After anything else its claim stays: it may have.
             await run_in_threadpool(self._release)
             raise
-        await run_in_threadpool(self._settle, response)
+        await run_in_threadpool(self._settle, response, secret)
         return response
 
     def _claim(self) -> AnsweredWrite | None:
@@ -108,11 +113,11 @@ class Written:
         except SpotlabError as exc:
             log.error("the claim of a refused write stays: %s", exc)
 
-    def _settle(self, response: Response) -> None:
+    def _settle(self, response: Response, secret: bool) -> None:
         assert self.key is not None
         headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
         answer = {
-            "body": bytes(response.body).decode(),
+            "body": None if secret else bytes(response.body).decode(),
             "media": response.headers.get("content-type", ""),
             "headers": headers,
         }
@@ -138,6 +143,11 @@ class Written:
                 remedy="Look at what it was to change, then send it with a new key if needed.",
             )
         kept = before.answer
+        if kept["body"] is None:
+            raise Conflict(
+                "This write was carried out; its answer held a secret, which is told once.",
+                remedy="If it is lost, end what was made and make another, with a new key.",
+            )
         response = Response(kept["body"], before.status, dict(kept["headers"]), kept["media"])
         response.headers["Idempotency-Replayed"] = "true"
         return response

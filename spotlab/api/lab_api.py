@@ -23,7 +23,10 @@ from spotlab.api.routes import (
     evaluating,
     experiments,
     instances,
+    jobs,
+    logs,
     models,
+    people,
     whoami,
 )
 from spotlab.api.service import Service
@@ -40,6 +43,9 @@ ROUTERS = (
     candidates.router,
     experiments.router,
     models.router,
+    jobs.router,
+    logs.router,
+    people.router,
 )
 
 

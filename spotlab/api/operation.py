@@ -33,6 +33,9 @@ LARGEST_BODY: Final = 256 * 1024
 LARGEST_UPLOAD: Final = 64 * 1024 * 1024
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KEEPING: Final = "x-keeping"
+ONCE: Final = "x-once"
+SECRET: Final[dict[str, Any]] = {ONCE: True}
+"""Marks a write whose answer holds a secret: it is told once, and not kept."""
 JSON: Final = "application/json"
 ZIP: Final = "application/zip"
 
@@ -85,7 +88,7 @@ class Operation(APIRoute):
                 if writes:
                     await read_body(request, media)
                     written = Written.of(request, service.lab, self.path_format)
-                    response = await written.once(lambda: carry_out(request))
+                    response = await written.once(lambda: carry_out(request), ONCE in extra)
                 else:
                     response = await read(request, keeping, carry_out)
             except Exception as exc:  # the last place before the server's own words

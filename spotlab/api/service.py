@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar
@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from spotlab.api.limiting import Limiter, Quota
 from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
+from spotlab.errors import TooManyRequests
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 
@@ -25,6 +26,8 @@ T = TypeVar("T")
 ANSWERS_WITHIN_S: Final = 0.25
 MOST_KEPT: Final = 256
 MOST_SHARED: Final = 16
+MOST_STREAMS: Final = 5
+MOST_STREAMS_OF_ALL: Final = 100
 LARGEST_KEPT: Final = 256 * 1024
 
 
@@ -52,7 +55,9 @@ class Service:
     limiter: Limiter = field(init=False)
     _answers: OrderedDict[Hashable, Kept] = field(default_factory=OrderedDict)
     _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
+    _streams: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    closing: bool = False
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self._counter)
@@ -118,6 +123,22 @@ class Service:
             while len(self._values) > MOST_SHARED:
                 self._values.popitem(last=False)
         return made
+
+    def begin_stream(self, user: str) -> None:
+        """Somebody begins to follow a stream. Raises TooManyRequests: they follow enough."""
+        with self._lock:
+            if self._streams[user] >= MOST_STREAMS or self._streams.total() >= MOST_STREAMS_OF_ALL:
+                raise TooManyRequests(
+                    "Too many streams are followed.", remedy="End one.", retry_after_s=10.0
+                )
+            self._streams[user] += 1
+
+    def end_stream(self, user: str) -> None:
+        """They follow it no longer."""
+        with self._lock:
+            self._streams[user] -= 1
+            if not self._streams[user]:
+                del self._streams[user]
 
     def _counter(self) -> Storage | None:
         """Redis where every replica has the same one; the embedded server is one process's own."""

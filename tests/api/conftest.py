@@ -30,7 +30,7 @@ class Asking:
     def __init__(self, lab: Lab, **people: Principal) -> None:
         self.lab = lab
         self.people = people
-        self.app = LabApi(lambda: build(lambda: lab, self._who))
+        self.app = LabApi(lambda: build(lambda: lab, lambda connection: self._who(connection)))
 
     def _who(self, connection: HTTPConnection) -> Principal:
         name = connection.headers.get("authorization", "").removeprefix("Bearer ")

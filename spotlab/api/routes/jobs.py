@@ -1,0 +1,135 @@
+"""Scheduled jobs. Screens floor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from spotlab.api.operation import Operation, about
+from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
+from spotlab.api.service import AskedDesk
+from spotlab.api.views.base import Reasoned
+from spotlab.api.views.running import Accepted, JobAsked, JobView, RunView
+from spotlab.domain.ports import Topic
+from spotlab.errors import NotFound
+from spotlab.runtime.jobs.overview import JobView as Standing
+
+router = APIRouter(route_class=Operation, tags=["jobs"])
+
+Name = Annotated[
+    str,
+    Path(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description="The job's name.",
+        examples=["retention"],
+    ),
+]
+
+
+def view(found: Standing) -> JobView:
+    """A job as it is answered."""
+    return JobView(
+        name=found.job.name,
+        title=found.job.title,
+        about=found.job.about,
+        schedule=found.schedule,
+        own_schedule=found.job.schedule,
+        paused=found.setting.paused,
+        standing=str(found.standing),
+        next_at=found.next_at,
+        running=None if found.running is None else RunView.model_validate(found.running),
+        last=None if found.last is None else RunView.model_validate(found.last),
+    )
+
+
+@router.get(
+    "/jobs",
+    operation_id="list_jobs",
+    summary="The scheduled jobs and how they stand",
+    response_model=Page[JobView],
+    openapi_extra=about(Topic.JOBS),
+)
+def list_jobs(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[JobView]:
+    """By name."""
+    found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
+    page, following = cut(found, lambda each: [each.job.name], limit, cursor)
+    link(request, response, following)
+    return Page[JobView](items=[view(each) for each in page], total=len(found), next=following)
+
+
+@router.get(
+    "/jobs/{name}",
+    operation_id="get_job",
+    summary="One job",
+    response_model=JobView,
+    openapi_extra=about(Topic.JOBS),
+)
+def get_job(desk: AskedDesk, name: Name) -> JobView:
+    """How one job stands."""
+    return view(desk.jobs.get(name))
+
+
+@router.patch(
+    "/jobs/{name}",
+    operation_id="change_job",
+    summary="Pause, resume or schedule a job",
+    response_model=JobView,
+)
+def change_job(desk: AskedDesk, name: Name, asked: JobAsked) -> JobView:
+    """What is not given stays as it is."""
+    if asked.schedule is not None:
+        desk.jobs.schedule(name, asked.schedule, asked.reason)
+    if asked.paused is not None:
+        (desk.jobs.pause if asked.paused else desk.jobs.resume)(name, asked.reason)
+    return view(desk.jobs.get(name))
+
+
+@router.post(
+    "/jobs/{name}/runs",
+    operation_id="run_job",
+    summary="Have a job run now",
+    response_model=Accepted,
+    status_code=202,
+)
+def run_job(desk: AskedDesk, response: Response, name: Name, asked: Reasoned) -> Accepted:
+    """Whoever leads begins it within some seconds, also while it is paused."""
+    desk.jobs.run(name, asked.reason)
+    runs = f"/api/v1/jobs/{name}/runs"
+    response.headers["Location"] = runs
+    return Accepted(job=name, runs=runs)
+
+
+@router.get(
+    "/jobs/{name}/runs",
+    operation_id="list_job_runs",
+    summary="What became of a job's runs",
+    response_model=Page[RunView],
+    openapi_extra=about(Topic.JOBS),
+)
+def list_job_runs(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    name: Name,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RunView]:
+    """Newest first."""
+    total = desk.jobs.count(name)
+    start = 0 if cursor is None else read(cursor, [0])[0]
+    if not 0 <= start <= total:
+        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
+    found = desk.jobs.history(name, limit=limit, offset=start)
+    end = start + len(found)
+    following = write([end]) if end < total else None
+    link(request, response, following)
+    return Page[RunView](
+        items=[RunView.model_validate(each) for each in found], total=total, next=following
+    )

@@ -1,0 +1,223 @@
+"""Log lines, as a list and as a stream, and metrics. Screens floor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from starlette.concurrency import run_in_threadpool
+
+from spotlab.api.operation import Operation
+from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
+from spotlab.api.service import AskedDesk, Service, TheService
+from spotlab.api.views.base import LABEL, Moment, View, about
+from spotlab.api.views.running import LineView, MetricView, SampleView
+from spotlab.domain.access import Right
+from spotlab.errors import SpotlabError
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.desk.logs import LogFilter, LogLine
+from spotlab.runtime.metrics import Metrics
+
+router = APIRouter(route_class=Operation)
+
+LOOK_EVERY_S: Final = 0.5
+HEARTBEAT_S: Final = 15.0
+ASK_AGAIN_S: Final = 30.0
+LONGEST_S: Final = 600.0
+"""A stream ends after this long; a reader that comes again with Last-Event-ID misses nothing."""
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Words = Annotated[str, Query(max_length=100, pattern=LABEL)]
+Component = Annotated[
+    Words, Query(description="Written by this part.", examples=["runtime.evaluating"])
+]
+Least = Annotated[Level | None, Query(description="This severe or more.", examples=["INFO"])]
+Text = Annotated[Words, Query(description="With these words.")]
+Id = Annotated[Words, Query(description="Of this correlation id, request or error reference.")]
+Process = Annotated[Words, Query(description="Of this process or role.", examples=["worker"])]
+
+
+class Lines(View):
+    """Some log lines, newest first."""
+
+    items: list[LineView] = about("The lines.", [])
+    next: str | None = about("The cursor of older ones; null: there are none that fit.", None)
+    newest_id: str = about("Where to follow the stream from.", "1762162200000-0")
+
+
+@router.get(
+    "/logs",
+    operation_id="list_logs",
+    summary="Log lines of every process",
+    tags=["logs"],
+    response_model=Lines,
+)
+def list_logs(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    component: Component = "",
+    level: Least = None,
+    text: Text = "",
+    id: Id = "",  # noqa: A002 (the parameter's name)
+    process: Process = "",
+    since: Annotated[Moment | None, Query(description="Written then or later.")] = None,
+) -> Lines:
+    """Newest first. Who sees some accounts only reads the lines about those."""
+    before = None if cursor is None else str(read(cursor, [""])[0])
+    where = LogFilter(component, level or "", text, id, process, since)
+    page = desk.logs.query(where, limit=limit, before=before)
+    following = write([page.lines[-1].id]) if page.more else None
+    link(request, response, following)
+    return Lines(
+        items=[LineView.model_validate(line) for line in page.lines],
+        next=following,
+        newest_id=page.newest_id,
+    )
+
+
+@router.get(
+    "/logs/stream",
+    operation_id="stream_logs",
+    summary="Log lines as they are written (server-sent events)",
+    tags=["logs"],
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Events `log`, each with a line as JSON; comments keep it open.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": 'id: 1762162200000-0\nevent: log\ndata: {"level":"INFO"}\n\n',
+                }
+            },
+        }
+    },
+)
+async def stream_logs(
+    request: Request,
+    desk: AskedDesk,
+    service: TheService,
+    component: Component = "",
+    level: Least = None,
+    text: Text = "",
+    id: Id = "",  # noqa: A002 (the parameter's name)
+    process: Process = "",
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            pattern=r"^[0-9]{1,19}-[0-9]{1,19}$",
+            description="Go on after this line.",
+        ),
+    ] = None,
+    for_s: Annotated[
+        float, Query(ge=0, le=LONGEST_S, description="Ends after this long, s.", examples=[60])
+    ] = LONGEST_S,
+) -> StreamingResponse:
+    """From now on, or from Last-Event-ID on. It ends after ten minutes at most, or when the token
+    does; come again with Last-Event-ID."""
+    where = LogFilter(component, level or "", text, id, process, None)
+    after = last_event_id
+    if after is None:
+        after = await run_in_threadpool(desk.logs.newest_id)
+    first = await run_in_threadpool(desk.logs.follow, after, where)
+    service.begin_stream(desk.who.name)
+    return StreamingResponse(
+        events(request, service, desk, where, first, for_s),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def events(
+    request: Request,
+    service: Service,
+    desk: Desk,
+    where: LogFilter,
+    first: tuple[list[LogLine], str],
+    for_s: float,
+) -> AsyncIterator[bytes]:
+    """The stream, until it has lasted long enough, its reader is gone or may not read any more."""
+    began = said = asked = time.monotonic()
+    lines, after = first
+    try:
+        yield b"retry: 2000\n\n"
+        while True:
+            for line in lines:
+                yield event(line)
+            now = time.monotonic()
+            if lines:
+                said = now
+            elif now - said >= HEARTBEAT_S:
+                said = now
+                yield b": still here\n\n"
+            if now - began >= for_s or service.closing:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                if now - asked >= ASK_AGAIN_S:
+                    asked = now
+                    desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
+                lines, after = await run_in_threadpool(desk.logs.follow, after, where)
+            except SpotlabError as exc:
+                yield b"event: problem\ndata: " + msgspec.json.encode(exc.message) + b"\n\n"
+                return
+    finally:
+        service.end_stream(desk.who.name)
+
+
+def event(line: LogLine) -> bytes:
+    """A line as an event."""
+    data = LineView.model_validate(line).model_dump_json().encode()
+    return b"id: " + line.id.encode() + b"\nevent: log\ndata: " + data + b"\n\n"
+
+
+@router.get(
+    "/metrics",
+    operation_id="list_metrics",
+    summary="What this replica counts",
+    tags=["metrics"],
+    response_model=Page[MetricView],
+)
+def list_metrics(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    service: TheService,
+    limit: Limit = 500,
+    cursor: Cursor = None,
+) -> Page[MetricView]:
+    """The numbers of /metrics as JSON, at most five seconds old."""
+    desk.who.require(Right.READ_METRICS)
+    found = service.shared("metrics", 5.0, lambda: read_metrics(desk))
+    page, following = cut(found, lambda each: [each.name], limit, cursor)
+    link(request, response, following)
+    return Page[MetricView](items=list(page), total=len(found), next=following)
+
+
+def read_metrics(desk: Desk) -> list[MetricView]:
+    """By name."""
+    text = Metrics(desk.lab).text().decode()
+    families = [
+        MetricView(
+            name=family.name,
+            kind=family.type,
+            unit=family.unit,
+            help=family.documentation,
+            samples=[
+                SampleView(name=sample.name, labels=dict(sample.labels), value=sample.value)
+                for sample in family.samples
+            ],
+        )
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    ]
+    return sorted(families, key=lambda each: each.name)

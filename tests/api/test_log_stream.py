@@ -1,0 +1,103 @@
+"""Log lines over the API: as a list, and as server-sent events."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+
+from spotlab.api.routes import logs
+from spotlab.errors import NotSignedIn
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.logstream import LogStream
+from spotlab.telemetry.logs import JsonFormatter
+from tests.api.conftest import Asking
+
+
+@dataclass
+class Event:
+    """One server-sent event."""
+
+    id: str = ""
+    event: str = ""
+    data: str = ""
+    comments: list[str] = field(default_factory=list)
+
+
+def read(text: str) -> list[Event]:
+    """The events of a stream, comments apart."""
+    found = []
+    for block in text.split("\n\n"):
+        named = [line.partition(": ") for line in block.splitlines() if not line.startswith(":")]
+        given = {name: value for name, _, value in named if name != "retry"}
+        if given:
+            found.append(Event(**given))
+    return found
+
+
+def write(stream: LogStream, *messages: str, level: int = logging.INFO) -> None:
+    record = [
+        logging.LogRecord("spotlab.test", level, "", 0, message, None, None) for message in messages
+    ]
+    stream.append([JsonFormatter().format(each) for each in record])
+
+
+def test_lines_are_listed_in_pages(ask: Asking, lab: Lab) -> None:
+    write(lab.log_stream, "one", "two", "three")
+    first = ask("GET", "/logs?limit=2").json()
+    assert [line["message"] for line in first["items"]] == ["three", "two"]
+    second = ask("GET", f"/logs?limit=2&cursor={first['next']}").json()
+    assert ([line["message"] for line in second["items"]], second["next"]) == (["one"], None)
+    assert ask("GET", "/logs?text=TWO").json()["items"][0]["message"] == "two"
+    assert ask("GET", "/logs?level=ERROR").json()["items"] == []
+    assert ask("GET", "/logs", "viewer").status_code == 403
+
+
+def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
+    write(lab.log_stream, "one", "two", "three")
+    answer = ask("GET", "/logs/stream?for_s=0", headers={"Last-Event-ID": "1-0"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = read(answer.text)
+    assert [(e.id, e.event) for e in events] == [("2-0", "log"), ("3-0", "log")]
+    assert json.loads(events[0].data)["message"] == "two"
+    fresh = ask("GET", "/logs/stream?for_s=0")
+    assert read(fresh.text) == []  # without it, from now on
+    assert ask("GET", "/logs/stream", headers={"Last-Event-ID": "x"}).status_code == 422
+    assert ask("GET", "/logs/stream", None).status_code == 401
+    assert ask("GET", "/logs/stream", "viewer").status_code == 403
+
+
+def test_a_stream_beats_while_nothing_is_written(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(logs, "HEARTBEAT_S", 0.0)
+    assert ": still here" in ask("GET", "/logs/stream?for_s=0.05").text
+
+
+def test_a_stream_ends_with_the_right_to_read(
+    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(logs, "ASK_AGAIN_S", 0.0)
+    asked = 0
+    who = ask._who
+
+    def revoked(connection: object) -> object:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise NotSignedIn("This token was revoked.")
+        return who(connection)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ask, "_who", revoked)
+    events = read(ask("GET", "/logs/stream").text)
+    assert [(e.event, e.data) for e in events] == [("problem", '"This token was revoked."')]
+
+
+def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spotlab.api.service.MOST_STREAMS", 0)
+    refused = ask("GET", "/logs/stream?for_s=0")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")

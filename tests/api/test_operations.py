@@ -1,0 +1,344 @@
+"""Each operation does what it says, for those who may, with what they see."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from spotlab.runtime.lab import Lab
+from tests.api.conftest import FOREIGN, Asking
+from tests.support.lab import FLEET
+
+WEB = FLEET[0][0]
+POOL = "us-east-1:us-east-1a:m6i.large:Linux"
+ANY = {"If-Match": "*"}
+
+
+def test_whoever_asks_is_told_what_they_may_do(ask: Asking) -> None:
+    me = ask("GET", "/me", "own").json()
+    assert (me["name"], me["role"], me["accounts"]) == ("acme's", "operator", ["acme"])
+    assert "evaluate" in me["rights"]
+    assert "users:write" not in me["rights"]
+
+
+def test_accounts_are_listed_created_and_read(ask: Asking) -> None:
+    asked = {
+        "name": "staging",
+        "aws_account_id": "111122223333",
+        "role_arn": "arn:aws:iam::111122223333:role/spotlab",
+        "external_id": "hush",
+        "regions": ["us-east-1"],
+    }
+    made = ask("POST", "/accounts", json=asked)
+    assert made.status_code == 201
+    assert made.headers["Location"] == "/api/v1/accounts/staging"
+    assert made.json()["external_id_set"] is True
+    assert "hush" not in made.text
+    assert ask("GET", "/accounts/staging").json() == made.json()
+    assert [a["name"] for a in ask("GET", "/accounts").json()["items"]] == [
+        "acme",
+        "other",
+        "staging",
+    ]
+    assert ask("POST", "/accounts", json=asked).status_code == 409
+    wrong = ask("POST", "/accounts", json=asked | {"name": "x", "regions": ["mars"]})
+    assert (wrong.status_code, "mars" in wrong.json()["detail"]) == (422, True)
+
+
+def test_an_account_is_validated_where_there_is_an_aws(ask: Asking) -> None:
+    answer = ask("POST", "/accounts/acme/validation")
+    assert answer.status_code == 502  # the AWS of this lab refuses
+    assert answer.json()["detail"] == "No AWS in this test."
+
+
+def test_instances_are_filtered(ask: Asking) -> None:
+    def names(query: str) -> list[str]:
+        return [i["name"] for i in ask("GET", f"/instances?{query}").json()["items"]]
+
+    assert names("") == ["batch-1", "train-1", "web-1", "web-2", "theirs"]
+    assert names("account=other") == ["theirs"]
+    assert names("instance_type=m5.large") == ["web-1", "theirs"]
+    assert names("lifecycle=on-demand") == ["batch-1"]
+    assert names("shadow=false") == []
+    assert names("mode=off") == []
+    assert names("active=false") == []
+    assert names("region=eu-west-1") == []
+
+
+def test_what_is_set_on_an_instance_is_answered_and_audited(ask: Asking, lab: Lab) -> None:
+    def put(what: str, **body: Any) -> dict[str, Any]:
+        answer = ask("PUT", f"/instances/{WEB}/{what}", "operator", json=body, headers=ANY)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert put("shadow", shadow=False, reason="tonight")["shadow"] is False
+    assert put("mode", mode="off")["mode"] == "off"
+    assert put("model", model="toy@1.0.0")["model"] == "toy@1.0.0"
+    assert put("model", model=None)["model"] is None
+    needs = put("requirements", requirements={"regions": ["us-east-1"], "vcpu_min": 4})
+    assert needs["requirements"]["vcpu_min"] == 4
+    assert ask("GET", f"/instances/{WEB}/requirements").json()["source"] == "set"
+    put("requirements", requirements=None)
+    assert ask("GET", f"/instances/{WEB}/requirements").json()["source"] == "derived"
+    first = lab.store.audit.entries(action="instance.shadow")[0]
+    assert (first.actor, first.reason, first.after) == ("the operator", "tonight", False)
+    unknown = ask("PUT", f"/instances/{WEB}/model", json={"model": "nobody@1"}, headers=ANY)
+    assert unknown.status_code == 404
+
+
+def test_the_pipeline_is_told_before_and_after_a_decision(ask: Asking) -> None:
+    before = ask("GET", f"/instances/{WEB}/pipeline").json()
+    assert (before["state"], before["latest"], before["model_in_force"]) == (
+        "never evaluated",
+        None,
+        "toy@1.0.0",
+    )
+    made = ask("POST", f"/instances/{WEB}/evaluations", "operator")
+    assert made.status_code == 201
+    number = made.json()["experiment_id"]
+    assert made.headers["Location"] == f"/api/v1/experiments/{number}"
+    after = ask("GET", f"/instances/{WEB}/pipeline").json()
+    assert (after["state"], after["latest"]["experiment_id"]) == ("decided", number)
+
+
+def test_many_are_decided_about_only_as_far_as_they_are_seen(ask: Asking) -> None:
+    named = ask("POST", "/evaluations", json={"instance_ids": [WEB, FLEET[1][0]]}).json()
+    assert [e["instance_id"] for e in named["experiments"]] == [WEB, FLEET[1][0]]
+    every = ask("POST", "/evaluations", "own", json={}).json()["experiments"]
+    assert {e["account"] for e in every} == {"acme"}
+    assert len(every) == 4
+    too_many = {"instance_ids": [WEB] * 101}
+    assert ask("POST", "/evaluations", json=too_many).status_code == 422
+    foreign = ask("POST", "/evaluations", "own", json={"instance_ids": [WEB, FOREIGN]})
+    assert foreign.status_code == 404
+
+
+def test_an_experiment_is_opened_whole_and_explained(ask: Asking) -> None:
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    whole = ask("GET", f"/experiments/{number}?candidates=2&features=true").json()
+    assert whole["verdict"]["decision"] == "SWITCH"
+    assert len(whole["candidates"]) == 2
+    assert whole["candidates"][0]["rank"] == 1
+    assert whole["candidates"][0]["features"]["vcpu_count"] == 2.0
+    assert whole["candidates"][0]["sources"]
+    pages = ask("GET", f"/experiments/{number}/candidates?limit=3").json()
+    assert pages["total"] == whole["candidates_total"]
+    assert [c["rank"] for c in pages["items"]] == [1, 2, 3]
+    pool = pages["items"][0]["pool"]["key"]
+    then = ask("GET", f"/experiments/{number}/explanation?pool={pool}").json()
+    now = ask("GET", f"/explanation?pool={pool}").json()
+    for each in (then, now):
+        total = each["base"] + math.fsum(c["log_odds"] for c in each["contributions"])
+        assert total == pytest.approx(each["raw_score"], abs=1e-9)
+        assert (each["unit"], each["additivity_error"] < 1e-9) == ("log-odds", True)
+    assert then["contributions"] == now["contributions"]
+    assert ask("GET", f"/experiments/{number}/outcomes").json()["items"] == []
+    assert ask("GET", "/explanation?pool=mars:-:m5.large:Linux").status_code == 404
+
+
+def test_experiments_are_filtered(ask: Asking) -> None:
+    ask("POST", "/evaluations", json={})
+
+    def total(query: str) -> int:
+        found: int = ask("GET", f"/experiments?{query}").json()["total"]
+        return found
+
+    assert total("") == 5
+    assert total(f"instance_id={WEB}") == 1
+    assert total("account=other") == 1
+    assert total("decision=SWITCH") + total("decision=STAY") == 5
+    assert total("model=toy") == 5
+    assert total("since=2026-03-01T12:00:01Z") == 0
+    assert total("until=2026-03-01T12:00:00Z") == 5
+    assert total("shadow=true&degraded=false&failed=false") == 5
+    assert ask("GET", "/experiments?since=2026-03-01T12:00:00").status_code == 422
+    assert ask("GET", f"/instances/{WEB}/experiments").json()["total"] == 1
+
+
+def test_candidates_meet_what_is_asked(ask: Asking) -> None:
+    every = ask("GET", "/candidates?limit=100").json()
+    costs = [c["expected_cost_usd_per_hour"] for c in every["items"]]
+    assert costs == sorted(costs)
+    assert every["pools"] == every["total"] + sum(every["dropped"].values())
+    arm = ask("GET", "/candidates?architecture=arm64&zone=us-east-1a").json()
+    assert [c["pool"]["instance_type"] for c in arm["items"]] == ["m6g.large"]
+    like = ask("GET", f"/candidates?instance_id={WEB}").json()
+    assert like["requirements"]["vcpu_min"] == 2
+    both = ask("GET", f"/candidates?instance_id={WEB}&vcpu_min=8")
+    assert (both.status_code, both.json()["type"]) == (422, "/api/docs#invalid-input")
+
+
+def test_models_are_decided_about_step_by_step(ask: Asking) -> None:
+    champion = ask("GET", "/models?state=champion").json()["items"][0]
+    assert champion["reference"] == "toy@1.0.0"
+    assert ask("GET", "/models/toy").json()["card"]["name"] == "toy"
+    refused = ask("POST", "/models/toy@1.0.0/accept", json={})
+    assert (refused.status_code, "candidate" in refused.json()["remedy"]) == (422, True)
+    assert ask("POST", "/models/toy@1.0.0/reject", json={}).status_code == 422
+    assert ask("POST", "/models/toy@1.0.0/explode", json={}).status_code == 422
+    events = ask("GET", "/models/toy@1.0.0/history").json()["items"]
+    assert [e["action"] for e in events] == ["champion", "graduate", "register"]
+
+
+def test_a_refused_upload_says_why(ask: Asking) -> None:
+    zipped = {"Content-Type": "application/zip"}
+    answer = ask("POST", "/models", content=b"no zip", headers=zipped)
+    assert (answer.status_code, "zip" in answer.json()["detail"]) == (422, True)
+    assert (
+        ask("POST", "/models", content=b"{}", headers={"Content-Type": "text/x"}).status_code == 415
+    )
+
+
+def test_performance_is_unknown_until_something_happened(ask: Asking) -> None:
+    ask("POST", "/evaluations", json={})
+    found = ask("GET", "/models/toy/performance").json()
+    assert (found["experiments"], found["outcomes"], found["scores"]) == (5, 0, [])
+    made = ask("GET", "/models/toy/experiments?limit=2").json()
+    assert (made["total"], [e["outcomes"] for e in made["items"]]) == (5, [[], []])
+
+
+def test_jobs_are_read_asked_for_and_paused(ask: Asking) -> None:
+    assert "retention" in [j["name"] for j in ask("GET", "/jobs").json()["items"]]
+    asked = ask("POST", "/jobs/retention/runs", json={"reason": "now"})
+    assert (asked.status_code, asked.json()["job"]) == (202, "retention")
+    assert ask("POST", "/jobs/retention/runs", json={}).status_code == 409
+    paused = ask("PATCH", "/jobs/retention", json={"paused": True}).json()
+    assert paused["paused"] is True
+    assert ask("PATCH", "/jobs/retention", json={"schedule": "each blue moon"}).status_code == 422
+    assert ask("GET", "/jobs/nothing").status_code == 404
+    assert ask("GET", "/jobs/retention/runs").json()["total"] == 0
+
+
+def test_users_and_tokens_are_for_administrators(ask: Asking) -> None:
+    boss = ask("POST", "/users", json={"name": "boss", "role": "admin"})
+    assert boss.status_code == 201
+    made = ask("POST", "/users", json={"name": "cleo", "role": "viewer", "accounts": ["acme"]})
+    assert made.json()["password_link"].startswith("/choose-password")
+    assert ask("PATCH", "/users/cleo", json={"role": "operator"}).json()["role"] == "operator"
+    assert ask("GET", "/users/cleo").json()["accounts"] == ["acme"]
+    token = ask("POST", "/tokens", json={"user": "cleo", "name": "ci", "scopes": ["read"]}).json()
+    secret = token["token"]
+    assert secret not in ask("GET", "/tokens?user=cleo").text
+    ended = ask("DELETE", f"/tokens/{token['about']['token_id']}").json()
+    assert ended["revoked_at"] is not None
+    for method, path in (("GET", "/users"), ("GET", "/tokens"), ("GET", "/users/cleo")):
+        assert ask(method, path, "operator").status_code == 403
+
+
+def test_health_is_told_in_a_word_to_everybody(ask: Asking) -> None:
+    word = ask("GET", "/health", None)
+    assert word.status_code == 200
+    assert set(word.json()) == {"status", "version", "checked_at"}
+    assert ask("GET", "/health/components", None).status_code == 401
+    names = [c["name"] for c in ask("GET", "/health/components").json()["items"]]
+    assert "database" in names
+
+
+def test_metrics_are_for_those_who_may_read_them(ask: Asking) -> None:
+    names = [m["name"] for m in ask("GET", "/metrics", "researcher").json()["items"]]
+    assert any(name.startswith("spotlab_") for name in names)
+    assert ask("GET", "/metrics", "viewer").status_code == 403
+
+
+READS = (
+    "/instances/{}",
+    "/instances/{}/requirements",
+    "/instances/{}/pipeline",
+    "/instances/{}/experiments",
+    "/candidates?instance_id={}",
+)
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_foreign_instance_is_not_there(ask: Asking, path: str) -> None:
+    assert ask("GET", path.format(FOREIGN)).status_code == 200
+    hidden = ask("GET", path.format(FOREIGN), "own")
+    missing = ask("GET", path.format("i-00000000000000000"), "own")
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    same = hidden.json()["detail"].replace(FOREIGN, "X")
+    assert same == missing.json()["detail"].replace("i-00000000000000000", "X")
+
+
+def test_a_foreign_decision_is_not_there(ask: Asking) -> None:
+    number = ask("POST", f"/instances/{FOREIGN}/evaluations").json()["experiment_id"]
+    for path in ("", "/candidates", "/outcomes", f"/explanation?pool={POOL}"):
+        assert ask("GET", f"/experiments/{number}{path}", "own").status_code == 404
+    assert ask("GET", "/experiments", "own").json()["total"] == 0
+    assert ask("GET", "/accounts/other", "own").status_code == 404
+    assert [a["name"] for a in ask("GET", "/accounts", "own").json()["items"]] == ["acme"]
+    assert ask("GET", "/models/toy/experiments", "own").json()["total"] == 0
+    assert ask("GET", "/models/toy/performance", "own").json()["experiments"] == 0
+
+
+WRITES: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    ("PUT", "/instances/{}/shadow", {"shadow": False}, "operator"),
+    ("PUT", "/instances/{}/mode", {"mode": "off"}, "operator"),
+    ("PUT", "/instances/{}/model", {"model": None}, "operator"),
+    ("PUT", "/instances/{}/requirements", {"requirements": None}, "operator"),
+    ("POST", "/instances/{}/evaluations", {}, "operator"),
+    ("POST", "/evaluations", {"instance_ids": ["{}"]}, "operator"),
+    ("POST", "/jobs/retention/runs", {}, "operator"),
+    ("PATCH", "/jobs/retention", {"paused": False}, "operator"),
+    ("POST", "/models/toy/disable", {}, "admin"),
+    (
+        "POST",
+        "/accounts",
+        {"name": "n", "aws_account_id": "1" * 12, "regions": ["us-east-1"]},
+        "admin",
+    ),
+    ("POST", "/users", {"name": "n", "role": "viewer"}, "admin"),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "role"), WRITES, ids=lambda value: str(value)[:30]
+)
+def test_a_write_is_for_those_who_may(
+    ask: Asking, method: str, path: str, body: dict[str, Any], role: str
+) -> None:
+    below = {"operator": ("demo", "viewer", "researcher"), "admin": ("viewer", "operator")}[role]
+    asked = {"instance_ids": [WEB]} if "instance_ids" in body else body
+    for who in below:
+        answer = ask(method, path.format(WEB), who, json=asked, headers=ANY)
+        assert answer.status_code == 403, (who, answer.text)
+        assert answer.json()["type"] == "/api/docs#forbidden"
+    assert ask(method, path.format(WEB), None, json=asked, headers=ANY).status_code == 401
+    if "{}" in path:
+        assert ask(method, path.format(FOREIGN), "own", json=asked, headers=ANY).status_code == 404
+
+
+def test_a_decision_with_known_outcomes_is_scored(ask: Asking, lab: Lab) -> None:
+    from spotlab.domain.market import MarketName
+    from spotlab.domain.outcomes import Outcome, OutcomeState, Target
+
+    number = ask("POST", f"/instances/{WEB}/evaluations").json()["experiment_id"]
+    now = lab.clock.now()
+    lab.store.outcomes.record(
+        [
+            Outcome(
+                experiment_id=number,
+                target=Target.INTERRUPTION,
+                model="toy@1.0.0",
+                subject=WEB,
+                market=MarketName.SIMULATED,
+                predicted_at=now,
+                due_at=now + timedelta(hours=24),
+                horizon_h=24.0,
+                predicted=0.01,
+                realised=0.0,
+                state=OutcomeState.REALISED,
+                reason="It ran on.",
+            )
+        ]
+    )
+    found = ask("GET", "/models/toy/performance").json()
+    score = found["scores"][0]
+    assert (found["outcomes"], score["rows"], score["base_rate"]["value"]) == (1, 1, 0.0)
+    assert score["brier"]["value"] == pytest.approx(1e-4)
+    assert score["brier"]["low"] is None  # one day tells no interval
+    outcome = ask("GET", f"/experiments/{number}/outcomes").json()["items"][0]
+    assert (outcome["realised"], outcome["state"]) == (0.0, "realised")
