@@ -19,6 +19,7 @@ from spotlab.cli.answers import (
     score_document,
     score_text,
 )
+from spotlab.cli.audit import AUDIT
 from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
@@ -29,7 +30,9 @@ from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
 from spotlab.cli.results import RESULTS
 from spotlab.cli.serving import SERVE
+from spotlab.cli.tokens import TOKENS
 from spotlab.cli.training import TRAIN
+from spotlab.cli.users import USERS
 from spotlab.cli.worker import WORKER
 from spotlab.domain.decision import PolicyParams, Requirements
 from spotlab.domain.market import FeedKind
@@ -187,6 +190,9 @@ COMMANDS = (
     DRIFT,
     EVENTS,
     RESULTS,
+    USERS,
+    TOKENS,
+    AUDIT,
     RETENTION,
     BACKUP,
     RESTORE,
