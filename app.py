@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from spotlab.api import server
+from spotlab.api import provider, server
+from spotlab.ui import oidc
 from spotlab.ui.errors import show
 
+provider.use(oidc.StreamlitLogin())
 app = st.App(
     "spotlab/ui/frame.py",
+    secrets=oidc.secrets(),
     routes=server.ROUTES,
     middleware=server.MIDDLEWARE,
     lifespan=server.lifespan,

@@ -15,6 +15,7 @@ from spotlab.cli.command import Command
 from spotlab.errors import InvalidSetting, NotAvailable
 from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.access.loopback import is_loopback
+from spotlab.runtime.access.provider import login_section
 from spotlab.settings import Settings
 
 APP: Final = Path(__file__).resolve().parents[2] / "app.py"
@@ -32,6 +33,8 @@ def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
     _check_port(args.address, args.port)
     if settings.auth != "off":
         secret_key(settings)
+    if settings.auth == "oidc":
+        login_section(settings)
     shown = f"[{args.address}]" if ":" in args.address else args.address
     url = f"http://{shown}:{args.port}"
     os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())

@@ -9,13 +9,16 @@ from typing import Final
 
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
-from spotlab.errors import Conflict, Forbidden, NotSignedIn
+from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
 from spotlab.runtime.access.gate import Gate
+from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.access.sign_in import NAME, new_user
 from spotlab.runtime.lab import Lab
+from spotlab.settings import Settings
 
 FRESH: Final = timedelta(minutes=10)
 """How old what the provider signed may be: an old cookie begins no new session."""
+CALLBACK: Final = "/oauth2callback"
 _TRIES: Final = 50
 
 
@@ -105,3 +108,32 @@ def _somebody_new(lab: Lab, identity: Identity, subject: str, now: datetime) -> 
 def _plain_name(name: str) -> str:
     plain = re.sub(r"[^a-z0-9._@-]+", "-", name.strip().lower()).strip("-._@")[:64]
     return plain if NAME.fullmatch(plain) else "user"
+
+
+def login_section(settings: Settings) -> dict[str, str]:
+    """What the login is to know of the provider.
+
+    Raises:
+        InvalidSetting: one of its settings is missing.
+        NotAvailable: there is no secret key.
+    """
+    secret = settings.oidc_client_secret
+    needed = {
+        "SPOTLAB_PUBLIC_URL": settings.public_url,
+        "SPOTLAB_OIDC_METADATA_URL": settings.oidc_metadata_url,
+        "SPOTLAB_OIDC_CLIENT_ID": settings.oidc_client_id,
+        "SPOTLAB_OIDC_CLIENT_SECRET": secret,
+    }
+    if secret is None or not all(needed.values()):
+        missing = ", ".join(name for name, value in needed.items() if not value)
+        raise InvalidSetting(
+            f"SPOTLAB_AUTH is oidc, and not set: {missing}.",
+            remedy="See the README's settings table.",
+        )
+    return {
+        "redirect_uri": f"{settings.public_url.rstrip('/')}{CALLBACK}",
+        "cookie_secret": secret_key(settings).derived("streamlit login").hex(),
+        "client_id": settings.oidc_client_id,
+        "client_secret": secret.get_secret_value(),
+        "server_metadata_url": settings.oidc_metadata_url,
+    }
