@@ -85,7 +85,8 @@ def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
     if site is not None and site != "same-origin":
         return False
     if origin is not None:
-        return _host(origin) in {connection.headers.get("host"), _host(lab.settings.public_url)}
+        ours = {connection.headers.get("host"), _host(lab.settings.public_url)}
+        return _host(origin) in ours - {""}  # "null", of a page that hides where it is from
     no_browser = connection.scope["type"] == "websocket" or lab.settings.auth == "off"
     return site is not None or no_browser
 

@@ -1,0 +1,63 @@
+"""Users and quick passwords, for tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from spotlab.domain.access import Role
+from spotlab.domain.ports import By, User
+from spotlab.runtime import process
+from spotlab.runtime.access import passwords as module
+from spotlab.runtime.access.sign_in import SignedIn, SignIn, Visit, new_user
+from spotlab.runtime.lab import Lab
+from tests.support.lab import empty_lab
+
+PASSWORD = "kettle moss fjord"
+VISIT = Visit("192.0.2.7", "a browser")
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """argon2id with next to no work: strength is not what these tests are about."""
+    monkeypatch.setattr(module, "PasswordHasher", lambda: PasswordHasher(1, 8, 1))
+    module.passwords.cache_clear()
+    yield
+    module.passwords.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database is migrated and empty; migrating takes longer than most tests."""
+    home = tmp_path_factory.mktemp("migrated") / "home"
+    empty_lab(home, home / "models").close()
+    return home
+
+
+@pytest.fixture
+def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """An empty lab, which is also the one of this process."""
+    home = tmp_path / "home"
+    shutil.copytree(migrated, home)
+    with empty_lab(home, tmp_path / "models") as opened:
+        monkeypatch.setattr(process, "lab", lambda: opened)
+        yield opened
+
+
+def add_user(
+    lab: Lab, name: str = "ana", role: Role = Role.ADMIN, accounts: tuple[str, ...] | None = None
+) -> User:
+    """Somebody who may sign in with PASSWORD."""
+    now = lab.clock.now()
+    user = new_user(name, role, accounts, "", now)
+    kept = module.passwords().hash(PASSWORD)
+    return lab.store.users.add(user, By("a test", now), kept)
+
+
+def signed_in(lab: Lab, name: str = "ana") -> SignedIn:
+    """A session of theirs."""
+    return SignIn(lab).by_password(name, PASSWORD, VISIT)
