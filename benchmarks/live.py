@@ -102,15 +102,15 @@ def decide(server: Server, instance_id: str) -> int:
     request = urllib.request.Request(url, data=b"{}", method="POST")
     request.add_header("Content-Type", "application/json")
     request.add_header("Sec-Fetch-Site", "same-origin")
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=START_S) as answer:
         return int(json.load(answer)["experiment_id"])
 
 
 def an_instance(server: Server) -> str:
     """Some instance of the fleet, once there is one."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{server.url}/api/v1/instances", timeout=30) as answer:
+        with urllib.request.urlopen(f"{server.url}/api/v1/instances", timeout=START_S) as answer:
             items = json.load(answer)["items"]
         if items:
             return str(items[0]["instance_id"])

@@ -24,6 +24,7 @@ from spotlab.runtime.alerts.receivers import Answer
 from spotlab.runtime.alerts.sealing import sealer
 from spotlab.runtime.health.beside import SideBySide
 from spotlab.runtime.lab import Lab
+from spotlab.telemetry import metrics
 
 log = logging.getLogger("spotlab.runtime.alerts")
 
@@ -90,6 +91,8 @@ def _tell_some(lab: Lab, rule_id: str, waiting: Sequence[Delivery]) -> Told:
         lab.store.alerts.settle(
             each.alert_id, now if answer.ok else None, answer.words, final=final
         )
+        outcome = "sent" if answer.ok else "given up" if final else "tried"
+        metrics.ALERTS.labels(channel=str(rule.channel), outcome=outcome).inc()
         if not answer.ok:
             log.warning(
                 "alert %d of rule %s was not taken: %s", each.alert_id, rule_id, answer.words

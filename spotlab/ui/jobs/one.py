@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.access import RIGHTS, Right
-from spotlab.domain.ports import JobRun
+from spotlab.domain.ports import JobRun, RunState
 from spotlab.errors import SpotlabError
 from spotlab.runtime.jobs.overview import JobView
-from spotlab.ui import errors, session, tables, widgets, words
+from spotlab.ui import errors, links, session, tables, widgets, words
 from spotlab.ui.jobs.standing import RUN_MARKS, colour_of
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
@@ -113,8 +113,21 @@ def show_history(name: str, now: datetime, palette: Palette) -> None:
         "holder": Column("process", width="small"),
         "correlation_id": Column("log id", help="Finds its lines on the Logs page.", width="small"),
     }
-    tables.show(_rows(runs), columns, name="Runs", key=f"runs {name}", max_rows=12)
+    picked = tables.show(
+        _rows(runs),
+        columns,
+        name="Runs",
+        key=f"runs {name}",
+        select=("single-row", "single-cell"),
+        max_rows=12,
+    )
     widgets.rows_left(len(runs), every, "run")
+    # Without a selection, the newest that failed: that is the one somebody looks for.
+    shown = picked or [at for at, run in enumerate(runs) if run.state is RunState.FAILED][:1]
+    if shown:
+        run = runs[shown[0]]
+        when = words.ago(run.due_at, now)
+        links.of_logs(run.correlation_id, f"Log lines of the run due {when} ({run.state})")
 
 
 def _rows(runs: Sequence[JobRun]) -> pd.DataFrame:
