@@ -13,11 +13,12 @@ import streamlit as st
 
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData
-from spotlab.domain.ports import ComponentState, ExperimentSummary, SnapshotInfo
+from spotlab.domain.ports import ExperimentSummary, SnapshotInfo
 from spotlab.errors import NoMarketData
 from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import process
 from spotlab.runtime.desk import Desk
+from spotlab.runtime.health.view import Health
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 from spotlab.ui import guard, runs
@@ -89,16 +90,17 @@ def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
     return data, data.degraded
 
 
-def health() -> Sequence[ComponentState]:
-    """Every component's state, probed at most every 5 s for those who see the same accounts."""
+def health() -> Health:
+    """Every component and its last 24 hours, read at most every 5 s for those who see the same
+    accounts. Shared: not to be changed."""
     return _health(reader())
 
 
 @st.cache_resource(
     show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Desk: by_accounts}
 )
-def _health(desk: Desk) -> Sequence[ComponentState]:
-    return desk.market.components()
+def _health(desk: Desk) -> Health:
+    return desk.health.read()
 
 
 def ranking(

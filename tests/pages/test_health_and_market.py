@@ -14,7 +14,7 @@ def test_health_names_the_part_that_is_down(lab: Lab, online: DictStore, open_pa
     app = open_page("health")
     assert "Redis cache is down" in app.title[0].value
     assert "■ down" in said(app)
-    assert "the market is read from SQL" in said(app)
+    assert "The market is read from SQL" in said(app)
 
 
 def test_health_says_what_was_never_used(lab: Lab, open_page: Open) -> None:

@@ -17,6 +17,7 @@ from spotlab.runtime.desk.backtests import BacktestsDesk
 from spotlab.runtime.desk.decisions import DecisionsDesk
 from spotlab.runtime.desk.events import EventsDesk
 from spotlab.runtime.desk.explaining import ExplainingDesk
+from spotlab.runtime.desk.health import HealthDesk
 from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.desk.jobs import JobsDesk
 from spotlab.runtime.desk.keeping import KeepingDesk
@@ -139,3 +140,8 @@ class Desk:
     def alerts(self) -> AlertsDesk:
         """Alert rules and what was told."""
         return AlertsDesk(self.lab, self.who)
+
+    @property
+    def health(self) -> HealthDesk:
+        """The components' health."""
+        return HealthDesk(self.lab, self.who)

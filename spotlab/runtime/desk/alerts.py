@@ -15,6 +15,7 @@ from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import tell_now
 from spotlab.runtime.alerts.sealing import sealer
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.runtime.desk.hiding import foreign
 
 LONGEST_NAME = 80
 
@@ -38,7 +39,17 @@ class AlertsDesk(DeskPart):
     def rules(self) -> list[AlertRule]:
         """By name. Raises Forbidden."""
         self.require(Right.READ)
-        return [rule for rule in self.lab.store.alerts.rules() if self._sees(rule)]
+        found = [rule for rule in self.lab.store.alerts.rules() if self._sees(rule)]
+        if self.sees_all():
+            return found
+        hidden = foreign(self.lab, self.who)
+        return [
+            replace(
+                rule,
+                rung={key: replace(r, text=hidden(r.text)) for key, r in rule.rung.items()},
+            )
+            for rule in found
+        ]
 
     def rule(self, rule_id: str) -> AlertRule:
         """One of them. Raises NotFound, Forbidden."""
@@ -140,7 +151,14 @@ class AlertsDesk(DeskPart):
 
     def history(self, *, limit: int = 100, offset: int = 0) -> Sequence[Delivery]:
         """What was told or could not be, newest first. Raises Forbidden."""
-        return self.lab.store.alerts.history(self._shown(), limit=limit, offset=offset)
+        found = self.lab.store.alerts.history(self._shown(), limit=limit, offset=offset)
+        if self.sees_all():
+            return found
+        hidden = foreign(self.lab, self.who)
+        return [
+            replace(each, message={**each.message, "text": hidden(each.message["text"])})
+            for each in found
+        ]
 
     def count(self) -> int:
         """How many there are. Raises Forbidden."""

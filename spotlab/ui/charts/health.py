@@ -1,0 +1,88 @@
+"""A component's day: a strip of states, and how long its answers took. Screens floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+import plotly.graph_objects as go
+
+from spotlab.domain.components import STATES
+from spotlab.domain.ports import Probe
+from spotlab.domain.uptime import MAX_HOLD, Spell
+from spotlab.ui.charts.base import figure
+from spotlab.ui.theme import Palette
+from spotlab.ui.words import age, state_mark
+
+MOST_POINTS = 1500
+
+
+def states(spells: Sequence[Spell], since: datetime, now: datetime, palette: Palette) -> go.Figure:
+    """One lane a state, each time span where it was; so that no colour is needed to read it.
+
+    Args:
+        spells: oldest first, without a gap.
+        since, now: the window.
+        palette: of the theme.
+    """
+    chart = figure(x="time (UTC)", y="", height=190)
+    for state in reversed(STATES):
+        mine = [spell for spell in spells if spell.state == state]
+        chart.add_trace(
+            go.Bar(
+                orientation="h",
+                base=[spell.since for spell in mine],
+                x=[spell.seconds * 1e3 for spell in mine],
+                y=[state_mark(state)] * len(mine),
+                width=0.7,
+                marker={"color": palette.of_state(state), "line": {"width": 0}},
+                customdata=[
+                    (f"{spell.since:%H:%M:%S}", f"{spell.until:%H:%M:%S}", age(spell.seconds))
+                    for spell in mine
+                ],
+                hovertemplate=f"{state}<br>%{{customdata[0]}} to %{{customdata[1]}} UTC"
+                "<br>%{customdata[2]}<extra></extra>",
+            )
+        )
+    chart.update_layout(barmode="overlay")
+    chart.update_xaxes(type="date", range=[since, now])
+    chart.update_yaxes(
+        categoryorder="array", categoryarray=[state_mark(state) for state in reversed(STATES)]
+    )
+    return chart
+
+
+def latency(probes: Sequence[Probe], since: datetime, now: datetime, palette: Palette) -> go.Figure:
+    """How long answers took; the line breaks where nobody asked, or nothing was answered.
+
+    Args:
+        probes: oldest first.
+        since, now: the window.
+        palette: of the theme.
+    """
+    chart = figure(x="time (UTC)", y="latency (ms)", height=260)
+    kept = probes[:: max(1, len(probes) // MOST_POINTS)]
+    times: list[datetime] = []
+    values: list[float | None] = []
+    for before, probe in pairwise((None, *kept)):
+        if before is not None and probe is not None and probe.at - before.at > 2 * MAX_HOLD:
+            times.append(before.at + MAX_HOLD)
+            values.append(None)
+        if probe is not None:
+            times.append(probe.at)
+            values.append(probe.latency_ms)
+    chart.add_trace(
+        go.Scatter(
+            x=times,
+            y=values,
+            mode="lines+markers" if len(times) < 120 else "lines",
+            line={"color": palette.move, "width": 1.5},
+            marker={"size": 4},
+            connectgaps=False,
+            hovertemplate="%{x|%H:%M:%S} UTC<br>%{y:.1f} ms<extra></extra>",
+        )
+    )
+    chart.update_xaxes(range=[since, now])
+    chart.update_yaxes(rangemode="tozero")
+    return chart
