@@ -24,6 +24,7 @@ from spotlab.cli.backtesting import BACKTEST
 from spotlab.cli.command import Command, no_arguments
 from spotlab.cli.data import DATA
 from spotlab.cli.desk import at_desk
+from spotlab.cli.health import ALERTS, HEALTH
 from spotlab.cli.jobs import JOBS
 from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
@@ -197,6 +198,8 @@ COMMANDS = (
     BACKUP,
     RESTORE,
     Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
+    HEALTH,
+    ALERTS,
     Command("doctor", "Check every part and say what is wrong.", no_arguments, _doctor),
     Command("version", "Print versions.", no_arguments, _version),
 )

@@ -58,14 +58,15 @@ class Uptime:
     @property
     def known_s(self) -> float:
         """The window without what is unknown."""
-        return self.total_s - self.seconds[UNKNOWN]
+        return self.seconds[HEALTHY] + self.seconds[DEGRADED] + self.seconds[DOWN]
 
     @property
     def up(self) -> float | None:
         """Share of the known time that it worked (healthy or degraded); None: nothing is known."""
         if self.known_s <= 0:
             return None
-        return (self.seconds[HEALTHY] + self.seconds[DEGRADED]) / self.known_s
+        up_s = self.seconds[HEALTHY] + self.seconds[DEGRADED]
+        return up_s / (up_s + self.seconds[DOWN])
 
     @property
     def unknown(self) -> float:

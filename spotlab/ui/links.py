@@ -46,6 +46,7 @@ PAGE_TABLE: Final = (
     PageEntry("backtests", "Backtests", ":material/replay:", UNDERSTAND, Right.READ),
     PageEntry("jobs", "Jobs", ":material/schedule:", RUN, Right.READ),
     PageEntry("health", "Health", ":material/monitor_heart:", RUN, Right.READ),
+    PageEntry("alerts", "Alerts", ":material/notifications:", RUN, Right.READ),
     PageEntry("logs", "Logs", ":material/list_alt:", RUN, Right.READ_LOGS),
     PageEntry("accounts", "Accounts", ":material/cloud:", ADMINISTER, Right.READ),
     PageEntry("users", "Users", ":material/group:", ADMINISTER, Right.CHANGE_USERS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from spotlab.ui import exports, words
 from spotlab.ui.theme import Palette
 
 COLOURS: Final = {HEALTHY: "green", DEGRADED: "orange", DOWN: "red"}
-WIDTHS: Final = (1.25, 4.6, 1.3, 1.5, 1.5, 1.9)
+WIDTHS: Final = (1.25, 4.6, 1.3, 1.7, 1.6, 2.1)
 HEADS: Final = (
     ("state", ""),
     ("part, and why", ""),
@@ -25,7 +26,7 @@ HEADS: Final = (
         "Of what it did in 24 h: collects, listings, evaluations and jobs, else answers to probes.",
     ),
     (
-        "p50 · p95 · p99",
+        "p50, p95 · p99",
         "Latency in 24 h, of what worked: the smallest value that 50, 95 or 99 % do not exceed "
         "(nearest rank).",
     ),
@@ -74,7 +75,7 @@ def show(health: Health, palette: Palette) -> None:
         column.caption(
             text,
             help=help_text or None,
-            text_alignment="right" if text in ("worked", "p50 · p95 · p99", "up") else "left",
+            text_alignment="right" if text in ("worked", "p50, p95 · p99", "up") else "left",
         )
     for part in health.parts:
         _show_part(part, health, palette)
@@ -92,46 +93,37 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
             help=words.moment(part.last_success_at),
         )
     row[2].markdown(
-        f"{words.percent(done.rate.success)}  \n{worked(done.rate)}",
-        help="It was not tried in 24 h." if not done.rate.total else _tried(part),
+        f"{words.percent(done.rate.success)}{_small(worked(done.rate))}",
+        help=None if done.rate.total else "It was not tried in 24 h.",
         text_alignment="right",
     )
+    p50, p95, p99 = (words.milliseconds(value) for value in done.latency_ms)
     row[3].markdown(
-        "  \n".join(words.milliseconds(value) for value in done.latency_ms),
-        help=f"Of {words.count(done.measured, 'measured latency', 'measured latencies')}.",
+        p50 + _small(f"{p95} · {p99}" if done.measured else ""),
+        help=None if done.measured else "It has no latency: it is judged by signs of life.",
         text_alignment="right",
     )
     row[4].markdown(
-        f"{up(part)}  \n{unknown(part)}",
-        help=f"Down for {words.age(part.uptime.down_s)} of "
-        f"{words.age(part.uptime.known_s)} that are known, of 24 h.",
+        f"{share(part.uptime.up)}{_small(f'{share(part.uptime.unknown)} unknown')}",
+        help=None if part.uptime.up is not None else "No probe of the last 24 h knows its state.",
         text_alignment="right",
     )
     with row[5]:
-        st.html(sparkline(state.name, part.slots, palette))
-
-
-def up(part: PartHealth) -> str:
-    """`99.86 % up`, or a dash where nothing is known."""
-    return f"{share(part.uptime.up)} up" if part.uptime.up is not None else words.UNKNOWN
-
-
-def unknown(part: PartHealth) -> str:
-    """`12 % unknown`."""
-    return f"{share(part.uptime.unknown)} unknown"
+        st.image(sparkline(state.name, part.slots, palette), width=len(part.slots) * _SLOT_PX)
 
 
 def share(value: float | None) -> str:
-    """A share with two digits near 100 %, where they are the point; it never rounds up to 100.
+    """A share with two digits near 0 and 100 %, where they are the point; never rounded to either.
 
-    >>> share(0.99987), share(0.5), share(None)
-    ('99.98 %', '50 %', '—')
+    >>> share(0.99987), share(0.99999), share(0.00001), share(1.0), share(0.5), share(None)
+    ('99.98 %', '99.99 %', '0.01 %', '100 %', '50 %', '—')
     """
     if value is None:
         return words.UNKNOWN
     if value in (0, 1) or 0.02 < value < 0.98:
         return f"{100 * value:.0f} %"
-    return f"{int(value * 10_000) / 100:.2f} %"
+    rounded = math.ceil if value < 0.5 else math.floor
+    return f"{rounded(round(value * 10_000, 6)) / 100:.2f} %"
 
 
 def worked(rate: Rate) -> str:
@@ -215,13 +207,13 @@ def _consequence(part: PartHealth) -> str:
     told = [MEANINGS[part.state.name]]
     if stopped:
         told.append(f"Without it these stop: {', '.join(stopped)}.")
-    told += dict.fromkeys(need.without for need in slowed[:2])
+    told += dict.fromkeys(need.without for need in slowed[:1])
     return " " + " ".join(told)
 
 
-def _tried(part: PartHealth) -> str:
-    what = "answers to recorded probes" if part.done.asked else "pieces of its work"
-    return f"{part.done.rate.failed:,} of {part.done.rate.total:,} {what} failed in 24 h."
+def _small(text: str) -> str:
+    """A second, smaller line."""
+    return f"  \n:small[:gray[{text}]]" if text else ""
 
 
 def _counted(slots: Sequence[Slot]) -> str:

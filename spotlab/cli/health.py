@@ -1,0 +1,200 @@
+"""`spotlab health` and `spotlab alerts`: does every part work, and who is told? Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spotlab.cli.answers import Answer
+from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition, Feed
+from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+
+if TYPE_CHECKING:
+    from spotlab.runtime.health.view import Health, PartHealth
+
+
+def _health(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    with bootstrap(settings) as lab:
+        health = Desk(lab, current_user()).health.read()
+    down = [part.state.name for part in health.parts if part.state.state == DOWN]
+    failed = f"down: {', '.join(down)}" if down else ""
+    return Answer(_health_document(health), _health_text(health), 1 if down else 0, failed)
+
+
+def _health_document(health: Health) -> dict[str, Any]:
+    """Stable keys: since, now, probes, parts[]; unknown is null."""
+    return {
+        "since": health.since.isoformat(),
+        "now": health.now.isoformat(),
+        "probes": health.probes,
+        "parts": [_part(part) for part in health.parts],
+    }
+
+
+def _part(part: PartHealth) -> dict[str, Any]:
+    p50, p95, p99 = part.done.latency_ms
+    return {
+        "name": part.state.name,
+        "state": part.state.state,
+        "reason": part.state.reason,
+        "last_success_at": part.last_success_at.isoformat() if part.last_success_at else None,
+        "worked": part.done.rate.ok,
+        "failed": part.done.rate.failed,
+        "latency_ms": {"p50": p50, "p95": p95, "p99": p99},
+        "up_share_of_known": part.uptime.up,
+        "unknown_share": part.uptime.unknown,
+    }
+
+
+def _health_text(health: Health) -> str:
+    lines = [f"{'state':<9} {'part':<17}{'worked':>13}{'up':>9}{'unknown':>9}  reason"]
+    for part in health.parts:
+        rate, up = part.done.rate, part.uptime.up
+        worked = f"{rate.ok} of {rate.total}" if rate.total else "—"
+        lines.append(
+            f"{part.state.state:<9} {part.state.name:<17}{worked:>13}"
+            f"{'—' if up is None else f'{up:.2%}':>9}{part.uptime.unknown:>9.1%}"
+            f"  {part.state.reason}"
+        )
+    lines.append(f"{health.probes:,} probes in 24 h; up: share of the time that is known")
+    return "\n".join(lines)
+
+
+def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    with bootstrap(settings) as lab:
+        desk = Desk(lab, current_user()).alerts
+        rules, told = desk.rules(), desk.history(limit=20)
+    lines = [_rule_text(rule) for rule in rules] or ["There is no alert rule."]
+    lines += [
+        f"{each.at:%Y-%m-%d %H:%M:%S} {each.message['event']} {each.message['subject']}: "
+        f"{each.state}, {each.attempts} attempts{f'. {each.error}' if each.error else ''}"
+        for each in told
+    ]
+    document = {
+        "rules": [_rule(rule) for rule in rules],
+        "deliveries": [{**asdict(each), "message": dict(each.message)} for each in told],
+    }
+    return Answer(document, "\n".join(lines))
+
+
+def _rule(rule: AlertRule) -> dict[str, Any]:
+    return {**asdict(rule), "rings_when": rule.condition.words}
+
+
+def _rule_text(rule: AlertRule) -> str:
+    state = "off" if not rule.enabled else "rings" if rule.rung else "quiet"
+    return (
+        f"{rule.rule_id} {state:<6} {rule.name}: {rule.condition.words} "
+        f"({rule.channel} to {rule.shown_address})"
+    )
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME")
+    add("kind", choices=[kind.value for kind in AlertKind])
+    add("--channel", choices=[each.value for each in Channel], default=Channel.WEBHOOK.value)
+    add("--address-file", type=Path, help="file with the receiver's address (default: stdin)")
+    add("--part", choices=COMPONENTS, help="of state and failures (default: any)")
+    add("--state", action="append", choices=[DOWN, DEGRADED, UNKNOWN], help="repeat for several")
+    add("--feed", choices=[feed.value for feed in Feed], help="of staleness")
+    add("--instance", default="", metavar="INSTANCE_ID", help="of risk and price")
+    add("--account", default="", help="of risk and price")
+    add("--pool", default="", metavar="POOL", help="of price: region:zone:type:system")
+    add("--over", type=float, metavar="N", help="minutes, share, probability or USD per hour")
+    add("--of-on-demand", action="store_true", help="price: --over is a share of on-demand")
+    add("--window-min", type=float, default=60.0, metavar="MIN")
+    add("--least", type=int, default=5, metavar="N")
+    add("--horizon-h", type=float, default=24.0, metavar="H")
+    add("--again-h", type=float, default=24.0, metavar="H", help="told again after; 0: never")
+
+
+def _add(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    condition = Condition(
+        kind=AlertKind(args.kind),
+        component=args.part or "",
+        instance_id=args.instance,
+        account=args.account,
+        pool=args.pool,
+        feed=args.feed or "",
+        states=tuple(args.state or (DOWN, DEGRADED)),
+        threshold=args.over,
+        of_on_demand=args.of_on_demand,
+        window_min=args.window_min,
+        least=args.least,
+        horizon_h=args.horizon_h,
+        again_h=args.again_h,
+    )
+    address = _address(args.address_file)
+    with bootstrap(settings) as lab:
+        desk = Desk(lab, current_user()).alerts
+        added = desk.add(args.name, condition, Channel(args.channel), address)
+    text = f"{_rule_text(added.rule)}\nsigning key: {added.signing_key}"
+    return Answer({"rule": _rule(added.rule), "signing_key": added.signing_key}, text)
+
+
+def _address(file: Path | None) -> str:
+    """It is a secret, so it is no argument: those can be read in the list of processes."""
+    if file is None:
+        return sys.stdin.readline().strip()
+    try:
+        return file.read_text().strip()
+    except OSError as exc:
+        raise InvalidSetting(f"--address-file cannot be read: {exc.strerror}.") from None
+
+
+def _one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rule_id", metavar="RULE_ID")
+
+
+def _test(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    with bootstrap(settings) as lab:
+        answer = Desk(lab, current_user()).alerts.test(args.rule_id)
+    failed = "" if answer.ok else "The receiver did not take it."
+    document = {"taken": answer.ok, "answer": answer.words}
+    return Answer(document, answer.words, 0 if answer.ok else 1, failed)
+
+
+def _delete(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.runtime.bootstrap import bootstrap
+    from spotlab.runtime.desk import Desk
+    from spotlab.runtime.registry import current_user
+
+    with bootstrap(settings) as lab:
+        Desk(lab, current_user()).alerts.delete(args.rule_id)
+    return Answer({"deleted": args.rule_id}, f"{args.rule_id} is deleted")
+
+
+HEALTH = Command("health", "Say whether every part works, now and in 24 h.", no_arguments, _health)
+ALERTS = nested(
+    "alerts",
+    "Look at alert rules, add, test and delete them.",
+    lambda: (
+        Command("list", "Every rule, and what was told.", no_arguments, _list),
+        Command("add", "Add a rule; its receiver's address is read.", _add_arguments, _add),
+        Command("test", "Send a test, and say what was answered.", _one, _test),
+        Command("delete", "Watch a rule no longer.", _one, _delete),
+    ),
+)
