@@ -14,7 +14,7 @@ MOST = 200
 def show_now() -> None:
     """What rings and what was told; looked at again every 30 s."""
     with errors.boundary():
-        desk, now = session.desk().alerts, session.lab().clock.now()
+        desk, now = session.desk().alerts, session.now()
         rules, told = desk.rules(), desk.history(limit=MOST)
         widgets.headline(
             listing.headline(rules, told),

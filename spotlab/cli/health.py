@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.cli.desk import at_desk
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition, Feed
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidSetting
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
 
 
 def _health(_args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        health = Desk(lab, current_user()).health.read()
+    with at_desk(settings) as desk:
+        health = desk.health.read()
     down = [part.state.name for part in health.parts if part.state.state == DOWN]
     failed = f"down: {', '.join(down)}" if down else ""
     return Answer(_health_document(health), _health_text(health), 1 if down else 0, failed)
@@ -71,13 +68,8 @@ def _health_text(health: Health) -> str:
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        desk = Desk(lab, current_user()).alerts
-        rules, told = desk.rules(), desk.history(limit=20)
+    with at_desk(settings) as desk:
+        rules, told = desk.alerts.rules(), desk.alerts.history(limit=20)
     lines = [_rule_text(rule) for rule in rules] or ["There is no alert rule."]
     lines += [
         f"{each.at:%Y-%m-%d %H:%M:%S} {each.message['event']} {each.message['subject']}: "
@@ -124,10 +116,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
     condition = Condition(
         kind=AlertKind(args.kind),
         component=args.part or "",
@@ -144,9 +132,8 @@ def _add(args: argparse.Namespace, settings: Settings) -> Answer:
         again_h=args.again_h,
     )
     address = _address(args.address_file)
-    with bootstrap(settings) as lab:
-        desk = Desk(lab, current_user()).alerts
-        added = desk.add(args.name, condition, Channel(args.channel), address)
+    with at_desk(settings) as desk:
+        added = desk.alerts.add(args.name, condition, Channel(args.channel), address)
     text = f"{_rule_text(added.rule)}\nsigning key: {added.signing_key}"
     return Answer({"rule": _rule(added.rule), "signing_key": added.signing_key}, text)
 
@@ -166,24 +153,16 @@ def _one(parser: argparse.ArgumentParser) -> None:
 
 
 def _test(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        answer = Desk(lab, current_user()).alerts.test(args.rule_id)
+    with at_desk(settings) as desk:
+        answer = desk.alerts.test(args.rule_id)
     failed = "" if answer.ok else "The receiver did not take it."
     document = {"taken": answer.ok, "answer": answer.words}
     return Answer(document, answer.words, 0 if answer.ok else 1, failed)
 
 
 def _delete(args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-    from spotlab.runtime.registry import current_user
-
-    with bootstrap(settings) as lab:
-        Desk(lab, current_user()).alerts.delete(args.rule_id)
+    with at_desk(settings) as desk:
+        desk.alerts.delete(args.rule_id)
     return Answer({"deleted": args.rule_id}, f"{args.rule_id} is deleted")
 
 
