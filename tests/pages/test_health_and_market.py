@@ -7,6 +7,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.ui import prices
 from tests.pages.conftest import Open, finish, said
 from tests.support.lab import DictStore
+from tests.support.market import StillClock
 
 
 def test_health_names_the_part_that_is_down(lab: Lab, online: DictStore, open_page: Open) -> None:
@@ -64,3 +65,23 @@ def test_a_collect_that_fails_is_explained_and_the_page_stays(lab: Lab, open_pag
     finish(app, "collect")
     assert "No AWS in this test." in said(app)
     assert app.title[0].value.startswith("12 pools")
+
+
+def test_health_says_when_nothing_was_recorded(lab: Lab, open_page: Open) -> None:
+    assert "uptime is unknown" in said(open_page("health"))
+
+
+def test_health_shows_a_parts_day(lab: Lab, online: DictStore, open_page: Open) -> None:
+    assert isinstance(lab.clock, StillClock)
+    for down in (False, True, False):
+        online.down = down
+        lab.prober.round(lab)
+        lab.clock.forward(seconds=30)
+    app = open_page("health", part="Redis cache")
+    assert not app.exception
+    assert "27 probes recorded" in said(app)
+    assert "67 %" in said(app)
+    failures = app.dataframe[0].value
+    assert list(failures["state"]) == ["down"]
+    assert "stopped" in failures["reason"][0]
+    assert "**linear optimizer**" in said(app)
