@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from spotlab.cli import desk
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.domain.access import Role
@@ -23,12 +24,8 @@ ROLES: Final = [role.value for role in Role if role is not Role.DEMO]
 
 def at_desk(settings: Settings, ask: Callable[[Desk], Answer]) -> Answer:
     """Ask as whoever the command acts for."""
-    from spotlab.cli.acting import acting
-    from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.desk import Desk
-
-    with bootstrap(settings) as lab:
-        return ask(Desk(lab, acting(lab)))
+    with desk.at_desk(settings) as opened:
+        return ask(opened)
 
 
 def user_document(user: User) -> dict[str, Any]:
