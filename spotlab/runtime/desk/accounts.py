@@ -172,7 +172,7 @@ class AccountsDesk(DeskPart):
         Raises:
             Forbidden, NotFound: nothing changed.
         """
-        self.require(Right.CHANGE_ACCOUNTS, name)
+        self.require(Right.CHANGE_ACCOUNTS)
         account = replace(self._seen(name), active=active)
         self.lab.store.fleet.save_account(account, self.by(reason))
         if not active:
@@ -187,7 +187,7 @@ class AccountsDesk(DeskPart):
             NotFound, Forbidden: as in `get`, or they may not change accounts.
             NotAvailable: there is no AWS to ask.
         """
-        self.require(Right.CHANGE_ACCOUNTS, name)
+        self.require(Right.CHANGE_ACCOUNTS)
         checks = check_account(self.lab.open_cloud().sessions, self._seen(name))
         return Validation(name, checks, self.lab.clock.now())
 
