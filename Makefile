@@ -12,8 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
+EXAMPLES ?= 50
 
-.PHONY: help setup run test lint types check bench results format lock train clean
+.PHONY: help setup run test lint types check bench api-fuzz results format lock train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +55,9 @@ train: setup ## train the shipped risk model from the recorded data
 
 bench: setup ## measure against named peers, as ratios
 	$(BIN)/python -m benchmarks
+
+api-fuzz: setup ## let Schemathesis try to break the API (EXAMPLES=50)
+	$(BIN)/python -m tests.api.fuzzing --max-examples $(EXAMPLES)
 
 results: setup ## measure every figure of docs/results.md anew
 	$(BIN)/spotlab results

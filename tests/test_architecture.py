@@ -12,14 +12,16 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: list[set[str]] = [
     {"errors", "telemetry", "processes"},
     {"domain", "settings"},
-    {"aws", "recorded", "store", "features", "inference"},
+    {"aws", "recorded", "store", "features", "inference", "client"},
     {"pipeline"},
     {"training", "gym"},
     {"runtime", "demo"},
     {"ui", "api", "cli"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-NEVER_EACH_OTHER = {"aws", "recorded", "store", "features", "inference"}
+NEVER_EACH_OTHER = {"aws", "recorded", "store", "features", "inference", "client"}
+KNOWS_ONLY = {"client": {"errors", "domain"}}
+"""Whoever installs the client wants to wait for no more than it needs."""
 ONLY_IN = {
     "streamlit": {"ui", "pages", "app"},
     "boto3": {"aws", "demo"},
@@ -64,6 +66,8 @@ def test_imports_point_down(path: Path) -> None:
             continue
         if FLOOR_OF[other] > FLOOR_OF[room]:
             breaches.append(f"line {line}: {room} may not import {other}, which is above it")
+        if room in KNOWS_ONLY and other not in KNOWS_ONLY[room]:
+            breaches.append(f"line {line}: {room} may import {sorted(KNOWS_ONLY[room])} only")
         if {room, other} <= NEVER_EACH_OTHER:
             breaches.append(f"line {line}: {room} and {other} never import each other")
         if other == "demo" and path.name != "bootstrap.py":

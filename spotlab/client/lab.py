@@ -1,0 +1,303 @@
+"""The client: a part for each resource. Client floor."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from spotlab.client import things
+from spotlab.client.asking import Asking
+from spotlab.client.streaming import follow
+
+ANY = {"If-Match": "*"}
+
+
+class SpotLab:
+    """A SpotLab server.
+
+    Every method raises the errors of `spotlab.errors`, as the server raised them; whatever is told
+    to wait is sent again, and a write is carried out once.
+
+    Args:
+        url: such as "http://127.0.0.1:8501".
+        token: an API token.
+        timeout_s: longest wait for an answer.
+        attempts: how often a request is sent at most.
+        verify: which certificates are believed, as httpx takes it.
+        transport: another way to the server than the network, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout_s: float = 30.0,
+        attempts: int = 4,
+        verify: ssl.SSLContext | bool = True,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=timeout_s,
+            verify=verify,
+            transport=transport,
+        )
+        asking = Asking(self._http, attempts)
+        self._asking = asking
+        self.accounts = Accounts(asking)
+        self.instances = Instances(asking)
+        self.experiments = Experiments(asking)
+        self.models = Models(asking)
+        self.jobs = Jobs(asking)
+        self.logs = Logs(asking)
+
+    def me(self) -> things.Me:
+        """Who asks."""
+        return self._asking.get("/me", things.Me)
+
+    def health(self) -> Iterator[things.Component]:
+        """Each part's state."""
+        return self._asking.pages("/health/components", things.Component)
+
+    def candidates(self, **asked: Any) -> Iterator[things.Candidate]:
+        """The pools that meet requirements, cheapest expected cost first.
+
+        Args:
+            asked: region, zone, family (one or a list), vcpu_min, memory_gb_min, architecture, …
+                as the API's filters; or instance_id alone.
+        """
+        return self._asking.pages("/candidates", things.Candidate, **asked)
+
+    def explain(
+        self, pool: str, *, model: str | None = None, horizon_h: float = 24.0
+    ) -> things.Explanation:
+        """Why a pool's risk is what it is now."""
+        asked = {"pool": pool, "model": model, "horizon_h": horizon_h}
+        return self._asking.get("/explanation", things.Explanation, **asked)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+    def __enter__(self) -> SpotLab:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Part:
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+
+class Accounts(_Part):
+    """AWS accounts."""
+
+    def list(self) -> Iterator[things.Account]:
+        """Those that you see."""
+        return self._asking.pages("/accounts", things.Account)
+
+    def get(self, name: str) -> things.Account:
+        """One of them."""
+        return self._asking.get(f"/accounts/{_part(name)}", things.Account)
+
+    def create(
+        self,
+        name: str,
+        aws_account_id: str,
+        regions: Sequence[str],
+        *,
+        role_arn: str = "",
+        external_id: str = "",
+        reason: str = "",
+    ) -> things.Account:
+        """Look after one more."""
+        body = {
+            "name": name,
+            "aws_account_id": aws_account_id,
+            "regions": [*regions],
+            "role_arn": role_arn,
+            "external_id": external_id,
+            "reason": reason,
+        }
+        return self._asking.write("POST", "/accounts", things.Account, body)
+
+    def validate(self, name: str) -> things.Validation:
+        """Try whether it can be looked after."""
+        path = f"/accounts/{_part(name)}/validation"
+        return self._asking.write("POST", path, things.Validation)
+
+
+class Instances(_Part):
+    """Instances."""
+
+    def list(self, **where: Any) -> Iterator[things.Instance]:
+        """Those that you see; filters: account, region, instance_type, lifecycle, mode, shadow,
+        model, active."""
+        return self._asking.pages("/instances", things.Instance, **where)
+
+    def get(self, instance_id: str) -> things.Instance:
+        """One of them."""
+        return self._asking.get(_instance(instance_id), things.Instance)
+
+    def pipeline(self, instance_id: str) -> things.Pipeline:
+        """How its evaluation stands."""
+        return self._asking.get(f"{_instance(instance_id)}/pipeline", things.Pipeline)
+
+    def requirements(self, instance_id: str) -> things.Requirements:
+        """What a replacement must offer."""
+        return self._asking.get(f"{_instance(instance_id)}/requirements", things.Requirements)
+
+    def evaluate(self, instance_id: str) -> things.Decision:
+        """Decide about it now."""
+        path = f"{_instance(instance_id)}/evaluations"
+        return self._asking.write("POST", path, things.Decision)
+
+    def evaluate_many(self, instance_ids: Sequence[str] | None = None) -> things.Decided:
+        """Decide about several, at most 100; None: every one that you see."""
+        ids = None if instance_ids is None else [*instance_ids]
+        return self._asking.write("POST", "/evaluations", things.Decided, {"instance_ids": ids})
+
+    def set_shadow(self, instance_id: str, shadow: bool, reason: str = "") -> things.Instance:
+        """Record only, or not."""
+        return self._set(instance_id, "shadow", {"shadow": shadow, "reason": reason})
+
+    def set_mode(self, instance_id: str, mode: str, reason: str = "") -> things.Instance:
+        """ "linear" or "off"."""
+        return self._set(instance_id, "mode", {"mode": mode, "reason": reason})
+
+    def assign(self, instance_id: str, model: str | None, reason: str = "") -> things.Instance:
+        """By which model it is evaluated; None: the champion."""
+        return self._set(instance_id, "model", {"model": model, "reason": reason})
+
+    def set_requirements(
+        self, instance_id: str, requirements: Mapping[str, Any] | None, reason: str = ""
+    ) -> things.Instance:
+        """What a replacement must offer; None: derived from its own type."""
+        return self._set(
+            instance_id, "requirements", {"requirements": requirements, "reason": reason}
+        )
+
+    def _set(self, instance_id: str, what: str, body: Mapping[str, Any]) -> things.Instance:
+        path = f"{_instance(instance_id)}/{what}"
+        return self._asking.write("PUT", path, things.Instance, body, headers=ANY)
+
+
+class Experiments(_Part):
+    """Decisions."""
+
+    def list(self, **where: Any) -> Iterator[things.Decision]:
+        """Newest first; filters: instance_id, account, model, decision, since, until, shadow,
+        degraded, failed."""
+        return self._asking.pages("/experiments", things.Decision, **where)
+
+    def get(
+        self, experiment_id: int, *, candidates: int = 20, features: bool = False
+    ) -> things.Experiment:
+        """One, whole."""
+        asked = {"candidates": candidates, "features": features}
+        return self._asking.get(f"/experiments/{experiment_id}", things.Experiment, **asked)
+
+    def candidates(
+        self, experiment_id: int, *, features: bool = False
+    ) -> Iterator[things.Candidate]:
+        """Every pool that it scored."""
+        path = f"/experiments/{experiment_id}/candidates"
+        return self._asking.pages(path, things.Candidate, features=features)
+
+    def explain(self, experiment_id: int, pool: str) -> things.Explanation:
+        """Why a pool's risk was what it was."""
+        path = f"/experiments/{experiment_id}/explanation"
+        return self._asking.get(path, things.Explanation, pool=pool)
+
+
+class Models(_Part):
+    """Model versions."""
+
+    def list(self, **where: Any) -> Iterator[things.Model]:
+        """Every version; filters: task, name, state, enabled."""
+        return self._asking.pages("/models", things.Model, **where)
+
+    def get(self, reference: str) -> things.Model:
+        """One, with its card."""
+        return self._asking.get(f"/models/{_part(reference)}", things.Model)
+
+    def upload(self, source: Path | bytes, reason: str = "") -> things.Upload:
+        """Upload a zip as a candidate."""
+        body = source.read_bytes() if isinstance(source, Path) else source
+        asked = {"reason": reason}
+        return self._asking.write("POST", "/models", things.Upload, body, asked=asked)
+
+    def decide(self, step: str, reference: str, reason: str = "") -> things.Model:
+        """accept, graduate, enable, disable, activate, reject or archive."""
+        path = f"/models/{_part(reference)}/{_part(step)}"
+        return self._asking.write("POST", path, things.Model, {"reason": reason})
+
+    def history(self, reference: str) -> Iterator[things.ModelEvent]:
+        """Its changes, newest first."""
+        return self._asking.pages(f"/models/{_part(reference)}/history", things.ModelEvent)
+
+    def performance(self, reference: str) -> things.Performance:
+        """How its predictions did."""
+        path = f"/models/{_part(reference)}/performance"
+        return self._asking.get(path, things.Performance)
+
+
+class Jobs(_Part):
+    """Scheduled jobs."""
+
+    def list(self) -> Iterator[things.Job]:
+        """All of them."""
+        return self._asking.pages("/jobs", things.Job)
+
+    def run(self, name: str, reason: str = "") -> None:
+        """Have it run now."""
+        self._asking.write("POST", f"/jobs/{_part(name)}/runs", dict, {"reason": reason})
+
+    def pause(self, name: str, paused: bool = True, reason: str = "") -> things.Job:
+        """Have it run only when asked, or by its schedule again."""
+        body = {"paused": paused, "reason": reason}
+        return self._asking.write("PATCH", f"/jobs/{_part(name)}", things.Job, body)
+
+    def history(self, name: str) -> Iterator[things.Run]:
+        """Its runs, newest first."""
+        return self._asking.pages(f"/jobs/{_part(name)}/runs", things.Run)
+
+
+class Logs(_Part):
+    """Log lines."""
+
+    def list(self, **where: Any) -> Iterator[things.LogLine]:
+        """Newest first; filters: component, level, text, id, process, since."""
+        return self._asking.pages("/logs", things.LogLine, **where)
+
+    def follow(self, *, after: str | None = None, **where: Any) -> Iterator[things.LogLine]:
+        """Lines as they are written, for ever: a stream that ends is taken up where it ended.
+
+        Args:
+            after: id of the line to go on after; None: from now on.
+            where: as in `list`.
+        """
+        return follow(self._asking, after, where)
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="@")
+
+
+def _instance(instance_id: str) -> str:
+    return f"/instances/{_part(instance_id)}"

@@ -1,0 +1,219 @@
+"""The client against the API: typed values, retries, keys, errors and pages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from spotlab.client import SpotLab
+from spotlab.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotAvailable,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+)
+from tests.support.lab import FLEET
+
+WEB = FLEET[0][0]
+HEAVY = ("streamlit", "pandas", "numpy", "lightgbm", "sqlalchemy", "fastapi", "boto3")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[dict[str, str]]:
+    """A server process with a small lab, over which everything has been decided once."""
+    command = [sys.executable, "-m", "tests.api.serving"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+        process.wait(30)
+
+
+@pytest.fixture
+def lab(served: dict[str, str]) -> Iterator[SpotLab]:
+    with SpotLab(**served) as opened:
+        yield opened
+
+
+def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
+    assert lab.me().name == "boss"
+    instances = list(lab.instances.list(account="acme", limit=2))
+    assert len(instances) == 4
+    assert instances[0].pool.region == "us-east-1"
+    assert lab.instances.get(WEB).name == "web-1"
+    assert lab.instances.requirements(WEB).source == "derived"
+    assert [a.name for a in lab.accounts.list()] == ["acme"]
+    decision = next(lab.experiments.list(instance_id=WEB))
+    whole = lab.experiments.get(decision.experiment_id, features=True)
+    assert whole.verdict is not None
+    assert whole.verdict.decision == decision.decision
+    candidates = list(lab.experiments.candidates(decision.experiment_id))
+    assert len(candidates) == whole.candidates_total
+    pool = candidates[0].pool.key
+    assert (
+        lab.explain(pool).contributions
+        == lab.experiments.explain(decision.experiment_id, pool).contributions
+    )
+    assert next(lab.candidates(architecture="arm64", region=["us-east-1"])).rank == 1
+    assert [m.reference for m in lab.models.list(state="champion")] == ["toy@1.0.0"]
+    assert lab.models.get("toy").card is not None
+    assert lab.models.performance("toy").scores == ()
+    assert next(lab.models.history("toy")).action == "champion"
+    assert "database" in {c.name for c in lab.health()}
+    assert "retention" in {j.name for j in lab.jobs.list()}
+
+
+def test_changes_are_made(lab: SpotLab) -> None:
+    assert lab.instances.set_shadow(WEB, False, "a test").shadow is False
+    assert lab.instances.set_shadow(WEB, True).shadow is True
+    assert lab.instances.set_mode(WEB, "linear").mode == "linear"
+    assert lab.instances.assign(WEB, None).model is None
+    assert lab.instances.evaluate(WEB).instance_id == WEB
+    assert len(lab.instances.evaluate_many([WEB]).experiments) == 1
+    made = lab.accounts.create("staging", "111122223333", ["us-east-1"])
+    assert lab.accounts.get("staging") == made
+    assert lab.jobs.pause("retention").paused is True
+
+
+def test_problems_are_the_errors_of_spotlab(lab: SpotLab, served: dict[str, str]) -> None:
+    with pytest.raises(NotFound, match="not in the fleet"):
+        lab.instances.get("i-nothing")
+    with pytest.raises(InvalidInput, match="no parameter 'acount'"):
+        next(lab.instances.list(acount="acme"))
+    with pytest.raises(Conflict, match="already"):
+        lab.accounts.create("acme", "111122223333", ["us-east-1"])
+    with SpotLab(served["url"], "spl_wrong") as stranger, pytest.raises(NotSignedIn):
+        stranger.me()
+
+
+def answering(*answers: httpx.Response) -> tuple[SpotLab, list[httpx.Request], list[float]]:
+    """A client whose server gives these answers, what it was asked, and how long was waited."""
+    asked: list[httpx.Request] = []
+    waited: list[float] = []
+    waiting = list(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return waiting.pop(0)
+
+    lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(answer))
+    lab._asking._sleep = waited.append
+    return lab, asked, waited
+
+
+def problem(status: int, **headers: str) -> httpx.Response:
+    return httpx.Response(status, json={"detail": "No.", "remedy": "Wait."}, headers=headers)
+
+
+ME = {"name": "ana", "role": "viewer", "accounts": None, "rights": [], "via": "", "new": 1}
+
+
+def test_what_is_told_to_wait_waits() -> None:
+    lab, asked, waited = answering(
+        problem(503, **{"Retry-After": "5"}),
+        problem(429, **{"Retry-After": "7"}),
+        httpx.Response(200, json=ME),
+    )
+    assert lab.me().name == "ana"
+    assert (len(asked), waited) == (3, [5.0, 7.0])
+
+
+def test_a_write_that_is_sent_again_has_the_same_key() -> None:
+    account = {
+        "name": "n",
+        "aws_account_id": "1" * 12,
+        "role_arn": "",
+        "external_id_set": False,
+        "regions": [],
+        "emulated": True,
+        "active": True,
+    }
+    lab, asked, _ = answering(problem(503), httpx.Response(201, json=account))
+    lab.accounts.create("n", "1" * 12, ["us-east-1"])
+    keys = {request.headers["idempotency-key"] for request in asked}
+    assert (len(asked), len(keys)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, Forbidden), (409, Conflict), (412, Conflict), (428, InvalidInput)],
+)
+def test_what_is_refused_is_not_sent_again(status: int, kind: type[Exception]) -> None:
+    lab, asked, _ = answering(problem(status))
+    with pytest.raises(kind):
+        lab.me()
+    assert len(asked) == 1
+
+
+def test_patience_ends() -> None:
+    lab, asked, _ = answering(*[problem(429, **{"Retry-After": "3"}) for _ in range(4)])
+    with pytest.raises(TooManyRequests) as refused:
+        lab.me()
+    assert (len(asked), refused.value.retry_after_s) == (4, 3.0)
+
+
+def test_a_server_that_is_gone_is_not_available() -> None:
+    def gone(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(gone))
+    lab._asking._sleep = lambda _s: None
+    with pytest.raises(NotAvailable, match="does not answer"):
+        lab.me()
+
+
+LINE = {
+    "time": "2026-11-03T09:30:00Z",
+    "level": "INFO",
+    "component": "test",
+    "message": "hello",
+    "correlation_id": "",
+    "request_id": "",
+    "user": "",
+    "account": "",
+    "error": "",
+}
+
+
+def stream(*ids: str) -> httpx.Response:
+    events = [f"id: {i}\nevent: log\ndata: {json.dumps(LINE | {'id': i})}\n\n" for i in ids]
+    return httpx.Response(200, text=": here\n\n" + "".join(events))
+
+
+def test_a_stream_is_taken_up_where_it_ended() -> None:
+    lab, asked, _ = answering(stream("1-0", "2-0"), stream(), stream("3-0"), problem(403))
+    lines = lab.logs.follow()
+    assert [next(lines).id for _ in range(3)] == ["1-0", "2-0", "3-0"]
+    with pytest.raises(Forbidden):
+        next(lines)
+    after = [request.headers.get("last-event-id") for request in asked]
+    assert after == [None, "2-0", "2-0", "3-0"]
+
+
+def test_it_is_imported_without_anything_heavy() -> None:
+    code = "import sys, spotlab.client; print(' '.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_the_readme_s_example_runs(
+    served: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    start = readme.index("from spotlab.client import SpotLab")
+    exec(readme[start : readme.index("```", start)], dict(served))
+    assert "web-1" in capsys.readouterr().out
