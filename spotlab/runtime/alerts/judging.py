@@ -147,7 +147,7 @@ def _drift(look: Look, _condition: Condition) -> list[Finding]:
         return [Finding("drift", "Drift", None, exc.message)]
     model = f"{champion.name}@{champion.version}"
     at = look.lab.store.drift.last_at(market, model)
-    return [look.lab.alarms.remembered(("drift", market, model, at), lambda: _drifted(look.lab))]
+    return [look.lab.alarms.remembered("drift", (market, model, at), lambda: _drifted(look.lab))]
 
 
 def _drifted(lab: Lab) -> Finding:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ringing import Ringing
 
 T = TypeVar("T")
-_MOST: Final = 8
 
 
 @dataclass(slots=True)
@@ -28,18 +27,18 @@ class Alarms:
 
     rules: list[tuple[AlertRule, str]] = field(default_factory=list)
     told: dict[str, Mapping[str, Ringing]] = field(default_factory=dict)
-    _kept: dict[Hashable, Any] = field(default_factory=dict)
+    _kept: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made for this key, or is now."""
+    def remembered(self, what: str, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made for this key, or is now; of each thing only the newest is kept, because a
+        market is large."""
         with self._lock:
-            if key in self._kept:
-                kept: T = self._kept[key]
-                return kept
+            known, kept = self._kept.get(what, (None, None))
+        if kept is not None and known == key:
+            found: T = kept
+            return found
         made = make()
         with self._lock:
-            while len(self._kept) >= _MOST:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = made
+            self._kept[what] = (key, made)
         return made

@@ -22,7 +22,7 @@ def judge_prices(lab: Lab, condition: Condition, instances: Sequence[Instance]) 
     """A finding for the rule's pool, or for each instance's. Raises NoMarketData."""
     active = lab.reader.active()
     read_at = max(lab.store.archive.fetched_at(active).values(), default=None)
-    data = lab.alarms.remembered(("market", active, read_at), lab.market)
+    data = lab.alarms.remembered("market", (active, read_at), lab.market)
     now = lab.clock.now()
     if condition.pool:
         pool = Pool.parse(condition.pool)
