@@ -60,13 +60,13 @@ def headline(health: Health) -> str:
 def small_print(health: Health) -> str:
     """How this is known."""
     if health.unread:
-        return f"Probed just now. What was recorded cannot be read: {health.unread}"
+        return f"Probed within 15 s. What was recorded cannot be read: {health.unread}"
     if not health.probes:
         return (
-            "Probed just now, and again every 30 s. Nothing was recorded in the last 24 h, so "
+            "Probed within 15 s, and again every 30 s. Nothing was recorded in the last 24 h, so "
             "uptime is unknown: the scheduler records a probe every 30 s while it runs."
         )
-    return f"Probed just now, and again every 30 s; {health.probes:,} probes recorded in 24 h."
+    return f"Probed within 15 s, and again every 30 s; {health.probes:,} probes recorded in 24 h."
 
 
 def show(health: Health, palette: Palette) -> None:

@@ -24,7 +24,7 @@ from spotlab.settings import Settings
 from spotlab.ui import guard, runs
 
 MARKET_FOR = timedelta(seconds=30)
-HEALTH_FOR = timedelta(seconds=5)
+HEALTH_FOR = timedelta(seconds=15)
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -91,7 +91,7 @@ def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
 
 
 def health() -> Health:
-    """Every component and its last 24 hours, read at most every 5 s for those who see the same
+    """Every component and its last 24 hours, read at most every 15 s for those who see the same
     accounts. Shared: not to be changed."""
     return _health(reader())
 
