@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.runtime import process
 from spotlab.runtime.health.ready import Readiness, ReadinessCheck
+from spotlab.runtime.leaving import LEAVING
 
 KEPT_S: Final = 2.0
 """Whoever asks more often gets the last answer: asking often loads no database."""
@@ -38,6 +39,9 @@ class Readyz:
 
     async def __call__(self, _request: Request) -> JSONResponse:
         """200 when it can, else 503; `reasons` says what is wrong, by part."""
+        if LEAVING.asked:
+            reasons = {"server": "It is shutting down."}
+            return JSONResponse({"ready": False, "reasons": reasons}, 503, headers=_HEADERS)
         if self._looking is None or (
             self._looking.done() and time.monotonic() - self._looked_at > KEPT_S
         ):

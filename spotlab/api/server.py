@@ -14,6 +14,7 @@ from spotlab.api import health_routes, sign_in
 from spotlab.api import metrics as metrics_route
 from spotlab.api.announce import announce
 from spotlab.api.doorway import Doorway
+from spotlab.api.ending import end_well, wait_for_work
 from spotlab.api.mounted import LabApi
 from spotlab.api.observed import Observed
 from spotlab.api.sockets import send_at_once
@@ -37,9 +38,11 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Run what runs beside the requests while the server does."""
     configure_logs("app")
     send_at_once()
+    end_well()
     beside = Beside(BACKGROUNDS)
     beside.start()
     try:
         yield
     finally:
+        await run_in_threadpool(wait_for_work)
         await run_in_threadpool(beside.stop)

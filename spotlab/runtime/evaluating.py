@@ -22,6 +22,7 @@ from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.in_force import RISK_TASK, model_in_force
+from spotlab.runtime.leaving import LEAVING
 from spotlab.telemetry import logs, metrics, traces
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ def evaluate(
     """Decide about instances; timed, counted and traced. See `_evaluate`."""
     outcome, began = "failed", time.perf_counter()
     try:
-        with traces.span("evaluation", instances=len(instances)):
-            done = _evaluate(lab, instances, policy, tell, cancelled)
+        with (
+            traces.span("evaluation", instances=len(instances)),
+            LEAVING.at_work(cancelled) as stop,
+        ):
+            done = _evaluate(lab, instances, policy, tell, stop)
         outcome = "done"
     except Cancelled:
         outcome = "cancelled"
@@ -96,7 +100,7 @@ def _evaluate(
     instances: Sequence[Instance],
     policy: PolicyParams,
     tell: Progress,
-    cancelled: Callable[[], bool] | None,
+    cancelled: Callable[[], bool],
 ) -> list[Experiment]:
     """Decide about instances in the active market, record each decision and its shadows.
 
@@ -119,7 +123,7 @@ def _evaluate(
     run = _Run(data, own, policy, tuple(tracer.stages), records)
     done: list[Experiment] = []
     for index, instance in enumerate(instances):
-        if cancelled is not None and cancelled():
+        if cancelled():
             raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
         tell(f"deciding about {instance.name or instance.instance_id}", index / len(instances))
         with logs.inside(account=instance.account), traces.span("decide"):
