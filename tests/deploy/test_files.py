@@ -96,7 +96,8 @@ def test_what_is_copied_is_there_and_not_left_out() -> None:
 
 
 def test_the_image_starts_a_command_that_there_is() -> None:
-    (entry,) = of("ENTRYPOINT")
+    (entry,), command = of("ENTRYPOINT"), of("CMD")[-1]
+    build_parser().parse_args(yaml.safe_load(command))
     assert yaml.safe_load(entry) == ["spotlab"]
     assert "/healthz" in of("HEALTHCHECK")[0]
 
@@ -117,7 +118,8 @@ def test_compose_has_two_replicas_a_worker_and_what_they_share() -> None:
         "nginx",
     }
     assert services["app-a"] == services["app-b"]
-    build_parser().parse_args(services["migrate"]["command"])
+    for name in ("migrate", "worker"):
+        build_parser().parse_args(services[name]["command"])
     for name in ("app-a", "worker"):
         assert services[name]["environment"]["SPOTLAB_SCHEDULER"] == "off"
 
@@ -236,6 +238,7 @@ def test_pods_are_locked_down_and_what_they_mount_is_there(name: str) -> None:
     ]
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
+    build_parser().parse_args(container["args"])
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 10001
     assert pod["terminationGracePeriodSeconds"] > 10
