@@ -23,6 +23,7 @@ import msgspec
 from spotlab import __version__
 from spotlab.domain.ports import Clock
 from spotlab.errors import Conflict, NotAvailable
+from spotlab.runtime.access.keys import FILE as SECRET_KEY
 from spotlab.runtime.models import UPLOADS
 from spotlab.store.dumps import Dump, dump
 from spotlab.store.store import Store
@@ -30,7 +31,6 @@ from spotlab.store.store import Store
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "database"
-SECRET_KEY: Final = "secret.key"  # noqa: S105 (a file's name)
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

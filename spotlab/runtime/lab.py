@@ -217,7 +217,7 @@ class Lab:
     def must_list(self) -> bool:
         """Whether the fleet's list is older than it may be."""
         age_s = listed_age_s(self.store, self.clock)
-        return age_s is None or age_s > self.settings.collect_max_age_s
+        return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
     def must_collect(self) -> bool:
         """Whether the market is older than it may be, and can be collected."""
@@ -225,7 +225,7 @@ class Lab:
         if active is MarketName.RECORDED:
             return False
         age_s = self.reader.collected_age_s(active) if active else None
-        return age_s is None or age_s > self.settings.collect_max_age_s
+        return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
     def market(self) -> MarketData:
         """The active market now; `degraded` says why it is less than it should be."""

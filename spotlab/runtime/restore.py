@@ -22,7 +22,8 @@ from sqlalchemy import Engine
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import By, Clock
 from spotlab.errors import Conflict, InvalidInput, NotAvailable
-from spotlab.runtime.backup import DATABASE, FORMAT, MANIFEST, SECRET_KEY, Manifest, hashed
+from spotlab.runtime.access.keys import FILE as SECRET_KEY
+from spotlab.runtime.backup import DATABASE, FORMAT, MANIFEST, Manifest, hashed
 from spotlab.runtime.models import UPLOADS
 from spotlab.settings import Settings
 from spotlab.store.audit import SqlAudit

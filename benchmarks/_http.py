@@ -1,0 +1,121 @@
+"""HTTP requests at a constant rate, whether or not the answers come: an open loop.
+
+A latency counts from the moment the request was due, so that a server that stalls is not excused by
+a generator that waits for it. The client is as small as can be: it shares the processors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+GIVEN_UP_S = 30.0
+
+
+@dataclass
+class Answers:
+    """What came back.
+
+    Args:
+        took: seconds by path's name, from when a request was due.
+        late: seconds by which a request was sent later than due: the generator's own.
+        statuses: how often each came.
+        errors: in words.
+    """
+
+    took: dict[str, list[float]] = field(default_factory=dict)
+    late: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+class Client:
+    """Keeps connections to a server of this machine."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self.port = port
+        self.headers = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(
+        self, path: str, method: str = "GET", body: bytes = b"", extra: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and content."""
+        fresh = not self.idle
+        reader, writer = (
+            await asyncio.open_connection("127.0.0.1", self.port) if fresh else self.idle.pop()
+        )
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        try:
+            writer.write(
+                f"{method} {path} HTTP/1.1\r\n{self.headers}{extra}{length}\r\n".encode() + body
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            content = await self._content(reader, head)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            if fresh or method != "GET":
+                raise
+            return await self.ask(path, method, body, extra)  # it was closed while idle
+        except BaseException:
+            writer.close()
+            raise
+        if b"connection: close" in head.lower():
+            writer.close()
+        else:
+            self.idle.append((reader, writer))
+        return int(head.split(b" ", 2)[1]), content
+
+    @staticmethod
+    async def _content(reader: asyncio.StreamReader, head: bytes) -> bytes:
+        lines = dict(
+            line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line
+        )
+        if b"content-length" in lines:
+            return await reader.readexactly(int(lines[b"content-length"]))
+        content = b""
+        if lines.get(b"transfer-encoding") == b"chunked":
+            while size := int(await reader.readuntil(b"\r\n"), 16):
+                content += (await reader.readexactly(size + 2))[:-2]
+            await reader.readexactly(2)
+        return content
+
+    def close(self) -> None:
+        """Disconnect."""
+        for _, writer in self.idle:
+            writer.close()
+
+
+async def at_a_rate(
+    client: Client, paths: Sequence[tuple[str, str]], per_s: float, seconds: float
+) -> Answers:
+    """Ask paths in turn, each (name, path), at a constant rate."""
+    answers = Answers()
+    begun = time.perf_counter() + 0.1
+    tasks = []
+
+    async def one(name: str, path: str, due: float) -> None:
+        answers.late.append(time.perf_counter() - due)
+        try:
+            async with asyncio.timeout(GIVEN_UP_S):
+                status, content = await client.ask(path)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError) as exc:
+            answers.errors[f"{name}: {type(exc).__name__}"] += 1
+            return
+        answers.took.setdefault(name, []).append(time.perf_counter() - due)
+        answers.statuses[status] += 1
+        if status != 200:
+            answers.errors[f"{name}: {status} {content[:120]!r}"] += 1
+
+    for number in range(int(per_s * seconds)):
+        due = begun + number / per_s
+        if (rest := due - time.perf_counter()) > 0:
+            await asyncio.sleep(rest)
+        name, path = paths[number % len(paths)]
+        tasks.append(asyncio.create_task(one(name, path, due)))
+    await asyncio.gather(*tasks)
+    client.close()
+    return answers

@@ -1,0 +1,31 @@
+"""A user with an API token in a home that no server uses yet, and a market to look at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from spotlab.domain.access import RIGHTS, Role
+from spotlab.runtime.bootstrap import bootstrap
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.registry import current_user
+from spotlab.settings import Settings
+
+
+def prepared(
+    home: Path, role: Role = Role.OPERATOR, **settings: str
+) -> tuple[str, list[str], list[int]]:
+    """Collect, decide once about each instance, and give a token.
+
+    Returns:
+        The token, the instances' ids and the experiments' ids.
+    """
+    chosen = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
+    with bootstrap(chosen) as lab:
+        lab.start()
+        desk = Desk(lab, current_user())
+        desk.users.add("load", role, password="a password for one benchmark")
+        _, token = desk.tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))
+        instances = [each.instance_id for each in lab.store.fleet.instances()]
+        experiments = [each.experiment_id for each in lab.store.ledger.list(limit=100)]
+    return token, instances, experiments

@@ -1,0 +1,336 @@
+"""Failure drills on real processes: `python -m benchmarks drills [--only=redis] [--seconds=60]`.
+
+Redis and PostgreSQL go away, the disk is full, the clock jumps, while somebody writes and reads.
+Asked of each: the app stays up, says what is wrong, loses no write that it accepted, and recovers
+by itself. What fails is told, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import make_url
+
+from benchmarks._http import Client
+from benchmarks._people import prepared
+from benchmarks._proxy import Proxy
+from benchmarks._server import ROOT, Server, answer, free_port
+from spotlab.store import open_store
+
+ON_REQUEST = True
+POSTGRES = os.environ.get(
+    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+)
+WRITE_EVERY_S = 0.7
+SETTLED_S = 90.0
+"""Recovery may take this long."""
+
+
+@dataclass
+class Watched:
+    """What was seen while a drill went on.
+
+    Args:
+        accepted: ids of experiments whose write was answered with 201.
+        answers: how often each status came, reads and writes apart; 0: no answer.
+        said: what the components, readiness and problems said was wrong.
+        alive: statuses of /healthz.
+    """
+
+    accepted: list[int] = field(default_factory=list)
+    answers: dict[str, Counter[int]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+    alive: Counter[int] = field(default_factory=Counter)
+
+
+class Drill:
+    """A server with somebody who writes and reads all the time.
+
+    Args:
+        server: runs.
+        token: of who asks.
+        instances: what they decide about.
+    """
+
+    def __init__(self, server: Server, token: str, instances: list[str]) -> None:
+        self.server, self.token, self.instances = server, token, instances
+        self.seen = Watched()
+
+    async def watch(self, phases: list[tuple[float, Callable[[], None]]]) -> float:
+        """Write and read; after each phase's seconds its change is made. Then wait for recovery.
+
+        Returns:
+            Seconds from the last change until all was well again; infinite where it never was.
+        """
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(each(stop)) for each in (self._write, self._read, self._look)]
+        try:
+            for seconds, change in phases:
+                await asyncio.sleep(seconds)
+                await asyncio.to_thread(change)
+            began = time.monotonic()
+            while time.monotonic() - began < SETTLED_S:
+                if await self._is_well():
+                    return time.monotonic() - began
+                await asyncio.sleep(0.5)
+            return float("inf")
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks)
+
+    async def _ask(
+        self, kind: str, path: str, method: str = "GET", extra: str = ""
+    ) -> tuple[int, Any]:
+        client = Client(self.server.port, self.token)
+        try:
+            async with asyncio.timeout(40):
+                status, content = await client.ask(path, method, extra=extra)
+            document = json.loads(content) if content[:1] in (b"{", b"[") else {}
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            status, document = 0, {}
+        finally:
+            client.close()
+        self.seen.answers.setdefault(kind, Counter())[status] += 1
+        if status >= 500:
+            self.seen.said.add(f"{kind} {status}: {document.get('detail') or document}"[:220])
+        return status, document
+
+    async def _write(self, stop: asyncio.Event) -> None:
+        number = 0
+        while not stop.is_set():
+            instance = self.instances[number % len(self.instances)]
+            number += 1
+            key = f"Idempotency-Key: drill-{number}-{secrets.token_hex(4)}\r\n"
+            path = f"/api/v1/instances/{instance}/evaluations"
+            status, document = await self._ask("write", path, "POST", key + "Content-Length: 0\r\n")
+            if status == 201:
+                self.seen.accepted.append(int(document["experiment_id"]))
+            await asyncio.sleep(WRITE_EVERY_S)
+
+    async def _read(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._ask("read", "/api/v1/experiments?limit=5")
+            await asyncio.sleep(WRITE_EVERY_S)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            status, _ = await asyncio.to_thread(answer, f"{self.server.url}/healthz", 10.0)
+            self.seen.alive[status] += 1
+            status, text = await asyncio.to_thread(answer, f"{self.server.url}/readyz", 10.0)
+            if status == 503:
+                self.seen.said.add(f"/readyz: {json.loads(text)['reasons']}"[:220])
+            for part in await self._components():
+                if part["state"] in ("down", "degraded"):
+                    self.seen.said.add(f"{part['name']} {part['state']}: {part['reason']}"[:220])
+            await asyncio.sleep(1)
+
+    async def _components(self) -> list[dict[str, Any]]:
+        _, document = await self._ask("components", "/api/v1/health/components")
+        found = document.get("items", [])
+        return found if isinstance(found, list) else []
+
+    async def _is_well(self) -> bool:
+        status, _ = await asyncio.to_thread(answer, f"{self.server.url}/readyz", 10.0)
+        parts = {part["name"]: part["state"] for part in await self._components()}
+        needed = [state for name, state in parts.items() if name in ("database", "Redis cache")]
+        written, _ = await self._ask("read", "/api/v1/experiments?limit=1")
+        return status == 200 == written and needed == ["healthy", "healthy"]
+
+
+@contextmanager
+def a_redis(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
+    """A server of our own: its address, what kills it, and what starts it again."""
+    port = free_port()
+    path = shutil.which("redis-server") or shutil.which("valkey-server")
+    assert path is not None, "redis-server or valkey-server on PATH"
+    words = [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL))
+
+    def kill() -> None:
+        running[-1].kill()
+        running[-1].wait()
+
+    start()
+    try:
+        yield f"redis://127.0.0.1:{port}/0", kill, start
+    finally:
+        kill()
+
+
+@contextmanager
+def a_postgres() -> Iterator[tuple[str, Proxy]]:
+    """A database of our own behind a proxy that can be cut."""
+    url = make_url(POSTGRES)
+    name = f"spotlab_drill_{secrets.token_hex(4)}"
+    admin = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        through = url.set(host="127.0.0.1", port=proxy.port, database=name)
+        yield through.render_as_string(hide_password=False), proxy
+    finally:
+        proxy.close()
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def a_small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
+    """A file system of its own; needs the right to mount."""
+    folder.mkdir()
+    size = f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def redis_down(folder: Path, seconds: float) -> bool:
+    """Redis is killed, and started again."""
+    with a_redis(folder) as (address, kill, start):
+        token, instances, _ = prepared(folder / "home", redis_url=address)
+        server = Server(folder / "home", auth="accounts", redis_url=address, **FAST)
+        return _run("Redis down", server, token, instances, [(8, kill), (seconds, start)], None)
+
+
+def postgres_down(folder: Path, seconds: float) -> bool:
+    """Every connection to PostgreSQL is cut, and none is let through for a while."""
+    with a_postgres() as (url, proxy):
+        token, instances, _ = prepared(folder / "home", database_url=url)
+        server = Server(folder / "home", auth="accounts", database_url=url, **FAST)
+        phases = [(8.0, proxy.cut), (seconds, proxy.mend)]
+        return _run("PostgreSQL down", server, token, instances, phases, url)
+
+
+def disk_full(folder: Path, seconds: float) -> bool:
+    """The disk of the SQLite file has no room left, and then has again."""
+    with a_small_disk(folder / "disk") as disk:
+        home = disk / "home"
+        token, instances, _ = prepared(home)
+        server = Server(home, auth="accounts", **FAST)
+        ballast = disk / "ballast"
+
+        def fill() -> None:
+            with ballast.open("wb", buffering=0) as out:
+                for size in (2**20, 2**12):
+                    try:
+                        while out.write(bytes(size)) == size:
+                            pass
+                    except OSError:
+                        continue
+
+        phases = [(8.0, fill), (seconds, ballast.unlink)]
+        return _run("Disk full", server, token, instances, phases, None)
+
+
+def clock_jumps(folder: Path, seconds: float) -> bool:
+    """The clock is an hour ahead, then an hour behind, then right."""
+    skew = folder / "skew"
+    skew.write_text("0")
+    os.environ |= {"SKEW": str(skew), "PYTHONPATH": str(ROOT / "benchmarks" / "_skewed")}
+    try:
+        token, instances, _ = prepared(folder / "home")
+        server = Server(folder / "home", auth="accounts", **FAST)
+        half = seconds / 2
+        phases: list[tuple[float, Callable[[], None]]] = [
+            (8.0, lambda: _set(skew, 3600)),
+            (half, lambda: _set(skew, -3600)),
+            (half, lambda: _set(skew, 0)),
+        ]
+        return _run("Clock jumps", server, token, instances, phases, None)
+    finally:
+        del os.environ["SKEW"], os.environ["PYTHONPATH"]
+
+
+def _set(file: Path, seconds: float) -> None:
+    file.write_text(str(seconds))
+
+
+FAST = {"api_writes_per_minute": "100000", "log_level": "WARNING"}
+DRILLS = {
+    "redis": redis_down,
+    "postgres": postgres_down,
+    "disk": disk_full,
+    "clock": clock_jumps,
+}
+
+
+def _run(
+    title: str,
+    server: Server,
+    token: str,
+    instances: list[str],
+    phases: list[tuple[float, Callable[[], None]]],
+    url: str | None,
+) -> bool:
+    """Go through a drill, and tell how it went."""
+    drill = Drill(server, token, instances)
+    code, took = -1, 0.0
+    try:
+        server.wait_until("/readyz")
+        recovered_s = asyncio.run(drill.watch(phases))
+        crashed = server.process.poll() is not None
+    finally:
+        code, took = server.stop()
+    store = open_store(url, server.home / "spotlab.db")
+    try:
+        with store.engine.connect() as connection:
+            found = connection.exec_driver_sql("SELECT id FROM experiments").scalars()
+            kept = set(found)
+        chain = store.audit.check()
+    finally:
+        store.close()
+    seen = drill.seen
+    lost = sorted(set(seen.accepted) - kept)
+    good = {
+        "stays up": not crashed and set(seen.alive) <= {200},
+        "says what is wrong": bool(seen.said) or title.startswith("Clock"),
+        "loses no accepted write": not lost and len(seen.accepted) == len(set(seen.accepted)),
+        "recovers by itself": recovered_s < SETTLED_S,
+        "audit chain holds": chain.broken_at is None,
+        "ends with exit code 0": code == 0,
+    }
+    print(f"\n{title}: {'passed' if all(good.values()) else 'FAILED'}")
+    for what, held in good.items():
+        print(f"  {'yes' if held else 'NO ':<4}{what}")
+    print(
+        f"  {len(seen.accepted)} writes accepted, {len(lost)} lost; well again after "
+        f"{recovered_s:.1f} s; stopped in {took:.1f} s"
+    )
+    for kind, answers in seen.answers.items():
+        print(f"  {kind}: {dict(sorted(answers.items()))}")
+    for words in sorted(seen.said)[:12]:
+        print(f"  said: {words}")
+    sys.stdout.flush()
+    return all(good.values())
+
+
+def main(only: str = "", seconds: str = "60") -> None:
+    """Go through the drills that are named (by commas), or through all."""
+    failed = []
+    for name in only.split(",") if only else DRILLS:
+        with tempfile.TemporaryDirectory(prefix=f"spotlab-drill-{name}-") as folder:
+            if not DRILLS[name](Path(folder), float(seconds)):
+                failed.append(name)
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}.")
