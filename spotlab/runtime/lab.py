@@ -48,6 +48,7 @@ from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
 SCORED_FOR_S = 30.0  # screens share a scored market for so long before it is read again
+SLACK_S = 300.0  # what was read later than this from now was read before the clock jumped back
 
 
 @dataclass(slots=True)
