@@ -11,6 +11,9 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.cloud import Cloud
 from spotlab.store import Store
 
+SLACK_S = 300.0
+"""What was read later than this from now was read before the clock jumped back."""
+
 
 def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     """List every account's instances; an account that cannot be read keeps its last list.

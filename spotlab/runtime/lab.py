@@ -36,7 +36,7 @@ from spotlab.pipeline.stage import Tracer
 from spotlab.runtime.alerts.memory import Alarms
 from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
 from spotlab.runtime.evaluating import evaluate
-from spotlab.runtime.fleet import listed_age_s, sync_fleet
+from spotlab.runtime.fleet import SLACK_S, listed_age_s, sync_fleet
 from spotlab.runtime.health import Prober, probe_all
 from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
 from spotlab.runtime.logstream import LogStream
@@ -48,7 +48,6 @@ from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
 SCORED_FOR_S = 30.0  # screens share a scored market for so long before it is read again
-SLACK_S = 300.0  # what was read later than this from now was read before the clock jumped back
 
 
 @dataclass(slots=True)
