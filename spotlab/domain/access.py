@@ -161,3 +161,16 @@ def rights_of(words: Iterable[str]) -> frozenset[Right]:
                 f"{word!r} is no scope.", remedy=f"There are: {', '.join(Right)}."
             ) from None
     return frozenset(chosen)
+
+
+def roles_table() -> str:
+    """The README's table of roles, in Markdown; a test compares the two."""
+    roles = list(Role)
+    lines = [
+        f"| right | allows to | {' | '.join(roles)} |",
+        f"| --- | --- | {' | '.join('---' for _ in roles)} |",
+    ]
+    for right in Right:
+        marks = " | ".join("yes" if right in RIGHTS[role] else "" for role in roles)
+        lines.append(f"| `{right}` | {MEANINGS[right]} | {marks} |")
+    return "\n".join(lines)
