@@ -34,7 +34,7 @@ LONGEST_WRITE: Final = timedelta(minutes=10)
 _KEPT: Final = ("location", "etag", "link")
 
 
-class KeyReused(InvalidInput):
+class KeyReused(Conflict):
     """An idempotency key that was sent with another request before."""
 
 

@@ -146,7 +146,7 @@ def test_a_write_with_a_key_is_carried_out_once(ask: Asking, lab: Lab) -> None:
 def test_a_key_belongs_to_one_write_of_one_user(ask: Asking) -> None:
     assert ask("PUT", SHADOW, json={"shadow": False}, headers=key("a")).status_code == 200
     other = ask("PUT", SHADOW, json={"shadow": True}, headers=key("a"))
-    assert (other.status_code, "another request" in other.json()["detail"]) == (422, True)
+    assert (other.status_code, "another request" in other.json()["detail"]) == (409, True)
     theirs = ask("PUT", SHADOW, "operator", json={"shadow": True}, headers=key("a"))
     assert theirs.json()["shadow"] is True
     bad = ask("PUT", SHADOW, json={"shadow": True}, headers=key("no spaces"))
