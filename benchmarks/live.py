@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,24 +76,30 @@ class Delays:
 
 
 @contextlib.contextmanager
-def replicas() -> Iterator[tuple[Server, Server, Any]]:
-    """Two servers of one database and one Redis, and the membership that keeps Redis alive."""
+def shared() -> Iterator[tuple[Path, dict[str, str], Any]]:
+    """A home, settings that name a database and a Redis, and the membership that keeps Redis."""
     with (
         tempfile.TemporaryDirectory(prefix="spotlab-live-") as folder,
         fresh_postgres() as database,
     ):
-        home = Path(folder) / "home"
         url, membership = join_server(Path(folder) / "redis", idle_s=0.2)
-        shared = {"database_url": database, "redis_url": url, "scheduler": "off"}
-        servers = [Server(home, **shared) for _ in range(2)]
         try:
-            for server in servers:
-                server.wait_until(within_s=START_S)
-            yield servers[0], servers[1], membership
+            yield Path(folder) / "home", {"database_url": database, "redis_url": url}, membership
         finally:
-            for server in servers:
-                server.stop()
             membership.close()
+
+
+@contextlib.contextmanager
+def servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
+    """Some servers, once they answer."""
+    started = [Server(home, **settings, scheduler="off") for _ in range(count)]
+    try:
+        for server in started:
+            server.wait_until(within_s=START_S)
+        yield started
+    finally:
+        for server in started:
+            server.stop()
 
 
 def decide(server: Server, instance_id: str) -> int:
@@ -128,20 +134,25 @@ async def ready(screen: Screen, page: str) -> None:
     raise RuntimeError("the first run does not end")
 
 
-async def follow(reader: Server, writer: Server, decisions: int) -> Delays:
-    """Delays of some decisions."""
+async def follow(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
+    """Delays of some decisions.
+
+    Args:
+        reader: whose screens are open.
+        write: lets another process decide.
+        decisions: how many.
+    """
     delays = Delays()
     url = reader.url.replace("http", "ws", 1)
     async with Screen(url) as instances, Screen(url) as experiments:
         await ready(instances, "instances")
         await ready(experiments, "experiments")
-        instance_id = await asyncio.to_thread(an_instance, writer)
-        await asyncio.to_thread(decide, writer, instance_id)
+        await asyncio.to_thread(write)
         await asyncio.sleep(PAUSE_S)
         for _ in range(decisions):
             instances.rerun_at.clear()
             experiments.buttons.clear()
-            await asyncio.to_thread(decide, writer, instance_id)
+            await asyncio.to_thread(write)
             answered = time.perf_counter()
             delays.instances.append(await appears(answered, lambda: instances.rerun_at[-1:]))
             delays.experiments.append(await appears(answered, experiments.named))
@@ -163,11 +174,18 @@ async def appears(answered: float, seen: Any) -> float | None:
 
 def main(decisions: str = "30") -> None:
     """Print the delays with Redis, and without."""
-    with replicas() as (reader, writer, membership):
-        told = asyncio.run(follow(reader, writer, int(decisions)))
+    with (
+        shared() as (home, settings, membership),
+        servers(home, settings, 2) as (reader, writer),
+    ):
+
+        def write() -> None:
+            decide(writer, an_instance(writer))
+
+        told = asyncio.run(follow(reader, write, int(decisions)))
         report("with Redis", told)
         os.kill(membership.pid, signal.SIGTERM)
-        alone = asyncio.run(follow(reader, writer, int(decisions)))
+        alone = asyncio.run(follow(reader, write, int(decisions)))
         report("without", alone)
 
 

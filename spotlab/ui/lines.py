@@ -102,14 +102,17 @@ def held(where: LogFilter) -> Tail | None:
 def headline(tail: Tail, now: datetime) -> str:
     """How many lines of late, and how bad they are."""
     lately = tail.lately(now)
-    if not lately:
+    if not tail.lines or not (lately or tail.where.id):
         return "No line in the last 5 min"
+    when = " in the last 5 min"
+    if tail.where.id:  # of one click, request or job: all of it, whenever it was
+        lately, when = list(tail.lines), f", the newest {words.ago(tail.lines[-1].time, now)}"
     levels = Counter(line.level for line in lately)
     errors, warnings = levels["ERROR"] + levels["CRITICAL"], levels["WARNING"]
     processes = len({line.process for line in lately})
     more = "more than " if tail.cut and len(lately) == len(tail.lines) else ""
     return (
-        f"{more}{words.count(len(lately), 'line')} in the last 5 min: "
+        f"{more}{words.count(len(lately), 'line')}{when}: "
         f"{words.count(errors, 'error')}, {words.count(warnings, 'warning')}, from "
         f"{words.count(processes, 'process', 'processes')}"
     )

@@ -57,7 +57,9 @@ def test_first_line_counts_the_last_minutes(open_page: Open) -> None:
 
 
 def test_filters_come_from_the_url(open_page: Open) -> None:
-    assert shown(open_page("logs", id="c1")) == ["decided STAY"]
+    app = open_page("logs", id="c1")
+    assert shown(app) == ["decided STAY"]
+    assert app.title[0].value.startswith("1 line, the newest 10 s ago: 0 errors")
     assert shown(open_page("logs", level="WARNING")) == ["failed", "no shadow"]
     assert shown(open_page("logs", q="boom", component="runtime")) == ["failed"]
     app = open_page("logs", process="nobody")
