@@ -188,7 +188,8 @@ class AccountsDesk(DeskPart):
             NotAvailable: there is no AWS to ask.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        checks = check_account(self.lab.open_cloud().sessions, self._seen(name))
+        account = self._seen(name)
+        checks = check_account(self.lab.open_cloud().sessions, account)
         return Validation(name, checks, self.lab.clock.now())
 
     def list_now(self) -> Sequence[str]:

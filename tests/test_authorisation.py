@@ -1,0 +1,405 @@
+"""Who may what: every route and page, asked as everybody, about what is theirs and what is not.
+
+Routes, operations and pages are found, not listed; one that has no entry here fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import streamlit as st
+from starlette.applications import Starlette
+from starlette.routing import Route
+from streamlit.testing.v1 import AppTest
+
+from spotlab.api import server
+from spotlab.api.lab_api import build
+from spotlab.api.mounted import LabApi
+from spotlab.api.who import principal_of
+from spotlab.domain.access import RIGHTS, Principal, Right, Role
+from spotlab.domain.ports import Account
+from spotlab.runtime import process
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.lab import Lab
+from spotlab.ui import session
+from spotlab.ui.links import PAGE_TABLE
+from tests.conftest import ROOT
+from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
+from tests.support.people import ANA, look_as
+
+OPEN: Final = None
+"""For whoever comes: there is nothing of anybody behind it, or it asks by itself (a password)."""
+
+ROUTES: Final[dict[str, Right | None]] = {
+    "/healthz": OPEN,
+    "/readyz": OPEN,
+    "/metrics": Right.READ_METRICS,
+    "/sign-in": OPEN,
+    "/sign-out": OPEN,
+    "/sign-in.css": OPEN,
+    "/sign-in.svg": OPEN,
+    "/sign-in/provider": OPEN,
+    "/sign-in/provider/done": OPEN,
+    "/first-administrator": OPEN,
+    "/choose-password": OPEN,
+    "/api/openapi.json": OPEN,
+    "/api/docs": OPEN,
+}
+
+OPERATIONS: Final[dict[str, Right | None]] = {
+    "get_health": OPEN,
+    **dict.fromkeys(
+        (
+            "get_me",
+            "list_components",
+            "list_accounts",
+            "get_account",
+            "list_instances",
+            "get_instance",
+            "get_requirements",
+            "get_pipeline",
+            "list_candidates",
+            "explain_pool",
+            "list_experiments",
+            "list_instance_experiments",
+            "get_experiment",
+            "list_experiment_candidates",
+            "list_experiment_outcomes",
+            "explain_experiment",
+            "list_models",
+            "get_model",
+            "list_model_events",
+            "get_performance",
+            "list_model_experiments",
+            "list_jobs",
+            "get_job",
+            "list_job_runs",
+        ),
+        Right.READ,
+    ),
+    **dict.fromkeys(
+        ("assign_model", "set_mode", "set_shadow", "set_requirements"), Right.CHANGE_INSTANCES
+    ),
+    **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
+    **dict.fromkeys(("create_account", "validate_account"), Right.CHANGE_ACCOUNTS),
+    "upload_model": Right.UPLOAD_MODELS,
+    "decide_model": Right.DECIDE_MODELS,
+    **dict.fromkeys(("change_job", "run_job"), Right.RUN_JOBS),
+    **dict.fromkeys(("list_logs", "stream_logs"), Right.READ_LOGS),
+    "list_metrics": Right.READ_METRICS,
+    **dict.fromkeys(
+        (
+            "list_users",
+            "create_user",
+            "get_user",
+            "change_user",
+            "list_tokens",
+            "create_token",
+            "revoke_token",
+        ),
+        Right.CHANGE_USERS,
+    ),
+}
+
+BODIES: Final[dict[str, Any]] = {
+    "create_account": {
+        "name": "new",
+        "aws_account_id": "1" * 12,
+        "regions": ["us-east-1"],
+    },
+    "assign_model": {"model": None},
+    "set_mode": {"mode": "linear"},
+    "set_shadow": {"shadow": True},
+    "set_requirements": {"requirements": None},
+    "decide_model": {},
+    "change_job": {"paused": False},
+    "run_job": {},
+    "create_user": {"name": "cleo", "role": "viewer"},
+    "change_user": {"active": True},
+    "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
+}
+"""What is right to send; `evaluate_many` is asked about an instance, `upload_model` for a zip."""
+
+ENDLESS: Final = frozenset({"stream_logs"})
+"""Answers without an end: asked only as those who are refused."""
+OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
+WEB: Final = FLEET[0][0]
+PEOPLE: Final = ("nobody", *Role)
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_toy_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Lab]:
+    """The account acme, which everybody sees, and zeta, which nobody but an outsider does."""
+    with small_lab(tmp_path_factory.mktemp("home"), models_dir) as made:
+        Desk(made, ANA).instances.evaluate()
+        add_account(made)
+        made.store.fleet.save_account(Account("zeta", "9" * 12))  # visitors see emulated ones
+        made.settings = made.settings.model_copy(
+            update={
+                "auth": "accounts",
+                "api_reads_per_minute": 100_000,
+                "api_writes_per_minute": 100_000,
+            }
+        )
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tokens(lab: Lab) -> dict[str, str]:
+    """An API token with all the rights of each role, of a user who sees acme alone."""
+    made = {}
+    desk = Desk(lab, ANA)
+    for role in (role for role in Role if role is not Role.DEMO):
+        desk.users.add(role.value, role, accounts=["acme"])
+        made[role.value] = desk.tokens.create(
+            role.value, "of a test", RIGHTS[role], timedelta(days=1)
+        )[1]
+    return made
+
+
+@pytest.fixture(scope="module")
+def app(lab: Lab) -> Starlette:
+    """The server's own routes and middleware; behind them stands what would be Streamlit."""
+    api = LabApi(lambda: build(lambda: lab, principal_of))
+    routes = [api if isinstance(route, LabApi) else route for route in server.ROUTES]
+    return Starlette(routes=routes, middleware=server.MIDDLEWARE)
+
+
+@pytest.fixture
+def asked(
+    app: Starlette, lab: Lab, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """Asks several requests as somebody: (method, path, options) to the statuses."""
+    monkeypatch.setattr(process, "lab", lambda: lab)
+    before = lab.settings
+
+    async def all_of_them(who: str, requests: list[tuple[str, str, dict[str, Any]]]) -> list[int]:
+        headers = {"If-Match": "*"}
+        if who in tokens:
+            headers["Authorization"] = f"Bearer {tokens[who]}"
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return [
+                (
+                    await client.request(
+                        method,
+                        path,
+                        **options | {"headers": headers | options.get("headers", {})},
+                    )
+                ).status_code
+                for method, path, options in requests
+            ]
+
+    def ask(who: str, requests: list[tuple[str, str, dict[str, Any]]]) -> list[int]:
+        lab.settings = before.model_copy(update={"demo_visitors": who == Role.DEMO})
+        return asyncio.run(all_of_them(who, requests))
+
+    yield ask
+    lab.settings = before
+
+
+def operations(lab: Lab) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Every operation of the document: its id, method, path and the rest."""
+    document: dict[str, Any] = build(lambda: lab, principal_of).openapi()  # type: ignore[attr-defined]
+    return [
+        (operation["operationId"], method.upper(), path, operation)
+        for path, found in document["paths"].items()
+        for method, operation in found.items()
+    ]
+
+
+def request_of(
+    name: str, method: str, path: str, operation: dict[str, Any], values: dict[str, str]
+) -> tuple[str, str, dict[str, Any]]:
+    """A request that is right in everything but perhaps who asks."""
+    options: dict[str, Any] = {}
+    if "requestBody" in operation:
+        if name == "upload_model":
+            options["content"], options["headers"] = b"no zip", {"Content-Type": "application/zip"}
+        elif name == "evaluate_many":
+            options["json"] = {"instance_ids": [values["instance_id"]]}
+        else:
+            options["json"] = BODIES[name]
+    needed = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+    if "pool" in needed:
+        options["params"] = {"pool": values["pool"]}
+    return method, path.format_map(values), options
+
+
+def of_whom(lab: Lab, account: str) -> dict[str, str]:
+    """Values of path parameters that belong to an account; what belongs to none is the same."""
+    instance = next(i for i in lab.store.fleet.instances() if i.account == account)
+    decision = lab.store.ledger.latest_per_instance()[instance.instance_id]
+    return {
+        "instance_id": instance.instance_id,
+        "name": account,
+        "experiment_id": str(decision.experiment_id),
+        "reference": "toy@1.0.0",
+        "step": "disable",
+        "pool": instance.pool.key,
+        "token_id": "0" * 12,
+    }
+
+
+def may(who: str, right: Right) -> bool:
+    return who != "nobody" and right in RIGHTS[Role(who)]
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
+    wrong = []
+    for account in ("acme", "zeta"):
+        values = of_whom(lab, account)
+        sent, expected = [], []
+        for name, method, path, operation in operations(lab):
+            assert name in OPERATIONS, f"{name} ({method} {path}) needs a right in OPERATIONS"
+            right = OPERATIONS[name]
+            allowed = right is OPEN or may(who, right)
+            if name in ENDLESS and allowed:
+                continue
+            if path.startswith("/api/v1/jobs"):
+                values_here = values | {"name": "collect-prices"}
+            elif path.startswith("/api/v1/users"):
+                values_here = values | {"name": "viewer"}
+            else:
+                values_here = values
+            sent.append(request_of(name, method, path, operation, values_here))
+            theirs = account == "acme" or not (
+                path.startswith(("/api/v1/accounts/", "/api/v1/instances/", "/api/v1/experiments/"))
+                or name == "evaluate_many"
+            )
+            expected.append((name, right, allowed, theirs))
+        for (method, path, _), status, (name, _, allowed, theirs) in zip(
+            sent, asked(who, sent), expected, strict=True
+        ):
+            if not allowed:
+                good = (
+                    status == 401
+                    if who == "nobody"
+                    else status in (403, 404 if not theirs else 403)
+                )
+            elif not theirs:
+                good = status == 404
+            else:
+                good = status not in (401, 403, 404 if name != "revoke_token" else 403, 500)
+            if not good:
+                wrong.append(f"{who} {method} {path}: {status} (allowed {allowed}, own {theirs})")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_every_route_beside_the_screens(who: str, asked: Any) -> None:
+    sent = [
+        (method, route.path, {})
+        for route in server.ROUTES
+        if isinstance(route, Route)
+        for method in sorted(route.methods or ())
+        if method != "HEAD"
+    ]
+    sent += [("GET", "/api/openapi.json", {}), ("GET", "/api/docs", {})]
+    wrong = []
+    for (method, path, _), status in zip(sent, asked(who, sent), strict=True):
+        assert path in ROUTES, f"{path} needs a right in ROUTES"
+        right = ROUTES[path]
+        if right is OPEN:
+            good = status < 500 or path == "/readyz"
+        elif may(who, right):
+            good = status == 200
+        else:
+            good = status == (401 if who == "nobody" else 403)
+        if not good:
+            wrong.append(f"{who} {method} {path}: {status}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", ["/", "/audit", "/_stcore/stream", "/what/ever", "/media/x.png"])
+def test_nobody_reaches_what_is_behind_the_door(path: str, asked: Any) -> None:
+    (status,) = asked("nobody", [("GET", path, {})])
+    assert status in (303, 401, 403)
+
+
+PAGES: Final = {page.name: page.right for page in PAGE_TABLE}
+FILES: Final = sorted((ROOT / "pages").glob("*.py"))
+
+
+def test_every_page_is_in_the_table() -> None:
+    assert {path.stem for path in FILES} == PAGES.keys()
+
+
+def guarded() -> None:
+    """Asks every page's guard, one after the other; test_guard holds the pages to the table."""
+    import streamlit as st
+
+    from spotlab.ui import guard
+    from spotlab.ui.links import PAGE_TABLE
+
+    for page in PAGE_TABLE:
+        try:
+            guard.require(page.right)
+        except InterruptedError:
+            continue
+        st.text(page.name)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_page_lets_in_whom_it_is_for(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:  # Streamlit's own would end the script for good
+        raise InterruptedError
+
+    monkeypatch.setattr(st, "stop", stop)
+    look_as(monkeypatch, Principal("somebody", role, ("acme",), via="a test"))
+    page = AppTest.from_function(guarded).run()
+    let_in = [element.value for element in page.text]
+    assert let_in == [entry.name for entry in PAGE_TABLE if entry.right in RIGHTS[role]]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_page_shows_anything_foreign(
+    path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator of acme alone follows links to what is zeta's; everything that reaches the
+    browser is looked through, after somebody who sees it all has filled the shared caches."""
+    monkeypatch.setattr(process, "lab", lambda: lab)
+    foreign = of_whom(lab, "zeta")
+    links = {"instance": foreign["instance_id"], "id": foreign["experiment_id"]}
+    if path.stem == "explanations":
+        links["decision"] = foreign["experiment_id"]
+    for sees in (None, ("acme",)):
+        look_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
+        session.first_run().wait(30)
+        page = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30)
+        page.query_params.update(links)
+        if path.stem != "instances":
+            page.switch_page(str(path))
+        page.run()
+    st.cache_resource.clear()
+    sent = b"".join(node.proto.SerializeToString() for node in elements(page._tree))
+    needles = ("secret-1", foreign["instance_id"])
+    # Accounts' names are what administrators of users and readers of the audit log deal in.
+    needles += ("zeta",) if path.stem not in ("users", "audit") else ()
+    found = [needle for needle in needles if needle.encode() in sent]
+    if path.stem == "audit":
+        found = []
+    assert not found, f"{path.stem} shows {found}"
+
+
+def elements(node: Any) -> Iterator[Any]:
+    """Every element of a page that was run."""
+    for child in getattr(node, "children", {}).values():
+        if hasattr(child, "children"):
+            yield from elements(child)
+        elif hasattr(child, "proto"):
+            yield child
