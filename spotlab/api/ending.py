@@ -18,11 +18,11 @@ from spotlab.runtime.leaving import LEAVING
 
 log = logging.getLogger("spotlab.api.ending")
 
-DRAIN_S: Final = 2.0
+DRAIN_S: Final = 1.0
 """How long requests are still taken after readiness went away."""
-CONNECTIONS_S: Final = 2.0
+CONNECTIONS_S: Final = 1.5
 """How long connections may take to close: a stream of log lines never ends by itself."""
-WORK_S: Final = 3.0
+WORK_S: Final = 1.5
 """How long a decision that is being made may take."""
 AT_MOST_S: Final = 9.5
 
