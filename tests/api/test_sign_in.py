@@ -299,7 +299,8 @@ def test_the_first_administrator_chooses_a_name_and_is_in(browser: Browser, lab:
     done = browser.fill(path, name="Ana", password=PASSWORD, again=PASSWORD)
     assert done.status_code == 303
     assert browser.get("/").text.startswith("inside ")
-    assert lab.store.users.get("ana").role is Role.ADMIN
+    ana = lab.store.users.get("ana")
+    assert (ana.role, ana.last_sign_in_at) == (Role.ADMIN, lab.clock.now())
     assert browser.get(path).status_code == 404, "it is used up"
     assert first_administrator_link(lab) is None
 
@@ -318,6 +319,7 @@ def test_somebody_new_chooses_a_password_by_a_link(browser: Browser, lab: Lab) -
     done = browser.fill(path, password=PASSWORD, again=PASSWORD)
     assert done.status_code == 303
     assert browser.get("/api/v1/whoami").text == user.name
+    assert lab.store.users.get("ben").last_sign_in_at == lab.clock.now()
     assert browser.get(path).status_code == 404
 
 

@@ -118,6 +118,7 @@ class SignIn:
         by = By(name, now, "the first administrator", "one-time link")
         kept = passwords().hash(password)
         self._lab.store.links.make_first_administrator(hashed(code), user, kept, by)
+        self._lab.store.users.signed_in(name, now)
         return self._begin(user, "link", visit)
 
     def by_password_link(self, code: str, name: str, password: str, visit: Visit) -> SignedIn:
@@ -140,6 +141,7 @@ class SignIn:
         self._gate.forget()
         if not user.active:
             raise NotSignedIn(f"{user.name} may not sign in.", remedy="Ask an administrator.")
+        self._lab.store.users.signed_in(user.name, self._lab.clock.now())
         return self._begin(user, "link", visit)
 
     def change_password(self, name: str, old: str, new: str, session_id: str, via: str) -> None:
