@@ -4,7 +4,17 @@ import streamlit as st
 
 from spotlab.domain.decision import Requirements
 from spotlab.pipeline.run import on_demand_price
-from spotlab.ui import asking, charts, guard, links, pools, session, tables, widgets, words
+from spotlab.ui import (
+    asking,
+    charts,
+    guard,
+    picked_pool,
+    pools,
+    session,
+    tables,
+    widgets,
+    words,
+)
 from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
@@ -35,8 +45,9 @@ if not len(kept):
         "No pool is left.", "drop a filter; the reasons below say which one drops the most."
     )
 else:
+    placements = market.placements()
     picked = tables.show(
-        pools.rows(kept.head(pools.TOP)),
+        pools.rows(kept.head(pools.TOP), placements),
         pools.columns(ranking.policy.horizon_h, colours),
         name="Candidates",
         key="candidates",
@@ -47,18 +58,7 @@ else:
         st.caption(f"The first {pools.TOP} are shown; a file has all {len(kept):,}.")
     if picked:
         candidate = ranking.candidate(picked[0])
-        with st.container(border=True):
-            st.header(candidate.pool.label, anchor=False)
-            st.write(" ".join(candidate.reasons))
-            widgets.sources(candidate.sources, now)
-            about = {"instance": instance.instance_id} if instance else {}
-            links.to(
-                "explanations",
-                "Why this risk",
-                ":material/waterfall_chart:",
-                pool=candidate.pool.key,
-                **about,
-            )
+        picked_pool.show(candidate, placements.of(candidate.pool), instance, now)
 
 best = ranking.candidate(0) if len(kept) else None
 left, right = st.columns([3, 2], gap="large")

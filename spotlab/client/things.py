@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from spotlab.client.placement import Placement
+
 
 class Me(msgspec.Struct, frozen=True):
     """Who asks, and what they may do."""
@@ -144,6 +146,7 @@ class Candidate(msgspec.Struct, frozen=True):
     dropped: str | None
     reasons: tuple[str, ...]
     features: dict[str, float] | None = None
+    placement: Placement | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):

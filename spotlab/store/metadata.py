@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from spotlab.store import tables, tables_access, tables_jobs, tables_outcomes, tables_watch
+from spotlab.store import (
+    tables,
+    tables_access,
+    tables_jobs,
+    tables_outcomes,
+    tables_placement,
+    tables_watch,
+)
 
 METADATA: Final = [
     tables.Base.metadata,
@@ -12,4 +19,5 @@ METADATA: Final = [
     tables_access.AccessBase.metadata,
     tables_jobs.JobsBase.metadata,
     tables_watch.WatchBase.metadata,
+    tables_placement.PlacementBase.metadata,
 ]

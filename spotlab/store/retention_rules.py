@@ -38,6 +38,7 @@ from spotlab.store.tables import (
 from spotlab.store.tables_access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
 from spotlab.store.tables_jobs import JobRunRow, ProcessRow
 from spotlab.store.tables_outcomes import OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables_placement import PlacementRow
 from spotlab.store.tables_watch import AlertRow, ProbeRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
@@ -187,6 +188,12 @@ def _answered(before: datetime, now: datetime) -> ColumnElement[bool]:
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(MarketSnapshotRow, "market snapshots", "keep_prices_days", _snapshots, batch=50),
+    Rule(
+        PlacementRow,
+        "placement scores",
+        "keep_prices_days",
+        lambda before, _now: col(PlacementRow.asked_at) < before,
+    ),
     Rule(
         ExperimentRow,
         "decisions",

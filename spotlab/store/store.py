@@ -26,6 +26,7 @@ from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
 from spotlab.store.links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
+from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
@@ -64,6 +65,7 @@ class Store:
     jobs: SqlJobs
     processes: SqlProcesses
     answers: SqlAnswers
+    placement: SqlPlacement
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -92,6 +94,7 @@ class Store:
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
             answers=SqlAnswers(engine),
+            placement=SqlPlacement(engine),
         )
 
     def ping(self) -> float:

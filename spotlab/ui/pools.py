@@ -8,9 +8,10 @@ from dataclasses import replace
 import pandas as pd
 
 from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
+from spotlab.domain.placement import Placements
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.pipeline.rank import Ranking
-from spotlab.ui import words
+from spotlab.ui import placement, words
 from spotlab.ui.charts import Mark
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
@@ -79,7 +80,7 @@ def _demands(need: Requirements) -> Iterator[str]:
         yield f"interrupted {BUCKET_LABELS[need.max_advisor_bucket]} a month at most"
 
 
-def rows(table: pd.DataFrame) -> pd.DataFrame:
+def rows(table: pd.DataFrame, placements: Placements) -> pd.DataFrame:
     """A ranking's table as it is shown."""
     return pd.DataFrame(
         {
@@ -94,6 +95,7 @@ def rows(table: pd.DataFrame) -> pd.DataFrame:
             "below": 1 - table["spot_price_usd_per_hour"] / table["on_demand_price_usd_per_hour"],
             "on_demand": table["on_demand_price_usd_per_hour"],
             "bucket": table["advisor_bucket"],
+            "placement": list(placement.cells(table, placements)),
             "vcpu": table["vcpu"],
             "memory": table["memory_gb"],
             "architecture": table["architecture"],
@@ -133,6 +135,7 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
             "Spot Advisor's trailing-month bucket. “—”: no record for this type here.",
             number=True,
         ),
+        "placement": placement.COLUMN,
         "vcpu": Column("vCPU", "{:g}".format, "“—”: unknown.", number=True),
         "memory": Column("memory GiB", "{:g}".format, "“—”: unknown.", number=True),
         "architecture": Column("architecture"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from spotlab.domain.placement import PlacementAnswer
 from spotlab.runtime.lab import Lab
 from tests.api.conftest import FOREIGN, Asking
 from tests.support.lab import FLEET
@@ -170,6 +171,21 @@ def test_candidates_meet_what_is_asked(ask: Asking) -> None:
     assert like["requirements"]["vcpu_min"] == 2
     both = ask("GET", f"/candidates?instance_id={WEB}&vcpu_min=8")
     assert (both.status_code, both.json()["type"]) == (422, "/api/docs#invalid-input")
+
+
+def test_a_candidate_says_what_is_known_of_its_placement(ask: Asking, lab: Lab) -> None:
+    at = lab.clock.now()
+    types, scores = ("m5.large", "m6i.large", "t3.large"), {"us-east-1a": 8}
+    lab.store.placement.keep(
+        PlacementAnswer(True, "acme", "us-east-1", types, at, "a test", False, scores)
+    )
+    items = ask("GET", "/candidates?limit=100").json()["items"]
+    known = {item["pool"]["key"]: item["placement"] for item in items}
+    assert (known[POOL]["state"], known[POOL]["score"]) == ("scored", 8)
+    assert known[POOL]["instance_types"] == list(types)
+    unknown = known["us-east-1:us-east-1b:m6i.large:Linux"]
+    assert (unknown["state"], unknown["score"]) == ("unknown", None)
+    assert unknown["reason"]
 
 
 def test_models_are_decided_about_step_by_step(ask: Asking) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pandas as pd
+import pytest
 
 from spotlab.domain.decision import Requirements
+from spotlab.domain.market import Pool
+from spotlab.domain.placement import PlacementAnswer, Placements
 from spotlab.runtime.lab import Lab
-from spotlab.ui import pools, widgets
+from spotlab.ui import placement, pools, widgets
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET, DictStore
 
@@ -72,3 +76,62 @@ def test_the_file_holds_every_pool_with_its_reason(lab: Lab) -> None:
     assert len(again) == 12
     assert set(again["dropped"].dropna()) == {"another processor architecture"}
     assert set(again["horizon_h"]) == {24.0}
+
+
+GROUP = ("m5.xlarge", "m6i.large", "t3.large")
+
+
+def keep_placement(lab: Lab, age_h: float = 2.0, **scores: int) -> None:
+    """Scores by zone letter; none: refused by quota."""
+    by_zone = {f"us-east-1{letter}": score for letter, score in scores.items()}
+    at = lab.clock.now() - timedelta(hours=age_h)
+    lab.store.placement.keep(
+        PlacementAnswer(True, "acme", "us-east-1", GROUP, at, "a test", not by_zone, by_zone)
+    )
+
+
+def test_each_candidate_has_its_placement_score_or_why_not(lab: Lab, open_page: Open) -> None:
+    keep_placement(lab, a=8)
+    table = open_page("candidates").dataframe[0].value.set_index(["type", "zone"])["placement"]
+    assert table["m6i.large", "us-east-1a"] == "8"
+    assert table["m6i.large", "us-east-1b"] == "unknown"
+    assert table["g4dn.xlarge", "us-east-1a"] == "unknown"
+
+
+def test_a_used_up_quota_is_shown_as_such(lab: Lab, open_page: Open) -> None:
+    keep_placement(lab)
+    table = open_page("candidates").dataframe[0].value.set_index("type")["placement"]
+    assert set(table["m6i.large"]) == {"refused by quota"}
+
+
+@pytest.mark.parametrize(
+    ("age_h", "scores", "words"),
+    [
+        (
+            2.0,
+            {"a": 8},
+            "Placement score 8 of 10 in us-east-1a, asked 2.0 h ago. It belongs to the group of "
+            "m5.xlarge, m6i.large, t3.large, asked for together. It enters neither risk nor "
+            "decision.",
+        ),
+        (
+            20.0,
+            {"a": 8},
+            "Placement score 8 of 10 in us-east-1a, asked 20.0 h ago, which is old.",
+        ),
+        (1.0, {}, "Placement score refused by quota, asked 60 min ago: The account's daily quota"),
+        (1.0, {"b": 8}, "Placement score unknown, asked 60 min ago: AWS answered without"),
+        (72.0, {"a": 8}, "Placement score unknown: Nobody has asked AWS about its group"),
+    ],
+)
+def test_a_placement_score_in_words(
+    lab: Lab, age_h: float, scores: dict[str, int], words: str
+) -> None:
+    keep_placement(lab, age_h, **scores)
+    now = lab.clock.now()
+    placements = Placements.of_answers(
+        lab.store.placement.since(now - timedelta(days=9), emulated=True), now
+    )
+    said_of = placement.sentence(placements.of(Pool("us-east-1", "us-east-1a", "m6i.large")), now)
+    assert said_of.startswith(words)
+    assert said_of.endswith("It enters neither risk nor decision.")

@@ -96,3 +96,30 @@ def product(instance_type: str, usd: str, **changes: Any) -> str:
             "version": "20260227174521",
         }
     )
+
+
+def zones(*names: tuple[str, str]) -> Answer:
+    """What DescribeAvailabilityZones answers: (id, name) each."""
+    items = "".join(
+        f"<item><zoneId>{zone_id}</zoneId><zoneName>{name}</zoneName></item>"
+        for zone_id, name in names
+    )
+    return (
+        200,
+        f"<DescribeAvailabilityZonesResponse {EC2}><availabilityZoneInfo>{items}"
+        "</availabilityZoneInfo></DescribeAvailabilityZonesResponse>",
+    )
+
+
+def placement(*scores: tuple[str, int], token: str = "") -> Answer:
+    """A page of GetSpotPlacementScores: (zone id, score) each."""
+    items = "".join(
+        f"<item><region>us-east-1</region><availabilityZoneId>{zone_id}</availabilityZoneId>"
+        f"<score>{score}</score></item>"
+        for zone_id, score in scores
+    )
+    return (
+        200,
+        f"<GetSpotPlacementScoresResponse {EC2}><spotPlacementScoreSet>{items}"
+        f"</spotPlacementScoreSet><nextToken>{token}</nextToken></GetSpotPlacementScoresResponse>",
+    )

@@ -133,9 +133,12 @@ def list_candidates(
     end = min(start + limit, total)
     following = write([end]) if end < total else None
     link(request, response, following)
-    data = ranking.scored.data
+    data, placements = ranking.scored.data, desk.market.placements()
     return Candidates(
-        items=[candidate_view(each, features) for each in ranking.take(range(start, end))],
+        items=[
+            candidate_view(each, features, placements.of(each.pool))
+            for each in ranking.take(range(start, end))
+        ],
         total=total,
         next=following,
         market=data.market,

@@ -10,6 +10,7 @@ from pydantic import Field
 from spotlab.api.views.base import Number, PoolView, SourceView, View, about
 from spotlab.domain.decision import Candidate, Decision
 from spotlab.domain.market import MarketName
+from spotlab.domain.placement import PlacementScore, PlacementState
 
 
 class SummaryView(View):
@@ -48,6 +49,19 @@ class EvidenceView(View):
     sibling_exposure_h: float = about("The same in its sibling zones.", 0.0, "h")
 
 
+class PlacementView(View):
+    """AWS's placement score of a pool's group of types; it entered no decision."""
+
+    state: PlacementState = about("Scored, refused by quota or unknown.", "scored")
+    score: int | None = about("1 (hardly filled) to 10; null unless scored.", 8)
+    zone: str | None = about("Whose score it is.", "us-east-1a")
+    instance_types: list[str] = about(
+        "Asked for together: the score belongs to all of them.", ["m5.large", "m6i.large"]
+    )
+    reason: str = about("Why there is no score.", "")
+    origin: SourceView | None = Field(description="When it was asked for; null: nobody did.")
+
+
 class CandidateView(View):
     """A pool with its price, risk and expected cost."""
 
@@ -69,6 +83,9 @@ class CandidateView(View):
     )
     features: dict[str, float] | None = about(
         "Its features by name, unknown ones left out; null unless asked for.", None
+    )
+    placement: PlacementView | None = Field(
+        default=None, description="Null in a recorded decision: it enters none."
     )
 
 
@@ -170,9 +187,13 @@ class PerformanceView(View):
     )
 
 
-def candidate_view(candidate: Candidate, features: bool = False) -> CandidateView:
+def candidate_view(
+    candidate: Candidate, features: bool = False, placement: PlacementScore | None = None
+) -> CandidateView:
     """A candidate as it is answered."""
     view = CandidateView.model_validate(candidate)
+    if placement is not None:
+        view.placement = PlacementView.model_validate(placement)
     if not features:
         view.features = None
     return view

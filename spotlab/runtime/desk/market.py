@@ -8,6 +8,7 @@ from dataclasses import replace
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
+from spotlab.domain.placement import Placements
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
 from spotlab.pipeline.assess import ScoredMarket
 from spotlab.pipeline.collect import CollectReport, Progress
@@ -15,6 +16,7 @@ from spotlab.pipeline.rank import Ranking, rank
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.desk.hiding import foreign
 from spotlab.runtime.mode import Mode
+from spotlab.runtime.placement import placements
 
 
 class MarketDesk(DeskPart):
@@ -50,6 +52,11 @@ class MarketDesk(DeskPart):
         """
         scored = self.scored(model)
         return rank(scored, requirements, policy or PolicyParams(), outage_usd_per_hour)
+
+    def placements(self) -> Placements:
+        """What is known of AWS's placement scores; they enter no decision. Raises Forbidden."""
+        self.require(Right.READ)
+        return placements(self.lab)
 
     def model_of(self, instance: Instance | None) -> str | None:
         """The model that decides about an instance; None: the champion. Raises Forbidden."""

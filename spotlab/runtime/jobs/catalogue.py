@@ -96,6 +96,17 @@ JOBS: Final[tuple[Job, ...]] = (
         run=work.collect_feeds,
     ),
     Job(
+        "placement-scores",
+        "Ask for placement scores",
+        "Asks EC2 how likely spot requests are filled now: for the fleet's types and their close "
+        "alternatives, in few configurations a day. Scores are shown; they enter no decision.",
+        "every 6 h",
+        jitter_s=300,
+        limit_s=240,
+        misfire_s=86400,
+        run=work.score_placement,
+    ),
+    Job(
         "evaluate-fleet",
         "Evaluate the fleet",
         "Decides about every instance whose pipeline is on, and records each decision.",

@@ -13,6 +13,7 @@ from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.health.prober import record_round
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
+from spotlab.runtime.placement import ask
 from spotlab.runtime.retention import sweep
 
 Cancelled = Callable[[], bool]
@@ -56,6 +57,11 @@ def _collect(
         "new": sum(source.new for source in report.sources),
         "failed": " ".join(report.errors),
     }
+
+
+def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
+    """How likely AWS thinks it is that requests are filled."""
+    return ask(lab, tell, cancelled)
 
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:

@@ -1,0 +1,200 @@
+"""Asks AWS for placement scores, sparingly, and says what is known of them. Runtime floor.
+
+The account whose zones the market's prices name asks for the whole fleet's types: zone names differ
+between accounts. Scores enter no feature and no decision.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from spotlab.aws.placement import PlacementScores
+from spotlab.domain.instance_types import parse_type
+from spotlab.domain.market import MarketData, MarketName
+from spotlab.domain.placement import (
+    SHOWN_FOR,
+    Placements,
+    Shape,
+    configurations,
+    worth_asking,
+)
+from spotlab.domain.ports import Account, Topic
+from spotlab.errors import NoSuchThing, SpotlabError
+from spotlab.pipeline.collect import Progress
+from spotlab.runtime.cloud import Cloud
+from spotlab.runtime.lab import Lab
+
+CONFIGURATIONS_A_DAY: Final = 8
+"""Different questions that SpotLab asks in an account within 24 hours. AWS does not publish how
+many it allows; what is left belongs to the account's own people."""
+DAY: Final = timedelta(days=1)
+RECORDED: Final = "Decisions are made in a recorded market: a score of now says nothing about it."
+OTHER_AWS: Final = (
+    "The AWS is emulated, but the market is not the simulated one: its scores would say nothing."
+)
+NOT_SIMULATED: Final = "The market is simulated, but the AWS is Amazon's: scores would not fit it."
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    account: Account
+    region: str
+    instance_types: tuple[str, ...]
+
+    @property
+    def configuration(self) -> tuple[str, tuple[str, ...]]:
+        return self.region, self.instance_types
+
+
+def placements(lab: Lab) -> Placements:
+    """What is known of every pool's placement in the active market."""
+    now, emulated = lab.clock.now(), lab.settings.aws == "emulated"
+    why_none = _senseless(lab.store.archive.active_market(), emulated)
+    if why_none:
+        return Placements.of_answers((), now, why_none)
+    return Placements.of_answers(lab.store.placement.since(now - SHOWN_FOR, emulated=emulated), now)
+
+
+def _senseless(market: MarketName | None, emulated: bool) -> str:
+    """Why scores say nothing about a market; "" where they do."""
+    if market is None:
+        return "No market has been collected yet."
+    if market is MarketName.RECORDED:
+        return RECORDED
+    if emulated is not (market is MarketName.SIMULATED):
+        return OTHER_AWS if emulated else NOT_SIMULATED
+    return ""
+
+
+def ask(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
+    """Ask about the fleet's types and their close alternatives, within the day's configurations.
+
+    What was asked within 24 hours is asked again first: that is free.
+
+    Returns:
+        asked, scores, refused_by_quota, left_out (groups that wait for another day) and failed;
+        or a note, where there is nothing to ask.
+    """
+    emulated = lab.settings.aws == "emulated"
+    if why_none := _senseless(lab.store.archive.active_market(), emulated):
+        return {"note": why_none}
+    cloud = lab.cloud()
+    if not cloud.regions:
+        return {"note": "No account is looked after: there is nobody to ask as."}
+    questions = list(_questions(lab, cloud, lab.market()))
+    if not questions:
+        return {"note": "The fleet has no type that belongs to a group of at least three."}
+    return _Round(lab, cloud).run(questions, tell, cancelled)
+
+
+def _questions(lab: Lab, cloud: Cloud, data: MarketData) -> Iterator[_Question]:
+    fleet = lab.store.fleet.instances()
+    for region in cloud.regions:
+        in_use = Counter(i.pool.instance_type for i in fleet if i.pool.region == region)
+        for group in worth_asking(_shapes(data, region), in_use):
+            yield _Question(cloud.account_in(region), region, group)
+
+
+def _shapes(data: MarketData, region: str) -> dict[str, Shape]:
+    """Of the types that have a price in a region; those of unknown name or size are left out."""
+    priced = set(data.prices.loc[data.prices["region"] == region, "instance_type"])
+    specs = data.specs[data.specs["instance_type"].isin(priced)]
+    specs = specs.dropna(subset=["vcpu", "memory_gb"])
+    columns = ["instance_type", "architecture", "vcpu", "memory_gb"]
+    shapes: dict[str, Shape] = {}
+    for name, said, vcpu, memory_gb in specs[columns].itertuples(index=False, name=None):
+        with suppress(ValueError):
+            read = parse_type(name)
+            architecture = said if isinstance(said, str) else read.architecture.value
+            shapes[name] = Shape(architecture, read.accelerated, float(vcpu), float(memory_gb))
+    return shapes
+
+
+class _Round:
+    """One run of the job."""
+
+    def __init__(self, lab: Lab, cloud: Cloud) -> None:
+        self._lab = lab
+        self._cloud = cloud
+        since = lab.clock.now() - DAY
+        recent = lab.store.placement.since(since, emulated=cloud.emulated)
+        self._asked = {
+            account.name: configurations([a for a in recent if a.account == account.name])
+            for account in cloud.accounts
+        }
+        self._refused: set[str] = set()
+        self._sources: dict[str, PlacementScores] = {}
+        self._failed: dict[_Question, str] = {}
+        self._broken: set[str] = set()
+        self._count: Counter[str] = Counter(asked=0, scores=0, refused_by_quota=0, left_out=0)
+
+    def run(
+        self, questions: list[_Question], tell: Progress, cancelled: Callable[[], bool]
+    ) -> Mapping[str, Any]:
+        """Ask, and keep each answer as it comes."""
+        known_first = sorted(questions, key=lambda each: not self._known(each))
+        for place, question in enumerate(known_first):
+            if cancelled():
+                self._count["left_out"] += len(known_first) - place
+                break
+            tell(f"asking about {question.region}", place / len(known_first))
+            if self._may_ask(question):
+                self._ask(question)
+            else:
+                self._count["left_out"] += 1
+        if self._count["asked"]:
+            self._lab.bus.publish(Topic.MARKET)
+        failed = " ".join(dict.fromkeys(self._failed.values()))
+        return {**self._count, "note": self._words(), "failed": failed}
+
+    def _words(self) -> str:
+        count = self._count
+        groups = count["asked"] - count["refused_by_quota"]
+        told = [f"{count['scores']} scores of {groups} group{'s' * (groups != 1)}"]
+        if count["refused_by_quota"]:
+            told.append(f"{count['refused_by_quota']} refused by quota")
+        if count["left_out"]:
+            told.append(f"{count['left_out']} left for another day")
+        return f"{', '.join(told)}."
+
+    def _known(self, question: _Question) -> bool:
+        return question.configuration in self._asked[question.account.name]
+
+    def _may_ask(self, question: _Question) -> bool:
+        account = question.account.name
+        if question.region in self._broken:
+            return False
+        if self._known(question):
+            return True
+        return account not in self._refused and len(self._asked[account]) < CONFIGURATIONS_A_DAY
+
+    def _ask(self, question: _Question) -> None:
+        account, region = question.account, question.region
+        try:
+            answer = self._source(account, region).ask(question.instance_types)
+        except SpotlabError as exc:
+            self._failed[question] = str(exc)
+            if not isinstance(exc, NoSuchThing):  # that is about this group alone
+                self._broken.add(region)
+            return
+        self._lab.store.placement.keep(answer)
+        self._count["asked"] += 1
+        self._count["scores"] += len(answer.scores)
+        if answer.refused:
+            self._count["refused_by_quota"] += 1
+            self._refused.add(account.name)
+        else:
+            self._asked[account.name].add(question.configuration)
+
+    def _source(self, account: Account, region: str) -> PlacementScores:
+        if region not in self._sources:
+            ec2 = self._cloud.sessions.client("ec2", account, region)
+            self._sources[region] = PlacementScores(
+                ec2, account.name, region, self._lab.clock, emulated=self._cloud.emulated
+            )
+        return self._sources[region]
