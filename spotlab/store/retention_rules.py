@@ -189,12 +189,6 @@ def _answered(before: datetime, now: datetime) -> ColumnElement[bool]:
 RULES: Final[tuple[Rule, ...]] = (
     Rule(MarketSnapshotRow, "market snapshots", "keep_prices_days", _snapshots, batch=50),
     Rule(
-        PlacementRow,
-        "placement scores",
-        "keep_prices_days",
-        lambda before, _now: col(PlacementRow.asked_at) < before,
-    ),
-    Rule(
         ExperimentRow,
         "decisions",
         "keep_experiments_days",
@@ -233,5 +227,11 @@ RULES: Final[tuple[Rule, ...]] = (
         "processes that are gone",
         "keep_health_days",
         lambda before, _now: col(ProcessRow.seen_at) < before,
+    ),
+    Rule(
+        PlacementRow,
+        "placement scores",
+        "keep_prices_days",
+        lambda before, _now: col(PlacementRow.asked_at) < before,
     ),
 )

@@ -198,6 +198,7 @@ def test_what_ended_long_ago_goes_and_what_is_valid_stays(store: Store) -> None:
             user="ana",
             created_at=ago(99),
             refreshed_at=ago(99),
+            seen_at=ago(99),
             expires_at=ago(ends),
             revoked_at=None if revoked is None else ago(revoked),
             refresh_hash="",
