@@ -125,6 +125,17 @@ def test_after_a_refusal_no_new_configuration_is_tried(
     assert of(lab).score == 6
 
 
+def test_the_groups_of_most_instances_are_asked_for_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "CONFIGURATIONS_A_DAY", 1)
+    few, many = ("g4dn.xlarge", "a1.large", "a2.large"), ("a3.large", "m5.large", "m6i.large")
+    monkeypatch.setattr(placement, "worth_asking", lambda *_: [few, many])
+    answering(lab, ZONES, boto.placement(("use1-az1", 8)))
+    assert run(lab)["left_out"] == 1
+    assert of(lab).instance_types == many
+
+
 def test_a_stopped_run_keeps_what_it_has(lab: Lab) -> None:
     answering(lab, ZONES, boto.placement(("use1-az1", 8)))
     assert run(lab, cancelled=True)["left_out"] == 1
