@@ -67,10 +67,13 @@ class SqlAnswers:
         with writing(self._engine) as session:
             dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
             statement = dialect.insert(AnsweredWriteRow).values(row.model_dump())
-            if session.connection().execute(statement.on_conflict_do_nothing()).rowcount:
-                return None
-            found = session.get(AnsweredWriteRow, (user, key))
-            assert found is not None, "what the insert met is still there: nobody else writes now"
+            # What it returns, and no count of rows: drivers give -1 for an insert.
+            new = statement.on_conflict_do_nothing().returning(col(AnsweredWriteRow.key))
+            found = None
+            while found is None:  # on PostgreSQL, what the insert met may be released by now
+                if session.connection().execute(new).first() is not None:
+                    return None
+                found = session.get(AnsweredWriteRow, (user, key))
             return AnsweredWrite(
                 found.request_hash, found.status, found.body or {}, found.created_at
             )

@@ -56,13 +56,13 @@ class Asking:
     async def _ask(
         self, method: str, path: str, who: str | None, options: dict[str, Any]
     ) -> httpx.Response:
-        headers = dict(options.pop("headers", {}))
+        headers = dict(options.get("headers", {}))  # the same options may be sent several times
         if who is not None:
             headers["Authorization"] = f"Bearer {who}"
         url = path if path.startswith("/api") else f"/api/v1{path}"
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
-            return await client.request(method, url, headers=headers, **options)
+            return await client.request(method, url, **{**options, "headers": headers})
 
 
 @pytest.fixture(scope="module")
