@@ -128,6 +128,7 @@ class SqlUsers:
         """
 
         def apply(session: Session, row: UserRow) -> None:
+            administered = row.role == Role.ADMIN.value and row.active
             if subject is not None:
                 _refuse_known_subject(session, subject, name)
                 row.subject = subject
@@ -141,7 +142,10 @@ class SqlUsers:
                 row.active = active
             if active is False:
                 revoke_sessions(session, name, by)
-            _refuse_no_administrator(session, row)
+            if (
+                administered
+            ):  # where nobody is administrator yet, others can be changed all the same
+                _refuse_no_administrator(session, row)
 
         return self._change(name, by, "user.change", apply)
 

@@ -64,6 +64,12 @@ def test_somebody_stays_administrator(store: Store) -> None:
     assert not store.users.change("ana", BY, active=False).active
 
 
+def test_others_are_changed_where_nobody_is_administrator_yet(store: Store) -> None:
+    store.users.add(user("ben"), BY)
+    assert store.users.change("ben", BY, email="new@example.org").email == "new@example.org"
+    assert not store.users.change("ben", BY, active=False).active
+
+
 def test_each_change_is_told_in_the_audit_log_without_the_password(store: Store) -> None:
     store.users.add(user("ana", Role.ADMIN), BY)
     store.users.change("ana", BY, email="new@example.org")
