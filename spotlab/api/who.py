@@ -95,7 +95,9 @@ def address_of(connection: HTTPConnection, lab: Lab) -> str:
     """Where a request comes from: behind proxies that are believed, what the last of them says."""
     trusted = {part.strip() for part in lab.settings.trusted_proxies.split(",")}
     address = connection.client.host if connection.client else ""
-    hops = [part.strip() for part in connection.headers.get("x-forwarded-for", "").split(",")]
+    # Some proxies add a line of their own below what a visitor claims, rather than to its end.
+    said = ",".join(connection.headers.getlist("x-forwarded-for"))
+    hops = [part.strip() for part in said.split(",")]
     while address in trusted and hops and hops[-1]:
         address = hops.pop()
     return address[:64]

@@ -335,3 +335,21 @@ def test_the_api_takes_tokens_and_nothing_else(browser: Browser, lab: Lab) -> No
         answer = browser.get("/api/v1/whoami", headers={"Authorization": wrong})
         assert answer.status_code == 403, wrong
     assert browser.get("/candidates", headers=good).status_code == 303, "screens take sessions"
+
+
+def test_a_claimed_address_is_not_believed(lab: Lab) -> None:
+    lab.settings = lab.settings.model_copy(update={"trusted_proxies": "192.0.2.7"})
+    for lines, address in (
+        (["203.0.113.9"], "203.0.113.9"),
+        (["10.9.9.9, 203.0.113.9"], "203.0.113.9"),
+        (["10.9.9.9", "203.0.113.9"], "203.0.113.9"),  # a proxy that adds a line of its own
+        ([], "192.0.2.7"),
+    ):
+        scope = {
+            "type": "http",
+            "headers": [(b"x-forwarded-for", line.encode()) for line in lines],
+            "client": ("192.0.2.7", 5000),
+        }
+        assert who.address_of(Request(scope), lab) == address
+        scope["client"] = ("198.51.100.1", 5000)
+        assert who.address_of(Request(scope), lab) == "198.51.100.1"
