@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from starlette.types import Message
 
 from spotlab.api.routes import logs
+from spotlab.api.service import MOST_STREAMS
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.logstream import LogStream
@@ -101,3 +105,25 @@ def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.Monk
     monkeypatch.setattr("spotlab.api.service.MOST_STREAMS", 0)
     refused = ask("GET", "/logs/stream?for_s=0")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+
+
+def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: Asking) -> None:
+    ended: list[str] = []
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    async def left() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Message) -> None:
+        await asyncio.sleep(0)
+
+    async def serve() -> None:
+        following = logs.Following(lambda: ended.append("own"), nothing())
+        await following({"type": "http", "asgi": {"spec_version": "2.3"}}, left, send)
+
+    asyncio.run(serve())
+    assert ended == ["own"]
+    for _ in range(MOST_STREAMS + 1):
+        assert ask("GET", "/logs/stream?for_s=0").status_code == 200

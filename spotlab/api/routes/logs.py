@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Annotated, Final, Literal
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from spotlab.api.operation import Operation
 from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
@@ -131,11 +132,32 @@ async def stream_logs(
         after = await run_in_threadpool(desk.logs.newest_id)
     first = await run_in_threadpool(desk.logs.follow, after, where)
     service.begin_stream(desk.who.name)
-    return StreamingResponse(
+    return Following(
+        lambda: service.end_stream(desk.who.name),
         events(request, service, desk, where, first, for_s),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+class Following(StreamingResponse):
+    """A stream that is counted until it ends, also where its reader left before it began.
+
+    Args:
+        ended: called then.
+        args, kwargs: of the stream.
+    """
+
+    def __init__(self, ended: Callable[[], None], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 async def events(
@@ -149,30 +171,27 @@ async def events(
     """The stream, until it has lasted long enough, its reader is gone or may not read any more."""
     began = said = asked = time.monotonic()
     lines, after = first
-    try:
-        yield b"retry: 2000\n\n"
-        while True:
-            for line in lines:
-                yield event(line)
-            now = time.monotonic()
-            if lines:
-                said = now
-            elif now - said >= HEARTBEAT_S:
-                said = now
-                yield b": still here\n\n"
-            if now - began >= for_s or service.closing:
-                return
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                if now - asked >= ASK_AGAIN_S:
-                    asked = now
-                    desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
-                lines, after = await run_in_threadpool(desk.logs.follow, after, where)
-            except SpotlabError as exc:
-                yield b"event: problem\ndata: " + msgspec.json.encode(exc.message) + b"\n\n"
-                return
-    finally:
-        service.end_stream(desk.who.name)
+    yield b"retry: 2000\n\n"
+    while True:
+        for line in lines:
+            yield event(line)
+        now = time.monotonic()
+        if lines:
+            said = now
+        elif now - said >= HEARTBEAT_S:
+            said = now
+            yield b": still here\n\n"
+        if now - began >= for_s or service.closing:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            if now - asked >= ASK_AGAIN_S:
+                asked = now
+                desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
+            lines, after = await run_in_threadpool(desk.logs.follow, after, where)
+        except SpotlabError as exc:
+            yield b"event: problem\ndata: " + msgspec.json.encode(exc.message) + b"\n\n"
+            return
 
 
 def event(line: LogLine) -> bytes:
