@@ -47,7 +47,7 @@ class Written:
         user: who asks.
         key: None: not to be kept.
         route: method and path template.
-        digest: of method, address, body and what the change was made from.
+        digest: of method, address, body, what the change was made from, and what the user may.
     """
 
     lab: Lab
@@ -71,9 +71,12 @@ class Written:
                 "a UUID.",
             )
         asked = (request.method, request.url.path, request.url.query)
-        head = "\n".join([*asked, request.headers.get("if-match", "")])
-        digest = hashlib.sha256(head.encode() + b"\n" + request._body).hexdigest()
         who = request.scope["spotlab.who"]
+        # An answer is told again to nobody who may do less: another token of the user's, or the
+        # user after a change of role.
+        may = (*sorted(who.rights), repr(who.accounts))
+        head = "\n".join([*asked, request.headers.get("if-match", ""), *may])
+        digest = hashlib.sha256(head.encode() + b"\n" + request._body).hexdigest()
         return cls(lab, who.name, key, f"{request.method} {path}", digest)
 
     async def once(

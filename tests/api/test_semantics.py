@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from spotlab import errors
 from spotlab.api import problems
 from spotlab.api.limiting import Limiter
+from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.errors import DatabaseDown, SpotlabError, TooManyRequests
 from spotlab.runtime.desk.accounts import AccountsDesk
@@ -151,6 +153,14 @@ def test_a_key_belongs_to_one_write_of_one_user(ask: Asking) -> None:
     assert theirs.json()["shadow"] is True
     bad = ask("PUT", SHADOW, json={"shadow": True}, headers=key("no spaces"))
     assert bad.status_code == 422
+
+
+def test_who_may_do_less_by_now_is_not_given_an_answer_again(ask: Asking) -> None:
+    asked = ("PUT", SHADOW, "operator")
+    assert ask(*asked, json={"shadow": False}, headers=key("a")).status_code == 200
+    ask.people["operator"] = replace(ask.people["operator"], role=Role.VIEWER)
+    assert ask(*asked, json={"shadow": False}, headers=key("a")).status_code == 409
+    assert ask(*asked, json={"shadow": False}, headers=key("b")).status_code == 403
 
 
 def test_a_refused_write_may_be_sent_again(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
