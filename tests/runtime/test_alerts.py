@@ -14,8 +14,14 @@ import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.domain.components import DATABASE, PRICE_SCRAPER, REDIS_CACHE
-from spotlab.domain.ports import DeliveryState
+from spotlab.domain.components import (
+    DATABASE,
+    DOWN,
+    INSTANCE_MANAGER,
+    PRICE_SCRAPER,
+    REDIS_CACHE,
+)
+from spotlab.domain.ports import DeliveryState, Probe
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import MOST_ATTEMPTS
@@ -26,7 +32,7 @@ from spotlab.runtime.health.prober import record_round
 from spotlab.runtime.health.watch import look as watch_database
 from spotlab.runtime.lab import Lab
 from tests.runtime.test_prober import break_database
-from tests.support.lab import DictStore, save_toy_model, small_lab
+from tests.support.lab import DictStore, add_account, save_toy_model, small_lab
 from tests.support.market import StillClock
 from tests.support.people import ANA, person
 from tests.support.receivers import SECRET_PATH, Receiver, receiving
@@ -94,6 +100,24 @@ def test_a_part_that_goes_down_is_told_once_again_and_when_it_is_back(
     assert first["subject"] == "Redis cache is down"
     assert "stopped" in first["text"]
     assert len({message["id"] for message in receiver.messages}) == 3
+
+
+def test_a_receiver_is_told_of_no_account_that_the_author_does_not_see(
+    lab: Lab, receiver: Receiver
+) -> None:
+    add_account(lab)
+    fleet = Condition(AlertKind.STATE, component=INSTANCE_MANAGER)
+    with receiving() as own:
+        desk(lab).add("all", fleet, Channel.WEBHOOK, receiver.address)
+        desk(lab, person(Role.OPERATOR, "acme")).add("own", fleet, Channel.WEBHOOK, own.address)
+        for _ in range(3):
+            lab.clock.forward(seconds=30)  # type: ignore[attr-defined]
+            now = lab.clock.now()
+            lab.store.probes.record([Probe(INSTANCE_MANAGER, now, DOWN, None, "zeta refused us.")])
+            look(lab)
+        assert "zeta refused us." in receiver.messages[0]["text"]
+        assert "another account refused us." in own.messages[0]["text"]
+        assert not any(b"zeta" in body for _, body in own.got)
 
 
 def test_a_receiver_can_check_the_signature(lab: Lab, receiver: Receiver) -> None:

@@ -11,9 +11,10 @@ import pytest
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.outcomes import Target
+from spotlab.domain.ports import By, RunState
 from spotlab.errors import Forbidden, NotFound
 from spotlab.runtime.desk import Desk
-from spotlab.runtime.desk.hiding import foreign
+from spotlab.runtime.hiding import foreign
 from spotlab.runtime.lab import Lab
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
 from tests.support.people import ANA, person
@@ -103,6 +104,25 @@ def test_a_sentence_names_nothing_foreign(lab: Lab, secret: str) -> None:
     assert secret not in told
     assert WEB in told
     assert "acme too" in told
+
+
+def test_why_a_job_failed_names_nothing_foreign(lab: Lab, secret: str) -> None:
+    now, jobs = lab.clock.now(), lab.store.jobs
+    jobs.ask("list-fleet", By("ana", now))
+    asked_at = jobs.settings()["list-fleet"].asked_at
+    assert asked_at is not None
+    run = jobs.start("list-fleet", asked_at, now, None, "a test", 1, "c")
+    assert run is not None
+    cause = f"Listing 'zeta' failed; {secret} is gone; acme too."
+    jobs.finish(run, RunState.FAILED, cause, {"note": f"zeta {secret}", "instances": 4}, now)
+    for who, hidden in ((ANA, False), (OWN, True), (person(Role.DEMO, "acme"), True)):
+        desk = Desk(lab, who).jobs
+        for told in (desk.history("list-fleet")[0], desk.get("list-fleet").last):
+            assert told is not None
+            words = f"{told.cause} {told.result}"
+            assert ("zeta" not in words and secret not in words) is hidden
+            assert "acme too" in told.cause
+            assert told.result["instances"] == 4
 
 
 def test_foreign_requirements_are_not_derived(lab: Lab, secret: str) -> None:

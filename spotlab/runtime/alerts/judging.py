@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from spotlab.domain.access import Principal, Role
 from spotlab.domain.alerts import AlertKind, Condition, Feed
 from spotlab.domain.components import (
     ADVISOR_SCRAPER,
@@ -24,9 +25,10 @@ from spotlab.domain.decision import Instance
 from spotlab.domain.ports import ExperimentSummary, Probe
 from spotlab.domain.ringing import Finding
 from spotlab.domain.uptime import MAX_HOLD
-from spotlab.errors import NoMarketData
+from spotlab.errors import DatabaseDown, NoMarketData
 from spotlab.runtime.alerts.prices import judge_prices
 from spotlab.runtime.health.works import Done, summed, works
+from spotlab.runtime.hiding import foreign
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report
 
@@ -91,17 +93,26 @@ class Look:
             and (condition.accounts is None or each.account in condition.accounts)
         ]
 
+    def told(self, condition: Condition) -> Callable[[str], str]:
+        """What a component says, for a receiver of who sees these accounts alone."""
+        if condition.accounts is None:
+            return str
+        try:
+            return foreign(self.lab, Principal("", Role.DEMO, condition.accounts))
+        except DatabaseDown:
+            return lambda _: "Why is not told while it cannot be read which accounts there are."
+
     def judge(self, condition: Condition) -> list[Finding]:
         """What a rule finds, a finding a subject. Raises what the lab raises."""
         return _JUDGES[condition.kind](self, condition)
 
 
 def _state(look: Look, condition: Condition) -> list[Finding]:
-    found = []
+    found, told = [], look.told(condition)
     for name in (condition.component,) if condition.component else COMPONENTS:
         probe = look.probes.get(name)
         state = probe.state if probe else UNKNOWN
-        reason = probe.reason if probe else "It has not been probed lately."
+        reason = told(probe.reason) if probe else "It has not been probed lately."
         ringing: bool | None = state in condition.states
         if state == UNKNOWN and not ringing:
             ringing = None

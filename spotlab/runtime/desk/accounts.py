@@ -17,7 +17,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Listing, Topic
 from spotlab.errors import Conflict, InvalidInput, NotFound, SpotlabError
 from spotlab.runtime.desk.base import DeskPart
-from spotlab.runtime.desk.hiding import foreign
+from spotlab.runtime.hiding import foreign
 
 MASK: Final = "***"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")

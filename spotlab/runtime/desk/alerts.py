@@ -15,7 +15,7 @@ from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import tell_now
 from spotlab.runtime.alerts.sealing import sealer
 from spotlab.runtime.desk.base import DeskPart
-from spotlab.runtime.desk.hiding import foreign
+from spotlab.runtime.hiding import foreign
 
 LONGEST_NAME = 80
 

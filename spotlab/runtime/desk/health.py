@@ -9,8 +9,8 @@ from spotlab.domain.access import Right
 from spotlab.domain.components import COMPONENTS
 from spotlab.errors import DatabaseDown, NotFound
 from spotlab.runtime.desk.base import DeskPart
-from spotlab.runtime.desk.hiding import foreign
 from spotlab.runtime.health.view import Health, PartDay, read, read_day
+from spotlab.runtime.hiding import foreign
 
 
 class HealthDesk(DeskPart):

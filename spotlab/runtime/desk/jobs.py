@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import JobRun, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.runtime.hiding import foreign
 from spotlab.runtime.jobs.catalogue import JOBS, Job, job
 from spotlab.runtime.jobs.overview import JobsOverview, JobView, overview
 from spotlab.runtime.jobs.schedules import parse
 
 
 class JobsDesk(DeskPart):
-    """The scheduled jobs; whoever leads carries out what is asked here, within a second or two."""
+    """The scheduled jobs; whoever leads carries out what is asked here, within a second or two.
+
+    A job works for every account: why one failed names no account that somebody does not see.
+    """
 
     __slots__ = ()
 
     def overview(self) -> JobsOverview:
         """Every job, who leads, and which processes there are. Raises Forbidden."""
         self.require(Right.READ)
-        return overview(self.lab)
+        every = overview(self.lab)
+        if self.sees_all():
+            return every
+        hidden = foreign(self.lab, self.who)
+        jobs = tuple(
+            replace(
+                view,
+                running=view.running and _told(view.running, hidden),
+                last=view.last and _told(view.last, hidden),
+            )
+            for view in every.jobs
+        )
+        return replace(every, jobs=jobs)
 
     def get(self, name: str) -> JobView:
         """One job. Raises NotFound, Forbidden."""
@@ -35,7 +52,11 @@ class JobsDesk(DeskPart):
         self.require(Right.READ)
         if name is not None:
             self._known(name)
-        return self.lab.store.jobs.runs(name, limit=limit, offset=offset)
+        found = self.lab.store.jobs.runs(name, limit=limit, offset=offset)
+        if self.sees_all():
+            return found
+        hidden = foreign(self.lab, self.who)
+        return [_told(run, hidden) for run in found]
 
     def count(self, name: str | None = None) -> int:
         """How many runs are kept (of one job). Raises Forbidden."""
@@ -93,3 +114,11 @@ class JobsDesk(DeskPart):
                 remedy=f"There are: {', '.join(each.name for each in JOBS)}.",
             )
         return found
+
+
+def _told(run: JobRun, hidden: Callable[[str], str]) -> JobRun:
+    """The same, without the names of what somebody does not see."""
+    result = {
+        key: hidden(value) if isinstance(value, str) else value for key, value in run.result.items()
+    }
+    return replace(run, cause=hidden(run.cause), result=result)

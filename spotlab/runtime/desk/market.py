@@ -14,7 +14,7 @@ from spotlab.pipeline.assess import ScoredMarket
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.runtime.desk.base import DeskPart
-from spotlab.runtime.desk.hiding import foreign
+from spotlab.runtime.hiding import foreign
 from spotlab.runtime.mode import Mode
 from spotlab.runtime.placement import placements
 
