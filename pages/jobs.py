@@ -12,19 +12,13 @@ jobs, colours = session.desk().jobs, palette()
 
 
 @st.fragment(run_every=LOOK_EVERY_S)
-def show_all() -> None:
-    """The answer, and a row a job."""
+def show() -> None:
+    """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
         seen = jobs.overview()
         widgets.headline(standing.headline(seen), standing.small_print(seen))
         standing.show_jobs(seen, colours)
-
-
-@st.fragment(run_every=LOOK_EVERY_S)
-def show_one() -> None:
-    """One job: what to do with it, and its runs."""
-    with errors.boundary():
-        seen = jobs.overview()
+        st.subheader("One job", anchor=False)
         names = {view.job.name: view.job.title for view in seen.jobs}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
@@ -32,17 +26,8 @@ def show_one() -> None:
             one.show_actions(view)
         one.show_about(view)
         one.show_history(chosen, seen.at, colours)
+        st.subheader("Processes", anchor=False)
+        standing.show_processes(seen, colours)
 
 
-@st.fragment(run_every=LOOK_EVERY_S)
-def show_processes() -> None:
-    """A row a process."""
-    with errors.boundary():
-        standing.show_processes(jobs.overview(), colours)
-
-
-show_all()
-st.subheader("One job", anchor=False)
-show_one()
-st.subheader("Processes", anchor=False)
-show_processes()
+show()

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from spotlab.errors import DatabaseDown
 from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
+from spotlab.store.metadata import METADATA
 from spotlab.ui import session
 from spotlab.ui.links import PAGE_TABLE
 from tests.conftest import ROOT
@@ -25,13 +26,13 @@ def test_a_database_that_is_gone_is_explained_once(name: str, lab: Lab, open_pag
     session.lab()
     session.first_run().wait(30)
     with lab.store.engine.begin() as connection:
-        for table in ("home_state", "instances", "experiments"):
+        for table in (name for each in METADATA for name in each.tables):
             connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO gone_{table}")
     app = open_page(name)
     assert not app.exception
     assert "mode unknown" in said(app)
     if name == "health":
-        assert "of 8 parts work: " in app.title[0].value
+        assert "of 9 parts work: " in app.title[0].value
         return
     if name == "logs":
         assert not app.error, "log lines are not in the database"

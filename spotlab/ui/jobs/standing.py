@@ -40,7 +40,7 @@ def colour_of(palette: Palette) -> Any:
 def headline(seen: JobsOverview) -> str:
     """Do the jobs run?"""
     if seen.leader is None:
-        return "No process runs the jobs"
+        return f"0 of {words.count(len(seen.jobs), 'job')} run: no process leads"
     well = sum(view.well for view in seen.jobs)
     paused = sum(view.standing is Standing.PAUSED for view in seen.jobs)
     found = f"{well} of {words.count(len(seen.jobs), 'job')} on schedule"
