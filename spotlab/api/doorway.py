@@ -65,6 +65,8 @@ class Doorway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or refuse."""
+        if scope["type"] == "http":
+            send = _unframed(send)
         if scope["type"] not in ("http", "websocket") or _is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -164,6 +166,29 @@ def _with_token(scope: Scope, token: str) -> Scope:
     cookie = "; ".join([*kept, f"{SESSION_COOKIE}={token}"])
     headers = [pair for pair in scope["headers"] if pair[0] != b"cookie"]
     return {**scope, "headers": [*headers, (b"cookie", cookie.encode("latin-1"))]}
+
+
+_UNFRAMED: Final = {
+    "Content-Security-Policy": "frame-ancestors 'self'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""Streamlit sends none of these: another site must not lay its page over one of ours."""
+
+
+def _unframed(send: Send) -> Send:
+    """Sends these with the head of every answer that does not say otherwise."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=list(message.get("headers", [])))
+            for name, value in _UNFRAMED.items():
+                headers.setdefault(name, value)
+            message["headers"] = headers.raw
+        await send(message)
+
+    return sending
 
 
 def _keeping(send: Send, signed_in: SignedIn, lab: Lab) -> Send:

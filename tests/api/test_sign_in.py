@@ -337,6 +337,16 @@ def test_the_api_takes_tokens_and_nothing_else(browser: Browser, lab: Lab) -> No
     assert browser.get("/candidates", headers=good).status_code == 303, "screens take sessions"
 
 
+def test_no_other_site_lays_its_page_over_ours(browser: Browser, lab: Lab) -> None:
+    add_user(lab)
+    enter(browser)
+    for path in ("/candidates", "/sign-in", "/healthz"):
+        answer = browser.get(path)
+        assert answer.headers["x-frame-options"] in ("SAMEORIGIN", "DENY")
+        assert "frame-ancestors" in answer.headers["content-security-policy"]
+        assert len(answer.headers.get_list("x-frame-options")) == 1
+
+
 def test_a_claimed_address_is_not_believed(lab: Lab) -> None:
     lab.settings = lab.settings.model_copy(update={"trusted_proxies": "192.0.2.7"})
     for lines, address in (
