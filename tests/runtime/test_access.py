@@ -268,6 +268,17 @@ def test_an_administrator_unlocks(lab: Lab) -> None:
     assert signed_in(lab)
 
 
+def test_unlocking_counts_the_names_failures_anew(lab: Lab) -> None:
+    add_user(lab)
+    for _ in range(10):
+        with pytest.raises(NotSignedIn):
+            SignIn(lab).by_password("ana", "wrong", VISIT)
+    with pytest.raises(TooManyRequests):
+        signed_in(lab)
+    Desk(lab, ANA).users.unlock("ana")
+    assert signed_in(lab).session.user == "ana"
+
+
 def test_too_many_failures_are_refused_before_they_are_checked(lab: Lab) -> None:
     for _ in range(10):
         with pytest.raises(NotSignedIn):

@@ -69,6 +69,12 @@ class Failures:
         for item, key in _kinds(name, address):
             self._ask(_hit, item, key)
 
+    def forget(self, name: str) -> None:
+        """Count a name's failures anew, here and where all replicas count."""
+        item, key = _kinds(name, "")[0]
+        self._ask(_clear, item, key)
+        _clear(self._counters.own, item, key)
+
     def _ask(
         self, verb: Callable[[Storage, RateLimitItem, str], bool], item: RateLimitItem, key: str
     ) -> bool:
@@ -94,3 +100,8 @@ def _test(counter: Storage, item: RateLimitItem, key: str) -> bool:
 
 def _hit(counter: Storage, item: RateLimitItem, key: str) -> bool:
     return SlidingWindowCounterRateLimiter(counter).hit(item, key)
+
+
+def _clear(counter: Storage, item: RateLimitItem, key: str) -> bool:
+    SlidingWindowCounterRateLimiter(counter).clear(item, key)
+    return True
