@@ -14,6 +14,7 @@ from spotlab.errors import DatabaseDown, Fenced, NotFound
 from spotlab.store import Store
 from spotlab.store.audit import append
 from spotlab.store.engine import Fence, fenced, writing
+from spotlab.store.tables_jobs import LeaseRow
 from tests.support import builders as make
 
 
@@ -104,10 +105,9 @@ def test_an_external_id_is_never_in_it(store: Store) -> None:
 
 def test_a_fenced_writer_writes_nothing(store: Store) -> None:
     with writing(store.engine) as session:
-        lease = (
-            "INSERT INTO leases (name, holder, token, beat, released) VALUES (:n, 'a', 7, 0, :f)"
+        session.add(
+            LeaseRow(name="scheduler", holder="a", token=7, beat=0, released=False, since=make.NOW)
         )
-        session.connection().execute(text(lease), {"n": "scheduler", "f": False})
     with fenced(Fence("scheduler", 7)):
         store.audit.add(make.BY, "job.run", "in time")
     with fenced(Fence("scheduler", 6)), pytest.raises(Fenced, match="token 7, this one's was 6"):
