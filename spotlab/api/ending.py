@@ -21,7 +21,7 @@ log = logging.getLogger("spotlab.api.ending")
 DRAIN_S: Final = 1.0
 """How long requests are still taken after readiness went away."""
 CONNECTIONS_S: Final = 1.5
-"""How long connections may take to close: a stream of log lines never ends by itself."""
+"""How long connections may take to close; streams of log lines end by themselves, within 0.5 s."""
 WORK_S: Final = 1.5
 """How long a decision that is being made may take."""
 AT_MOST_S: Final = 9.5

@@ -57,7 +57,6 @@ class Service:
     _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
     _streams: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    closing: bool = False
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self._counter)

@@ -21,6 +21,7 @@ from spotlab.errors import NotFound
 from spotlab.inference import calibration
 from spotlab.inference.card import CardSpec, with_kinds
 from spotlab.inference.explain import Explanation
+from spotlab.runtime.desk.explaining import frame_of
 from spotlab.ui import pools, session, widgets
 from spotlab.ui.words import ago, decision_mark
 
@@ -104,23 +105,6 @@ def of_now(instance: Instance) -> Subject:
         current=here,
         chosen=next((pool for pool in known if pool != here), None),
         pools=_offered(known, here, None),
-    )
-
-
-def frame_of(experiment: Experiment) -> FeatureFrame:
-    """The features of a decision's candidates, as stored; what is absent was unknown (NaN)."""
-    values = np.array(
-        [
-            [candidate.features.get(name, np.nan) for name in experiment.feature_names]
-            for candidate in experiment.candidates
-        ],
-        dtype=np.float64,
-    ).reshape(len(experiment.candidates), len(experiment.feature_names))
-    return FeatureFrame(
-        experiment.created_at,
-        tuple(candidate.pool for candidate in experiment.candidates),
-        experiment.feature_names,
-        values,
     )
 
 

@@ -15,6 +15,7 @@ from spotlab.api.routes import logs
 from spotlab.api.service import MOST_STREAMS
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.leaving import Leaving
 from spotlab.runtime.logstream import LogStream
 from spotlab.telemetry.logs import JsonFormatter
 from tests.api.conftest import Asking
@@ -99,6 +100,17 @@ def test_a_stream_ends_with_the_right_to_read(
     monkeypatch.setattr(ask, "_who", revoked)
     events = read(ask("GET", "/logs/stream").text)
     assert [(e.event, e.data) for e in events] == [("problem", '"This token was revoked."')]
+
+
+def test_streams_end_when_the_server_is_about_to(
+    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving = Leaving()
+    leaving.ask()
+    monkeypatch.setattr(logs, "LEAVING", leaving)
+    write(lab.log_stream, "one", "two")
+    answer = ask("GET", "/logs/stream", headers={"Last-Event-ID": "1-0"})
+    assert [e.id for e in read(answer.text)] == ["2-0"]
 
 
 def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:

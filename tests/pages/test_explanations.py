@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spotlab.inference.explain import explain
+from spotlab.runtime.desk.explaining import frame_of
 from spotlab.runtime.lab import Lab
 from spotlab.ui import explaining
 from tests.pages.conftest import Open, said
@@ -60,7 +61,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
 def test_features_that_were_unknown_stay_unknown(lab: Lab) -> None:
     lab.start()
     experiment = lab.store.ledger.get(newest(lab, WEB_1))
-    frame = explaining.frame_of(experiment)
+    frame = frame_of(experiment)
     stored = experiment.candidates[0].features
     row = frame.row(experiment.candidates[0].pool)
     assert {name for name, value in row.items() if np.isnan(value)} == set(row) - set(stored)

@@ -23,6 +23,7 @@ from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.desk.logs import LogFilter, LogLine
+from spotlab.runtime.leaving import LEAVING
 from spotlab.runtime.metrics import Metrics
 
 router = APIRouter(route_class=Operation)
@@ -181,7 +182,7 @@ async def events(
         elif now - said >= HEARTBEAT_S:
             said = now
             yield b": still here\n\n"
-        if now - began >= for_s or service.closing:
+        if now - began >= for_s or LEAVING.asked:
             return
         await asyncio.sleep(LOOK_EVERY_S)
         try:
