@@ -14,17 +14,14 @@ chain = trail.check()
 widgets.headline(trail.headline(chain), trail.small_print(chain))
 trail.show_broken(chain)
 asked = trail.ask(now)
-where = {
-    "actor": asked.actor,
-    "action": asked.action,
-    "target": asked.target,
-}
-found = log.count(**where, since=asked.since)
+found = log.count(actor=asked.actor, action=asked.action, target=asked.target, since=asked.since)
 pages = max(1, math.ceil(found / trail.PAGE_ROWS))
 place = st.container()
 number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
 entries = log.list(
-    **where,
+    actor=asked.actor,
+    action=asked.action,
+    target=asked.target,
     since=asked.since,
     limit=trail.PAGE_ROWS,
     offset=(min(number, pages) - 1) * trail.PAGE_ROWS,

@@ -23,6 +23,7 @@ from spotlab.api.lab_api import build
 from spotlab.api.mounted import LabApi
 from spotlab.api.who import principal_of
 from spotlab.domain.access import RIGHTS, Principal, Right, Role
+from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import Account
 from spotlab.runtime import process
 from spotlab.runtime.desk import Desk
@@ -80,6 +81,13 @@ OPERATIONS: Final[dict[str, Right | None]] = {
             "list_jobs",
             "get_job",
             "list_job_runs",
+            "get_market",
+            "list_uptime",
+            "list_component_day",
+            "list_alerts",
+            "list_alert_deliveries",
+            "list_alert_rules",
+            "get_alert_rule",
         ),
         Right.READ,
     ),
@@ -87,7 +95,21 @@ OPERATIONS: Final[dict[str, Right | None]] = {
         ("assign_model", "set_mode", "set_shadow", "set_requirements"), Right.CHANGE_INSTANCES
     ),
     **dict.fromkeys(("evaluate_instance", "evaluate_many"), Right.EVALUATE),
-    **dict.fromkeys(("create_account", "validate_account"), Right.CHANGE_ACCOUNTS),
+    "collect_market": Right.COLLECT,
+    **dict.fromkeys(
+        ("create_account", "change_account", "validate_account"), Right.CHANGE_ACCOUNTS
+    ),
+    **dict.fromkeys(
+        (
+            "create_alert_rule",
+            "change_alert_rule",
+            "delete_alert_rule",
+            "test_alert_rule",
+            "get_alert_signing_key",
+        ),
+        Right.CHANGE_ALERTS,
+    ),
+    **dict.fromkeys(("list_audit", "check_audit"), Right.READ_AUDIT),
     "upload_model": Right.UPLOAD_MODELS,
     "decide_model": Right.DECIDE_MODELS,
     **dict.fromkeys(("change_job", "run_job"), Right.RUN_JOBS),
@@ -107,12 +129,21 @@ OPERATIONS: Final[dict[str, Right | None]] = {
     ),
 }
 
+RULE: Final = {
+    "name": "a test",
+    "condition": {"kind": "state", "component": "database"},
+    "channel": "webhook",
+    "address": "http://127.0.0.1:9/hook",
+}
 BODIES: Final[dict[str, Any]] = {
     "create_account": {
         "name": "new",
         "aws_account_id": "1" * 12,
         "regions": ["us-east-1"],
     },
+    "change_account": {"active": True},
+    "create_alert_rule": RULE,
+    "change_alert_rule": {"enabled": True},
     "assign_model": {"model": None},
     "set_mode": {"mode": "linear"},
     "set_shadow": {"shadow": True},
@@ -128,7 +159,12 @@ BODIES: Final[dict[str, Any]] = {
 
 ENDLESS: Final = frozenset({"stream_logs"})
 """Answers without an end: asked only as those who are refused."""
+GONE: Final = frozenset({"revoke_token", "delete_alert_rule"})
+"""Asked about what is not there, which whoever may is told."""
 OF_AN_ACCOUNT: Final = ("instance_id", "name", "experiment_id")
+OF_SOMEBODY: Final = tuple(
+    f"/api/v1/{part}/" for part in ("accounts", "instances", "experiments", "alerts/rules")
+)
 WEB: Final = FLEET[0][0]
 PEOPLE: Final = ("nobody", *Role)
 
@@ -147,6 +183,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
         Desk(made, ANA).instances.evaluate()
         add_account(made)
         made.store.fleet.save_account(Account("zeta", "9" * 12))  # visitors see emulated ones
+        for account in ("acme", "zeta"):
+            risk = Condition(AlertKind.RISK, account=account, threshold=0.5)
+            Desk(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
         made.settings = made.settings.model_copy(
             update={
                 "auth": "accounts",
@@ -251,6 +290,8 @@ def of_whom(lab: Lab, account: str) -> dict[str, str]:
         "step": "disable",
         "pool": instance.pool.key,
         "token_id": "0" * 12,
+        "key": "database",
+        "rule_id": next(r.rule_id for r in lab.store.alerts.rules() if r.name == account),
     }
 
 
@@ -274,12 +315,13 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
                 values_here = values | {"name": "collect-prices"}
             elif path.startswith("/api/v1/users"):
                 values_here = values | {"name": "viewer"}
+            elif name == "delete_alert_rule":
+                values_here = values | {"rule_id": "0" * 12}
             else:
                 values_here = values
             sent.append(request_of(name, method, path, operation, values_here))
             theirs = account == "acme" or not (
-                path.startswith(("/api/v1/accounts/", "/api/v1/instances/", "/api/v1/experiments/"))
-                or name == "evaluate_many"
+                path.startswith(OF_SOMEBODY) or name == "evaluate_many"
             )
             expected.append((name, right, allowed, theirs))
         for (method, path, _), status, (name, _, allowed, theirs) in zip(
@@ -294,7 +336,7 @@ def test_every_operation_of_the_api(who: str, lab: Lab, asked: Any) -> None:
             elif not theirs:
                 good = status == 404
             else:
-                good = status not in (401, 403, 404 if name != "revoke_token" else 403, 500)
+                good = status not in (401, 403, 404 if name not in GONE else 403, 500)
             if not good:
                 wrong.append(f"{who} {method} {path}: {status} (allowed {allowed}, own {theirs})")
     assert not wrong, "\n".join(wrong)

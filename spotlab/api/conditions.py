@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TypeVar
 
 from spotlab.api.problems import PreconditionFailed, PreconditionMissing
+
+T = TypeVar("T")
 
 
 def etag(body: bytes) -> str:
@@ -39,3 +42,13 @@ def require(header: str | None, tag: str, what: str) -> None:
         raise PreconditionFailed(
             f"{what[:1].upper()}{what[1:]} was changed meanwhile.", remedy="Read it again."
         )
+
+
+def made_from(header: str | None, now: T, tag: str, what: str) -> T | None:
+    """What a change was made from, for the store to compare again; None: whatever it is.
+
+    Raises:
+        PreconditionMissing, PreconditionFailed: as `require`.
+    """
+    require(header, tag, what)
+    return None if header is not None and header.strip() == "*" else now

@@ -121,6 +121,7 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
     if matched is not None:
         codes += [412, 428]
     answers = operation["responses"]
+    codes += [int(code) for code in answers if code >= "4"]
     for code, answer in answers.items():
         if code.startswith("2"):
             answer["headers"] = _headers(is_open, method, code, operation)
@@ -142,9 +143,8 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
 
 def _headers(is_open: bool, method: str, code: str, operation: Document) -> Document:
     headers = {"X-Request-ID": REQUEST_ID} if is_open else deepcopy(HEADERS)
-    if method == "get":
-        headers["ETag"] = ETAG
-    if method == "put":
+    changes = any(each["name"] == "If-Match" for each in operation["parameters"])
+    if method == "get" or changes:
         headers["ETag"] = ETAG
     if method != "get":
         headers["Idempotency-Replayed"] = {

@@ -19,12 +19,16 @@ from spotlab.api import docs, operation
 from spotlab.api.document import document
 from spotlab.api.routes import (
     accounts,
+    alerts,
+    audit,
     candidates,
     evaluating,
     experiments,
+    health,
     instances,
     jobs,
     logs,
+    market,
     models,
     people,
     whoami,
@@ -37,15 +41,19 @@ from spotlab.runtime.lab import Lab
 PREFIX = "/api/v1"
 ROUTERS = (
     whoami.router,
+    health.router,
     accounts.router,
     instances.router,
     evaluating.router,
+    market.router,
     candidates.router,
     experiments.router,
     models.router,
     jobs.router,
     logs.router,
+    alerts.router,
     people.router,
+    audit.router,
 )
 
 

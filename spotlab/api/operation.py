@@ -36,6 +36,9 @@ KEEPING: Final = "x-keeping"
 ONCE: Final = "x-once"
 SECRET: Final[dict[str, Any]] = {ONCE: True}
 """Marks a write whose answer holds a secret: it is told once, and not kept."""
+NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found."}}
+AWS_REFUSED: Final[dict[int | str, dict[str, Any]]] = {502: {"description": "AWS refused."}}
+"""Problems that not every operation has; the document says them like all others."""
 JSON: Final = "application/json"
 ZIP: Final = "application/zip"
 

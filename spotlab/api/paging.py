@@ -21,6 +21,7 @@ from spotlab.errors import NotFound
 T = TypeVar("T")
 Row = TypeVar("Row")
 MOST: Final = 500
+MOST_NUMBER: Final = 2**31 - 1
 USUAL: Final = 50
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Longest page.", examples=[20])]
@@ -87,6 +88,20 @@ def read(cursor: str, like: list[Any] | None = None) -> list[Any]:
             "There is no such page.", remedy="Use the `next` of a page of this very list."
         ) from None
     return place
+
+
+def place(cursor: str | None) -> int | None:
+    """The number that a cursor of a list by number stands after; None: the first page.
+
+    Raises:
+        NotFound: it is none of such a list.
+    """
+    if cursor is None:
+        return None
+    number: int = read(cursor, [0])[0]
+    if not 0 < number <= MOST_NUMBER:
+        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
+    return number
 
 
 def link(request: Request, response: Response, cursor: str | None) -> None:

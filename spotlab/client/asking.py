@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -19,6 +20,8 @@ T = TypeVar("T")
 AGAIN: Final = frozenset({429, 503})
 LONGEST_WAIT_S: Final = 60.0
 PREFIX: Final = "/api/v1"
+ANY: Final = {"If-Match": "*"}
+"""Change it, whatever it is."""
 _ERRORS: Final[dict[int, type[SpotlabError]]] = {
     401: errors.NotSignedIn,
     403: errors.Forbidden,
@@ -69,6 +72,7 @@ class Asking:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         asked: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
     ) -> T:
         """Change something, once, however often it has to be sent.
 
@@ -77,9 +81,10 @@ class Asking:
             kind: of the answer.
             key: idempotency key; None: a new one.
             headers, asked: more headers, and query parameters.
+            timeout_s: longest wait for an answer; None: as for all.
         """
         sent = dict(headers or {}) | {"Idempotency-Key": key or str(uuid.uuid4())}
-        answer = self.send(method, path, body=body, headers=sent, asked=asked)
+        answer = self.send(method, path, body=body, headers=sent, asked=asked, timeout_s=timeout_s)
         return msgspec.json.decode(answer.content, type=kind)
 
     def pages(self, path: str, kind: type[T], **asked: Any) -> Iterator[T]:
@@ -101,6 +106,7 @@ class Asking:
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         asked: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
         """Send a request until it is answered.
 
@@ -123,6 +129,7 @@ class Asking:
                     params=params(asked or {}),
                     content=content,
                     headers=sent,
+                    timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
                 )
             except httpx.TransportError as exc:
                 self.failed(attempt - 1, exc)
@@ -152,6 +159,22 @@ class Asking:
             ) from exc
         self._sleep(_backoff_s(before + 1))
         return before + 1
+
+
+class Part:
+    """A part of the client.
+
+    Args:
+        asking: sends its requests.
+    """
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+
+def part(text: str) -> str:
+    """A name as it stands in an address."""
+    return quote(text, safe="@")
 
 
 def error_of(answer: httpx.Response) -> SpotlabError:

@@ -6,15 +6,13 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
-from spotlab.client import things
-from spotlab.client.asking import Asking
+from spotlab.client import things, watched
+from spotlab.client.asking import ANY, Asking, Part, part
 from spotlab.client.streaming import follow
-
-ANY = {"If-Match": "*"}
+from spotlab.client.watching import Alerts, Audit, Market
 
 
 class SpotLab:
@@ -57,6 +55,9 @@ class SpotLab:
         self.models = Models(asking)
         self.jobs = Jobs(asking)
         self.logs = Logs(asking)
+        self.alerts = Alerts(asking)
+        self.audit = Audit(asking)
+        self.market = Market(asking)
 
     def me(self) -> things.Me:
         """Who asks."""
@@ -65,6 +66,14 @@ class SpotLab:
     def health(self) -> Iterator[things.Component]:
         """Each part's state."""
         return self._asking.pages("/health/components", things.Component)
+
+    def uptime(self) -> Iterator[watched.Part]:
+        """Each part's last 24 hours: uptime, rates and latencies."""
+        return self._asking.pages("/health/uptime", watched.Part)
+
+    def day(self, key: str) -> Iterator[watched.Probe]:
+        """One part's last 24 hours, probe by probe; `key` as in `uptime`."""
+        return self._asking.pages(f"/health/components/{part(key)}/day", watched.Probe)
 
     def candidates(self, **asked: Any) -> Iterator[things.Candidate]:
         """The pools that meet requirements, cheapest expected cost first.
@@ -93,12 +102,7 @@ class SpotLab:
         self.close()
 
 
-class _Part:
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
-
-
-class Accounts(_Part):
+class Accounts(Part):
     """AWS accounts."""
 
     def list(self) -> Iterator[things.Account]:
@@ -107,7 +111,7 @@ class Accounts(_Part):
 
     def get(self, name: str) -> things.Account:
         """One of them."""
-        return self._asking.get(f"/accounts/{_part(name)}", things.Account)
+        return self._asking.get(f"/accounts/{part(name)}", things.Account)
 
     def create(
         self,
@@ -130,13 +134,19 @@ class Accounts(_Part):
         }
         return self._asking.write("POST", "/accounts", things.Account, body)
 
+    def change(self, name: str, *, reason: str = "", **given: Any) -> things.Account:
+        """Change aws_account_id, role_arn, external_id, regions or active; the rest stays."""
+        path = f"/accounts/{part(name)}"
+        body = given | {"reason": reason}
+        return self._asking.write("PATCH", path, things.Account, body, headers=ANY)
+
     def validate(self, name: str) -> things.Validation:
         """Try whether it can be looked after."""
-        path = f"/accounts/{_part(name)}/validation"
+        path = f"/accounts/{part(name)}/validation"
         return self._asking.write("POST", path, things.Validation)
 
 
-class Instances(_Part):
+class Instances(Part):
     """Instances."""
 
     def list(self, **where: Any) -> Iterator[things.Instance]:
@@ -191,7 +201,7 @@ class Instances(_Part):
         return self._asking.write("PUT", path, things.Instance, body, headers=ANY)
 
 
-class Experiments(_Part):
+class Experiments(Part):
     """Decisions."""
 
     def list(self, **where: Any) -> Iterator[things.Decision]:
@@ -219,7 +229,7 @@ class Experiments(_Part):
         return self._asking.get(path, things.Explanation, pool=pool)
 
 
-class Models(_Part):
+class Models(Part):
     """Model versions."""
 
     def list(self, **where: Any) -> Iterator[things.Model]:
@@ -228,7 +238,7 @@ class Models(_Part):
 
     def get(self, reference: str) -> things.Model:
         """One, with its card."""
-        return self._asking.get(f"/models/{_part(reference)}", things.Model)
+        return self._asking.get(f"/models/{part(reference)}", things.Model)
 
     def upload(self, source: Path | bytes, reason: str = "") -> things.Upload:
         """Upload a zip as a candidate."""
@@ -238,20 +248,20 @@ class Models(_Part):
 
     def decide(self, step: str, reference: str, reason: str = "") -> things.Model:
         """accept, graduate, enable, disable, activate, reject or archive."""
-        path = f"/models/{_part(reference)}/{_part(step)}"
+        path = f"/models/{part(reference)}/{part(step)}"
         return self._asking.write("POST", path, things.Model, {"reason": reason})
 
     def history(self, reference: str) -> Iterator[things.ModelEvent]:
         """Its changes, newest first."""
-        return self._asking.pages(f"/models/{_part(reference)}/history", things.ModelEvent)
+        return self._asking.pages(f"/models/{part(reference)}/history", things.ModelEvent)
 
     def performance(self, reference: str) -> things.Performance:
         """How its predictions did."""
-        path = f"/models/{_part(reference)}/performance"
+        path = f"/models/{part(reference)}/performance"
         return self._asking.get(path, things.Performance)
 
 
-class Jobs(_Part):
+class Jobs(Part):
     """Scheduled jobs."""
 
     def list(self) -> Iterator[things.Job]:
@@ -260,19 +270,19 @@ class Jobs(_Part):
 
     def run(self, name: str, reason: str = "") -> None:
         """Have it run now."""
-        self._asking.write("POST", f"/jobs/{_part(name)}/runs", dict, {"reason": reason})
+        self._asking.write("POST", f"/jobs/{part(name)}/runs", dict, {"reason": reason})
 
     def pause(self, name: str, paused: bool = True, reason: str = "") -> things.Job:
         """Have it run only when asked, or by its schedule again."""
         body = {"paused": paused, "reason": reason}
-        return self._asking.write("PATCH", f"/jobs/{_part(name)}", things.Job, body)
+        return self._asking.write("PATCH", f"/jobs/{part(name)}", things.Job, body)
 
     def history(self, name: str) -> Iterator[things.Run]:
         """Its runs, newest first."""
-        return self._asking.pages(f"/jobs/{_part(name)}/runs", things.Run)
+        return self._asking.pages(f"/jobs/{part(name)}/runs", things.Run)
 
 
-class Logs(_Part):
+class Logs(Part):
     """Log lines."""
 
     def list(self, **where: Any) -> Iterator[things.LogLine]:
@@ -289,9 +299,5 @@ class Logs(_Part):
         return follow(self._asking, after, where)
 
 
-def _part(text: str) -> str:
-    return quote(text, safe="@")
-
-
 def _instance(instance_id: str) -> str:
-    return f"/instances/{_part(instance_id)}"
+    return f"/instances/{part(instance_id)}"

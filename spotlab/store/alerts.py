@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.domain.ringing import Message, Ringing
-from spotlab.errors import NotFound
+from spotlab.errors import Conflict, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables_watch import AlertRow, AlertRuleRow
@@ -55,11 +55,17 @@ class SqlAlerts:
             session.flush()
             audit.append(session, by, "alert.add", rule.rule_id, None, _told(rule))
 
-    def change(self, rule: AlertRule, sealed: str | None, by: By) -> None:
-        """Put another in its place; what rang starts anew. Raises NotFound."""
+    def change(
+        self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
+    ) -> None:
+        """Put another in its place; what rang starts anew. Raises NotFound, Conflict."""
         with writing(self._engine) as session:
-            row = _row(session, rule.rule_id)
+            row = _row(session, rule.rule_id, for_update=True)
             before = _told(_rule(row))
+            if expected is not None and before != _told(expected):
+                raise Conflict(
+                    f"Alert rule {rule.rule_id!r} was changed meanwhile.", remedy="Read it again."
+                )
             for name, value in (_values(rule) | {"state": {}}).items():
                 setattr(row, name, value)
             if sealed is not None:
@@ -142,10 +148,17 @@ class SqlAlerts:
             session.connection().execute(settled.values(values))
 
     def history(
-        self, rule_ids: Sequence[str] | None = None, *, limit: int = 100, offset: int = 0
+        self,
+        rule_ids: Sequence[str] | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
     ) -> list[Delivery]:
-        """Newest first (of some rules)."""
+        """Newest first (of some rules; before an alert's number)."""
         query = _of(select(AlertRow), rule_ids)
+        if before is not None:
+            query = query.where(col(AlertRow.id) < before)
         newest = query.order_by(col(AlertRow.id).desc()).limit(limit).offset(offset)
         with reading(self._engine) as session:
             return [_delivery(row) for row in session.exec(newest)]
@@ -168,8 +181,8 @@ def _cancel(session: Session, rule_id: str, why: str) -> None:
     session.connection().execute(waiting.values(state=cancelled, next_try_at=None, error=why))
 
 
-def _row(session: Session, rule_id: str) -> AlertRuleRow:
-    row = session.get(AlertRuleRow, rule_id)
+def _row(session: Session, rule_id: str, *, for_update: bool = False) -> AlertRuleRow:
+    row = session.get(AlertRuleRow, rule_id, with_for_update=for_update)
     if row is None:
         raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules there are.")
     return row

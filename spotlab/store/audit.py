@@ -80,11 +80,14 @@ class SqlAudit:
         action: str | None = None,
         target: str | None = None,
         since: datetime | None = None,
+        before: int | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> list[AuditEntry]:
-        """Newest first; an action may be its first part ("instance")."""
+        """Newest first (before a number); an action may be its first part ("instance")."""
         query = _where(select(AuditRow), actor, action, target, since)
+        if before is not None:
+            query = query.where(col(AuditRow.number) < before)
         newest = query.order_by(col(AuditRow.number).desc()).limit(limit).offset(offset)
         with reading(self._engine) as session:
             return [_entry(row) for row in session.exec(newest)]

@@ -55,13 +55,20 @@ class SqlFleet:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def save_account(self, account: Account, by: By | None = None) -> None:
+    def save_account(
+        self, account: Account, by: By | None = None, expected: Account | None = None
+    ) -> None:
         """Insert or update by name; by None: seen in the settings, not a person's change, which
-        leaves it to a person whether it is active."""
+        leaves it to a person whether it is active. Raises Conflict: it is not as expected."""
         with writing(self._engine) as session:
             if by is not None:
-                former = session.get(AccountRow, account.name)
+                former = session.get(AccountRow, account.name, with_for_update=True)
                 before = _told(_account(former)) if former is not None else None
+                if expected is not None and before != _told(expected):
+                    raise Conflict(
+                        f"The account {account.name!r} was changed meanwhile.",
+                        remedy="Read it again.",
+                    )
                 append(session, by, "account.save", account.name, before, _told(account))
             row = AccountRow(**msgspec.to_builtins(account))
             upsert(session, row, update=_GIVEN if by is None else (*_GIVEN, "active"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from spotlab.client import SpotLab
 from spotlab.errors import (
+    AwsError,
     Conflict,
     Forbidden,
     InvalidInput,
@@ -45,6 +49,28 @@ def served() -> Iterator[dict[str, str]]:
 def lab(served: dict[str, str]) -> Iterator[SpotLab]:
     with SpotLab(**served) as opened:
         yield opened
+
+
+def test_what_is_watched_is_read_and_changed(lab: SpotLab) -> None:
+    made = lab.alerts.create(
+        "Redis", {"kind": "state", "component": "Redis cache"}, "http://127.0.0.1:9/hook"
+    )
+    assert lab.alerts.get(made.rule_id) == made
+    assert not lab.alerts.enable(made.rule_id, enabled=False).enabled
+    assert not lab.alerts.test(made.rule_id).ok  # nobody listens there
+    assert len(lab.alerts.signing_key(made.rule_id)) == 64
+    assert [r.name for r in lab.alerts.rules(enabled=False)] == ["Redis"]
+    assert list(lab.alerts.ringing()) == list(lab.alerts.history()) == []
+    assert lab.alerts.delete(made.rule_id).rule_id == made.rule_id
+    told = list(lab.audit.list(target=made.rule_id))
+    assert [each.action for each in told][-1] == "alert.add"
+    assert lab.audit.check().broken_at is None
+    assert {each.kind for each in lab.market.get().sources} >= {"advisor", "specs"}
+    with pytest.raises(AwsError, match="No AWS in this test"):
+        lab.market.collect()
+    assert "database" in {part.key for part in lab.uptime()}
+    assert list(lab.day("database")) == []
+    assert lab.accounts.change("acme", active=True).active
 
 
 def test_everything_is_read_as_typed_values(lab: SpotLab) -> None:
@@ -217,3 +243,26 @@ def test_the_readme_s_example_runs(
     start = readme.index("from spotlab.client import SpotLab")
     exec(readme[start : readme.index("```", start)], dict(served))
     assert "web-1" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("bash")), reason="needs curl and bash"
+)
+def test_what_the_readme_says_to_type_works(served: dict[str, str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    lines = readme.partition("## API and client")[2].partition("```sh\n")[2].partition("```")[0]
+    given = {"TOKEN": served["token"], "URL": served["url"], "INSTANCE": WEB}
+    script = "curl() { command curl --fail --noproxy '*' \"$@\" && echo; }\n"
+    script += f"uuidgen() {{ echo {uuid.uuid4()}; }}\n{lines}"
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        env=os.environ | given,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+    assert len(answers) == lines.count("curl ") == 4
+    assert answers[1]["instance_id"] == WEB
+    assert answers[3]["words"] == "database is down or degraded"

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from spotlab.api import conditions
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import Cursor, Limit, Page, cut, link
 from spotlab.api.service import AskedDesk
-from spotlab.api.views.rest import AccountAsked, AccountView, CheckView, ValidationView
+from spotlab.api.views.rest import (
+    AccountAsked,
+    AccountChange,
+    AccountView,
+    CheckView,
+    ValidationView,
+)
 from spotlab.domain.ports import Account, Topic
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
@@ -22,6 +29,14 @@ Name = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
         description="The account's name.",
         examples=["acme"],
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='The ETag that the account was read with, or "*" for whatever it is.',
+        examples=["*"],
     ),
 ]
 
@@ -37,6 +52,11 @@ def view(account: Account) -> AccountView:
         emulated=account.emulated,
         active=account.active,
     )
+
+
+def tag_of(account: Account) -> str:
+    """Its entity tag, the same under every operation that answers it."""
+    return conditions.etag(view(account).model_dump_json().encode())
 
 
 @router.get(
@@ -94,6 +114,37 @@ def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> 
 def get_account(desk: AskedDesk, name: Name) -> AccountView:
     """One account that you see."""
     return view(desk.accounts.get(name))
+
+
+@router.patch(
+    "/accounts/{name}",
+    operation_id="change_account",
+    summary="Change an account, or look after it no more",
+    response_model=AccountView,
+)
+def change_account(
+    desk: AskedDesk, response: Response, name: Name, asked: AccountChange, if_match: IfMatch = None
+) -> AccountView:
+    """What is not given stays as it is. Of one that comes from the settings, only `active`."""
+    account = desk.accounts.get(name)
+    expected = conditions.made_from(if_match, account, tag_of(account), f"account {name}")
+    active = account.active if asked.active is None else asked.active
+    given = (asked.aws_account_id, asked.role_arn, asked.external_id, asked.regions)
+    if all(each is None for each in given):
+        account = desk.accounts.set_active(name, active, asked.reason, expected)
+    else:
+        account = desk.accounts.save(
+            name,
+            account.aws_account_id if asked.aws_account_id is None else asked.aws_account_id,
+            account.regions if asked.regions is None else asked.regions,
+            role_arn=account.role_arn if asked.role_arn is None else asked.role_arn,
+            external_id=asked.external_id,
+            active=active,
+            reason=asked.reason,
+            expected=expected,
+        )
+    response.headers["ETag"] = tag_of(account)
+    return view(account)
 
 
 @router.post(

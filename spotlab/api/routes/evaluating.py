@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from spotlab.api.operation import Operation
+from spotlab.api.operation import NOT_THERE, Operation
 from spotlab.api.routes.instances import Id
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import View, about
@@ -47,6 +47,7 @@ def evaluate_instance(desk: AskedDesk, response: Response, instance_id: Id) -> S
     summary="Decide about many instances now",
     response_model=Decided,
     status_code=201,
+    responses=NOT_THERE,
 )
 def evaluate_many(desk: AskedDesk, asked: EvaluateAsked) -> Decided:
     """At most 100 instances by name, or every one that you see and whose pipeline is on."""

@@ -242,8 +242,7 @@ def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance |
         NotFound: also where they do not see its account.
     """
     instance = desk.instances.get(instance_id)
-    conditions.require(if_match, tag_of(instance), f"instance {instance_id}")
-    return None if if_match is not None and if_match.strip() == "*" else instance
+    return conditions.made_from(if_match, instance, tag_of(instance), f"instance {instance_id}")
 
 
 def _changed(response: Response, instance: Instance) -> InstanceView:

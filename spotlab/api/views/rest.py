@@ -65,6 +65,30 @@ class AccountAsked(Reasoned):
     )
 
 
+class AccountChange(Reasoned):
+    """What is changed of an account; what is not given stays."""
+
+    aws_account_id: str | None = Field(
+        default=None, pattern=r"^[0-9]{12}$", description="12 digits."
+    )
+    role_arn: str | None = Field(
+        default=None,
+        max_length=200,
+        pattern=LABEL,
+        description="Role to assume; empty: the server's own credentials.",
+    )
+    external_id: str | None = Field(
+        default=None,
+        max_length=200,
+        pattern=LABEL,
+        description="Sent when the role is assumed; empty: none.",
+    )
+    regions: list[PlainName] | None = Field(
+        default=None, min_length=1, max_length=40, description="AWS regions."
+    )
+    active: bool | None = Field(default=None, description="Look after it.", examples=[True])
+
+
 class CheckView(View):
     """One thing that was tried."""
 

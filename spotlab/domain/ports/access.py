@@ -143,10 +143,11 @@ class AuditLog(Protocol):
         action: str | None = None,
         target: str | None = None,
         since: datetime | None = None,
+        before: int | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> list[AuditEntry]:
-        """Newest first; an action may be its first part ("instance")."""
+        """Newest first (before a number); an action may be its first part ("instance")."""
         ...
 
     def count(

@@ -68,15 +68,19 @@ class Alerts(Protocol):
         """Keep a new rule."""
         ...
 
-    def change(self, rule: AlertRule, sealed: str | None, by: By) -> None:
+    def change(
+        self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
+    ) -> None:
         """Put another in the place of the one of the same id; what rang starts anew.
 
         Args:
             rule: as it shall be.
             sealed: its receiver's address; None: as it is.
             by: who changes it.
+            expected: as it was when the change was thought of; None: however it is.
         Raises:
             NotFound: there is none.
+            Conflict: it is not as expected.
         """
         ...
 
@@ -110,9 +114,14 @@ class Alerts(Protocol):
         ...
 
     def history(
-        self, rule_ids: Sequence[str] | None = None, *, limit: int = 100, offset: int = 0
+        self,
+        rule_ids: Sequence[str] | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
     ) -> Sequence[Delivery]:
-        """Newest first (of some rules)."""
+        """Newest first (of some rules; before an alert's number)."""
         ...
 
     def count(self, rule_ids: Sequence[str] | None = None) -> int:

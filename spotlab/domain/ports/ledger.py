@@ -159,9 +159,16 @@ class InstanceSource(Protocol):
 class Fleet(Protocol):
     """The accounts and instances SpotLab looks after, with what a user set on them."""
 
-    def save_account(self, account: Account, by: By | None = None) -> None:
+    def save_account(
+        self, account: Account, by: By | None = None, expected: Account | None = None
+    ) -> None:
         """Insert or update by name; by None: seen in the settings, not a person's change, which
-        leaves it to a person whether it is active."""
+        leaves it to a person whether it is active.
+
+        Raises:
+            Conflict: it is not as expected (None: however it is; an external id counts as set or
+                not).
+        """
         ...
 
     def note_listing(self, name: str, at: datetime, error: str = "") -> None:

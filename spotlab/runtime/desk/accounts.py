@@ -125,7 +125,9 @@ class AccountsDesk(DeskPart):
         *,
         role_arn: str = "",
         external_id: str | None = None,
+        active: bool = True,
         reason: str = "",
+        expected: Account | None = None,
     ) -> Account:
         """Add an account, or change one that was added here; it is listed at the next listing.
 
@@ -135,10 +137,12 @@ class AccountsDesk(DeskPart):
             regions: to look after, one at least.
             role_arn: to assume; "": SpotLab's own credentials.
             external_id: None (or MASK): as it was; "": none.
+            active: look after it.
             reason: why, in their words.
+            expected: as it was when the change was thought of; None: however it is.
         Raises:
             Forbidden: they may not change accounts, or do not see this one.
-            Conflict: an account of this name comes from the settings.
+            Conflict: an account of this name comes from the settings, or it is not as expected.
             InvalidInput: says which field and what would be right.
         """
         self.require(Right.CHANGE_ACCOUNTS, name)
@@ -157,28 +161,24 @@ class AccountsDesk(DeskPart):
             external_id=external_id.strip(),
             regions=tuple(dict.fromkeys(regions)),
             emulated=self.lab.settings.aws == "emulated",
+            active=active,
             from_settings=False,
         )
         if former is None:
             return self.add(account, reason)
         _check(account)
-        self.lab.store.fleet.save_account(account, self.by(reason))
-        self.lab.bus.publish(Topic.FLEET)
-        return _masked(account)
+        return self._saved(account, reason, expected)
 
-    def set_active(self, name: str, active: bool, reason: str = "") -> Account:
+    def set_active(
+        self, name: str, active: bool, reason: str = "", expected: Account | None = None
+    ) -> Account:
         """Look after it, or no more: what is no longer looked after is not listed nor evaluated.
 
         Raises:
-            Forbidden, NotFound: nothing changed.
+            Forbidden, NotFound, Conflict: nothing changed.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        account = replace(self._seen(name), active=active)
-        self.lab.store.fleet.save_account(account, self.by(reason))
-        if not active:
-            self.lab.store.fleet.sync(name, [])
-        self.lab.bus.publish(Topic.FLEET)
-        return _masked(account)
+        return self._saved(replace(self._seen(name), active=active), reason, expected)
 
     def validate(self, name: str) -> Validation:
         """Assume the role, and look at each region; changes nothing. See `check_account`.
@@ -203,6 +203,13 @@ class AccountsDesk(DeskPart):
         hidden = foreign(self.lab, self.who)
         self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
         return [hidden(str(error)) for error in errors]
+
+    def _saved(self, account: Account, reason: str, expected: Account | None) -> Account:
+        self.lab.store.fleet.save_account(account, self.by(reason), expected)
+        if not account.active:
+            self.lab.store.fleet.sync(account.name, [])
+        self.lab.bus.publish(Topic.FLEET)
+        return _masked(account)
 
     def _seen(self, name: str) -> Account:
         self.require(Right.READ)

@@ -105,8 +105,12 @@ class AlertsDesk(DeskPart):
         address: str | None = None,
         enabled: bool | None = None,
         reason: str = "",
+        expected: AlertRule | None = None,
     ) -> AlertRule:
-        """Change what is given; what rang starts anew. Raises as `add` does."""
+        """Change what is given; what rang starts anew.
+
+        Raises as `add` does, and Conflict where it is not as expected (None: however it is).
+        """
         rule = self._mine(rule_id)
         sealed = None
         if address is not None:
@@ -120,7 +124,7 @@ class AlertsDesk(DeskPart):
             enabled=rule.enabled if enabled is None else enabled,
             rung={},
         )
-        self.lab.store.alerts.change(changed, sealed, self.by(reason))
+        self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
         self.lab.bus.publish(Topic.ALERTS)
         return changed
 
@@ -149,9 +153,13 @@ class AlertsDesk(DeskPart):
         self._mine(rule_id)
         return sealer(self.lab.settings).signing_key(rule_id)
 
-    def history(self, *, limit: int = 100, offset: int = 0) -> Sequence[Delivery]:
-        """What was told or could not be, newest first. Raises Forbidden."""
-        found = self.lab.store.alerts.history(self._shown(), limit=limit, offset=offset)
+    def history(
+        self, *, before: int | None = None, limit: int = 100, offset: int = 0
+    ) -> Sequence[Delivery]:
+        """What was told or could not be, newest first (before a number). Raises Forbidden."""
+        found = self.lab.store.alerts.history(
+            self._shown(), before=before, limit=limit, offset=offset
+        )
         if self.sees_all():
             return found
         hidden = foreign(self.lab, self.who)

@@ -22,13 +22,20 @@ class AuditDesk(DeskPart):
         action: str | None = None,
         target: str | None = None,
         since: datetime | None = None,
+        before: int | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> Sequence[AuditEntry]:
-        """Newest first; an action may be its first part ("instance"). Raises Forbidden."""
+        """Newest first (before a number); an action may be its first part. Raises Forbidden."""
         self.require(Right.READ_AUDIT)
         return self.lab.store.audit.entries(
-            actor=actor, action=action, target=target, since=since, limit=limit, offset=offset
+            actor=actor,
+            action=action,
+            target=target,
+            since=since,
+            before=before,
+            limit=limit,
+            offset=offset,
         )
 
     def count(

@@ -94,14 +94,18 @@ class MarketDesk(DeskPart):
         self.require(Right.COLLECT)
         return self._collected(self.lab.collect(files=files))
 
-    def components(self) -> Sequence[ComponentState]:
-        """Each component's state, probed now; reasons name no account that they do not see.
+    def components(
+        self, probed: Sequence[ComponentState] | None = None
+    ) -> Sequence[ComponentState]:
+        """Each component's state; reasons name no account that they do not see.
 
+        Args:
+            probed: what was found just now; None: probe.
         Raises:
             Forbidden: they may not read.
         """
         self.require(Right.READ)
-        states = self.lab.health()
+        states = self.lab.health() if probed is None else probed
         if self.sees_all():
             return states
         hidden = foreign(self.lab, self.who)
@@ -113,4 +117,8 @@ class MarketDesk(DeskPart):
     def _collected(self, report: CollectReport) -> CollectReport:
         after = {"snapshots": len(report.sources), "unchanged": report.unchanged}
         self.lab.store.audit.add(self.by(), "market.collect", str(report.market), None, after)
-        return report
+        if self.sees_all() or not report.errors:
+            return report
+        hidden = foreign(self.lab, self.who)
+        told = tuple(replace(source, error=hidden(source.error)) for source in report.sources)
+        return replace(report, sources=told)

@@ -1,0 +1,270 @@
+"""Alert rules, what rings now, and what was told. Screens floor.
+
+A receiver's address goes in and never comes out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from spotlab.api import conditions
+from spotlab.api.operation import NOT_THERE, Operation, about
+from spotlab.api.paging import Cursor, Limit, Page, cut, link, place, write
+from spotlab.api.service import AskedDesk
+from spotlab.api.views.base import LABEL
+from spotlab.api.views.watching import (
+    ConditionView,
+    DeliveryView,
+    RingingView,
+    RuleAsked,
+    RuleChange,
+    RuleView,
+    SigningKeyView,
+    TestView,
+)
+from spotlab.domain.access import Right
+from spotlab.domain.alerts import AlertRule
+from spotlab.domain.ports import Delivery, Topic
+
+router = APIRouter(route_class=Operation, tags=["alerts"])
+
+Id = Annotated[
+    str,
+    Path(pattern="^[0-9a-f]{12}$", description="The rule's id.", examples=["0f1e2d3c4b5a"]),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='The ETag that the rule was read with, or "*" for whatever it is.',
+        examples=["*"],
+    ),
+]
+
+
+def view(rule: AlertRule) -> RuleView:
+    """A rule as it is answered."""
+    return RuleView(
+        rule_id=rule.rule_id,
+        name=rule.name,
+        condition=ConditionView.model_validate(rule.condition),
+        words=rule.condition.words,
+        channel=rule.channel,
+        shown_address=rule.shown_address,
+        enabled=rule.enabled,
+        created_at=rule.created_at,
+        created_by=rule.created_by,
+    )
+
+
+def tag_of(rule: AlertRule) -> str:
+    """Its entity tag, the same under every operation that answers it."""
+    return conditions.etag(view(rule).model_dump_json().encode())
+
+
+def delivery_view(found: Delivery) -> DeliveryView:
+    """An alert as it is answered."""
+    message = found.message
+    return DeliveryView(
+        alert_id=found.alert_id,
+        rule_id=found.rule_id,
+        rule=message["rule"]["name"],
+        event=message["event"],
+        subject=message["subject"],
+        text=message["text"],
+        value=message["value"],
+        since=message["since"],
+        at=found.at,
+        state=found.state,
+        attempts=found.attempts,
+        next_try_at=found.next_try_at,
+        sent_at=found.sent_at,
+        error=found.error,
+    )
+
+
+@router.get(
+    "/alerts",
+    operation_id="list_alerts",
+    summary="What rings now",
+    response_model=Page[RingingView],
+    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+)
+def list_alerts(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RingingView]:
+    """By rule and subject, of the rules that you see."""
+    found = sorted(
+        (
+            RingingView(
+                rule_id=rule.rule_id,
+                rule=rule.name,
+                key=key,
+                subject=each.subject,
+                text=each.text,
+                level=each.level,
+                since=each.since,
+                told_at=each.told_at,
+            )
+            for rule in desk.alerts.rules()
+            for key, each in rule.rung.items()
+        ),
+        key=lambda each: (each.rule_id, each.key),
+    )
+    page, following = cut(found, lambda each: [each.rule_id, each.key], limit, cursor)
+    link(request, response, following)
+    return Page[RingingView](items=list(page), total=len(found), next=following)
+
+
+@router.get(
+    "/alerts/history",
+    operation_id="list_alert_deliveries",
+    summary="What was told, or could not be",
+    response_model=Page[DeliveryView],
+    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+)
+def list_alert_deliveries(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DeliveryView]:
+    """Newest first, of the rules that you see."""
+    total = desk.alerts.count()
+    found = desk.alerts.history(before=place(cursor), limit=limit + 1)
+    page = found[:limit]
+    following = write([page[-1].alert_id]) if len(found) > limit else None
+    link(request, response, following)
+    return Page[DeliveryView](
+        items=[delivery_view(each) for each in page], total=total, next=following
+    )
+
+
+@router.get(
+    "/alerts/rules",
+    operation_id="list_alert_rules",
+    summary="The alert rules that you see",
+    response_model=Page[RuleView],
+    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+)
+def list_alert_rules(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    enabled: Annotated[
+        bool | None, Query(description="Only those that are watched, or not.")
+    ] = None,
+) -> Page[RuleView]:
+    """By name. A rule about instances is there for those who see every account it tells of."""
+    found = sorted(
+        (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
+        key=lambda rule: (rule.name, rule.rule_id),
+    )
+    page, following = cut(found, lambda rule: [rule.name, rule.rule_id], limit, cursor)
+    link(request, response, following)
+    return Page[RuleView](items=[view(rule) for rule in page], total=len(found), next=following)
+
+
+@router.post(
+    "/alerts/rules",
+    operation_id="create_alert_rule",
+    summary="Watch something, and tell somebody",
+    response_model=RuleView,
+    status_code=201,
+    responses=NOT_THERE,
+)
+def create_alert_rule(desk: AskedDesk, response: Response, asked: RuleAsked) -> RuleView:
+    """It tells of the instances that you see, and of no others."""
+    made = desk.alerts.add(
+        asked.name, asked.condition.condition(), asked.channel, asked.address, asked.reason
+    ).rule
+    response.headers["Location"] = f"/api/v1/alerts/rules/{made.rule_id}"
+    return view(made)
+
+
+@router.get(
+    "/alerts/rules/{rule_id}",
+    operation_id="get_alert_rule",
+    summary="One alert rule",
+    response_model=RuleView,
+    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+)
+def get_alert_rule(desk: AskedDesk, rule_id: Id) -> RuleView:
+    """Its ETag is what a change is made from."""
+    return view(desk.alerts.rule(rule_id))
+
+
+@router.patch(
+    "/alerts/rules/{rule_id}",
+    operation_id="change_alert_rule",
+    summary="Change, enable or disable an alert rule",
+    response_model=RuleView,
+)
+def change_alert_rule(
+    desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
+) -> RuleView:
+    """What is not given stays as it is; what rang starts anew."""
+    rule = desk.alerts.rule(rule_id)
+    expected = conditions.made_from(if_match, rule, tag_of(rule), f"alert rule {rule_id}")
+    changed = desk.alerts.change(
+        rule_id,
+        name=asked.name,
+        condition=None if asked.condition is None else asked.condition.condition(),
+        channel=asked.channel,
+        address=asked.address,
+        enabled=asked.enabled,
+        reason=asked.reason,
+        expected=expected,
+    )
+    response.headers["ETag"] = tag_of(changed)
+    return view(changed)
+
+
+@router.delete(
+    "/alerts/rules/{rule_id}",
+    operation_id="delete_alert_rule",
+    summary="Watch something no longer",
+    response_model=RuleView,
+)
+def delete_alert_rule(
+    desk: AskedDesk,
+    rule_id: Id,
+    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
+) -> RuleView:
+    """Gives the rule as it was; what waits to be told is not told."""
+    desk.who.require(Right.CHANGE_ALERTS)
+    rule = desk.alerts.rule(rule_id)
+    desk.alerts.delete(rule_id, reason)
+    return view(rule)
+
+
+@router.post(
+    "/alerts/rules/{rule_id}/test",
+    operation_id="test_alert_rule",
+    summary="Send a test message now",
+    response_model=TestView,
+)
+def test_alert_rule(desk: AskedDesk, rule_id: Id) -> TestView:
+    """Sent once, really, whether the rule is enabled or not. What went wrong is in the answer."""
+    return TestView.model_validate(desk.alerts.test(rule_id))
+
+
+@router.get(
+    "/alerts/rules/{rule_id}/signing-key",
+    operation_id="get_alert_signing_key",
+    summary="What a rule's messages are signed with",
+    response_model=SigningKeyView,
+)
+def get_alert_signing_key(desk: AskedDesk, response: Response, rule_id: Id) -> SigningKeyView:
+    """For its receiver, who checks them with it; for those who may change rules."""
+    response.headers["Cache-Control"] = "no-store"
+    return SigningKeyView(rule_id=rule_id, signing_key=desk.alerts.signing_key(rule_id))

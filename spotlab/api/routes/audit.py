@@ -1,0 +1,72 @@
+"""The audit log, for those who may read it. Screens floor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from spotlab.api.operation import Operation
+from spotlab.api.paging import Cursor, Limit, Page, link, place, write
+from spotlab.api.service import AskedDesk, TheService
+from spotlab.api.views.base import LABEL, Moment
+from spotlab.api.views.watching import AuditCheckView, EntryView
+from spotlab.domain.access import Right
+
+router = APIRouter(route_class=Operation, tags=["audit"])
+
+CHECKED_FOR_S: Final = 10.0
+Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
+
+
+@router.get(
+    "/audit",
+    operation_id="list_audit",
+    summary="Every change: who, what, before and after",
+    response_model=Page[EntryView],
+)
+def list_audit(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    actor: Annotated[Text, Query(description="By them.", examples=["ana"])] = None,
+    action: Annotated[
+        Text, Query(description="This, or all that begin so.", examples=["instance"])
+    ] = None,
+    target: Annotated[Text, Query(description="To this.")] = None,
+    since: Annotated[
+        Moment | None, Query(description="Not before.", examples=["2026-11-01T00:00:00Z"])
+    ] = None,
+) -> Page[EntryView]:
+    """Newest first."""
+    total = desk.audit.count(actor=actor, action=action, target=target, since=since)
+    found = desk.audit.list(
+        actor=actor,
+        action=action,
+        target=target,
+        since=since,
+        before=place(cursor),
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    following = write([page[-1].number]) if len(found) > limit else None
+    link(request, response, following)
+    return Page[EntryView](
+        items=[EntryView.model_validate(each) for each in page], total=total, next=following
+    )
+
+
+@router.get(
+    "/audit/check",
+    operation_id="check_audit",
+    summary="Whether the audit log is as it was written",
+    response_model=AuditCheckView,
+)
+def check_audit(desk: AskedDesk, service: TheService) -> AuditCheckView:
+    """Follows the chain from its first entry to its last, at most every ten seconds."""
+    desk.who.require(Right.READ_AUDIT)
+    return AuditCheckView.model_validate(
+        service.shared("audit check", CHECKED_FOR_S, desk.audit.check)
+    )

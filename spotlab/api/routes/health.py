@@ -1,0 +1,180 @@
+"""Whether SpotLab works: in a word, each part, and each part's day. Screens floor."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request, Response
+
+from spotlab import __version__
+from spotlab.api.operation import Operation, about
+from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.service import AskedDesk, Service, TheService
+from spotlab.api.views.health import Day, Parts, PartView, ProbeView, SlotView
+from spotlab.api.views.rest import ComponentView, HealthView
+from spotlab.domain.components import COMPONENTS, NEEDS
+from spotlab.domain.ports import ComponentState, Probe, Topic
+from spotlab.runtime.health.view import PartHealth
+
+router = APIRouter(route_class=Operation, tags=["health"])
+
+PROBED_FOR_S: Final = 5.0
+MOST_FAILURES: Final = 100
+WORST_FIRST: Final = ("down", "degraded", "unknown", "healthy")
+
+Key = Annotated[
+    str,
+    Path(pattern=r"^[a-z0-9-]{1,40}$", description="The part's key.", examples=["database"]),
+]
+
+
+def key_of(name: str) -> str:
+    """A part's name as it stands in an address: "API/app server" is "api-app-server"."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
+NAMES: Final = {key_of(name): name for name in COMPONENTS}
+
+
+def components(service: Service) -> list[ComponentState]:
+    """Every part's state, looked at by whoever asks first within five seconds."""
+    return service.shared("health", PROBED_FOR_S, lambda: list(service.lab.health()))
+
+
+def part_view(found: PartHealth) -> PartView:
+    """A part as it is answered."""
+    state, done = found.state, found.done
+    p50, p95, p99 = done.latency_ms
+    return PartView(
+        key=key_of(state.name),
+        name=state.name,
+        state=state.state,
+        reason=state.reason,
+        checked_at=state.checked_at,
+        last_success_at=found.last_success_at,
+        uptime=found.uptime.up,
+        unknown=found.uptime.unknown,
+        seconds=dict(found.uptime.seconds),
+        tried=done.rate.total,
+        success_rate=done.rate.success,
+        failure_rate=done.rate.failure,
+        counted="probes" if done.asked else "work",
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        measured=done.measured,
+        needs=[need.on for need in NEEDS if need.part == state.name],
+        needed_by=[need.part for need in NEEDS if need.on == state.name],
+        slots=[SlotView.model_validate(slot) for slot in found.slots],
+    )
+
+
+@router.get(
+    "/health",
+    operation_id="get_health",
+    summary="Whether SpotLab works, in a word",
+    response_model=HealthView,
+    openapi_extra={"security": []},
+)
+def get_health(service: TheService) -> HealthView:
+    """Needs no token, and tells no more than the worst state of its parts."""
+    found = components(service)
+    states = {each.state for each in found}
+    return HealthView(
+        status=next((state for state in WORST_FIRST if state in states), "unknown"),
+        version=__version__,
+        checked_at=max(each.checked_at for each in found),
+    )
+
+
+@router.get(
+    "/health/components",
+    operation_id="list_components",
+    summary="Each part's state, with its reason",
+    response_model=Page[ComponentView],
+)
+def list_components(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    service: TheService,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ComponentView]:
+    """Looked at, at most every five seconds."""
+    desk.market.may_read()
+    found = sorted(desk.market.components(components(service)), key=lambda each: each.name)
+    page, following = cut(found, lambda each: [each.name], limit, cursor)
+    link(request, response, following)
+    return Page[ComponentView](
+        items=[ComponentView.model_validate(each) for each in page],
+        total=len(found),
+        next=following,
+    )
+
+
+@router.get(
+    "/health/uptime",
+    operation_id="list_uptime",
+    summary="Each part's last 24 hours: uptime, rates and latencies",
+    response_model=Parts,
+    openapi_extra=about(Topic.HEALTH, for_s=PROBED_FOR_S),
+)
+def list_uptime(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Parts:
+    """From recorded probes; what is unknown counts neither as up nor as down."""
+    health = desk.health.read()
+    found = sorted(health.parts, key=lambda part: part.state.name)
+    page, following = cut(found, lambda part: [part.state.name], limit, cursor)
+    link(request, response, following)
+    return Parts(
+        items=[part_view(part) for part in page],
+        total=len(found),
+        next=following,
+        since=health.since,
+        now=health.now,
+        probes=health.probes,
+        unread=health.unread,
+    )
+
+
+@router.get(
+    "/health/components/{key}/day",
+    operation_id="list_component_day",
+    summary="One part's last 24 hours, probe by probe",
+    response_model=Day,
+    openapi_extra=about(Topic.HEALTH),
+)
+def list_component_day(
+    request: Request,
+    response: Response,
+    desk: AskedDesk,
+    key: Key,
+    limit: Limit = 500,
+    cursor: Cursor = None,
+) -> Day:
+    """Oldest first, with the reasons of then."""
+    name = NAMES.get(key, key)
+    day = desk.health.day(name)
+    found = sorted(day.probes, key=_moment)
+    page, following = cut(found, _moment, limit, cursor)
+    link(request, response, following)
+    return Day(
+        items=[ProbeView.model_validate(probe) for probe in page],
+        total=len(found),
+        next=following,
+        component=name,
+        since=day.since,
+        now=day.now,
+        failures=[ProbeView.model_validate(each) for each in day.failures[:MOST_FAILURES]],
+    )
+
+
+def _moment(probe: Probe) -> list[str]:
+    return [probe.at.isoformat(timespec="microseconds"), probe.state]

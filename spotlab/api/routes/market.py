@@ -1,0 +1,81 @@
+"""The active market: what it is made of, and collecting it. Screens floor."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from fastapi import APIRouter
+
+from spotlab.api.operation import AWS_REFUSED, Operation, about
+from spotlab.api.service import AskedDesk
+from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
+from spotlab.domain.ports import SnapshotInfo, Topic
+from spotlab.errors import Cancelled, NotAvailable
+from spotlab.runtime.leaving import LEAVING
+
+router = APIRouter(route_class=Operation, tags=["market"])
+
+LONGEST_S: Final = 60.0
+"""No further source is begun after this long."""
+
+
+@router.get(
+    "/market",
+    operation_id="get_market",
+    summary="The active market, its sources and how old they are",
+    response_model=MarketView,
+    openapi_extra=about(Topic.MARKET),
+)
+def get_market(desk: AskedDesk) -> MarketView:
+    """The newest of each feed; what is older is in the archive."""
+    mode, now = desk.market.mode(), desk.lab.clock.now()
+    newest: dict[tuple[str, str], SnapshotInfo] = {}
+    for info in desk.market.snapshots():
+        newest.setdefault((info.kind, info.scope), info)
+    return MarketView(
+        market=mode.market,
+        label=mode.label,
+        simulated=mode.simulated,
+        aws=mode.aws,
+        execution=mode.execution,
+        as_of=now,
+        sources=[
+            FeedView(
+                kind=each.kind,
+                scope=each.scope,
+                source=each.source,
+                event_time=each.event_time,
+                fetched_at=each.fetched_at,
+                age_s=(now - each.event_time).total_seconds(),
+                read_age_s=(now - each.fetched_at).total_seconds(),
+                records=each.records,
+                approximate=each.approximate,
+            )
+            for _, each in sorted(newest.items())
+        ],
+    )
+
+
+@router.post(
+    "/market/collect",
+    operation_id="collect_market",
+    summary="Collect the live market now",
+    response_model=CollectedView,
+    responses=AWS_REFUSED,
+)
+def collect_market(desk: AskedDesk) -> CollectedView:
+    """Reads every source within the request; one that fails is in the answer, and the others go on.
+    No further source is begun after a minute: then it is 503, and what was read is kept."""
+    ends = time.monotonic() + LONGEST_S
+    try:
+        report = desk.market.collect(cancelled=lambda: LEAVING.asked or time.monotonic() > ends)
+    except Cancelled as exc:
+        raise NotAvailable(exc.message, remedy="Ask again; what was read is kept.") from exc
+    return CollectedView(
+        market=report.market,
+        sources=[SourceReportView.model_validate(each) for each in report.sources],
+        regions=report.regions,
+        unchanged=report.unchanged,
+        duration_ms=report.duration_ms,
+    )

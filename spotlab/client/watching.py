@@ -1,0 +1,112 @@
+"""The client's parts for alerts, the audit log and the market. Client floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from spotlab.client import watched
+from spotlab.client.asking import ANY, Part, part
+
+COLLECTING_S: Final = 120.0
+"""The server begins no further source after 60 s; one takes some seconds."""
+
+
+class Alerts(Part):
+    """Alert rules, what rings, and what was told."""
+
+    def ringing(self) -> Iterator[watched.Ringing]:
+        """What rings now."""
+        return self._asking.pages("/alerts", watched.Ringing)
+
+    def history(self) -> Iterator[watched.Delivery]:
+        """What was told or could not be, newest first."""
+        return self._asking.pages("/alerts/history", watched.Delivery)
+
+    def rules(self, *, enabled: bool | None = None) -> Iterator[watched.Rule]:
+        """Those that you see."""
+        return self._asking.pages("/alerts/rules", watched.Rule, enabled=enabled)
+
+    def get(self, rule_id: str) -> watched.Rule:
+        """One of them."""
+        return self._asking.get(_rule(rule_id), watched.Rule)
+
+    def create(
+        self,
+        name: str,
+        condition: Mapping[str, Any],
+        address: str,
+        *,
+        channel: str = "webhook",
+        reason: str = "",
+    ) -> watched.Rule:
+        """Watch something, such as {"kind": "state", "component": "database"}.
+
+        Args:
+            name: for people.
+            condition: when it rings.
+            address: of the receiver; never told again.
+            channel: "webhook" or "slack".
+            reason: for the audit log.
+        """
+        body = {
+            "name": name,
+            "condition": condition,
+            "address": address,
+            "channel": channel,
+            "reason": reason,
+        }
+        return self._asking.write("POST", "/alerts/rules", watched.Rule, body)
+
+    def change(self, rule_id: str, *, reason: str = "", **given: Any) -> watched.Rule:
+        """Change name, condition, channel, address or enabled; the rest stays."""
+        body = given | {"reason": reason}
+        return self._asking.write("PATCH", _rule(rule_id), watched.Rule, body, headers=ANY)
+
+    def enable(self, rule_id: str, enabled: bool = True, reason: str = "") -> watched.Rule:
+        """Watch it, or not."""
+        return self.change(rule_id, enabled=enabled, reason=reason)
+
+    def delete(self, rule_id: str, reason: str = "") -> watched.Rule:
+        """Watch it no longer; gives the rule as it was."""
+        asked = {"reason": reason}
+        return self._asking.write("DELETE", _rule(rule_id), watched.Rule, asked=asked)
+
+    def test(self, rule_id: str) -> watched.Test:
+        """Send a test message now; gives what the receiver answered."""
+        return self._asking.write("POST", f"{_rule(rule_id)}/test", watched.Test)
+
+    def signing_key(self, rule_id: str) -> str:
+        """What the rule's messages are signed with."""
+        path = f"{_rule(rule_id)}/signing-key"
+        return self._asking.get(path, watched.SigningKey).signing_key
+
+
+class Audit(Part):
+    """The audit log."""
+
+    def list(self, **where: Any) -> Iterator[watched.Entry]:
+        """Newest first; filters: actor, action, target, since."""
+        return self._asking.pages("/audit", watched.Entry, **where)
+
+    def check(self) -> watched.AuditCheck:
+        """Whether it is as it was written."""
+        return self._asking.get("/audit/check", watched.AuditCheck)
+
+
+class Market(Part):
+    """The active market."""
+
+    def get(self) -> watched.Market:
+        """Its sources, and how old they are."""
+        return self._asking.get("/market", watched.Market)
+
+    def collect(self) -> watched.Collected:
+        """Collect the live market now."""
+        return self._asking.write(
+            "POST", "/market/collect", watched.Collected, timeout_s=COLLECTING_S
+        )
+
+
+def _rule(rule_id: str) -> str:
+    return f"/alerts/rules/{part(rule_id)}"
