@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from spotlab.api.idempotency import KEY
-from spotlab.api.operation import KEEPING, ONCE, ZIP
+from spotlab.api.operation import JSON, KEEPING, ONCE, ZIP
 from spotlab.api.problems import MEDIA_TYPE, SLUGS, Problem
 
 Document = dict[str, Any]
@@ -122,6 +122,8 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
         codes += [412, 428]
     answers = operation["responses"]
     codes += [int(code) for code in answers if code >= "4"]
+    if JSON in operation.get("requestBody", {}).get("content", {}):
+        codes.append(400)
     for code, answer in answers.items():
         if code.startswith("2"):
             answer["headers"] = _headers(is_open, method, code, operation)

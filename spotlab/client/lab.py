@@ -11,8 +11,7 @@ import httpx
 
 from spotlab.client import things, watched
 from spotlab.client.asking import ANY, Asking, Part, part
-from spotlab.client.streaming import follow
-from spotlab.client.watching import Alerts, Audit, Market
+from spotlab.client.watching import Alerts, Audit, Logs, Market
 
 
 class SpotLab:
@@ -280,23 +279,6 @@ class Jobs(Part):
     def history(self, name: str) -> Iterator[things.Run]:
         """Its runs, newest first."""
         return self._asking.pages(f"/jobs/{part(name)}/runs", things.Run)
-
-
-class Logs(Part):
-    """Log lines."""
-
-    def list(self, **where: Any) -> Iterator[things.LogLine]:
-        """Newest first; filters: component, level, text, id, process, since."""
-        return self._asking.pages("/logs", things.LogLine, **where)
-
-    def follow(self, *, after: str | None = None, **where: Any) -> Iterator[things.LogLine]:
-        """Lines as they are written, for ever: a stream that ends is taken up where it ended.
-
-        Args:
-            after: id of the line to go on after; None: from now on.
-            where: as in `list`.
-        """
-        return follow(self._asking, after, where)
 
 
 def _instance(instance_id: str) -> str:

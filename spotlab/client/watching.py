@@ -1,12 +1,13 @@
-"""The client's parts for alerts, the audit log and the market. Client floor."""
+"""The client's parts for alerts, the audit log, the market and log lines. Client floor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from spotlab.client import watched
+from spotlab.client import things, watched
 from spotlab.client.asking import ANY, Part, part
+from spotlab.client.streaming import follow
 
 COLLECTING_S: Final = 120.0
 """The server begins no further source after 60 s; one takes some seconds."""
@@ -106,6 +107,23 @@ class Market(Part):
         return self._asking.write(
             "POST", "/market/collect", watched.Collected, timeout_s=COLLECTING_S
         )
+
+
+class Logs(Part):
+    """Log lines."""
+
+    def list(self, **where: Any) -> Iterator[things.LogLine]:
+        """Newest first; filters: component, level, text, id, process, since."""
+        return self._asking.pages("/logs", things.LogLine, **where)
+
+    def follow(self, *, after: str | None = None, **where: Any) -> Iterator[things.LogLine]:
+        """Lines as they are written, for ever: a stream that ends is taken up where it ended.
+
+        Args:
+            after: id of the line to go on after; None: from now on.
+            where: as in `list`.
+        """
+        return follow(self._asking, after, where)
 
 
 def _rule(rule_id: str) -> str:

@@ -195,7 +195,9 @@ def test_models_are_decided_about_step_by_step(ask: Asking) -> None:
     refused = ask("POST", "/models/toy@1.0.0/accept", json={})
     assert (refused.status_code, "candidate" in refused.json()["remedy"]) == (422, True)
     assert ask("POST", "/models/toy@1.0.0/reject", json={}).status_code == 422
-    assert ask("POST", "/models/toy@1.0.0/explode", json={}).status_code == 422
+    assert ask("POST", "/models/toy@1.0.0/explode", json={}).status_code == 404
+    wrong = ask("POST", "/models/toy@1.0.0/history", json={})
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET")
     events = ask("GET", "/models/toy@1.0.0/history").json()["items"]
     assert [e["action"] for e in events] == ["champion", "graduate", "register"]
 

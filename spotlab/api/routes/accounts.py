@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from spotlab.api import conditions
-from spotlab.api.operation import Operation, about
+from spotlab.api.operation import AWS_REFUSED, Operation, about
 from spotlab.api.paging import Cursor, Limit, Page, cut, link
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.rest import (
@@ -152,6 +152,7 @@ def change_account(
     operation_id="validate_account",
     summary="Try whether an account can be looked after",
     response_model=ValidationView,
+    responses=AWS_REFUSED,
 )
 def validate_account(desk: AskedDesk, name: Name) -> ValidationView:
     """Assumes its role and lists instances in each region; changes nothing. What went wrong is in

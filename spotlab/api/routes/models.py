@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from spotlab.api.operation import ZIP, Operation, about
 from spotlab.api.paging import Cursor, Limit, Page, cut, link
@@ -26,6 +27,14 @@ from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.runtime.desk.models import Step
 from spotlab.runtime.registry import ModelEntry
 
+
+class StepConvertor(StringConvertor):
+    """A step in an address: what is none is not there, and other operations keep their own."""
+
+    regex = "|".join(Step)
+
+
+register_url_convertor("step", StepConvertor())
 router = APIRouter(route_class=Operation, tags=["models"])
 
 PERFORMANCE_FOR_S = 60.0
@@ -148,7 +157,7 @@ def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
 
 
 @router.post(
-    "/models/{reference}/{step}",
+    "/models/{reference}/{step:step}",
     operation_id="decide_model",
     summary="Accept, graduate, enable, disable, activate, reject or archive a version",
     response_model=ModelView,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from spotlab.api.operation import SECRET, Operation
+from spotlab.api.operation import NOT_THERE, SECRET, Operation
 from spotlab.api.paging import Cursor, Limit, Page, cut, link
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.running import (
@@ -138,6 +138,7 @@ def list_tokens(
     tags=["tokens"],
     response_model=TokenMade,
     status_code=201,
+    responses=NOT_THERE,
     openapi_extra=SECRET,
 )
 def create_token(desk: AskedDesk, asked: TokenAsked) -> TokenMade:

@@ -41,7 +41,13 @@ def _possible(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str) and "-" not in value[1:]:
+        raise ValueError("should be a date and time, such as 2026-11-01T00:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_possible), BeforeValidator(_written_out)]
 """A time that is asked for: with its zone, in the years that a database keeps."""
 
 
