@@ -367,3 +367,23 @@ def test_an_outage_of_the_database_is_told_while_it_lasts(lab: Lab, receiver: Re
     texts = [json.loads(body)["text"] for _, body in receiver.got]
     assert len(texts) == 2
     assert texts[1].startswith("● Resolved: database is healthy")
+
+
+def test_a_rule_sees_no_more_than_its_author_may_by_now(
+    lab: Lab, online: DictStore, receiver: Receiver
+) -> None:
+    Desk(lab, ANA).users.add("oda", Role.OPERATOR)
+    oda = Principal("oda", Role.OPERATOR, via="a test")
+    lab.start()
+    desk(lab, oda).add(
+        "risk", Condition(AlertKind.RISK, threshold=1e-9), Channel.WEBHOOK, receiver.address
+    )
+    by = Desk(lab, ANA).accounts.by("moved to another team")
+    lab.store.users.change("oda", by, accounts=("another",))
+    look(lab)
+    assert receiver.got == [], "no instance of an account that is not theirs any more"
+    desk(lab, oda).add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
+    lab.store.users.change("oda", by, role=Role.VIEWER)
+    online.down = True
+    assert pass_time(lab, seconds=30)["note"] == ("2 not watched: who made it may not any more.")
+    assert receiver.got == []

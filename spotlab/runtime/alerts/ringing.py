@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from spotlab.domain.access import RIGHTS, Right
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Probe, Topic
 from spotlab.domain.ringing import step
@@ -23,12 +25,16 @@ log = logging.getLogger("spotlab.runtime.alerts")
 def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, Any]:
     """Look at every enabled rule, then tell what is due.
 
+    A rule sees no more than its author may see by now.
+
     Returns:
-        How many rules were looked at, ring, and were told; `failed` names those that could not be.
+        How many rules were looked at, ring, and were told; `failed` names those that could not be,
+        `note` says of how many the author may not watch any more.
     Raises:
         DatabaseDown, Fenced: nothing more was noted.
     """
-    rules = [rule for rule in lab.store.alerts.rules() if rule.enabled]
+    enabled = [rule for rule in lab.store.alerts.rules() if rule.enabled]
+    rules = [allowed for rule in enabled if (allowed := _as_its_author_may(lab, rule)) is not None]
     lab.alarms.rules = [(rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules]
     seeing, failed, ringing = Look(lab), [], 0
     for rule in rules:
@@ -44,13 +50,32 @@ def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, A
     told = deliver(lab)
     if told.tried:
         lab.bus.publish(Topic.ALERTS)
+    silent = len(enabled) - len(rules)
     return {
+        "note": f"{silent} not watched: who made it may not any more." if silent else "",
         "rules": len(rules),
         "ringing": ringing,
         "sent": told.sent,
         "not_taken": told.tried - told.sent,
         "failed": " ".join(failed),
     }
+
+
+def _as_its_author_may(lab: Lab, rule: AlertRule) -> AlertRule | None:
+    """The rule, narrowed to the accounts that its author sees now; None: they may not watch.
+
+    An author who is no user ran a command on the machine, where everything may be done.
+    """
+    found = lab.store.users.find(rule.created_by)
+    if found is None:
+        return rule
+    if not found.user.active or Right.CHANGE_ALERTS not in RIGHTS[found.user.role]:
+        return None
+    now, then = found.user.accounts, rule.condition.accounts
+    if now is None:
+        return rule
+    seen = now if then is None else tuple(name for name in then if name in now)
+    return replace(rule, condition=replace(rule.condition, accounts=seen))
 
 
 def _note(lab: Lab, seeing: Look, rule: AlertRule) -> int:
