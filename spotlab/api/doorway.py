@@ -71,6 +71,9 @@ class Doorway:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        if _asks_there(scope) and not _has_session(connection):
+            await self._app(scope, receive, send)
+            return
         try:
             let = await run_in_threadpool(_look, connection)
         except SpotlabError as exc:
@@ -86,12 +89,22 @@ def _is_open(path: str) -> bool:
     return path in OPEN or path.startswith(BUNDLE)
 
 
+def _asks_there(scope: Scope) -> bool:
+    path = scope["path"]
+    return any(path == asked or path.startswith(f"{asked}/") for asked in ASKED_THERE)
+
+
+def _has_session(connection: HTTPConnection) -> bool:
+    """Whether there may be one to renew: programs, which send a token, have none."""
+    return "authorization" not in connection.headers and "cookie" in connection.headers
+
+
 def _look(connection: HTTPConnection) -> _Let:
     """Raises NotSignedIn, Forbidden, NotAvailable."""
     lab, path = process.lab(), connection.scope["path"]
     if lab.settings.auth == "oidc" and path in OF_THE_LOGIN:
         return _Let(lab)
-    if any(path == asked or path.startswith(f"{asked}/") for asked in ASKED_THERE):
+    if _asks_there(connection.scope):
         return _renewed_if_it_can(connection, lab)
     if connection.scope["type"] == "websocket" and not is_from_us(connection, lab):
         raise Forbidden("Another site opened this websocket.")
@@ -122,8 +135,7 @@ def _session(connection: HTTPConnection, lab: Lab) -> SignedIn | None:
 
 
 def _renewed_if_it_can(connection: HTTPConnection, lab: Lab) -> _Let:
-    sent = connection.cookies
-    if lab.settings.auth == "off" or "authorization" in connection.headers or not sent:
+    if lab.settings.auth == "off":
         return _Let(lab)
     try:
         return _Let(lab, _session(connection, lab))

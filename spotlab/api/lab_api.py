@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 
 from spotlab.api import docs, operation
+from spotlab.api.at_once import AtOnce
 from spotlab.api.document import document
 from spotlab.api.routes import (
     accounts,
@@ -58,18 +59,21 @@ ROUTERS = (
 
 
 def build(
-    open_lab: Callable[[], Lab], principal_of: Callable[[HTTPConnection], Principal]
+    open_lab: Callable[[], Lab],
+    principal_of: Callable[[HTTPConnection], Principal],
+    is_known: Callable[[HTTPConnection], bool] = lambda _connection: False,
 ) -> FastAPI:
     """The API over a lab.
 
     Args:
         open_lab: gives the lab of this process.
         principal_of: who sends a request; raises NotSignedIn.
+        is_known: whether `principal_of` tells so without waiting for anything.
     """
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, title="SpotLab"
     )
-    app.state.service = Service(open_lab, principal_of)
+    app.state.service = Service(open_lab, principal_of, is_known)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.state.operations = [
@@ -79,6 +83,7 @@ def build(
         if isinstance(route, APIRoute)
     ]
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(AtOnce)
     app.add_route("/api/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/api/docs", _docs, methods=["GET"], include_in_schema=False)
     for kind in (SpotlabError, RequestValidationError, HTTPException):

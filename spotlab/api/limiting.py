@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from limits.storage import MemoryStorage, Storage
+from limits.storage import Storage
 
 from spotlab.errors import TooManyRequests
 
@@ -57,7 +59,9 @@ class Limiter:
     ) -> None:
         self._open_shared = open_shared
         self._clock = clock
-        self._own = MemoryStorage()
+        self._own: Counter[str] = Counter()
+        self._own_window = 0
+        self._lock = threading.Lock()
         self._shared: Storage | None = None
         self._own_until = 0.0
 
@@ -70,7 +74,7 @@ class Limiter:
         now = self._clock()
         window = int(now // WINDOW_S)
         reset_s = max(1, int((window + 1) * WINDOW_S - now + 0.999))
-        used = self._used(f"spotlab:asked:{kind}:{user}:{window}", now)
+        used = self._used(f"{kind}:{user}", window, now)
         if used > limit:
             raise TooManyRequests(
                 f"{user} has asked {limit} {kind} within this minute.",
@@ -79,14 +83,22 @@ class Limiter:
             )
         return Quota(kind, limit, limit - used, reset_s)
 
-    def _used(self, key: str, now: float) -> int:
+    def _used(self, whose: str, window: int, now: float) -> int:
         if now >= self._own_until:
             try:
                 shared = self._shared or self._open_shared()
                 if shared is not None:
                     self._shared = shared
-                    return int(shared.incr(key, WINDOW_S))
+                    return int(shared.incr(f"spotlab:asked:{whose}:{window}", WINDOW_S))
             except Exception as exc:  # whatever the counter's client raises, requests go on
                 log.warning("requests are counted in this process alone: %s", exc)
             self._own_until = now + OWN_COUNT_FOR_S
-        return int(self._own.incr(key, WINDOW_S))
+        return self._used_here(whose, window)
+
+    def _used_here(self, whose: str, window: int) -> int:
+        with self._lock:
+            if window != self._own_window:
+                self._own.clear()
+                self._own_window = window
+            self._own[whose] += 1
+            return self._own[whose]

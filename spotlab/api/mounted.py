@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import nullcontext
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -28,9 +29,9 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def _build() -> ASGIApp:
     from spotlab.api.lab_api import build
-    from spotlab.api.who import principal_of
+    from spotlab.api.who import is_known, principal_of
 
-    return build(process.lab, principal_of)
+    return build(process.lab, principal_of, is_known)
 
 
 class LabApi(BaseRoute):
@@ -74,7 +75,7 @@ class LabApi(BaseRoute):
                 ]
             await send(message)
 
-        with correlated(reference):
+        with nullcontext() if named else correlated(reference):
             app = self._app.made()
             opened = app[0] if app else await run_in_threadpool(self._app)
             inner = dict(scope) | {"spotlab.request_id": reference}

@@ -50,7 +50,7 @@ class Observed:
             await send(message)
 
         ours = scope["path"].startswith(_OURS)
-        with logs.correlated(request_id), logs.inside(request_id=request_id):
+        with logs.inside(correlation_id=request_id, request_id=request_id):
             try:
                 if ours:
                     with traces.span("request", method=scope["method"], path=scope["path"]):

@@ -6,7 +6,10 @@ asked before (idempotency keys; answers kept), the operation itself, entity tags
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,9 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from spotlab.api import conditions, problems
+from spotlab.api.at_once import unless_known
 from spotlab.api.idempotency import Written
+from spotlab.api.limiting import Quota
 from spotlab.api.problems import TooLarge, UnsupportedMedia
-from spotlab.api.service import service_of
+from spotlab.api.service import Kept, Service, service_of
+from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import InvalidInput, SpotlabError
 
@@ -69,6 +75,9 @@ def is_open(extra: dict[str, Any] | None) -> bool:
 class Operation(APIRoute):
     """A route whose requests are admitted, checked and answered as the module's head says."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, in_one_thread(endpoint), **options)
+
     def get_route_handler(self) -> Handler:
         """The handler around the one that FastAPI makes."""
         carry_out = super().get_route_handler()
@@ -83,7 +92,7 @@ class Operation(APIRoute):
             quota = None
             try:
                 if not is_open(extra):
-                    who, quota = await run_in_threadpool(service.admit, request, writes)
+                    who, quota = await admitted(service, request, writes)
                     request.scope["spotlab.who"] = who
                 if not known:  # not before: the route's parameters are known once it is built
                     known.append(frozenset(query_names(self)))
@@ -103,42 +112,47 @@ class Operation(APIRoute):
         return answer
 
 
+async def admitted(service: Service, request: Request, writes: bool) -> tuple[Principal, Quota]:
+    """Who asks; see Service.admit. In a thread only where there is something to wait for."""
+    before: tuple[Principal, Quota] | None = request.scope.get("spotlab.admitted")
+    if before is not None:
+        return before
+    if service.admits_at_once(request):
+        return service.admit(request, writes)
+    return await run_in_threadpool(service.admit, request, writes)
+
+
+def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as a coroutine: FastAPI takes a second thread for the answer of what is none."""
+    if inspect.iscoroutinefunction(endpoint):
+        return endpoint
+
+    @functools.wraps(endpoint)
+    async def call(**values: Any) -> Any:
+        return await run_in_threadpool(endpoint, **values)
+
+    return call
+
+
 async def read(request: Request, keeping: Keeping | None, carry_out: Handler) -> Response:
-    """Answer a read: from what is kept, or anew; 304 where the reader has it already."""
+    """Answer a read, and keep the answer where it may be given again; 304 where the reader has it
+    already."""
     service, who = service_of(request), request.scope.get("spotlab.who")
-    key = None
     versions: tuple[int, ...] = ()
-    if keeping is not None and who is not None:
-        key = (who.accounts, who.rights, request.url.path, request.url.query)
-        versions = service.versions(keeping.topics)
-        kept = service.kept(key, versions)
-        if kept is not None:
-            again = Response(kept.body)
-            again.raw_headers = list(kept.headers)
-            return unless_known(request, again)
+    if keeping is not None:
+        versions = service.versions(keeping.topics)  # before it is made
     response = await carry_out(request)
     if response.status_code != 200 or not isinstance(getattr(response, "body", None), bytes):
         return response
     if "etag" not in response.headers:
         response.headers["ETag"] = conditions.etag(bytes(response.body))
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    if key is not None and keeping is not None:
+    if who is not None and keeping is not None:
+        until, route = time.monotonic() + keeping.for_s, request.scope.get("route")
         headers = tuple(response.raw_headers)
-        service.keep(key, versions, keeping.for_s, bytes(response.body), headers)
+        kept = Kept(keeping.topics, versions, until, bytes(response.body), headers, route)
+        service.keep(who, request.scope, kept)
     return unless_known(request, response)
-
-
-def unless_known(request: Request, response: Response) -> Response:
-    """304 without a body where If-None-Match names what would be sent."""
-    given = request.headers.get("if-none-match")
-    tag = response.headers.get("etag")
-    if given is None or tag is None or not conditions.names(given, tag):
-        return response
-    same = Response(status_code=304)
-    same.raw_headers = [
-        pair for pair in response.raw_headers if pair[0] in (b"etag", b"cache-control", b"link")
-    ]
-    return same
 
 
 def query_names(route: APIRoute) -> set[str]:
@@ -154,7 +168,7 @@ def query_names(route: APIRoute) -> set[str]:
 
 def refuse_unknown(request: Request, known: frozenset[str]) -> None:
     """Raises InvalidInput: a parameter that this operation does not know; names it."""
-    if not request.url.query:
+    if not request.scope["query_string"]:
         return
     strange = [name for name in request.query_params if name not in known]
     if strange:

@@ -14,6 +14,7 @@ from limits.storage import RedisStorage, Storage
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
 
 from spotlab.api.limiting import Limiter, Quota
 from spotlab.domain.access import Principal
@@ -25,6 +26,8 @@ from spotlab.runtime.lab import Lab
 T = TypeVar("T")
 ANSWERS_WITHIN_S: Final = 0.25
 MOST_KEPT: Final = 256
+MOST_VIEWS: Final = 8
+"""Of the same address, for those who see different things."""
 MOST_SHARED: Final = 16
 MOST_STREAMS: Final = 5
 MOST_STREAMS_OF_ALL: Final = 100
@@ -33,12 +36,23 @@ LARGEST_KEPT: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer that is given again while nothing it was made from has changed."""
+    """An answer that is given again while nothing it was made from has changed.
 
+    Args:
+        topics: what it was made from.
+        versions: how much news of each there was before it was made.
+        until: seconds of the monotonic clock.
+        body: its bytes.
+        headers: of its head.
+        route: the one that made it.
+    """
+
+    topics: tuple[Topic, ...]
     versions: tuple[int, ...]
     until: float
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
+    route: Any
 
 
 @dataclass(slots=True)
@@ -48,15 +62,19 @@ class Service:
     Args:
         open_lab: gives the lab of this process.
         principal_of: who asks; raises NotSignedIn.
+        is_known: whether `principal_of` tells so without waiting for anything; asked once the lab
+            is open.
     """
 
     open_lab: Callable[[], Lab]
     principal_of: Callable[[HTTPConnection], Principal]
+    is_known: Callable[[HTTPConnection], bool]
     limiter: Limiter = field(init=False)
-    _answers: OrderedDict[Hashable, Kept] = field(default_factory=OrderedDict)
+    _answers: OrderedDict[Hashable, dict[Hashable, Kept]] = field(default_factory=OrderedDict)
     _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
     _streams: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _opened: bool = False
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self._counter)
@@ -74,36 +92,49 @@ class Service:
         """
         who = self.principal_of(request)
         settings = self.lab.settings
+        self._opened = True
         limit = settings.api_writes_per_minute if writes else settings.api_reads_per_minute
         return who, self.limiter.count(who.name, "writes" if writes else "reads", limit)
+
+    def admits_at_once(self, request: Request) -> bool:
+        """Whether `admit` waits for nothing, so that it may be asked in the event loop: a thread
+        for it costs more than it does."""
+        return self._opened and self.lab.settings.redis_url is None and self.is_known(request)
 
     def versions(self, topics: tuple[Topic, ...]) -> tuple[int, ...]:
         """How much news of these topics there was."""
         bus = self.lab.bus
         return tuple(bus.version(topic) for topic in topics)
 
-    def kept(self, key: Hashable, versions: tuple[int, ...]) -> Kept | None:
+    def keeps(self, scope: Scope) -> bool:
+        """Whether an answer is kept for somebody who asked for the same."""
+        return _asked(scope) in self._answers
+
+    def kept(self, who: Principal, scope: Scope) -> Kept | None:
         """An answer that was made when there was as much news as now, if it is young enough."""
         with self._lock:
-            found = self._answers.get(key)
+            found = self._answers.get(_asked(scope), {}).get(_seen_by(who))
         if found is None or found.until < time.monotonic():
             return None
-        return found if found.versions == versions else None
+        return found if found.versions == self.versions(found.topics) else None
 
     def keep(
         self,
-        key: Hashable,
-        versions: tuple[int, ...],
-        for_s: float,
-        body: bytes,
-        headers: tuple[tuple[bytes, bytes], ...],
+        who: Principal,
+        scope: Scope,
+        kept: Kept,
     ) -> None:
-        """Keep an answer; `versions` are those from before it was made."""
-        if len(body) > LARGEST_KEPT:
+        """Keep an answer."""
+        if len(kept.body) > LARGEST_KEPT:
             return
+        asked = _asked(scope)
         with self._lock:
-            self._answers[key] = Kept(versions, time.monotonic() + for_s, body, headers)
-            self._answers.move_to_end(key)
+            of_each = self._answers.setdefault(asked, {})
+            of_each.pop(_seen_by(who), None)
+            of_each[_seen_by(who)] = kept
+            if len(of_each) > MOST_VIEWS:
+                del of_each[next(iter(of_each))]
+            self._answers.move_to_end(asked)
             while len(self._answers) > MOST_KEPT:
                 self._answers.popitem(last=False)
 
@@ -161,10 +192,23 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def desk_of(request: Request) -> Desk:
+async def _desk_of(request: Request) -> Desk:
     """The desk of whoever asks, who was admitted before."""
     return Desk(service_of(request).lab, request.scope["spotlab.who"])
 
 
-AskedDesk = Annotated[Desk, Depends(desk_of)]
-TheService = Annotated[Service, Depends(service_of)]
+async def _service_of(request: Request) -> Service:
+    return service_of(request)
+
+
+# Both wait for nothing. What is not `async` FastAPI gives a thread, which costs more than they do.
+AskedDesk = Annotated[Desk, Depends(_desk_of)]
+TheService = Annotated[Service, Depends(_service_of)]
+
+
+def _asked(scope: Scope) -> Hashable:
+    return scope["path"], scope["query_string"]
+
+
+def _seen_by(who: Principal) -> Hashable:
+    return who.accounts, who.rights

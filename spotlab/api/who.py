@@ -40,6 +40,16 @@ def principal_of(connection: HTTPConnection) -> Principal:
     return visitor_of(connection, lab)
 
 
+def is_known(connection: HTTPConnection) -> bool:
+    """Whether `principal_of` needs no look at the database now, so that it may be asked in the
+    event loop. The lab has been opened before."""
+    lab = process.lab()
+    _, _, token = connection.headers.get("authorization", "").partition(" ")
+    if token:
+        return Gate(lab).knows(token.strip())
+    return lab.settings.auth == "off"
+
+
 def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
     """Who comes with nothing.
 

@@ -127,7 +127,8 @@ def adopt() -> None:
     """Let other packages' warnings and errors look like ours; for a process that is ours alone.
 
     What has handlers of its own (Streamlit gives each of its loggers one) loses them and is heard
-    at the root instead, so that nothing is written twice. Asked again for loggers that came later.
+    at the root instead, so that nothing is written twice. What was silenced (neither handlers nor
+    propagation, as uvicorn's line a request) stays so. Asked again for loggers that came later.
     """
     global _alone
     _alone = True
@@ -136,9 +137,10 @@ def adopt() -> None:
     ours = logging.getLogger(_OURS)
     root.handlers[:] = list(ours.handlers)
     for name, logger in list(root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] != _OURS:
-            if logger.handlers:
-                logger.handlers[:] = []
+        if not isinstance(logger, logging.Logger) or name.partition(".")[0] == _OURS:
+            continue
+        if logger.handlers:
+            logger.handlers[:] = []
             logger.propagate = True
 
 

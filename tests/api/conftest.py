@@ -30,7 +30,7 @@ class Asking:
     def __init__(self, lab: Lab, **people: Principal) -> None:
         self.lab = lab
         self.people = people
-        self.app = LabApi(lambda: build(lambda: lab, lambda connection: self._who(connection)))
+        self.app = LabApi(lambda: build(lambda: lab, lambda each: self._who(each), lambda _: True))
 
     def _who(self, connection: HTTPConnection) -> Principal:
         name = connection.headers.get("authorization", "").removeprefix("Bearer ")

@@ -18,7 +18,7 @@ router = APIRouter(route_class=Operation)
     tags=["me"],
     response_model=MeView,
 )
-def get_me(desk: AskedDesk) -> MeView:
+async def get_me(desk: AskedDesk) -> MeView:
     """The user, role, accounts and rights of the token or session."""
     who = desk.who
     return MeView(

@@ -44,13 +44,17 @@ class _Known(Generic[T]):
 
     def get(self, key: str, now: float, version: int, read: Callable[[], T]) -> T:
         kept = self.read.get(key)
-        if kept is not None and 0 <= now - kept[0] < KNOWN_FOR_S and kept[1] == version:
+        if kept is not None and self.is_fresh(key, now, version):
             return kept[2]
         if len(self.read) >= KNOWN_AT_MOST:
             self.read.clear()
         found = read()
         self.read[key] = (now, version, found)
         return found
+
+    def is_fresh(self, key: str, now: float, version: int) -> bool:
+        kept = self.read.get(key)
+        return kept is not None and 0 <= now - kept[0] < KNOWN_FOR_S and kept[1] == version
 
 
 @dataclass(slots=True)
@@ -97,9 +101,20 @@ class Gate:
             raise NotSignedIn(f"The API token {known.name!r} has expired.")
         if user is None or not user.active:
             raise NotSignedIn(f"The user of the API token {known.name!r} may not sign in.")
-        if known.last_used_at is None or now - known.last_used_at >= SEEN_EVERY:
+        if self._is_to_note(known.last_used_at):
             self._note(lambda: self._lab.store.tokens.used(known.token_id, now))
         return Principal(user.name, user.role, user.accounts, known.scopes, f"token {known.name}")
+
+    def knows(self, token: str) -> bool:
+        """Whether `bearer` would tell who sends this without a look at the database."""
+        split = tokens.parts(token)
+        if split is None:
+            return True
+        memory = self._memory.tokens
+        read = memory.read.get(split[0])
+        if read is None or not memory.is_fresh(split[0], self._monotonic(), self._version()):
+            return False
+        return read[2] is None or not self._is_to_note(read[2][0].last_used_at)
 
     def session(self, cookie: str, *, expired_too: bool = False, used: bool = True) -> Principal:
         """Whoever's browser sends this cookie.
@@ -157,6 +172,9 @@ class Gate:
         for known in (self._memory.sessions, self._memory.tokens, self._memory.emulated):
             known.read.clear()
         self._lab.bus.publish(Topic.SESSIONS)
+
+    def _is_to_note(self, used_at: datetime | None) -> bool:
+        return used_at is None or self._lab.clock.now() - used_at >= SEEN_EVERY
 
     def _emulated(self) -> tuple[str, ...]:
         return tuple(a.name for a in self._lab.store.fleet.accounts() if a.emulated)
