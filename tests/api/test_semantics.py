@@ -319,6 +319,19 @@ def test_what_is_left_is_told_and_then_refused(ask: Asking, lab: Lab) -> None:
     assert ask("GET", "/me", "admin").status_code == 200
 
 
+def test_an_answer_that_is_given_again_is_counted_and_only_for_who_may_read_it(
+    ask: Asking, lab: Lab
+) -> None:
+    lab.settings = lab.settings.model_copy(update={"api_reads_per_minute": 3})
+    first, again = (ask("GET", "/models", "viewer") for _ in range(2))
+    assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+    assert again.headers["ratelimit"].startswith('"reads";r=1;t=')
+    same = ask("GET", "/models", "viewer", headers={"If-None-Match": again.headers["etag"]})
+    assert (same.status_code, same.headers["ratelimit"][:12]) == (304, '"reads";r=0;')
+    assert ask("GET", "/models", "viewer").status_code == 429
+    assert ask("GET", "/models", None).status_code == 401
+
+
 def test_windows_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [120.0]
     limiter = Limiter(lambda: None, lambda: now[0])

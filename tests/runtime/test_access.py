@@ -380,6 +380,23 @@ def test_a_token_that_nobody_made_is_refused(lab: Lab, change: str) -> None:
         Gate(lab).bearer(wrong[change])
 
 
+def test_a_token_is_looked_up_again_after_a_change_and_in_time(lab: Lab) -> None:
+    add_user(lab, "root")
+    add_user(lab)
+    token, now = _token(lab, Right.READ), [0.0]
+    gate = Gate(lab, lambda: now[0])
+    assert not gate.knows(token)
+    for _ in range(2):  # the first notes that it is used
+        gate.bearer(token)
+    assert gate.knows(token)
+    now[0] += 5
+    assert not gate.knows(token)
+    gate.bearer(token)
+    Desk(lab, ANA).tokens.revoke(token.split("_")[1])
+    assert not gate.knows(token)
+    assert gate.knows("no token")
+
+
 def test_a_token_makes_no_tokens(lab: Lab) -> None:
     add_user(lab)
     who = Gate(lab).bearer(_token(lab, *Right))

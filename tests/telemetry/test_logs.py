@@ -148,8 +148,11 @@ def test_other_packages_warn_in_the_same_shape_and_once(
         logger = logging.getLogger(name)
         logger.handlers[:] = [logging.StreamHandler()]
         logger.propagate = False
+    silenced = logging.getLogger("uvicorn.access")
+    silenced.handlers[:], silenced.propagate = [], False
     logs.configure("INFO", role="app")
     logs.adopt()
+    assert not silenced.hasHandlers()
     for name in packages:
         logging.getLogger(name).info("chatter")
         logging.getLogger(name).warning("password=hunter2")
