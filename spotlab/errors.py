@@ -105,7 +105,16 @@ class OnlineStoreDown(NotAvailable):
 
 
 class DatabaseDown(NotAvailable):
-    """The SQL database does not answer, is locked or is full."""
+    """The SQL database does not answer, is locked or is full.
+
+    Args:
+        message, remedy: as of every error; they may name its address.
+        what: what is wrong with it, completing "The database …", for whoever may not know more.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", what: str = "does not answer") -> None:
+        super().__init__(message, remedy=remedy)
+        self.what = what
 
 
 class NoMarketData(NotAvailable):

@@ -137,6 +137,8 @@ def of_error(request: Request, exc: SpotlabError) -> Response:
     """The answer to an error that SpotLab raised on purpose."""
     status = status_of(exc)
     hidden = next((words for kind, words in HIDDEN.items() if isinstance(exc, kind)), "")
+    if isinstance(exc, errors.DatabaseDown):
+        hidden = f"The database {exc.what}."
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, exc)
     headers = {}

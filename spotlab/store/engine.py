@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
-from spotlab.errors import Fenced, InvalidSetting
-from spotlab.store.failures import translated
+from spotlab.errors import DatabaseDown, Fenced, InvalidSetting
+from spotlab.store.failures import READ_ON, translated
 from spotlab.store.types import to_json
 
 BUSY_TIMEOUT_S: Final = 5.0
@@ -66,10 +67,24 @@ def writing(engine: Engine) -> Iterator[Session]:
         DatabaseDown: see `failures.translated`; nothing was written.
         Fenced: another process leads now; nothing was written.
     """
-    with translated(engine), Session(writer(engine)) as session, session.begin():
-        for fence in _fences.get():
-            _refuse_fenced(session, fence)
-        yield session
+    try:
+        with translated(engine), Session(writer(engine)) as session, session.begin():
+            for fence in _fences.get():
+                _refuse_fenced(session, fence)
+            yield session
+    except DatabaseDown as exc:
+        if exc.what in READ_ON:
+            _refused[engine] = str(exc)
+        raise
+    _refused.pop(engine, None)
+
+
+_refused: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+
+
+def refused(engine: Engine) -> str:
+    """Why the last write of this process was refused while reading goes on; "": it was not."""
+    return _refused.get(engine, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ _EXPLANATIONS: Final = {
 """By SQLite's error name (its first two words) or PostgreSQL's SQLSTATE."""
 
 
+READ_ON: Final = frozenset({_FULL[0], _READ_ONLY[0]})
+"""What is wrong with a database that refuses what is written and can still be read."""
+
+
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
     """Turn whatever the database raises into SpotLab's own errors.
@@ -85,9 +89,8 @@ def _down(engine: Engine, cause: BaseException) -> DatabaseDown:
     )
     unknown = _NOT_OPENED if isinstance(cause, OSError) else _NO_ANSWER
     what, remedy = _EXPLANATIONS.get(code, unknown)
-    return DatabaseDown(
-        f"The database {address(engine)} {what} ({_first_line(engine, cause)}).", remedy=remedy
-    )
+    message = f"The database {address(engine)} {what} ({_first_line(engine, cause)})."
+    return DatabaseDown(message, remedy=remedy, what=what)
 
 
 def _first_line(engine: Engine, cause: BaseException | None) -> str:

@@ -16,7 +16,7 @@ from spotlab.store.answers import SqlAnswers
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
-from spotlab.store.engine import connect, reading
+from spotlab.store.engine import connect, reading, refused
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
@@ -141,6 +141,10 @@ class Store:
                 "address": address(self.engine),
                 "size_bytes": int(connection.execute(text(size)).scalar_one()),
             }
+
+    def refused(self) -> str:
+        """Why the last write of this process was refused while reading goes on; "": it was not."""
+        return refused(self.engine)
 
     def close(self) -> None:
         """Close its connections; a later use opens new ones."""

@@ -121,11 +121,12 @@ def test_a_database_that_is_down_is_said_without_its_address(
     ask: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(_desk: AccountsDesk) -> None:
-        raise DatabaseDown("The database /very/private.db does not answer.")
+        raise DatabaseDown("The database /very/private.db is full.", what="has no room left")
 
     monkeypatch.setattr(AccountsDesk, "list", down)
     answer = ask("GET", "/accounts")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["detail"] == "The database has no room left."
     assert "private" not in answer.text
 
 

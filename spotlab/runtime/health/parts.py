@@ -78,7 +78,10 @@ def _last_outcome(lab: Lab, name: str, never: str) -> ComponentState:
 def _database(lab: Lab) -> ComponentState:
     names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     dialect = lab.store.engine.dialect.name
-    return _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
+    state = _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
+    if state.state == HEALTHY and (why := lab.store.refused()):
+        return replace(state, state=DEGRADED, reason=why)
+    return state
 
 
 def _redis(lab: Lab) -> ComponentState:
