@@ -154,7 +154,7 @@ def test_a_wrong_external_id_says_which_account_and_what_to_check(
     with pytest.raises(AccessDenied) as raised, translated("Listing regions"):
         sessions.client("ec2", ACCOUNT, "us-east-1").describe_regions()
     assert "'card payments' (123456789012)" in raised.value.message
-    assert "external_id" in raised.value.remedy
+    assert "external id" in raised.value.remedy
     assert "external-42" not in str(raised.value) + str(raised.value.__cause__)
     assert len(aws.assumed) == 1, "a final answer is not asked again"
 
