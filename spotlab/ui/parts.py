@@ -109,7 +109,11 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
         text_alignment="right",
     )
     with row[5]:
-        st.image(sparkline(state.name, part.slots, palette), width=len(part.slots) * _SLOT_PX)
+        st.image(
+            sparkline(state.name, part.slots, palette),
+            width=len(part.slots) * _SLOT_PX,
+            alt=f"{state.name}, 24 h: {_counted(part.slots)}",
+        )
 
 
 def share(value: float | None) -> str:

@@ -22,7 +22,7 @@ from tests.support.databases import Database, database
 from tests.support.online import until
 
 __all__ = ["database"]
-TTL_S = 2.0
+TTL_S = 5.0
 
 
 @dataclass
