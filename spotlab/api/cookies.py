@@ -1,4 +1,4 @@
-"""The cookies of a session. Screens floor.
+"""The cookies of a session, and of a browser that is known. Screens floor.
 
 HttpOnly: no script reads them. SameSite=Lax: another site's form or request does not send them.
 Secure where browsers use https.
@@ -11,8 +11,11 @@ from typing import Final
 
 from starlette.responses import Response
 
+from spotlab.runtime.access.devices import KNOWN_FOR
 from spotlab.runtime.access.gate import SESSION_COOKIE
+from spotlab.runtime.access.names import typed_name
 from spotlab.runtime.access.sign_in import SignedIn
+from spotlab.runtime.access.tokens import hashed
 from spotlab.runtime.lab import Lab
 
 RENEWAL_COOKIE: Final = "spotlab_renewal"
@@ -27,6 +30,14 @@ def keep(response: Response, signed_in: SignedIn, lab: Lab) -> None:
     put(response, SESSION_COOKIE, signed_in.token, lab, seconds)
     if signed_in.renewal:
         put(response, RENEWAL_COOKIE, signed_in.renewal, lab, seconds)
+    if signed_in.device:
+        name = device_cookie(signed_in.session.user)
+        put(response, name, signed_in.device, lab, round(KNOWN_FOR.total_seconds()))
+
+
+def device_cookie(name: str) -> str:
+    """Its name; several people may use one browser, so each has one."""
+    return f"spotlab_device_{hashed(typed_name(name))[:16]}"
 
 
 def drop(response: Response, lab: Lab, *names: str) -> None:

@@ -75,9 +75,11 @@ def enter(lab: Lab, signed_in: SignedIn, following: str) -> Response:
     return answer
 
 
-def visit_of(request: Request, lab: Lab) -> Visit:
-    """Where somebody comes from."""
-    return Visit(address_of(request, lab), request.headers.get("user-agent", ""))
+def visit_of(request: Request, lab: Lab, name: str = "") -> Visit:
+    """Where somebody comes from, who says that this is their name."""
+    agent = request.headers.get("user-agent", "")
+    device = request.cookies.get(cookies.device_cookie(name), "")
+    return Visit(address_of(request, lab), agent, device)
 
 
 def ask(

@@ -44,7 +44,7 @@ async def sign_in(request: Request, lab: Lab) -> Response:
         raise Forbidden("Users sign in with the provider here.")
     fields = await read_form(request, lab)
     name, following = fields.get("name", ""), own_path(fields.get("next"))
-    visit = visit_of(request, lab)
+    visit = visit_of(request, lab, name)
     try:
         signed_in = await run_in_threadpool(
             lambda: SignIn(lab).by_password(name, fields.get("password", ""), visit)

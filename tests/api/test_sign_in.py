@@ -14,11 +14,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from spotlab.api import sign_in, who
+from spotlab.api.cookies import device_cookie
 from spotlab.api.doorway import Doorway
 from spotlab.api.forms import own_path
 from spotlab.domain.access import Right, Role
+from spotlab.domain.ports import By
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import process
+from spotlab.runtime.access.limiting import PER_ADDRESS, Failures
 from spotlab.runtime.access.links import first_administrator_link
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
@@ -195,7 +198,8 @@ def test_the_cookies_are_for_this_server_alone(lab: Lab) -> None:
         lab.settings = lab.settings.model_copy(update={"public_url": public})
         lines = enter(Browser(APP, public or BASE)).headers.get_list("set-cookie")
         kept = [line for line in lines if "Max-Age=0" not in line]
-        assert {line.split("=")[0] for line in kept} == {"spotlab_session", "spotlab_renewal"}
+        names = {line.split("=")[0] for line in kept}
+        assert names == {"spotlab_session", "spotlab_renewal", device_cookie("ana")}
         for line in kept:
             assert "HttpOnly" in line
             assert "SameSite=lax" in line
@@ -277,12 +281,22 @@ def test_a_form_that_is_too_large_is_refused(browser: Browser) -> None:
     assert answer.status_code == 422
 
 
-def test_too_many_failures_say_when_to_try_again(browser: Browser) -> None:
-    for _ in range(10):
-        browser.fill("/sign-in", name="nobody", password="wrong")
+def test_too_many_failures_say_when_to_try_again(browser: Browser, lab: Lab) -> None:
+    for _ in range(50):
+        Failures(lab).count(PER_ADDRESS, browser.client[0])
     answer = browser.fill("/sign-in", name="nobody", password="wrong")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_locked_user_comes_in_by_a_browser_that_is_known(browser: Browser, lab: Lab) -> None:
+    add_user(lab)
+    enter(browser)
+    browser.fill("/sign-out", do="here")
+    for _ in range(5):
+        lab.store.users.failed("ana", By("ana", lab.clock.now()), lambda _failures: 900.0)
+    assert enter(Browser(APP)).status_code == 401
+    assert enter(browser, " Ana ").status_code == 303
 
 
 # Links

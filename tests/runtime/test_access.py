@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
+from weakref import WeakKeyDictionary
 
 import jwt
 import pytest
@@ -19,11 +21,12 @@ from spotlab.errors import (
     TooManyRequests,
 )
 from spotlab.runtime.access import gate as gate_module
+from spotlab.runtime.access import limiting
 from spotlab.runtime.access.gate import KNOWN_FOR_S, LOCAL_ADMINISTRATOR, Gate
 from spotlab.runtime.access.keys import FILE, secret_key
 from spotlab.runtime.access.passwords import passwords, refuse_weak
 from spotlab.runtime.access.provider import Identity, user_of
-from spotlab.runtime.access.sign_in import SignIn, lock_s
+from spotlab.runtime.access.sign_in import SignIn, Visit, lock_s
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from tests.support.access import (
@@ -268,21 +271,65 @@ def test_an_administrator_unlocks(lab: Lab) -> None:
     assert signed_in(lab)
 
 
-def test_unlocking_counts_the_names_failures_anew(lab: Lab) -> None:
-    add_user(lab)
-    for _ in range(10):
+def fail(lab: Lab, times: int, name: str = "ana", visit: Visit = VISIT) -> None:
+    for _ in range(times):
         with pytest.raises(NotSignedIn):
-            SignIn(lab).by_password("ana", "wrong", VISIT)
+            SignIn(lab).by_password(name, "wrong", visit)
+
+
+def test_what_others_type_does_not_keep_out_a_browser_that_is_known(lab: Lab) -> None:
+    add_user(lab)
+    known = replace(VISIT, device=signed_in(lab).device)
+    fail(lab, 50)
     with pytest.raises(TooManyRequests):
         signed_in(lab)
-    Desk(lab, ANA).users.unlock("ana")
+    with pytest.raises(NotSignedIn):
+        SignIn(lab).by_password("ana", PASSWORD, Visit("192.0.2.8", "unknown"))
+    fail(lab, 9, visit=known)
+    assert SignIn(lab).by_password("ana", PASSWORD, known).session.user == "ana"
+
+
+def test_a_known_browser_may_fail_a_few_times_only(lab: Lab) -> None:
+    add_user(lab)
+    known = replace(VISIT, device=signed_in(lab).device)
+    fail(lab, 10, visit=known)
+    found = lab.store.users.find("ana")
+    assert found is not None
+    assert found.failures == 0
+    fail(lab, 5, visit=known)
+    with pytest.raises(NotSignedIn):
+        SignIn(lab).by_password("ana", PASSWORD, known)
+
+
+@pytest.mark.parametrize("whose", ["ben's", "expired", "a session's", "forged"])
+def test_a_browser_is_known_by_its_own_cookie_alone(lab: Lab, whose: str) -> None:
+    add_user(lab)
+    add_user(lab, "ben")
+    mine = signed_in(lab)
+    cookie = {
+        "ben's": signed_in(lab, "ben").device,
+        "expired": mine.device,
+        "a session's": mine.renewal,
+        "forged": _with_another_secret(mine.device),
+    }[whose]
+    forward(lab, days=180 if whose == "expired" else 0)
+    fail(lab, 5)
+    with pytest.raises(NotSignedIn):
+        SignIn(lab).by_password("ana", PASSWORD, replace(VISIT, device=cookie))
+
+
+def test_unlocking_counts_in_every_process(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_user(lab)
+    fail(lab, 12)
+    with monkeypatch.context() as elsewhere:  # a command line's process: it shares the database
+        elsewhere.setattr(limiting, "_counters", WeakKeyDictionary())
+        elsewhere.setattr(lab.bus, "publish", lambda _topic: None)
+        Desk(lab, ANA).users.unlock("ana")
     assert signed_in(lab).session.user == "ana"
 
 
 def test_too_many_failures_are_refused_before_they_are_checked(lab: Lab) -> None:
-    for _ in range(10):
-        with pytest.raises(NotSignedIn):
-            SignIn(lab).by_password("nobody", "wrong", VISIT)
+    fail(lab, 50, "nobody")
     with pytest.raises(TooManyRequests) as refused:
         SignIn(lab).by_password("nobody", "wrong", VISIT)
     assert refused.value.retry_after_s > 0

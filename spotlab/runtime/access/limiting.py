@@ -1,4 +1,4 @@
-"""How often somebody may fail to sign in, counted for all replicas where there is Redis.
+"""How often an address or a browser may fail to sign in, counted for all where there is Redis.
 
 Runtime floor. Only failures count: fifty people behind one address may all sign in.
 """
@@ -22,8 +22,8 @@ from spotlab.runtime.lab import Lab
 
 log = logging.getLogger("spotlab.runtime.access")
 
-PER_NAME: Final = parse("10 per 5 minutes")
 PER_ADDRESS: Final = parse("50 per 5 minutes")
+PER_BROWSER: Final = parse("10 per 60 minutes")
 ALONE_FOR_S: Final = 30.0
 """How long a process counts by itself after the shared counter failed."""
 
@@ -39,7 +39,9 @@ _counters: WeakKeyDictionary[Engine, _Counters] = WeakKeyDictionary()
 
 
 class Failures:
-    """Counts sign-ins that failed, by name and by address.
+    """Counts wrong passwords, by address, and by browser where that is known.
+
+    Those of a name are counted with its user in SQL, where they lock it.
 
     Args:
         lab: gives the counter that all replicas share, if there is one.
@@ -49,31 +51,27 @@ class Failures:
         self._lab = lab
         self._counters = _counters.setdefault(lab.store.engine, _Counters())
 
-    def refuse(self, name: str, address: str) -> None:
+    def allow(self, limit: RateLimitItem, whose: str) -> bool:
+        """Whether few have failed."""
+        return self._ask(_test, limit, whose)
+
+    def refuse(self, limit: RateLimitItem, whose: str) -> None:
         """Nothing, while few have failed.
 
         Raises:
             TooManyRequests: says when to try again.
         """
-        for item, key in _kinds(name, address):
-            if not self._ask(_test, item, key):
-                wait_s = item.get_expiry()
-                raise TooManyRequests(
-                    "Too many sign-ins have failed.",
-                    remedy=f"Try again in {wait_s // 60} minutes.",
-                    retry_after_s=wait_s,
-                )
+        if not self.allow(limit, whose):
+            wait_s = limit.get_expiry()
+            raise TooManyRequests(
+                "Too many sign-ins have failed.",
+                remedy=f"Try again in {wait_s // 60} minutes.",
+                retry_after_s=wait_s,
+            )
 
-    def count(self, name: str, address: str) -> None:
+    def count(self, limit: RateLimitItem, whose: str) -> None:
         """One more has failed."""
-        for item, key in _kinds(name, address):
-            self._ask(_hit, item, key)
-
-    def forget(self, name: str) -> None:
-        """Count a name's failures anew, here and where all replicas count."""
-        item, key = _kinds(name, "")[0]
-        self._ask(_clear, item, key)
-        _clear(self._counters.own, item, key)
+        self._ask(_hit, limit, whose)
 
     def _ask(
         self, verb: Callable[[Storage, RateLimitItem, str], bool], item: RateLimitItem, key: str
@@ -90,18 +88,9 @@ class Failures:
         return verb(kept.own, item, key)
 
 
-def _kinds(name: str, address: str) -> list[tuple[RateLimitItem, str]]:
-    return [(PER_NAME, f"name:{name}"), (PER_ADDRESS, f"address:{address}")]
-
-
 def _test(counter: Storage, item: RateLimitItem, key: str) -> bool:
     return SlidingWindowCounterRateLimiter(counter).test(item, key)
 
 
 def _hit(counter: Storage, item: RateLimitItem, key: str) -> bool:
     return SlidingWindowCounterRateLimiter(counter).hit(item, key)
-
-
-def _clear(counter: Storage, item: RateLimitItem, key: str) -> bool:
-    SlidingWindowCounterRateLimiter(counter).clear(item, key)
-    return True

@@ -12,7 +12,8 @@ from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
 from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.keys import secret_key
-from spotlab.runtime.access.sign_in import NAME, new_user
+from spotlab.runtime.access.names import NAME
+from spotlab.runtime.access.sign_in import new_user
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 

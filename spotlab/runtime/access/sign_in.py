@@ -6,7 +6,6 @@ Whoever fails is told the same, whether the name, the password or the moment was
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +14,11 @@ from typing import Final
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, Topic, User, UserSession
 from spotlab.errors import InvalidInput, NotSignedIn
+from spotlab.runtime.access.devices import Devices
 from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.keys import secret_key
-from spotlab.runtime.access.limiting import Failures
+from spotlab.runtime.access.limiting import PER_ADDRESS, PER_BROWSER, Failures
+from spotlab.runtime.access.names import checked_name, typed_name
 from spotlab.runtime.access.passwords import passwords, refuse_weak
 from spotlab.runtime.access.signed import SIGN_IN, Signer, Ticket
 from spotlab.runtime.access.tokens import hashed
@@ -32,11 +33,10 @@ AGENT_CHARS: Final = 200
 FREE_FAILURES: Final = 5
 FIRST_LOCK_S: Final = 30.0
 LONGEST_LOCK_S: Final = 900.0
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 REFUSED: Final = NotSignedIn(
     "That name and password do not go together, or are not accepted for now.",
-    remedy="After several failures in a row a user is locked for a while; an administrator can "
-    "unlock them.",
+    remedy="After several failures in a row a user is locked for a while, but for browsers that "
+    "they have signed in with before; an administrator can unlock them.",
 )
 
 
@@ -47,10 +47,12 @@ class Visit:
     Args:
         address: of their machine.
         agent: the browser's own words.
+        device: the cookie of a browser that may have signed in before; see Devices.
     """
 
     address: str
     agent: str
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,13 @@ class SignedIn:
         session: who it is.
         token: says so, for some minutes.
         renewal: renews it; "" where another tab has renewed it just now and has the next one.
+        device: says later that this browser has signed in; "": it keeps what it has.
     """
 
     session: UserSession
     token: str
     renewal: str
+    device: str = ""
 
 
 class SignIn:
@@ -86,18 +90,22 @@ class SignIn:
 
         Raises:
             NotSignedIn: they may not, without saying why.
-            TooManyRequests: too many have failed with this name or from this address.
+            TooManyRequests: too many have failed from this address.
         """
-        name, now = name.strip().lower()[:64], self._lab.clock.now()
-        failures = Failures(self._lab)
-        failures.refuse(name, visit.address)
+        name, now = typed_name(name), self._lab.clock.now()
+        failures, device = Failures(self._lab), Devices(self._lab).known(visit.device, name)
+        trusted = device != "" and failures.allow(PER_BROWSER, device)
+        if not trusted:
+            failures.refuse(PER_ADDRESS, visit.address)
         found = self._lab.store.users.find(name)
         kept = found.password_hash if found is not None else None
         right = passwords().check(kept, password)
-        locked = found is not None and _is_after(found.user.locked_until, now)
+        locked = not trusted and found is not None and _is_after(found.user.locked_until, now)
         if not right or found is None or kept is None or locked or not found.user.active:
-            failures.count(name, visit.address)
-            if found is not None and not locked and not right:
+            failures.count(PER_ADDRESS, visit.address)
+            if trusted:
+                failures.count(PER_BROWSER, device)
+            elif found is not None and not locked and not right:
                 self._count(name, visit)
             log.warning("a sign-in failed from %s", visit.address)
             raise REFUSED
@@ -152,10 +160,10 @@ class SignIn:
             TooManyRequests: too many have failed.
         """
         failures = Failures(self._lab)
-        failures.refuse(name, f"session {session_id}")
+        failures.refuse(PER_BROWSER, session_id)
         found = self._lab.store.users.find(name)
         if found is None or not passwords().check(found.password_hash, old):
-            failures.count(name, f"session {session_id}")
+            failures.count(PER_BROWSER, session_id)
             raise InvalidInput("The old password is wrong.", remedy="Type it again.")
         refuse_weak(new, name)
         by = By(name, self._lab.clock.now(), "", via)
@@ -230,7 +238,8 @@ class SignIn:
         renewal = self._renewal.sign(ticket, now)
         self._lab.store.sessions.begin(session, hashed(renewal), By(user.name, now, "", via))
         self._lab.bus.publish(Topic.SESSIONS)
-        return SignedIn(session, self._token(session), renewal)
+        device = "" if via == "oidc" else Devices(self._lab).new(user.name)
+        return SignedIn(session, self._token(session), renewal, device)
 
     def _token(self, session: UserSession) -> str:
         now = self._lab.clock.now()
@@ -249,21 +258,6 @@ def lock_s(failures: int) -> float:
     if failures < FREE_FAILURES:
         return 0.0
     return min(LONGEST_LOCK_S, FIRST_LOCK_S * 2.0 ** min(failures - FREE_FAILURES, 16))
-
-
-def checked_name(name: str) -> str:
-    """A name that a user may have.
-
-    Raises:
-        InvalidInput: says which may be.
-    """
-    plain = name.strip().lower()
-    if not NAME.fullmatch(plain):
-        raise InvalidInput(
-            "That is no name for a user.",
-            remedy="Use up to 64 letters, digits and . _ @ -, beginning with a letter or digit.",
-        )
-    return plain
 
 
 def new_user(

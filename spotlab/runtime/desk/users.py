@@ -9,10 +9,10 @@ from spotlab.domain.access import Right, Role
 from spotlab.domain.ports import User, UserSession
 from spotlab.errors import InvalidInput
 from spotlab.runtime.access.gate import Gate
-from spotlab.runtime.access.limiting import Failures
 from spotlab.runtime.access.links import password_link
+from spotlab.runtime.access.names import checked_name
 from spotlab.runtime.access.passwords import passwords, refuse_weak
-from spotlab.runtime.access.sign_in import checked_name, new_user
+from spotlab.runtime.access.sign_in import new_user
 from spotlab.runtime.desk.base import DeskPart
 
 
@@ -108,7 +108,6 @@ class UsersDesk(DeskPart):
         """Forget the failures that locked somebody. Raises NotFound, Forbidden."""
         self.require(Right.CHANGE_USERS)
         changed = self.lab.store.users.unlock(name, self.by(reason))
-        Failures(self.lab).forget(name)
         Gate(self.lab).forget()
         return changed
 
