@@ -58,6 +58,6 @@ def _begin_to_end(server: Any) -> None:
 
 
 def wait_for_work() -> None:
-    """Wait for the decision at hand; the others of its run are cancelled."""
+    """Wait for the unit at hand (see `LEAVING`); the rest is cancelled."""
     if LEAVING.asked and not LEAVING.wait(WORK_S):
-        log.warning("a decision took longer than %g s and is cut off", WORK_S)
+        log.warning("a unit of work took longer than %g s and is cut off", WORK_S)

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from types import FrameType
 from typing import Final
 
 from spotlab.cli.answers import Answer
@@ -22,6 +23,7 @@ log = logging.getLogger("spotlab.cli.worker")
 def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.health.watch import watch
     from spotlab.runtime.jobs.background import as_a_worker
+    from spotlab.runtime.leaving import LEAVING
     from spotlab.runtime.process import Beside
 
     os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
@@ -30,8 +32,13 @@ def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
     logs.configure(told, role="worker")
     logs.adopt()
     asked = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        LEAVING.ask()
+        asked.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
+        signal.signal(number, end)
     beside = Beside([watch, as_a_worker])
     beside.start()
     log.info("the worker started")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from spotlab.aws.fleet import Ec2Instances
 from spotlab.domain.components import INSTANCE_MANAGER
 from spotlab.domain.ports import Clock
-from spotlab.errors import SpotlabError
+from spotlab.errors import Cancelled, SpotlabError
 from spotlab.runtime.cloud import Cloud
 from spotlab.store import Store
 
@@ -15,7 +16,9 @@ SLACK_S = 300.0
 """What was read later than this from now was read before the clock jumped back."""
 
 
-def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
+def sync_fleet(
+    cloud: Cloud, store: Store, clock: Clock, cancelled: Callable[[], bool] | None = None
+) -> list[SpotlabError]:
     """List every account's instances; an account that cannot be read keeps its last list.
 
     Spot instances seen running and instances seen reclaimed are noted as evidence.
@@ -23,6 +26,7 @@ def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     Returns:
         What failed, an error an account.
     Raises:
+        Cancelled: between two accounts; those listed until then are kept.
         DatabaseDown: the list cannot be kept.
     """
     source = Ec2Instances(cloud.sessions)
@@ -30,7 +34,9 @@ def sync_fleet(cloud: Cloud, store: Store, clock: Clock) -> list[SpotlabError]:
     began, now = time.perf_counter(), clock.now()
     last = store.health.last(INSTANCE_MANAGER, ok=True)
     listed = store.fleet.listings()
-    for account in cloud.accounts:
+    for index, account in enumerate(cloud.accounts):
+        if cancelled is not None and cancelled():
+            raise Cancelled(f"Listing stopped after {index} of {len(cloud.accounts)} accounts.")
         if account.from_settings:
             store.fleet.save_account(account)
         try:

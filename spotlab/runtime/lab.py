@@ -126,9 +126,9 @@ class Lab:
         """The AWS, with the accounts of the settings and those that were added by hand."""
         return looking_after(self.open_cloud(), self.store.fleet.accounts())
 
-    def sync_fleet(self) -> list[SpotlabError]:
+    def sync_fleet(self, cancelled: Callable[[], bool] | None = None) -> list[SpotlabError]:
         """List every account's instances anew; what failed is returned and in the health log."""
-        errors = sync_fleet(self.cloud(), self.store, self.clock)
+        errors = sync_fleet(self.cloud(), self.store, self.clock, cancelled)
         self.bus.publish(Topic.FLEET)
         return errors
 
@@ -197,7 +197,7 @@ class Lab:
         """
         tell, params = progress or _quiet, policy or PolicyParams()
         if self.must_list():
-            self.sync_fleet()
+            self.sync_fleet(cancelled)
         if self.must_collect():
             with self._collecting:
                 if self.must_collect():  # whoever comes second finds it collected

@@ -1,7 +1,7 @@
 """Whether this process is about to end, and who is still at work in it. Runtime floor.
 
-Whoever decides about instances does so between two looks at `LEAVING`: the process waits for the
-decision at hand, and the rest is cancelled as if somebody had pressed Cancel.
+Whoever is at work looks at `LEAVING` between two units of it (a decision, a source, an account):
+the process waits for the unit at hand, and the rest is cancelled as if somebody had pressed Cancel.
 """
 
 from __future__ import annotations
@@ -52,4 +52,6 @@ class Leaving:
         return True
 
 
+CAUSE: Final = "The process is leaving."
+"""Why a run was cancelled."""
 LEAVING: Final = Leaving()

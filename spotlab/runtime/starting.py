@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.leading import Leadership, alone
+from spotlab.runtime.leaving import LEAVING
 from spotlab.store.engine import Fence, fenced
 
 if TYPE_CHECKING:
@@ -51,15 +52,19 @@ class Starting:
             ttl_s = lab.settings.lease_ttl_s
             lease = Leadership(lab.store.leases, LEASE, me, ttl_s, lab.clock)
             waiting = lambda: tell("another process is at it", 0.0)  # noqa: E731
-            with alone(lease, waiting, cancelled) as token, fenced(Fence(LEASE, token)):
-                _do(lab, tell, cancelled)
+            with (
+                LEAVING.at_work(cancelled) as stop,
+                alone(lease, waiting, stop) as token,
+                fenced(Fence(LEASE, token)),
+            ):
+                _do(lab, tell, stop)
         tell("ready", 1.0)
 
 
 def _do(lab: Lab, tell: Progress, cancelled: Asked) -> None:
     if lab.must_list():
         tell("listing the fleet", 0.05)
-        lab.sync_fleet()
+        lab.sync_fleet(cancelled)
     _stop_if(cancelled)
     if lab.must_collect():
         lab.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)

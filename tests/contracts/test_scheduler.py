@@ -10,8 +10,10 @@ import pytest
 
 from spotlab.domain.ports import By, JobRun, RunState
 from spotlab.errors import Cancelled, DatabaseDown, Fenced, NotAvailable
+from spotlab.runtime.jobs import running, scheduler
 from spotlab.runtime.jobs.catalogue import AT_START, FIRST_RUN
 from spotlab.runtime.jobs.scheduler import GRACE_S
+from spotlab.runtime.leaving import Leaving
 from spotlab.store import Store
 from tests.support.jobs import TTL_S, Office, Work, job, look, office, settle
 
@@ -323,12 +325,39 @@ def test_shut_down_it_says_what_became_of_its_runs_and_lets_go(desk: Office) -> 
     assert found["heeds"] == (RunState.DONE, "")
     assert found["deaf"] == (
         RunState.CANCELLED,
-        "SpotLab was shut down while it was at work.",
+        "The process is leaving. It was still at work; what it still writes is refused.",
     )
     two = desk.scheduler("two")
     look(two)
     assert two.leadership.token is not None
     deaf.go.set()
+
+
+def test_a_leaving_process_cancels_its_runs_and_lets_another_lead_at_once(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving = Leaving()
+    for module in (running, scheduler):
+        monkeypatch.setattr(module, "LEAVING", leaving)
+
+    def stop() -> None:
+        raise Cancelled("Stopped after 3 of 24 instances.")
+
+    work = Work(held=True, before_end=stop)
+    one = desk.scheduler("one", job(work))
+    look(one)
+    desk.wait(600)
+    look(one)
+    assert work.at_work.wait(5)
+    leaving.ask()
+    one.start()  # nobody calls stop: the server is still closing its connections
+    one._thread.join(5)
+    (run,) = runs(desk)
+    assert run.state is RunState.CANCELLED
+    assert run.cause == "The process is leaving. Stopped after 3 of 24 instances."
+    two = desk.scheduler("two")
+    look(two)
+    assert two.leadership.token is not None
 
 
 def test_a_database_that_is_away_costs_no_outcome(

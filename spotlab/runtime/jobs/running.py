@@ -14,6 +14,7 @@ from spotlab.errors import Cancelled, Fenced, SpotlabError
 from spotlab.runtime.jobs.catalogue import Job
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leading import Monotonic
+from spotlab.runtime.leaving import CAUSE, LEAVING
 from spotlab.runtime.worker import in_words
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics, traces
@@ -90,6 +91,12 @@ class Running:
         if self._stop is None:
             self._stop = (state, cause)
 
+    def must_stop(self) -> bool:
+        """Whether it is asked to stop, also because this process is about to end."""
+        if LEAVING.asked:
+            self.stop(RunState.CANCELLED, CAUSE)
+        return self._stop is not None
+
     def join(self, within_s: float) -> None:
         """Wait for its end."""
         self._thread.join(max(0.0, within_s))
@@ -109,8 +116,9 @@ class Running:
 
     def _outcome(self) -> Outcome:
         try:
-            result = dict(self.job.run(self._lab, self._tell, lambda: self._stop is not None))
+            result = dict(self.job.run(self._lab, self._tell, self.must_stop))
         except Cancelled as exc:
+            self.must_stop()  # whoever saw that the process is leaving may have asked nobody else
             state, cause = self._stop or (RunState.CANCELLED, "")
             return Outcome(state, f"{cause} {exc}".strip(), {})
         except Fenced as exc:

@@ -21,6 +21,7 @@ from spotlab.runtime.jobs.running import Running
 from spotlab.runtime.jobs.schedules import Schedule, parse
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.leading import Beating, Leadership, Monotonic
+from spotlab.runtime.leaving import CAUSE, LEAVING
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics
 
@@ -30,7 +31,8 @@ AT_ONCE: Final = 4
 """Runs beside each other; others wait their turn."""
 GRACE_S: Final = 5.0
 """How long after its limit a run may take to stop."""
-STOP_WITHIN_S: Final = 8.0
+STOP_WITHIN_S, WRITE_WITHIN_S = 3.0, 2.0
+"""What a leaving process gives its runs to stop, and itself to write down what became of them."""
 LOOK_EVERY_S: Final = 1.0
 _NEAR: Final = timedelta(seconds=1)
 
@@ -68,6 +70,7 @@ class Scheduler:
         self._ready = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._stop_within_s = STOP_WITHIN_S
         self._failing = False
         self._beating = Beating(self.leadership)
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
@@ -78,13 +81,17 @@ class Scheduler:
         self._thread.start()
 
     def stop(self, within_s: float = STOP_WITHIN_S) -> None:
-        """Ask what runs to stop, write down what became of it, and let go of the lease."""
+        """Have what runs stop, what became of it written down, and the lease let go of."""
+        self._stop_within_s = within_s
         self._stopping.set()
         self._wake.set()
-        ends = time.monotonic() + within_s
-        self._thread.join(within_s)
+        self._thread.join(within_s + WRITE_WITHIN_S)
+
+    def _hand_over(self) -> None:
+        """In the scheduler's own thread: the lease is free before the server has closed."""
+        ends = time.monotonic() + self._stop_within_s
         for run in self._running.values():
-            run.stop(RunState.CANCELLED, "SpotLab was shut down.")
+            run.stop(RunState.CANCELLED, CAUSE)
         for run in self._running.values():
             run.join(ends - time.monotonic())
         try:
@@ -113,7 +120,7 @@ class Scheduler:
             self._start_due(token)
 
     def _loop(self) -> None:
-        while not self._stopping.is_set():
+        while not (self._stopping.is_set() or LEAVING.asked):
             self._wake.clear()
             try:
                 self.tick()
@@ -125,6 +132,7 @@ class Scheduler:
             except Exception:
                 log.exception("the scheduler failed, and goes on")
             self._wake.wait(self._look_every_s)
+        self._hand_over()
 
     def _step_back(self) -> None:
         metrics.LEADER.set(0)
@@ -286,7 +294,7 @@ class Scheduler:
             self._record_ended(token)
             for run in self._running.values():
                 if run.token == token and not run.recorded:
-                    cause = "SpotLab was shut down while it was at work."
+                    cause = f"{CAUSE} It was still at work; what it still writes is refused."
                     self._lab.store.jobs.finish(
                         run.run_id, RunState.CANCELLED, cause, {}, run.ended_at
                     )

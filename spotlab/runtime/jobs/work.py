@@ -26,9 +26,9 @@ def get_ready(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, An
     return {}
 
 
-def list_fleet(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]:
+def list_fleet(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Every account's instances."""
-    errors = lab.sync_fleet()
+    errors = lab.sync_fleet(cancelled)
     return {
         "instances": len(lab.store.fleet.instances()),
         "failed": " ".join(str(error) for error in errors),
