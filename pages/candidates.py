@@ -9,6 +9,7 @@ from spotlab.ui import (
     charts,
     guard,
     picked_pool,
+    placement,
     pools,
     session,
     tables,
@@ -45,20 +46,20 @@ if not len(kept):
         "No pool is left.", "drop a filter; the reasons below say which one drops the most."
     )
 else:
-    placements = market.placements()
+    shown = kept.head(pools.TOP)
+    placements = placement.of_rows(shown, market.placements())
     picked = tables.show(
-        pools.rows(kept.head(pools.TOP), placements),
+        pools.rows(shown, placements),
         pools.columns(ranking.policy.horizon_h, colours),
         name="Candidates",
         key="candidates",
         select=("single-row", "single-cell"),
         max_rows=10,
     )
-    if len(kept) > pools.TOP:
-        st.caption(f"The first {pools.TOP} are shown; a file has all {len(kept):,}.")
+    first = f"The first {len(shown)} are shown; a file has all {len(kept):,}. "
+    st.caption((first if len(kept) > len(shown) else "") + placement.counted(placements))
     if picked:
-        candidate = ranking.candidate(picked[0])
-        picked_pool.show(candidate, placements.of(candidate.pool), instance, now)
+        picked_pool.show(ranking.candidate(picked[0]), placements[picked[0]], instance, now)
 
 best = ranking.candidate(0) if len(kept) else None
 left, right = st.columns([3, 2], gap="large")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,31 +15,35 @@ from spotlab.ui import words
 from spotlab.ui.tables import Column
 
 COLUMN: Final = Column(
-    "placement score",
-    help="AWS: 1 (a request is hardly filled now) to 10. It is the score of a group of types that "
-    "were asked for together, is no promise, and enters neither risk nor expected cost. Pick a row "
-    "for its group and age. “Refused by quota”: the account may ask no more today. “Unknown”: "
-    "nobody asked, or AWS gave none.",
+    "placement",
+    "{:.0f}".format,
+    "AWS's placement score: 1 (a request is hardly filled now) to 10. It is the score of a group "
+    "of types that were asked for together, is no promise, and enters neither risk nor expected "
+    "cost. “—”: unknown, or refused by quota; pick a row for the reason, its group and its age.",
     number=True,
 )
 
 
-def cells(table: pd.DataFrame, placements: Placements) -> Iterator[str]:
-    """A cell for each row of a ranking's table."""
+def of_rows(table: pd.DataFrame, placements: Placements) -> list[PlacementScore]:
+    """What is known of each row of a ranking's table."""
     places = table[["region", "availability_zone", "instance_type"]]
-    for region, zone, name in places.itertuples(index=False, name=None):
-        yield cell(placements.of(Pool(region, zone if isinstance(zone, str) else None, name)))
+    return [
+        placements.of(Pool(region, zone if isinstance(zone, str) else None, name))
+        for region, zone, name in places.itertuples(index=False, name=None)
+    ]
 
 
-def cell(score: PlacementScore) -> str:
-    """`8`, `8, old`, `refused by quota` or `unknown`."""
-    if score.score is None:
-        return score.state.value
-    return (
-        f"{score.score}, old"
-        if score.origin is not None and score.origin.stale
-        else str(score.score)
-    )
+def counted(scores: Sequence[PlacementScore]) -> str:
+    """`Placement scores: 4 of 12 known, 1 of them old; 8 refused by quota.`"""
+    known = [score for score in scores if score.score is not None]
+    old = sum(score.origin is not None and score.origin.stale for score in known)
+    first = f"{len(known):,} of {len(scores):,} known" if known else "none known"
+    if old:
+        first += f", {old:,} of them old"
+    states = Counter(score.state for score in scores)
+    unscored = (PlacementState.REFUSED, PlacementState.UNKNOWN)
+    parts = [f"{states[state]:,} {state.value}" for state in unscored if states[state]]
+    return f"Placement scores: {'; '.join([first, *parts])}."
 
 
 def sentence(score: PlacementScore, now: datetime) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
-from spotlab.domain.placement import Placements
+from spotlab.domain.placement import PlacementScore
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.pipeline.rank import Ranking
 from spotlab.ui import placement, words
@@ -80,8 +81,8 @@ def _demands(need: Requirements) -> Iterator[str]:
         yield f"interrupted {BUCKET_LABELS[need.max_advisor_bucket]} a month at most"
 
 
-def rows(table: pd.DataFrame, placements: Placements) -> pd.DataFrame:
-    """A ranking's table as it is shown."""
+def rows(table: pd.DataFrame, placements: Sequence[PlacementScore]) -> pd.DataFrame:
+    """A ranking's table as it is shown, with a placement for each row."""
     return pd.DataFrame(
         {
             "rank": table["rank"],
@@ -95,7 +96,7 @@ def rows(table: pd.DataFrame, placements: Placements) -> pd.DataFrame:
             "below": 1 - table["spot_price_usd_per_hour"] / table["on_demand_price_usd_per_hour"],
             "on_demand": table["on_demand_price_usd_per_hour"],
             "bucket": table["advisor_bucket"],
-            "placement": list(placement.cells(table, placements)),
+            "placement": np.array([p.score for p in placements], dtype=np.float64),
             "vcpu": table["vcpu"],
             "memory": table["memory_gb"],
             "architecture": table["architecture"],
@@ -130,9 +131,9 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
             "on-demand USD/h", words.usd, "“—”: the market has no on-demand price.", number=True
         ),
         "bucket": Column(
-            "interrupted last month",
+            "interrupted",
             lambda bucket: BUCKET_LABELS[int(bucket)],
-            "Spot Advisor's trailing-month bucket. “—”: no record for this type here.",
+            "Last month: the Spot Advisor's bucket. “—”: no record for this type here.",
             number=True,
         ),
         "placement": placement.COLUMN,

@@ -92,16 +92,19 @@ def keep_placement(lab: Lab, age_h: float = 2.0, **scores: int) -> None:
 
 def test_each_candidate_has_its_placement_score_or_why_not(lab: Lab, open_page: Open) -> None:
     keep_placement(lab, a=8)
-    table = open_page("candidates").dataframe[0].value.set_index(["type", "zone"])["placement"]
-    assert table["m6i.large", "us-east-1a"] == "8"
-    assert table["m6i.large", "us-east-1b"] == "unknown"
-    assert table["g4dn.xlarge", "us-east-1a"] == "unknown"
+    app = open_page("candidates")
+    table = app.dataframe[0].value.set_index(["type", "zone"])["placement"]
+    assert table.dtype == "float64", "scores are sorted as numbers"
+    assert table["m6i.large", "us-east-1a"] == 8
+    assert table[[("m6i.large", "us-east-1b"), ("m6g.large", "us-east-1a")]].isna().all()
+    assert "Placement scores: 3 of 10 known; 7 unknown." in said(app)
 
 
 def test_a_used_up_quota_is_shown_as_such(lab: Lab, open_page: Open) -> None:
     keep_placement(lab)
-    table = open_page("candidates").dataframe[0].value.set_index("type")["placement"]
-    assert set(table["m6i.large"]) == {"refused by quota"}
+    app = open_page("candidates")
+    assert app.dataframe[0].value["placement"].isna().all()
+    assert "Placement scores: none known; 6 refused by quota; 4 unknown." in said(app)
 
 
 @pytest.mark.parametrize(
