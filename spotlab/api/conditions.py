@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from fastapi import Header
+from pydantic import BaseModel
 
 from spotlab.api.problems import PreconditionFailed, PreconditionMissing
 
 T = TypeVar("T")
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='The ETag that it was read with, or "*" for whatever it is.',
+        examples=["*"],
+    ),
+]
 
 
 def etag(body: bytes) -> str:
     """A strong entity tag of these bytes."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def tag(view: BaseModel) -> str:
+    """The entity tag of what is answered as this view, the same under every operation."""
+    return etag(view.model_dump_json().encode())
 
 
 def names(header: str, tag: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from spotlab.errors import NotFound
@@ -44,6 +44,68 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(
         description="The cursor of the next page; null on the last one.", examples=[None]
     )
+
+
+class PageAsked:
+    """The page that a request asks for, and how it is answered.
+
+    Args:
+        request, response: its own.
+        limit: longest page.
+        cursor: where it starts; None: at the beginning.
+    """
+
+    def __init__(
+        self, request: Request, response: Response, limit: Limit = USUAL, cursor: Cursor = None
+    ) -> None:
+        self._request = request
+        self._response = response
+        self.limit = limit
+        self.cursor = cursor
+
+    def of(
+        self,
+        rows: Sequence[Row],
+        key: Callable[[Row], list[Any]],
+        view: Callable[[Row], T],
+        into: type[Page[T]],
+    ) -> Page[T]:
+        """The page of a list that is all here.
+
+        Args:
+            rows: sorted by `key`.
+            key: a row's place in the order.
+            view: a row as it is answered.
+            into: the kind of page.
+        Raises:
+            NotFound: a cursor that no page of this list gave.
+        """
+        part, following = self.cut(rows, key)
+        return into(items=[view(row) for row in part], total=len(rows), next=following)
+
+    def cut(
+        self, rows: Sequence[Row], key: Callable[[Row], list[Any]]
+    ) -> tuple[Sequence[Row], str | None]:
+        """As `cut`, and the header Link says so."""
+        part, following = cut(rows, key, self.limit, self.cursor)
+        self.link(following)
+        return part, following
+
+    def first(
+        self, found: Sequence[Row], key: Callable[[Row], list[Any]]
+    ) -> tuple[Sequence[Row], str | None]:
+        """The page, where the store was asked for one row more than its limit, after its cursor."""
+        part = found[: self.limit]
+        following = write(key(part[-1])) if len(found) > self.limit else None
+        self.link(following)
+        return part, following
+
+    def link(self, following: str | None) -> None:
+        """Name the first and the next page in the header Link."""
+        link(self._request, self._response, following)
+
+
+AskedPage = Annotated[PageAsked, Depends()]
 
 
 def cut(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import conditions
+from spotlab.api.conditions import IfMatch
 from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.paging import AskedPage, Page
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.rest import (
     AccountAsked,
@@ -31,14 +32,6 @@ Name = Annotated[
         examples=["acme"],
     ),
 ]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description='The ETag that the account was read with, or "*" for whatever it is.',
-        examples=["*"],
-    ),
-]
 
 
 def view(account: Account) -> AccountView:
@@ -56,7 +49,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.etag(view(account).model_dump_json().encode())
+    return conditions.tag(view(account))
 
 
 @router.get(
@@ -67,20 +60,15 @@ def tag_of(account: Account) -> str:
     openapi_extra=about(Topic.FLEET),
 )
 def list_accounts(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     active: Annotated[
         bool | None, Query(description="Only those that are looked after, or not.")
     ] = None,
 ) -> Page[AccountView]:
     """By name."""
     found = [a for a in desk.accounts.list() if active is None or a.active is active]
-    page, following = cut(found, lambda account: [account.name], limit, cursor)
-    link(request, response, following)
-    return Page[AccountView](items=[view(a) for a in page], total=len(found), next=following)
+    return page.of(found, lambda account: [account.name], view, Page[AccountView])
 
 
 @router.post(

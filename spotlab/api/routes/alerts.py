@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import conditions
+from spotlab.api.conditions import IfMatch
 from spotlab.api.operation import NOT_THERE, Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link, place, write
+from spotlab.api.paging import AskedPage, Page, place
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import LABEL
 from spotlab.api.views.watching import (
@@ -34,14 +35,6 @@ Id = Annotated[
     str,
     Path(pattern="^[0-9a-f]{12}$", description="The rule's id.", examples=["0f1e2d3c4b5a"]),
 ]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description='The ETag that the rule was read with, or "*" for whatever it is.',
-        examples=["*"],
-    ),
-]
 
 
 def view(rule: AlertRule) -> RuleView:
@@ -61,7 +54,7 @@ def view(rule: AlertRule) -> RuleView:
 
 def tag_of(rule: AlertRule) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.etag(view(rule).model_dump_json().encode())
+    return conditions.tag(view(rule))
 
 
 def delivery_view(found: Delivery) -> DeliveryView:
@@ -93,11 +86,8 @@ def delivery_view(found: Delivery) -> DeliveryView:
     openapi_extra=about(Topic.ALERTS, Topic.FLEET),
 )
 def list_alerts(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[RingingView]:
     """By rule and subject, of the rules that you see."""
     found = sorted(
@@ -117,9 +107,8 @@ def list_alerts(
         ),
         key=lambda each: (each.rule_id, each.key),
     )
-    page, following = cut(found, lambda each: [each.rule_id, each.key], limit, cursor)
-    link(request, response, following)
-    return Page[RingingView](items=list(page), total=len(found), next=following)
+    shown, following = page.cut(found, lambda each: [each.rule_id, each.key])
+    return Page[RingingView](items=list(shown), total=len(found), next=following)
 
 
 @router.get(
@@ -130,20 +119,15 @@ def list_alerts(
     openapi_extra=about(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_deliveries(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[DeliveryView]:
     """Newest first, of the rules that you see."""
     total = desk.alerts.count()
-    found = desk.alerts.history(before=place(cursor), limit=limit + 1)
-    page = found[:limit]
-    following = write([page[-1].alert_id]) if len(found) > limit else None
-    link(request, response, following)
+    found = desk.alerts.history(before=place(page.cursor), limit=page.limit + 1)
+    part, following = page.first(found, lambda each: [each.alert_id])
     return Page[DeliveryView](
-        items=[delivery_view(each) for each in page], total=total, next=following
+        items=[delivery_view(each) for each in part], total=total, next=following
     )
 
 
@@ -155,11 +139,8 @@ def list_alert_deliveries(
     openapi_extra=about(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     enabled: Annotated[
         bool | None, Query(description="Only those that are watched, or not.")
     ] = None,
@@ -169,9 +150,7 @@ def list_alert_rules(
         (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
     )
-    page, following = cut(found, lambda rule: [rule.name, rule.rule_id], limit, cursor)
-    link(request, response, following)
-    return Page[RuleView](items=[view(rule) for rule in page], total=len(found), next=following)
+    return page.of(found, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
 
 
 @router.post(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import Cursor, Limit, Page, link, place, write
+from spotlab.api.paging import AskedPage, Page, place
 from spotlab.api.service import AskedDesk, TheService
 from spotlab.api.views.base import LABEL, Moment
 from spotlab.api.views.watching import AuditCheckView, EntryView
@@ -26,11 +26,8 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
     response_model=Page[EntryView],
 )
 def list_audit(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     actor: Annotated[Text, Query(description="By them.", examples=["ana"])] = None,
     action: Annotated[
         Text, Query(description="This, or all that begin so.", examples=["instance"])
@@ -47,14 +44,12 @@ def list_audit(
         action=action,
         target=target,
         since=since,
-        before=place(cursor),
-        limit=limit + 1,
+        before=place(page.cursor),
+        limit=page.limit + 1,
     )
-    page = found[:limit]
-    following = write([page[-1].number]) if len(found) > limit else None
-    link(request, response, following)
+    part, following = page.first(found, lambda each: [each.number])
     return Page[EntryView](
-        items=[EntryView.model_validate(each) for each in page], total=total, next=following
+        items=[EntryView.model_validate(each) for each in part], total=total, next=following
     )
 
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query
 
 from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
+from spotlab.api.paging import AskedPage, Page, PageAsked, read
 from spotlab.api.routes.instances import Id
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of
@@ -47,25 +47,26 @@ Until = Annotated[Moment | None, Query(description="Not after.", examples=["2999
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
-def listed(
-    desk: Desk, where: ExperimentFilter, limit: int, cursor: str | None
-) -> Page[SummaryView]:
+def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[SummaryView]:
     """A page of decisions, newest first.
 
     Raises:
         NotFound: a cursor that no page gave.
     """
     total = desk.decisions.count(where)
-    if cursor is not None:
-        where = replace(where, before=_place(cursor))
-    found = desk.decisions.list(where, limit=limit + 1)
-    page, following = found[:limit], None
-    if len(found) > limit:
-        last = page[-1]
-        following = write([last.created_at.isoformat(), last.experiment_id])
-    return Page[SummaryView](
-        items=[SummaryView.model_validate(each) for each in page], total=total, next=following
+    if page.cursor is not None:
+        where = replace(where, before=_place(page.cursor))
+    found = desk.decisions.list(where, limit=page.limit + 1)
+    part, following = page.first(
+        found, lambda each: [each.created_at.isoformat(), each.experiment_id]
     )
+    return Page[SummaryView](
+        items=[SummaryView.model_validate(each) for each in part], total=total, next=following
+    )
+
+
+def _number(numbered: tuple[int, object]) -> list[int]:
+    return [numbered[0]]
 
 
 def _place(cursor: str) -> tuple[datetime, int]:
@@ -87,11 +88,8 @@ def _place(cursor: str) -> tuple[datetime, int]:
     openapi_extra=about(Topic.EXPERIMENTS),
 )
 def list_experiments(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     instance_id: Annotated[Text, Query(description="About this instance.")] = None,
     account: Annotated[Text, Query(description="Of this account.")] = None,
     model: Annotated[
@@ -116,9 +114,7 @@ def list_experiments(
         failed=failed,
         accounts=None if account is None else (account,),
     )
-    page = listed(desk, where, limit, cursor)
-    link(request, response, page.next)
-    return page
+    return listed(desk, where, page)
 
 
 @router.get(
@@ -129,18 +125,13 @@ def list_experiments(
     openapi_extra=about(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     instance_id: Id,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[SummaryView]:
     """Newest first."""
     desk.instances.get(instance_id)
-    page = listed(desk, ExperimentFilter(instance_id=instance_id), limit, cursor)
-    link(request, response, page.next)
-    return page
+    return listed(desk, ExperimentFilter(instance_id=instance_id), page)
 
 
 @router.get(
@@ -170,22 +161,15 @@ def get_experiment(
     openapi_extra=UNCHANGING,
 )
 def list_experiment_candidates(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     experiment_id: Number,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     features: Annotated[bool, Query(description="With their features.")] = False,
 ) -> Page[CandidateView]:
     """Ranked ones first."""
     found = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
-    page, following = cut(found, lambda each: [each[0]], limit, cursor)
-    link(request, response, following)
-    return Page[CandidateView](
-        items=[candidate_view(each, features) for _, each in page],
-        total=len(found),
-        next=following,
+    return page.of(
+        found, _number, lambda each: candidate_view(each[1], features), Page[CandidateView]
     )
 
 
@@ -196,22 +180,15 @@ def list_experiment_candidates(
     response_model=Page[OutcomeView],
 )
 def list_experiment_outcomes(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     experiment_id: Number,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[OutcomeView]:
     """Those that are settled; none while nothing is known yet."""
     desk.decisions.get(experiment_id)
     found = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
-    page, following = cut(found, lambda each: [each[0]], limit, cursor)
-    link(request, response, following)
-    return Page[OutcomeView](
-        items=[OutcomeView.model_validate(each) for _, each in page],
-        total=len(found),
-        next=following,
+    return page.of(
+        found, _number, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
     )
 
 

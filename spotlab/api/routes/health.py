@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from spotlab import __version__
 from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.paging import AskedPage, Cursor, Limit, Page, PageAsked
 from spotlab.api.service import AskedDesk, Service, TheService
 from spotlab.api.views.health import Day, Parts, PartView, ProbeView, SlotView
 from spotlab.api.views.rest import ComponentView, HealthView
@@ -95,22 +95,15 @@ def get_health(service: TheService) -> HealthView:
     response_model=Page[ComponentView],
 )
 def list_components(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     service: TheService,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[ComponentView]:
     """Looked at, at most every five seconds."""
     desk.market.may_read()
     found = sorted(desk.market.components(components(service)), key=lambda each: each.name)
-    page, following = cut(found, lambda each: [each.name], limit, cursor)
-    link(request, response, following)
-    return Page[ComponentView](
-        items=[ComponentView.model_validate(each) for each in page],
-        total=len(found),
-        next=following,
+    return page.of(
+        found, lambda each: [each.name], ComponentView.model_validate, Page[ComponentView]
     )
 
 
@@ -122,19 +115,15 @@ def list_components(
     openapi_extra=about(Topic.HEALTH, for_s=PROBED_FOR_S),
 )
 def list_uptime(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Parts:
     """From recorded probes; what is unknown counts neither as up nor as down."""
     health = desk.health.read()
     found = sorted(health.parts, key=lambda part: part.state.name)
-    page, following = cut(found, lambda part: [part.state.name], limit, cursor)
-    link(request, response, following)
+    shown, following = page.cut(found, lambda part: [part.state.name])
     return Parts(
-        items=[part_view(part) for part in page],
+        items=[part_view(part) for part in shown],
         total=len(found),
         next=following,
         since=health.since,
@@ -163,10 +152,9 @@ def list_component_day(
     name = NAMES.get(key, key)
     day = desk.health.day(name)
     found = sorted(day.probes, key=_moment)
-    page, following = cut(found, _moment, limit, cursor)
-    link(request, response, following)
+    shown, following = PageAsked(request, response, limit, cursor).cut(found, _moment)
     return Day(
-        items=[ProbeView.model_validate(probe) for probe in page],
+        items=[ProbeView.model_validate(probe) for probe in shown],
         total=len(found),
         next=following,
         component=name,

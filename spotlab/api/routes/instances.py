@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import conditions
+from spotlab.api.conditions import IfMatch
 from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.paging import AskedPage, Page
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import REFERENCE
 from spotlab.api.views.experiments import SummaryView
@@ -37,14 +38,6 @@ Id = Annotated[
         examples=["i-0000000000000001a"],
     ),
 ]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description='The ETag that the instance was read with, or "*" for whatever it is.',
-        examples=["*"],
-    ),
-]
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
@@ -55,7 +48,7 @@ def view(instance: Instance) -> InstanceView:
 
 def tag_of(instance: Instance) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.etag(view(instance).model_dump_json().encode())
+    return conditions.tag(view(instance))
 
 
 @router.get(
@@ -66,11 +59,8 @@ def tag_of(instance: Instance) -> str:
     openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     account: Annotated[Text, Query(description="Of this account.", examples=["acme"])] = None,
     region: Annotated[Text, Query(description="In this region.")] = None,
     instance_type: Annotated[Text, Query(description="Of this type.")] = None,
@@ -101,9 +91,7 @@ def list_instances(
         for instance in desk.instances.list(active_only=active)
         if all(wanted is None or of(instance) == wanted for wanted, of in asked)
     ]
-    page, following = cut(found, lambda i: [i.account, i.name, i.instance_id], limit, cursor)
-    link(request, response, following)
-    return Page[InstanceView](items=[view(i) for i in page], total=len(found), next=following)
+    return page.of(found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView])
 
 
 @router.get(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 
 from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
+from spotlab.api.paging import AskedPage, Page, read, write
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import Reasoned
 from spotlab.api.views.running import Accepted, JobAsked, JobView, RunView
@@ -51,17 +51,12 @@ def view(found: Standing) -> JobView:
     openapi_extra=about(Topic.JOBS),
 )
 def list_jobs(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[JobView]:
     """By name."""
     found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
-    page, following = cut(found, lambda each: [each.job.name], limit, cursor)
-    link(request, response, following)
-    return Page[JobView](items=[view(each) for each in page], total=len(found), next=following)
+    return page.of(found, lambda each: [each.job.name], view, Page[JobView])
 
 
 @router.get(
@@ -114,22 +109,19 @@ def run_job(desk: AskedDesk, response: Response, name: Name, asked: Reasoned) ->
     openapi_extra=about(Topic.JOBS),
 )
 def list_job_runs(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     name: Name,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[RunView]:
     """Newest first."""
     total = desk.jobs.count(name)
-    start = 0 if cursor is None else read(cursor, [0])[0]
+    start = 0 if page.cursor is None else read(page.cursor, [0])[0]
     if not 0 <= start <= total:
         raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
-    found = desk.jobs.history(name, limit=limit, offset=start)
+    found = desk.jobs.history(name, limit=page.limit, offset=start)
     end = start + len(found)
     following = write([end]) if end < total else None
-    link(request, response, following)
+    page.link(following)
     return Page[RunView](
         items=[RunView.model_validate(each) for each in found], total=total, next=following
     )

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import Cursor, Limit, Page, cut, link, read, write
+from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
 from spotlab.api.service import AskedDesk, Service, TheService
 from spotlab.api.views.base import LABEL, Moment, View, about
 from spotlab.api.views.running import LineView, MetricView, SampleView
@@ -219,8 +219,9 @@ def list_metrics(
     """The numbers of /metrics as JSON, at most five seconds old."""
     desk.who.require(Right.READ_METRICS)
     found = service.shared("metrics", 5.0, lambda: read_metrics(desk))
-    page, following = cut(found, lambda each: [each.name], limit, cursor)
-    link(request, response, following)
+    page, following = PageAsked(request, response, limit, cursor).cut(
+        found, lambda each: [each.name]
+    )
     return Page[MetricView](items=list(page), total=len(found), next=following)
 
 

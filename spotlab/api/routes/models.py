@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from spotlab.api.operation import ZIP, Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.paging import AskedPage, Page
 from spotlab.api.routes.experiments import listed
 from spotlab.api.service import AskedDesk, TheService
 from spotlab.api.views.base import REFERENCE, Reasoned
@@ -24,6 +24,7 @@ from spotlab.api.views.rest import (
 from spotlab.domain.access import Principal
 from spotlab.domain.lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
+from spotlab.runtime.desk import Desk
 from spotlab.runtime.desk.models import Step
 from spotlab.runtime.registry import ModelEntry
 
@@ -56,6 +57,10 @@ UPLOAD: dict[str, Any] = {
 }
 
 
+def _seen(desk: Desk, *, active_only: bool = True) -> set[str]:
+    return {instance.instance_id for instance in desk.instances.list(active_only=active_only)}
+
+
 def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
     """A version as it is answered, with the assigned instances that are seen."""
     record = entry.record
@@ -82,11 +87,8 @@ def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
     openapi_extra=about(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     task: Annotated[
         str | None, Query(min_length=1, max_length=40, description="Of this task.")
     ] = None,
@@ -106,13 +108,12 @@ def list_models(
         ),
         key=lambda entry: entry.record.reference,
     )
-    page, following = cut(found, lambda entry: [entry.record.reference], limit, cursor)
-    link(request, response, following)
-    seen = {instance.instance_id for instance in desk.instances.list()}
-    return Page[ModelView](
-        items=[ModelView(**fields(entry, seen)) for entry in page],
-        total=len(found),
-        next=following,
+    seen = _seen(desk)
+    return page.of(
+        found,
+        lambda entry: [entry.record.reference],
+        lambda entry: ModelView(**fields(entry, seen)),
+        Page[ModelView],
     )
 
 
@@ -151,7 +152,7 @@ async def upload_model(
 def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
     """Its state, figures and model card."""
     entry = desk.models.entry(reference)
-    seen = {instance.instance_id for instance in desk.instances.list()}
+    seen = _seen(desk)
     figures = {name: FigureView(**found) for name, found in entry.figures.items()}
     return ModelCardView(**fields(entry, seen), figures=figures, card=dict(entry.record.card))
 
@@ -176,7 +177,7 @@ def decide_model(
 ) -> ModelView:
     """A former champion steps down to graduated."""
     record = desk.models.take(step, reference, asked.reason)
-    seen = {instance.instance_id for instance in desk.instances.list()}
+    seen = _seen(desk)
     return ModelView(**fields(desk.models.entry(record.reference), seen))
 
 
@@ -188,26 +189,19 @@ def decide_model(
     openapi_extra=about(Topic.MODELS, Topic.FLEET),
 )
 def list_model_events(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     reference: Reference,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[ModelEventView]:
     """Newest first; by name@version of one version, by name of all of them."""
-    seen = {instance.instance_id for instance in desk.instances.list(active_only=False)}
+    seen = _seen(desk, active_only=False)
     found = [
         event
         for event in desk.models.history(reference)
         if not event.instance_id or event.instance_id in seen or _sees_all(desk.who)
     ]
-    page, following = cut(found, lambda event: [-event.event_id], limit, cursor)
-    link(request, response, following)
-    return Page[ModelEventView](
-        items=[ModelEventView.model_validate(event) for event in page],
-        total=len(found),
-        next=following,
+    return page.of(
+        found, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
     )
 
 
@@ -238,28 +232,24 @@ def get_performance(desk: AskedDesk, service: TheService, reference: Reference) 
     openapi_extra=about(Topic.EXPERIMENTS),
 )
 def list_model_experiments(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
     reference: Reference,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[OutcomesOf]:
     """Newest first."""
     model = desk.models.entry(reference).record.reference
-    page = listed(desk, ExperimentFilter(model=model), limit, cursor)
-    link(request, response, page.next)
-    outcomes = desk.performance.of_experiments([each.experiment_id for each in page.items])
+    found = listed(desk, ExperimentFilter(model=model), page)
+    outcomes = desk.performance.of_experiments([each.experiment_id for each in found.items])
     return Page[OutcomesOf](
         items=[
             OutcomesOf(
                 experiment=each,
                 outcomes=[OutcomeView.model_validate(o) for o in outcomes[each.experiment_id]],
             )
-            for each in page.items
+            for each in found.items
         ],
-        total=page.total,
-        next=page.next,
+        total=found.total,
+        next=found.next,
     )
 
 

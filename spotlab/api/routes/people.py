@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api.operation import NOT_THERE, SECRET, Operation
-from spotlab.api.paging import Cursor, Limit, Page, cut, link
+from spotlab.api.paging import AskedPage, Page
 from spotlab.api.service import AskedDesk
 from spotlab.api.views.running import (
     USER,
@@ -38,19 +38,12 @@ TokenId = Annotated[
     response_model=Page[UserView],
 )
 def list_users(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
 ) -> Page[UserView]:
     """By name."""
     found = sorted(desk.users.list(), key=lambda each: each.name)
-    page, following = cut(found, lambda each: [each.name], limit, cursor)
-    link(request, response, following)
-    return Page[UserView](
-        items=[UserView.model_validate(each) for each in page], total=len(found), next=following
-    )
+    return page.of(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
 
 @router.post(
@@ -115,20 +108,13 @@ def change_user(desk: AskedDesk, name: Name, asked: UserChange) -> UserView:
     response_model=Page[TokenView],
 )
 def list_tokens(
-    request: Request,
-    response: Response,
     desk: AskedDesk,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    page: AskedPage,
     user: Annotated[str | None, Query(pattern=USER, description="Of this user.")] = None,
 ) -> Page[TokenView]:
     """Those that ended too, by their public part."""
     found = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
-    page, following = cut(found, lambda each: [each.token_id], limit, cursor)
-    link(request, response, following)
-    return Page[TokenView](
-        items=[TokenView.model_validate(each) for each in page], total=len(found), next=following
-    )
+    return page.of(found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView])
 
 
 @router.post(
