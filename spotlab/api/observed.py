@@ -12,6 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spotlab.runtime.health.served import COUNTING
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.api")
@@ -19,6 +20,8 @@ log = logging.getLogger("spotlab.api")
 HEADER: Final = b"x-request-id"
 SCREENS: Final = "screens"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_MONITORS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/_stcore/health"})
+"""Asked by machines all day, and answered from memory: they would hide what people wait for."""
 _OURS: Final = ("/healthz", "/readyz", "/metrics", "/sign", "/api")
 
 
@@ -80,6 +83,8 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
     route = route_of(scope)
     metrics.REQUESTS.labels(method=method, route=route, status=str(status)).inc()
     metrics.REQUEST_SECONDS.labels(method=method, route=route).observe(took_s)
+    if scope["path"] not in _MONITORS:
+        COUNTING.note(ok=status < 500, took_s=took_s)
     if status >= 500 and status != 503:
         fields = {"status": status, "duration_ms": round(took_s * 1e3, 1)}
         log.warning("%s %s: %d", method, route, status, extra={"fields": fields})

@@ -39,7 +39,7 @@ from spotlab.store.tables_access import AnsweredWriteRow, ApiTokenRow, LinkRow, 
 from spotlab.store.tables_jobs import JobRunRow, ProcessRow
 from spotlab.store.tables_outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables_placement import PlacementRow
-from spotlab.store.tables_watch import AlertRow, ProbeRow
+from spotlab.store.tables_watch import AlertRow, ProbeRow, ServedRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
@@ -208,6 +208,12 @@ RULES: Final[tuple[Rule, ...]] = (
         with_it=((SweepCellRow, col(SweepCellRow.sweep_id)),),
     ),
     Rule(ProbeRow, "health probes", "keep_health_days", _probes),
+    Rule(
+        ServedRow,
+        "counted requests",
+        "keep_health_days",
+        lambda before, _now: col(ServedRow.at) < before,
+    ),
     Rule(HealthRow, "outcomes of components", "keep_health_days", _outcomes_of_parts),
     Rule(JobRunRow, "job runs", "keep_health_days", _job_runs),
     Rule(AlertRow, "alerts", "keep_health_days", _alerts),

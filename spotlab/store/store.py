@@ -30,6 +30,7 @@ from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
+from spotlab.store.served import SqlServed
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.signs import SqlSigns
 from spotlab.store.tokens import SqlTokens
@@ -49,6 +50,7 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
+    served: SqlServed
     alerts: SqlAlerts
     signs: SqlSigns
     interruptions: SqlInterruptions
@@ -78,6 +80,7 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
+            served=SqlServed(engine),
             alerts=SqlAlerts(engine),
             signs=SqlSigns(engine),
             interruptions=SqlInterruptions(engine),

@@ -34,6 +34,17 @@ class ProbeRow(WatchBase, table=True):
     reason: str
 
 
+class ServedRow(WatchBase, table=True):
+    """What a process answered within five minutes: failures, and the others by latency class."""
+
+    __tablename__ = "served_requests"
+
+    process_id: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime, primary_key=True, index=True)
+    failed: int
+    took: dict[str, Any] = Field(sa_type=JSON)
+
+
 class AlertRuleRow(WatchBase, table=True):
     """What is watched, and who is told. `sealed_address` is encrypted: a webhook's address lets
     whoever knows it post."""

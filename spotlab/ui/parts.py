@@ -23,12 +23,13 @@ HEADS: Final = (
     ("part, and why", ""),
     (
         "worked",
-        "Of what it did in 24 h: collects, listings, evaluations and jobs, else answers to probes.",
+        "Of what it did in 24 h: collects, listings, evaluations, jobs, and requests that all app "
+        "servers answered (below 500; without monitors' own); else answers to probes.",
     ),
     (
         "p50, p95 · p99",
         "Latency in 24 h, of what worked: the smallest value that 50, 95 or 99 % do not exceed "
-        "(nearest rank).",
+        "(nearest rank); of requests, at most 5 % too high, until the answer begins.",
     ),
     (
         "up",
@@ -100,7 +101,9 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
     p50, p95, p99 = (words.milliseconds(value) for value in done.latency_ms)
     row[3].markdown(
         p50 + _small(f"{p95} · {p99}" if done.measured else ""),
-        help=None if done.measured else "It has no latency: it is judged by signs of life.",
+        help=None
+        if done.measured
+        else "Nothing was measured: it was not asked, or is judged by signs of life.",
         text_alignment="right",
     )
     row[4].markdown(

@@ -16,10 +16,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spotlab.api import metrics as metrics_route
+from spotlab.api import observed
 from spotlab.api.observed import Observed
 from spotlab.domain.access import Principal, Role
+from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
 from spotlab.runtime import process
+from spotlab.runtime.health import view as health
+from spotlab.runtime.health.served import Counting
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.metrics import Metrics
 from spotlab.telemetry import logs
@@ -107,7 +111,9 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
     assert client.get("/metrics", headers=sent("an api token")).status_code == 200
 
 
-def test_says_what_was_done(lab: Lab, client: Client) -> None:
+def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting()
+    monkeypatch.setattr(observed, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
     lab.evaluate()
     client.get("/says")
@@ -116,8 +122,8 @@ def test_says_what_was_done(lab: Lab, client: Client) -> None:
     answer = client.get("/metrics", headers=sent(TOKEN))
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     found = families(answer.text)
-    done = {"outcome": "done"}
-    assert value(found, "spotlab_evaluations", "spotlab_evaluations_total", **done) >= 1
+    told = {"outcome": "done"}
+    assert value(found, "spotlab_evaluations", "spotlab_evaluations_total", **told) >= 1
     for stage in ("collect", "features", "risk", "filter", "policy"):
         assert value(found, "spotlab_stage_seconds", "spotlab_stage_seconds_count", stage=stage)
     decided = sum(
@@ -134,6 +140,9 @@ def test_says_what_was_done(lab: Lab, client: Client) -> None:
     assert "spotlab_leader" in found
     assert value(found, "spotlab_process", "spotlab_process_info", role=logs.role()) == 1
     assert set(before) <= set(found)
+    counting.keep(lab)
+    done = health.read(lab).part(APP_SERVER).done
+    assert (done.rate.ok, done.rate.failed) == (1, 1), "/metrics itself is a monitor's question"
 
 
 def test_no_label_grows_with_what_there_is(lab: Lab, client: Client) -> None:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from spotlab.domain.components import APP_SERVER
 from spotlab.domain.ports import Probe
+from spotlab.errors import DatabaseDown
+from spotlab.runtime.health import served
+from spotlab.runtime.health.served import Counting
+from spotlab.runtime.health.works import summed
 from spotlab.store import Store
 from tests.support import builders as make
 
@@ -48,3 +57,38 @@ def test_only_what_nobody_else_recorded_is_filled_in(store: Store) -> None:
     assert store.probes.fill(late, HALF_A_MINUTE) == 0
     assert [p.at for p in store.probes.since(at(0))] == [at(0), at(60), at(90), at(300)]
     assert store.probes.fill([], HALF_A_MINUTE) == 0
+
+
+def test_requests_of_every_process_add_up_and_a_database_that_is_away_loses_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab: Any = SimpleNamespace(store=store)
+    assert summed([], [], store.served.since(at(0)))[APP_SERVER].rate.success is None
+    one, two = Counting(), Counting()
+    for counting, name in ((one, "one"), (two, "two")):
+        monkeypatch.setattr(served, "process_id", lambda name=name: name)
+        for number in range(49):
+            counting.note(ok=True, took_s=0.02 if number else 0.9, at=at(number))
+        counting.keep(lab)
+    one.note(ok=False, took_s=3.0, at=at(50))
+    monkeypatch.setattr(served, "process_id", lambda: "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store.served), "keep", refuse)
+        with pytest.raises(DatabaseDown):
+            one.keep(lab)
+    one.note(ok=False, took_s=3.0, at=at(400))
+    one.keep(lab)
+    one.keep(lab)
+
+    done = summed([], [], store.served.since(at(0)))[APP_SERVER]
+    assert (done.rate.ok, done.rate.failed, done.measured) == (98, 2, 98)
+    p50, p95, p99 = done.latency_ms
+    assert p50 == p95 == pytest.approx(20, rel=0.05)
+    assert p99 == pytest.approx(900, rel=0.05)
+    late = summed([], [], store.served.since(at(400)))[APP_SERVER]
+    assert (late.rate.ok, late.rate.failed) == (0, 1)
+    assert late.latency_ms == (None, None, None)
+
+
+def refuse(*_: object) -> None:
+    raise DatabaseDown("The database does not answer.", remedy="Wait.")

@@ -36,7 +36,9 @@ class PartView(View):
     tried: int = about("How often it worked or failed.", 1420, "count")
     success_rate: Number = about("Share that worked; null: never tried.", 0.99, "share")
     failure_rate: Number = about("Share that failed; null: never tried.", 0.01, "share")
-    counted: str = about("work, or probes where it writes no work down.", "probes")
+    counted: str = about(
+        "work (of the app servers: requests), or probes where it writes no work down.", "probes"
+    )
     p50_ms: Number = about("Half were as fast; null: none was measured.", 0.4, "ms")
     p95_ms: Number = about("95 % were as fast.", 0.9, "ms")
     p99_ms: Number = about("99 % were as fast.", 2.1, "ms")

@@ -80,7 +80,9 @@ class Look:
         if window_min not in self._works:
             since = self.now - timedelta(minutes=window_min)
             probes = self.lab.store.probes.since(since)
-            self._works[window_min] = summed(works(self.lab, since), probes)
+            self._works[window_min] = summed(
+                works(self.lab, since), probes, self.lab.store.served.since(since)
+            )
         return self._works[window_min]
 
     def chosen(self, condition: Condition) -> list[Instance]:

@@ -100,7 +100,8 @@ def read(lab: Lab) -> Health:
     since, unread = now - WINDOW, ""
     try:
         recorded = lab.store.probes.since(since - MAX_HOLD)
-        done = summed(works(lab, since), (p for p in recorded if p.at >= since))
+        within = (p for p in recorded if p.at >= since)
+        done = summed(works(lab, since), within, lab.store.served.since(since))
     except SpotlabError as exc:
         recorded, done, unread = [], summed([], []), exc.message
     by_part: dict[str, list[Probe]] = {name: [] for name in COMPONENTS}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spotlab.domain.components import DATABASE, DOWN
@@ -17,6 +18,7 @@ from spotlab.domain.ports import Probe
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import SpotlabError
 from spotlab.runtime.alerts.ringing import database_back, database_down
+from spotlab.runtime.health.served import COUNTING
 from spotlab.telemetry.logs import correlated
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def look(lab: Lab) -> bool:
     """
     try:
         lab.store.ping()
+        COUNTING.keep(lab)
         database_back(lab)
         if recorded := lab.prober.catch_up(lab):
             log.warning("the database is back; %d probes of its outage are recorded", recorded)
@@ -64,5 +67,7 @@ def watch(lab: Lab) -> Callable[[], None]:
     def end() -> None:
         stop.set()
         thread.join()
+        with suppress(SpotlabError):
+            COUNTING.keep(lab)
 
     return end

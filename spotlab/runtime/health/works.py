@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, HEALTHY, LINEAR_OPTIMIZER
+from spotlab.domain.components import (
+    APP_SERVER,
+    COMPONENTS,
+    DEGRADED,
+    DOWN,
+    HEALTHY,
+    LINEAR_OPTIMIZER,
+)
 from spotlab.domain.ports import Probe, Work
+from spotlab.domain.served import Served, percentile_ms, together
 from spotlab.domain.uptime import QUANTILES, Rate, percentile
 
 if TYPE_CHECKING:
@@ -42,8 +50,13 @@ def works(lab: Lab, since: datetime) -> list[Work]:
     return [*lab.store.health.works(since), *lab.store.signs.works(since), *evaluated]
 
 
-def summed(written: Iterable[Work], probes: Iterable[Probe]) -> Mapping[str, Done]:
-    """What each component did: its own work where it writes any down, else its probes' answers."""
+def summed(
+    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[Served] = ()
+) -> Mapping[str, Done]:
+    """What each component did: its own work where it writes any down, else its probes' answers.
+
+    Of app servers it is the requests that all of them answered; nothing, where nobody asked.
+    """
     by_work: dict[str, list[Work]] = {}
     for work in written:
         by_work.setdefault(work.component, []).append(work)
@@ -52,10 +65,22 @@ def summed(written: Iterable[Work], probes: Iterable[Probe]) -> Mapping[str, Don
         if probe.state in _OK or probe.state == DOWN:
             answer = Work(probe.component, probe.at, probe.state in _OK, probe.latency_ms)
             by_probe.setdefault(probe.component, []).append(answer)
-    return {
+    found = {
         name: _done(by_work.get(name) or by_probe.get(name, []), name not in by_work)
         for name in COMPONENTS
     }
+    return found | {APP_SERVER: _answered(served)}
+
+
+def _answered(served: Sequence[Served]) -> Done:
+    took = together(served)
+    return Done(
+        rate=Rate(took.total(), sum(each.failed for each in served)),
+        latency_ms=tuple(percentile_ms(took, share) for share in QUANTILES),
+        measured=took.total(),
+        last_ok_at=max((each.at for each in served if each.took), default=None),
+        asked=False,
+    )
 
 
 def _done(found: Sequence[Work], asked: bool) -> Done:
