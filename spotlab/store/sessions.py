@@ -66,11 +66,12 @@ class SqlSessions:
             session_id: of the session.
             given_hash, next_hash: of what was given, and of what is to follow it.
             by: signs the revocation, if there is one.
-            grace: how long the token before is accepted for tabs that renew at once.
+            grace: how long the token before is taken for a tab that renews at the same time.
         Returns:
             ROTATED: the next one counts from now. PARALLEL: another tab has rotated just now; the
-            next one is not used. REUSED: an older one was given, which only a thief or its victim
-            still has: the session is revoked. ENDED: there is nothing to renew.
+            next one is not used. REUSED: an older one was given, or one whose place another has
+            taken, which only a thief or its victim still has: the session is revoked. ENDED: there
+            is nothing to renew.
         """
         with writing(self._engine) as transaction:
             row = transaction.get(SessionRow, session_id, with_for_update=True)
@@ -80,11 +81,12 @@ class SqlSessions:
                 row.former_hash, row.refresh_hash = row.refresh_hash, next_hash
                 row.refreshed_at = row.seen_at = by.at
                 return Renewal.ROTATED
-            if (
-                hmac.compare_digest(row.former_hash, given_hash)
-                and by.at - row.refreshed_at <= grace
-            ):
-                return Renewal.PARALLEL
+            if hmac.compare_digest(row.former_hash, given_hash):
+                if by.at - row.refreshed_at <= grace:
+                    return Renewal.PARALLEL
+                row.refresh_hash = next_hash  # the one before has not arrived, or is not used yet
+                row.refreshed_at = row.seen_at = by.at
+                return Renewal.ROTATED
             _revoke(transaction, row, by, "session.stolen")
             return Renewal.REUSED
 

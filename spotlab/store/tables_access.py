@@ -41,7 +41,7 @@ class UserRow(AccessBase, table=True):
 
 class SessionRow(AccessBase, table=True):
     """A signed-in browser. `refresh_hash` is of its newest renewal token, given at `refreshed_at`,
-    `former_hash` of the one before, which two tabs may still hold for some seconds."""
+    `former_hash` of the one before, which counts until the newest one is used."""
 
     __tablename__ = "user_sessions"
 

@@ -104,14 +104,32 @@ def test_a_renewal_token_is_exchanged_once(store: Store) -> None:
     assert store.sessions.renew("s1", "r2", "r4", soon, GRACE) is Renewal.ROTATED
 
 
+def test_a_renewal_whose_answer_was_lost_is_asked_again(store: Store) -> None:
+    store.sessions.begin(session("s1"), "r1", BY)
+    for lost, minutes in (("r2", 15), ("r3", 20), ("r4", 90)):
+        at = later(minutes=minutes)
+        assert store.sessions.renew("s1", "r1", lost, at, GRACE) is Renewal.ROTATED
+    assert store.sessions.renew("s1", "r4", "r5", later(minutes=91), GRACE) is Renewal.ROTATED
+
+
+def test_a_renewal_token_whose_place_another_took_ends_the_session(store: Store) -> None:
+    store.sessions.begin(session("s1"), "r1", BY)
+    store.sessions.renew("s1", "r1", "the victim's", later(minutes=15), GRACE)
+    store.sessions.renew("s1", "r1", "the thief's", later(minutes=20), GRACE)
+    stolen = later(minutes=30)
+    assert store.sessions.renew("s1", "the victim's", "r9", stolen, GRACE) is Renewal.REUSED
+    assert store.sessions.renew("s1", "the thief's", "r9", stolen, GRACE) is Renewal.ENDED
+
+
 @pytest.mark.parametrize("given", ["r0", "r1"])
 def test_an_old_renewal_token_ends_the_session(store: Store, given: str) -> None:
     store.sessions.begin(session("s1"), "r0", BY)
     store.sessions.renew("s1", "r0", "r1", later(minutes=15), GRACE)
     store.sessions.renew("s1", "r1", "r2", later(minutes=30), GRACE)
+    store.sessions.renew("s1", "r2", "r3", later(minutes=30), GRACE)
     stolen = later(minutes=31)
     assert store.sessions.renew("s1", given, "r9", stolen, GRACE) is Renewal.REUSED
-    assert store.sessions.renew("s1", "r2", "r9", stolen, GRACE) is Renewal.ENDED
+    assert store.sessions.renew("s1", "r3", "r9", stolen, GRACE) is Renewal.ENDED
     assert store.audit.entries(action="session.stolen")[0].target == "s1"
 
 

@@ -202,14 +202,26 @@ def test_a_stolen_renewal_token_ends_the_session_for_thief_and_victim(lab: Lab) 
     add_user(lab)
     victim = signed_in(lab)
     forward(lab, minutes=20)
-    thief = SignIn(lab).renew(victim.renewal)
-    forward(lab, minutes=20)
+    thief = SignIn(lab).renew(SignIn(lab).renew(victim.renewal).renewal)
     with pytest.raises(NotSignedIn):
         SignIn(lab).renew(victim.renewal)
     with pytest.raises(NotSignedIn):
         Gate(lab).session(thief.token, expired_too=True)
     with pytest.raises(NotSignedIn):
         SignIn(lab).renew(thief.renewal)
+
+
+def test_a_renewal_whose_answer_was_lost_signs_nobody_out(lab: Lab) -> None:
+    add_user(lab)
+    kept = signed_in(lab)
+    forward(lab, minutes=20)
+    lost = SignIn(lab).renew(kept.renewal)
+    forward(lab, minutes=20)
+    renewed = SignIn(lab).renew(kept.renewal)
+    assert Gate(lab).session(renewed.token).name == "ana"
+    assert SignIn(lab).renew(renewed.renewal).renewal
+    with pytest.raises(NotSignedIn):
+        SignIn(lab).renew(lost.renewal)
 
 
 def test_tabs_that_renew_at_once_stay_signed_in(lab: Lab) -> None:

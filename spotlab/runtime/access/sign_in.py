@@ -28,7 +28,7 @@ from spotlab.store.sessions import Renewal
 log = logging.getLogger("spotlab.runtime.access")
 
 GRACE: Final = timedelta(seconds=30)
-"""Tabs that renew at the same moment hold the same token; what comes later is a theft."""
+"""Tabs that renew at the same moment hold the same token, and need one answer between them."""
 AGENT_CHARS: Final = 200
 FREE_FAILURES: Final = 5
 FIRST_LOCK_S: Final = 30.0
