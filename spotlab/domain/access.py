@@ -144,6 +144,10 @@ class Principal:
 
 SPOTLAB: Final = Principal("spotlab", Role.ADMIN, via="itself")
 """The app, for what it does without being asked."""
+VISITOR: Final = "visitor"
+"""Whoever is not signed in, where they may look."""
+RESERVED: Final = frozenset({SPOTLAB.name, VISITOR})
+"""No user's names: the audit log tells by them who acted."""
 
 
 def rights_of(words: Iterable[str]) -> frozenset[Right]:

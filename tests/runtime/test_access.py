@@ -24,6 +24,7 @@ from spotlab.runtime.access import gate as gate_module
 from spotlab.runtime.access import limiting
 from spotlab.runtime.access.gate import KNOWN_FOR_S, LOCAL_ADMINISTRATOR, Gate
 from spotlab.runtime.access.keys import FILE, secret_key
+from spotlab.runtime.access.names import made_name
 from spotlab.runtime.access.passwords import passwords, refuse_weak
 from spotlab.runtime.access.provider import Identity, user_of
 from spotlab.runtime.access.sign_in import SignIn, Visit, lock_s
@@ -536,6 +537,13 @@ def test_somebody_new_gets_the_role_of_the_settings_or_none(lab: Lab) -> None:
     user = user_of(lab, _identity(lab, **new))
     assert (user.name, user.role) == ("ana-2", Role.VIEWER)
     assert user_of(lab, _identity(lab, **new)) == user
+
+
+@pytest.mark.parametrize("name", ["spotlab", " SpotLab", "VISITOR"])
+def test_nobody_is_called_what_the_audit_log_calls_the_app(lab: Lab, name: str) -> None:
+    with pytest.raises(InvalidInput, match="Use another name than spotlab and visitor"):
+        Desk(lab, ANA).users.add(name, Role.ADMIN)
+    assert made_name(name) == "user"
 
 
 def test_what_a_provider_signed_long_ago_begins_no_session(lab: Lab) -> None:

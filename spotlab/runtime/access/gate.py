@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
 
-from spotlab.domain.access import Principal, Role
+from spotlab.domain.access import VISITOR, Principal, Role
 from spotlab.domain.ports import ApiToken, Topic, User, UserSession
 from spotlab.errors import NotSignedIn, SpotlabError
 from spotlab.runtime.access import tokens
@@ -165,7 +165,7 @@ class Gate:
         if not self._lab.settings.demo_visitors:
             return None
         shown = self._memory.emulated.get("", self._monotonic(), 0, self._emulated)
-        return Principal("visitor", Role.DEMO, shown, via="visitor")
+        return Principal(VISITOR, Role.DEMO, shown, via="visitor")
 
     def forget(self) -> None:
         """Something of users, sessions or tokens was changed: every process reads it anew."""

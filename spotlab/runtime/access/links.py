@@ -6,6 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
+from spotlab.domain.access import SPOTLAB
 from spotlab.domain.ports import By
 from spotlab.runtime.access.tokens import hashed
 from spotlab.runtime.lab import Lab
@@ -19,7 +20,7 @@ def first_administrator_link(lab: Lab) -> str | None:
     """The path of a link that makes the first administrator; None: there is a user already."""
     if lab.store.users.any():
         return None
-    by = By("spotlab", lab.clock.now(), "there is no user yet", "itself")
+    by = By(SPOTLAB.name, lab.clock.now(), "there is no user yet", "itself")
     return _path(lab, Link(Purpose.FIRST_ADMINISTRATOR, "", by.at + FIRST_FOR), by)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,7 +11,7 @@ from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
 from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.keys import secret_key
-from spotlab.runtime.access.names import NAME
+from spotlab.runtime.access.names import made_name
 from spotlab.runtime.access.sign_in import new_user
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
@@ -93,7 +92,7 @@ def _somebody_new(lab: Lab, identity: Identity, subject: str, now: datetime) -> 
             remedy="An administrator adds you with the e-mail address that the provider has "
             "verified.",
         )
-    role, plain = Role(lab.settings.oidc_role), _plain_name(identity.name)
+    role, plain = Role(lab.settings.oidc_role), made_name(identity.name)
     for number in range(1, _TRIES):
         name = plain if number == 1 else f"{plain[:60]}-{number}"
         user = new_user(name, role, None, identity.email, now)
@@ -104,11 +103,6 @@ def _somebody_new(lab: Lab, identity: Identity, subject: str, now: datetime) -> 
             if known := lab.store.users.vouched_for(subject):
                 return known  # another tab was first
     raise Conflict(f"Every name like {plain!r} is taken.", remedy="Ask an administrator.")
-
-
-def _plain_name(name: str) -> str:
-    plain = re.sub(r"[^a-z0-9._@-]+", "-", name.strip().lower()).strip("-._@")[:64]
-    return plain if NAME.fullmatch(plain) else "user"
 
 
 def login_section(settings: Settings) -> dict[str, str]:
