@@ -5,8 +5,11 @@ Environment variables only (prefix SPOTLAB_); the command line passes overrides 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -215,6 +218,27 @@ def load(**overrides: object) -> Settings:
         raise InvalidSetting(
             f"SPOTLAB_{name.upper()}: {first['msg']}.", remedy="See the README's settings table."
         ) from None
+
+
+_OTHERS: Final = re.compile(
+    r"TOKEN|SERVED_AT|SHARED_DATA|TEST_.+"
+    r"|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_\w+)?"
+)
+"""After SPOTLAB_: variables read elsewhere, and those that Kubernetes sets for a service's name."""
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """What is wrong with variables that begin with SPOTLAB_ and are no setting, a sentence each."""
+    known = [name.upper() for name in Settings.model_fields]
+    told = []
+    for name in sorted(names):
+        prefix, _, plain = name.upper().partition("_")
+        if prefix != "SPOTLAB" or plain in known or _OTHERS.fullmatch(plain):
+            continue
+        near = get_close_matches(plain, known, n=1)
+        meant = f"Did you mean SPOTLAB_{near[0]}?" if near else "The README lists the settings."
+        told.append(f"{name} is set, and no setting of SpotLab: it changes nothing. {meant}")
+    return told
 
 
 def settings_table() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -13,7 +14,7 @@ from spotlab.cli import commands
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import EPILOG
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
-from spotlab.settings import load
+from spotlab.settings import load, unknown_variables
 from spotlab.telemetry import logs
 
 DONE, FAILED, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(**({"home": args.home} if args.home else {}))
         logs.configure(settings.log_level)
+        for problem in unknown_variables(os.environ):
+            sys.stderr.write(f"spotlab: {problem}\n")
         answer: Answer = args.run(args, settings)
     except KeyboardInterrupt:
         return _fail(args, "Stopped.", FAILED)

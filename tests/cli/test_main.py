@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spotlab.cli import main
+from spotlab.cli import commands, main
+from spotlab.cli.answers import Answer
 from spotlab.cli.commands import COMMANDS
 
 
@@ -104,3 +106,20 @@ def test_a_number_that_cannot_be_is_named(
         main(["score", f"{option}={text}"])
     assert stopped.value.code == 2
     assert f"{option}: '{text}' is no number above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "doctor"])
+def test_a_mistyped_variable_is_told(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOTLAB_DATABSE_URL", "postgresql://ignored")
+    stands_for = replace(
+        next(known for known in COMMANDS if known.name == command),
+        run=lambda _args, _settings: Answer({}, "ran"),
+    )
+    monkeypatch.setattr(commands, "COMMANDS", (stands_for,))
+    assert main([command]) == 0
+    told = capsys.readouterr()
+    assert "SPOTLAB_DATABSE_URL is set" in told.err
+    assert "Did you mean SPOTLAB_DATABASE_URL?" in told.err
+    assert told.out == "ran\n"
