@@ -34,6 +34,7 @@ from spotlab.store.migrate import upgrade
 from spotlab.store.restoring import is_empty, put_postgres, put_sqlite, refuse_newer
 
 _MANIFEST_MAX: Final = 16 * 2**20
+_MADE_BY: Final = "Name a file that `spotlab backup FILE` made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,18 @@ def restore(
     who.require(Right.KEEP_DATA)
     home = settings.home.absolute()
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    engine = connect(url, home / "spotlab.db")
     stamp = f"{clock.now():%Y%m%dT%H%M%S}"
     by = By(who.name, clock.now(), via=who.via)
     with _in_words(home), ExitStack() as stack:
+        archive = stack.enter_context(_opened(source))
+        manifest = _manifest_of(archive, source)
+        engine = connect(url, home / "spotlab.db")
         stack.callback(engine.dispose)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix=".restore-", dir=home))
         )
-        manifest = _unpacked(source, folder)
+        _unpack(archive, manifest, source, folder)
         _refuse_other(manifest, engine)
         refuse_newer(manifest.revision)
         _refuse_full(engine, home, manifest, replace)
@@ -99,30 +102,42 @@ def restore(
     return Restored(manifest, revision, tuple(kept))
 
 
-def _unpacked(source: Path, folder: Path) -> Manifest:
-    """The backup's files in a folder, each as its manifest says."""
+def _opened(source: Path) -> tarfile.TarFile:
     try:
-        with tarfile.open(source, "r:") as archive:
-            manifest = _manifest_of(archive, source)
-            for name in manifest.files:
-                _extract(archive, name, folder)
+        return tarfile.open(source, "r:")
+    except OSError as exc:
+        raise InvalidInput(f"{source} cannot be read: {exc.strerror}.", remedy=_MADE_BY) from exc
+    except tarfile.TarError as exc:
+        raise _no_backup(source) from exc
+
+
+def _no_backup(source: Path) -> InvalidInput:
+    return InvalidInput(f"{source} is no backup of SpotLab.", remedy=_MADE_BY)
+
+
+def _unpack(archive: tarfile.TarFile, manifest: Manifest, source: Path, folder: Path) -> None:
+    """The backup's files into a folder, each as its manifest says."""
+    try:
+        for name in manifest.files:
+            _extract(archive, name, folder)
     except (tarfile.TarError, KeyError, EOFError) as exc:
         raise InvalidInput(f"{source} is no whole backup: {exc}.") from exc
     for name, part in manifest.files.items():
         path = folder / name
         if path.stat().st_size != part.bytes or hashed(path) != part.sha256:
             raise InvalidInput(f"{source}: {name} is not as it was backed up (checksum).")
-    return manifest
 
 
 def _manifest_of(archive: tarfile.TarFile, source: Path) -> Manifest:
-    member = archive.next()
-    if member is None or member.name != MANIFEST or member.size > _MANIFEST_MAX:
-        raise InvalidInput(f"{source} is no backup of SpotLab: it does not begin with a manifest.")
-    content = archive.extractfile(member)
-    assert content is not None, "a manifest is a file"
+    """Raises InvalidInput."""
     try:
-        manifest = msgspec.json.decode(content.read(), type=Manifest)
+        member = archive.next()
+        content = None if member is None else archive.extractfile(member)
+        if member is None or content is None or member.name != MANIFEST:
+            raise _no_backup(source)
+        manifest = msgspec.json.decode(content.read(_MANIFEST_MAX), type=Manifest)
+    except (tarfile.TarError, KeyError, EOFError) as exc:
+        raise _no_backup(source) from exc
     except msgspec.MsgspecError as exc:
         raise InvalidInput(f"{source}: the manifest cannot be read: {exc}.") from exc
     if manifest.format != FORMAT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,28 @@ def test_a_home_moves_by_backup_and_restore(
 
     code, told = spotlab(capsys, "retention", "--dry-run", "--home", new)
     assert (code, told["dry_run"], told["deleted"]) == (0, True, {})
+
+
+def test_what_is_no_backup_is_named_with_what_would_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    text = tmp_path / "notes.txt"
+    text.write_text("no backup")
+    empty = tmp_path / "empty.tar"
+    empty.touch()
+    other = tmp_path / "other.tar"
+    with tarfile.open(other, "w") as archive:
+        archive.add(text, "notes.txt")
+    why = {
+        tmp_path / "absent.tar": "cannot be read: No such file or directory.",
+        tmp_path: "cannot be read: Is a directory.",
+        text: "is no backup of SpotLab.",
+        empty: "is no backup of SpotLab.",
+        other: "is no backup of SpotLab.",
+    }
+    for file, problem in why.items():
+        code, told = spotlab(capsys, "restore", str(file), "--home", str(home))
+        assert code == 1
+        assert told["error"] == f"{file} {problem} Name a file that `spotlab backup FILE` made."
+    assert not home.exists()
