@@ -14,18 +14,12 @@ chain = trail.check()
 widgets.headline(trail.headline(chain), trail.small_print(chain))
 trail.show_broken(chain)
 asked = trail.ask(now)
-found = log.count(actor=asked.actor, action=asked.action, target=asked.target, since=asked.since)
+found = log.count(asked)
 pages = max(1, math.ceil(found / trail.PAGE_ROWS))
 place = st.container()
 number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-entries = log.list(
-    actor=asked.actor,
-    action=asked.action,
-    target=asked.target,
-    since=asked.since,
-    limit=trail.PAGE_ROWS,
-    offset=(min(number, pages) - 1) * trail.PAGE_ROWS,
-)
+offset = (min(number, pages) - 1) * trail.PAGE_ROWS
+entries = log.list(asked, limit=trail.PAGE_ROWS, offset=offset)
 with place:
     widgets.rows_left(len(entries), found, "change")
     if found:

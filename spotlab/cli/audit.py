@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.cli.users import at_desk
-from spotlab.domain.ports import AuditEntry
+from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -55,9 +55,8 @@ def _list(args: argparse.Namespace, settings: Settings) -> Answer:
         raise InvalidSetting("--limit must be at least 1.")
 
     def ask(desk: Desk) -> Answer:
-        entries = desk.audit.list(
-            actor=args.actor, action=args.action, target=args.target, limit=args.limit
-        )
+        where = AuditFilter(args.actor, args.action, args.target)
+        entries = desk.audit.list(where, limit=args.limit)
         text = "\n".join(map(_text, entries)) or "No entries."
         return Answer({"entries": [entry_document(entry) for entry in entries]}, text)
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC
 from typing import Any, Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import ColumnElement, Engine, func, not_, or_
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from spotlab.domain.ports import By
-from spotlab.domain.ports.access import AuditCheck, AuditEntry
+from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.tables import InstanceRow
 from spotlab.store.tables_access import AuditRow
 from spotlab.store.types import to_json
 
 _ONE_WRITER: Final = "audit log"
 _BATCH: Final = 1000
+EVERYTHING: Final = AuditFilter()
 
 
 def append(
@@ -74,34 +75,17 @@ class SqlAudit:
             append(session, by, action, target, before, after)
 
     def entries(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-        before: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
+        self, where: AuditFilter = EVERYTHING, *, limit: int = 100, offset: int = 0
     ) -> list[AuditEntry]:
-        """Newest first (before a number); an action may be its first part ("instance")."""
-        query = _where(select(AuditRow), actor, action, target, since)
-        if before is not None:
-            query = query.where(col(AuditRow.number) < before)
+        """Newest first."""
+        query = select(AuditRow).where(*_demands(where))
         newest = query.order_by(col(AuditRow.number).desc()).limit(limit).offset(offset)
         with reading(self._engine) as session:
             return [_entry(row) for row in session.exec(newest)]
 
-    def count(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-    ) -> int:
+    def count(self, where: AuditFilter = EVERYTHING) -> int:
         """How many there are."""
-        query = _where(select(func.count(col(AuditRow.number))), actor, action, target, since)
+        query = select(func.count(col(AuditRow.number))).where(*_demands(where))
         with reading(self._engine) as session:
             return int(session.exec(query).one())
 
@@ -127,23 +111,36 @@ class SqlAudit:
             after = rows[-1].number
 
 
-def _where(
-    query: SelectOfScalar[Any],
-    actor: str | None,
-    action: str | None,
-    target: str | None,
-    since: datetime | None,
-) -> SelectOfScalar[Any]:
-    if actor is not None:
-        query = query.where(AuditRow.actor == actor)
-    if action is not None:
-        column = col(AuditRow.action)
-        query = query.where((column == action) | column.startswith(f"{action}.", autoescape=True))
-    if target is not None:
-        query = query.where(AuditRow.target == target)
-    if since is not None:
-        query = query.where(AuditRow.at >= since)
-    return query
+def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if where.actor is not None:
+        found.append(col(AuditRow.actor) == where.actor)
+    if where.action is not None:
+        found.append(_is(where.action))
+    if where.target is not None:
+        found.append(col(AuditRow.target) == where.target)
+    if where.since is not None:
+        found.append(col(AuditRow.at) >= where.since)
+    if where.before is not None:
+        found.append(col(AuditRow.number) < where.before)
+    if where.accounts is not None:
+        found += _about_seen(where.accounts, where.alert_rules)
+    return found
+
+
+def _is(action: str) -> ColumnElement[bool]:
+    column = col(AuditRow.action)
+    return or_(column == action, column.startswith(f"{action}.", autoescape=True))
+
+
+def _about_seen(accounts: Sequence[str], alert_rules: Sequence[str]) -> list[ColumnElement[bool]]:
+    target = col(AuditRow.target)
+    theirs = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
+    return [
+        or_(not_(_is("account")), target.in_(accounts)),
+        or_(not_(or_(_is("instance"), _is("event"))), target.in_(theirs)),
+        or_(not_(_is("alert")), target.in_(alert_rules)),
+    ]
 
 
 def _text(value: Any) -> str:

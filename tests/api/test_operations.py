@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.ports import AuditFilter
 from spotlab.runtime.lab import Lab
 from tests.api.conftest import FOREIGN, Asking
 from tests.support.lab import FLEET
@@ -85,7 +86,7 @@ def test_what_is_set_on_an_instance_is_answered_and_audited(ask: Asking, lab: La
     assert ask("GET", f"/instances/{WEB}/requirements").json()["source"] == "set"
     put("requirements", requirements=None)
     assert ask("GET", f"/instances/{WEB}/requirements").json()["source"] == "derived"
-    first = lab.store.audit.entries(action="instance.shadow")[0]
+    first = lab.store.audit.entries(AuditFilter(action="instance.shadow"))[0]
     assert (first.actor, first.reason, first.after) == ("the operator", "tonight", False)
     unknown = ask("PUT", f"/instances/{WEB}/model", json={"model": "nobody@1"}, headers=ANY)
     assert unknown.status_code == 404

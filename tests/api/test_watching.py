@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.domain.components import DATABASE, INSTANCE_MANAGER
 from spotlab.domain.market import MarketName
-from spotlab.domain.ports import Probe
+from spotlab.domain.ports import AuditFilter, Probe
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import CollectReport, SourceReport
 from spotlab.runtime.alerts.ringing import look
@@ -214,7 +214,7 @@ def test_the_market_is_collected_by_those_who_may(
         for who in ("operator", "own")
     ]
     assert told == ["The role of other is gone.", "The role of another account is gone."]
-    assert lab.store.audit.entries(action="market.collect")[0].actor == "acme's"
+    assert lab.store.audit.entries(AuditFilter(action="market.collect"))[0].actor == "acme's"
 
     def too_long(*_args: object, **_more: object) -> CollectReport:
         raise Cancelled("Collecting was stopped after 1 of 4 sources.")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotlab.domain.access import Right, Role
-from spotlab.domain.ports import ApiToken, By, User, UserSession
+from spotlab.domain.ports import ApiToken, AuditFilter, By, User, UserSession
 from spotlab.errors import Conflict, NotFound
 from spotlab.runtime.access.sign_in import new_user
 from spotlab.store import Store
@@ -75,7 +75,7 @@ def test_each_change_is_told_in_the_audit_log_without_the_password(store: Store)
     store.users.change("ana", BY, email="new@example.org")
     store.users.change("ana", BY, email="new@example.org")  # changes nothing
     store.users.set_password("ana", "a very secret hash", BY)
-    entries = store.audit.entries(target="ana")
+    entries = store.audit.entries(AuditFilter(target="ana"))
     assert [entry.action for entry in entries] == ["user.password", "user.change", "user.add"]
     assert entries[1].before["email"] == "ana@example.org"
     assert entries[1].after["email"] == "new@example.org"
@@ -92,7 +92,7 @@ def test_failures_are_counted_and_lock(store: Store) -> None:
     assert store.users.failed("ana", BY, lock_s) is None
     assert store.users.failed("ana", BY, lock_s) == NOW + timedelta(seconds=60)
     assert store.users.failed("nobody", BY, lock_s) is None
-    assert store.audit.entries(action="user.lock")[0].after["failures"] == 2
+    assert store.audit.entries(AuditFilter(action="user.lock"))[0].after["failures"] == 2
     assert store.users.unlock("ana", BY).locked_until is None
 
 
@@ -130,7 +130,7 @@ def test_an_old_renewal_token_ends_the_session(store: Store, given: str) -> None
     stolen = later(minutes=31)
     assert store.sessions.renew("s1", given, "r9", stolen, GRACE) is Renewal.REUSED
     assert store.sessions.renew("s1", "r3", "r9", stolen, GRACE) is Renewal.ENDED
-    assert store.audit.entries(action="session.stolen")[0].target == "s1"
+    assert store.audit.entries(AuditFilter(action="session.stolen"))[0].target == "s1"
 
 
 def test_a_new_password_ends_the_other_sessions(store: Store) -> None:
@@ -163,7 +163,7 @@ def test_a_token_is_kept_as_a_hash_and_ends_once(store: Store) -> None:
         store.tokens.revoke("id1", BY, "ben")
     assert store.tokens.revoke("id1", BY).revoked_at == NOW
     assert store.tokens.revoke("id1", later(hours=1)).revoked_at == NOW
-    assert len(store.audit.entries(action="token.revoke")) == 1
+    assert len(store.audit.entries(AuditFilter(action="token.revoke"))) == 1
     assert [t.token_id for t in store.tokens.list("ana")] == ["id1"]
 
 

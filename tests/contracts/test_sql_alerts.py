@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
-from spotlab.domain.ports import By, DeliveryState
+from spotlab.domain.ports import AuditFilter, By, DeliveryState
 from spotlab.domain.ringing import Event, Message, Ringing
 from spotlab.errors import NotFound
 from spotlab.store import Store
@@ -96,7 +96,7 @@ def test_a_change_starts_anew_and_is_in_the_audit_log(store: Store) -> None:
     assert store.alerts.sealed("r1") == "sealed again"
     assert not store.alerts.keep("r1", RUNG, [])
     assert store.alerts.history()[0].state is DeliveryState.CANCELLED
-    changed, added = store.audit.entries(action="alert")
+    changed, added = store.audit.entries(AuditFilter(action="alert"))
     assert (added.action, changed.action) == ("alert.add", "alert.change")
     assert changed.after["address"] == "changed"
     assert "sealed" not in str(store.audit.entries())

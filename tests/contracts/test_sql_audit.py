@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from spotlab.domain.decision import PipelineMode
+from spotlab.domain.ports import AuditFilter
 from spotlab.errors import DatabaseDown, Fenced, NotFound
 from spotlab.store import Store
 from spotlab.store.audit import append
@@ -57,17 +58,43 @@ def test_entries_are_found_by_who_what_and_when(store: Store) -> None:
     written(store)
     other = replace(make.BY, actor="ben", at=make.NOW + timedelta(hours=1))
     store.audit.add(other, "jobs", "all")
-    assert [e.actor for e in store.audit.entries(actor="ben")] == ["ben"]
-    assert store.audit.count(action="job") == 3
-    assert store.audit.count(action="job.run", target="job-1") == 1
-    assert [e.action for e in store.audit.entries(since=other.at)] == ["jobs"]
+    assert [e.actor for e in store.audit.entries(AuditFilter(actor="ben"))] == ["ben"]
+    assert store.audit.count(AuditFilter(action="job")) == 3
+    assert store.audit.count(AuditFilter(action="job.run", target="job-1")) == 1
+    assert [e.action for e in store.audit.entries(AuditFilter(since=other.at))] == ["jobs"]
     assert [e.number for e in store.audit.entries(limit=2, offset=1)] == [3, 2]
+
+
+def test_entries_about_other_accounts_are_left_out(store: Store) -> None:
+    for name, instance_id in (("acme", "i-0a1"), ("zeta", "i-0a2")):
+        store.fleet.add_account(make.account(name), make.BY)
+        store.fleet.sync(name, [make.instance(instance_id, account=name)])
+        store.fleet.set_shadow(instance_id, False, make.BY)
+    for action, target in (
+        ("event.add", "i-0a1"),
+        ("event.add", "i-0a3"),
+        ("alert.test", "r1"),
+        ("alert.delete", "r2"),
+        ("job.run", "zeta"),
+    ):
+        store.audit.add(make.BY, action, target)
+    seen = AuditFilter(accounts=("acme",), alert_rules=("r1",))
+    assert [(each.action, each.target) for each in store.audit.entries(seen)] == [
+        ("job.run", "zeta"),
+        ("alert.test", "r1"),
+        ("event.add", "i-0a1"),
+        ("instance.shadow", "i-0a1"),
+        ("account.add", "acme"),
+    ]
+    assert store.audit.count(seen) == 5
+    assert store.audit.count(replace(seen, accounts=())) == 2
+    assert store.audit.count() == 9
 
 
 def test_a_change_and_its_entry_are_one(store: Store) -> None:
     store.fleet.sync("production", [make.instance("i-0a1")])
     store.fleet.set_shadow("i-0a1", False, make.BY)
-    (entry,) = store.audit.entries(target="i-0a1")
+    (entry,) = store.audit.entries(AuditFilter(target="i-0a1"))
     assert (entry.action, entry.before, entry.after) == ("instance.shadow", True, False)
 
     store.fleet.set_shadow("i-0a1", False, make.BY)  # no change, no entry

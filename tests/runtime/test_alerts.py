@@ -21,7 +21,7 @@ from spotlab.domain.components import (
     PRICE_SCRAPER,
     REDIS_CACHE,
 )
-from spotlab.domain.ports import DeliveryState, Probe
+from spotlab.domain.ports import AuditFilter, DeliveryState, Probe
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import MOST_ATTEMPTS
@@ -345,7 +345,7 @@ def test_a_disabled_rule_is_silent_and_a_deleted_one_is_gone(
     assert receiver.events == ["firing"]
     desk(lab).delete(rule.rule_id)
     assert desk(lab).rules() == []
-    actions = [entry.action for entry in lab.store.audit.entries(action="alert")]
+    actions = [entry.action for entry in lab.store.audit.entries(AuditFilter(action="alert"))]
     assert actions == ["alert.delete", "alert.change", "alert.change", "alert.add"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
-from spotlab.domain.ports import ExperimentFilter
+from spotlab.domain.ports import AuditFilter, ExperimentFilter
 from spotlab.errors import Forbidden, NotFound
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
@@ -77,8 +77,17 @@ def test_own_instances_are_seen_and_changed(lab: Lab) -> None:
     desk = Desk(lab, person(Role.OPERATOR, "acme"))
     assert len(desk.instances.list()) == len(FLEET) == len(desk.decisions.latest_per_instance())
     assert not desk.instances.set_shadow(WEB, False, "tried for a week").shadow
-    entry = lab.store.audit.entries(target=WEB)[0]
+    entry = lab.store.audit.entries(AuditFilter(target=WEB))[0]
     assert (entry.actor, entry.via, entry.reason) == ("the operator", "a test", "tried for a week")
+
+
+def test_the_audit_log_tells_nothing_of_foreign_instances_and_is_checked_whole(lab: Lab) -> None:
+    Desk(lab, person(Role.OPERATOR)).instances.set_shadow(WEB, False)
+    where = AuditFilter(action="instance")
+    whole, limited = Desk(lab, person(Role.ADMIN)).audit, Desk(lab, person(Role.ADMIN, "b")).audit
+    assert len(whole.list(where)) == whole.count(where) == 1
+    assert len(limited.list(where)) == limited.count(where) == 0
+    assert limited.check() == whole.check()
 
 
 def test_evaluating_all_means_all_that_one_sees(lab: Lab) -> None:

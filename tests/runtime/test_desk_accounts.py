@@ -11,7 +11,7 @@ import pytest
 from spotlab.aws.session import Sessions
 from spotlab.demo.world import accounts as emulated_accounts
 from spotlab.domain.access import Role
-from spotlab.domain.ports import Account
+from spotlab.domain.ports import Account, AuditFilter
 from spotlab.errors import Conflict, InvalidInput
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.cloud import Cloud, FeedAddresses, looking_after
@@ -69,9 +69,9 @@ def test_an_account_that_is_kept_here_is_looked_after(desk: Desk) -> None:
     desk.accounts.set_active("copy", False, "seen enough")
     assert "copy" not in [account.name for account in desk.lab.cloud().accounts]
     assert not [i for i in desk.instances.list() if i.account == "copy"]
-    entry = desk.lab.store.audit.entries(target="copy")[0]
+    entry = desk.lab.store.audit.entries(AuditFilter(target="copy"))[0]
     assert (entry.before["active"], entry.after["active"]) == (True, False)
-    assert one.external_id not in repr(desk.lab.store.audit.entries(target="copy"))
+    assert one.external_id not in repr(desk.lab.store.audit.entries(AuditFilter(target="copy")))
 
 
 def test_what_does_not_work_is_said(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import pytest
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.outcomes import Target
-from spotlab.domain.ports import By, RunState
+from spotlab.domain.ports import AuditFilter, By, RunState
 from spotlab.errors import Forbidden, NotFound
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.hiding import foreign
@@ -56,7 +56,7 @@ def test_events_are_of_seen_instances_alone(lab: Lab, secret: str) -> None:
 
 
 def test_a_recorded_event_is_in_the_audit_log(lab: Lab) -> None:
-    entry = lab.store.audit.entries(action="event", target=WEB)[0]
+    entry = lab.store.audit.entries(AuditFilter(action="event", target=WEB))[0]
     assert (entry.actor, entry.action, entry.before) == ("ana", "event.add", None)
     assert entry.after["kind"] == "interruption_notice"
 
@@ -163,5 +163,5 @@ def test_sent_files_are_in_the_audit_log_once(lab: Lab) -> None:
     desk = Desk(lab, person(Role.RESEARCHER))
     place = desk.backtests.keep("traces", {"a.json": b"{}"})
     assert desk.backtests.keep("traces", {"a.json": b"{}"}) == place
-    (entry,) = lab.store.audit.entries(action="traces")
+    (entry,) = lab.store.audit.entries(AuditFilter(action="traces"))
     assert (entry.target, entry.after) == (place.name, {"a.json": 2})

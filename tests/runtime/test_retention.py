@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.domain.access import Role
+from spotlab.domain.ports import AuditFilter
 from spotlab.errors import Forbidden
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.jobs.catalogue import job
@@ -45,10 +46,10 @@ def test_it_says_how_many_of_what_went_and_leaves_it_in_the_audit_log(lab: Lab) 
         assert swept.words == "Deleted 2 decisions, 2 outcomes of components."
         assert swept.gone == told.gone
         assert lab.store.ledger.count() == 1
-        (entry,) = lab.store.audit.entries(action="data.retention")
+        (entry,) = lab.store.audit.entries(AuditFilter(action="data.retention"))
         assert (entry.actor, entry.after) == ("ana", {"decisions": 2, "outcomes of components": 2})
         assert keeping.sweep().words == "Deleted nothing: all is young enough or needed."
-        assert lab.store.audit.count(action="data.retention") == 1
+        assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
         assert lab.store.audit.check().broken_at is None
 
 
@@ -63,7 +64,7 @@ def test_it_stops_between_batches_and_tells_what_went(lab: Lab) -> None:
         assert not swept.whole
         assert "Stopped before the end" in swept.words
         assert heard == [rule.what for rule in RULES[:2]]
-        assert lab.store.audit.count(action="data.retention") == 1
+        assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
@@ -80,5 +81,5 @@ def test_the_scheduled_job_does_the_same_in_its_own_name(lab: Lab) -> None:
         assert found is not None
         result = found.run(lab, lambda _what, _share: None, lambda: False)
         assert result["rows"] == 4
-        (entry,) = lab.store.audit.entries(action="data.retention")
+        (entry,) = lab.store.audit.entries(AuditFilter(action="data.retention"))
         assert (entry.actor, entry.via) == ("spotlab", "scheduler")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -12,6 +13,7 @@ from spotlab.api.service import AskedDesk, TheService
 from spotlab.api.views.base import LABEL, Moment
 from spotlab.api.views.watching import AuditCheckView, EntryView
 from spotlab.domain.access import Right
+from spotlab.domain.ports import AuditFilter
 
 router = APIRouter(route_class=Operation, tags=["audit"])
 
@@ -38,15 +40,9 @@ def list_audit(
     ] = None,
 ) -> Page[EntryView]:
     """Newest first."""
-    total = desk.audit.count(actor=actor, action=action, target=target, since=since)
-    found = desk.audit.list(
-        actor=actor,
-        action=action,
-        target=target,
-        since=since,
-        before=place(page.cursor),
-        limit=page.limit + 1,
-    )
+    where = AuditFilter(actor, action, target, since)
+    total = desk.audit.count(where)
+    found = desk.audit.list(replace(where, before=place(page.cursor)), limit=page.limit + 1)
     part, following = page.first(found, lambda each: [each.number])
     return Page[EntryView](
         items=[EntryView.model_validate(each) for each in part], total=total, next=following

@@ -133,31 +133,40 @@ class AuditCheck:
     head: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries to list; None: no demand.
+
+    Args:
+        actor: by them.
+        action: this, or all that begin so ("instance").
+        target: to this.
+        since: not before, aware UTC.
+        before: only those with a lower number.
+        accounts: what is about an account, an instance or an alert rule only where it is one of
+            these, one of theirs or one of `alert_rules`; whatever else there is, too.
+        alert_rules: ids; counts where accounts are given.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    since: datetime | None = None
+    before: int | None = None
+    accounts: tuple[str, ...] | None = None
+    alert_rules: tuple[str, ...] = ()
+
+
 class AuditLog(Protocol):
     """Every change; entries are added in the transaction of the change itself."""
 
     def entries(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-        before: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
+        self, where: AuditFilter = ..., *, limit: int = 100, offset: int = 0
     ) -> list[AuditEntry]:
-        """Newest first (before a number); an action may be its first part ("instance")."""
+        """Newest first."""
         ...
 
-    def count(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-    ) -> int:
+    def count(self, where: AuditFilter = ...) -> int:
         """How many there are."""
         ...
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spotlab.domain.access import Right
+from spotlab.domain.access import Principal, Right
 from spotlab.domain.alerts import AlertRule, Channel, Condition, checked, scoped
 from spotlab.domain.ports import Delivery, Topic
 from spotlab.domain.ringing import Event, Message
@@ -39,7 +39,7 @@ class AlertsDesk(DeskPart):
     def rules(self) -> list[AlertRule]:
         """By name. Raises Forbidden."""
         self.require(Right.READ)
-        found = [rule for rule in self.lab.store.alerts.rules() if self._sees(rule)]
+        found = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
         if self.sees_all():
             return found
         hidden = foreign(self.lab, self.who)
@@ -55,7 +55,7 @@ class AlertsDesk(DeskPart):
         """One of them. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         rule = self.lab.store.alerts.rule(rule_id)
-        if not self._sees(rule):
+        if not sees(self.who, rule):
             raise NotFound(
                 f"There is no alert rule {rule_id!r}.", remedy="List the rules there are."
             )
@@ -183,13 +183,6 @@ class AlertsDesk(DeskPart):
         self.require(Right.CHANGE_ALERTS)
         return self.rule(rule_id)
 
-    def _sees(self, rule: AlertRule) -> bool:
-        condition = rule.condition
-        if self.who.accounts is None or not condition.about_instances:
-            return True
-        told = (condition.account,) if condition.account else condition.accounts
-        return told is not None and all(self.who.sees(name) for name in told)
-
     def _checked(self, condition: Condition) -> Condition:
         whole = scoped(checked(condition), self.who.accounts)
         if not whole.about_instances:
@@ -206,6 +199,15 @@ class AlertsDesk(DeskPart):
                     f"There is no account {whole.account!r}.", remedy="List the accounts there are."
                 )
         return whole
+
+
+def sees(who: Principal, rule: AlertRule) -> bool:
+    """Whether a rule is shown to somebody."""
+    condition = rule.condition
+    if who.accounts is None or not condition.about_instances:
+        return True
+    told = (condition.account,) if condition.account else condition.accounts
+    return told is not None and all(who.sees(name) for name in told)
 
 
 def _name(text: str) -> str:

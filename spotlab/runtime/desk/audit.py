@@ -3,54 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 
 from spotlab.domain.access import Right
-from spotlab.domain.ports import AuditCheck, AuditEntry
+from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
+from spotlab.runtime.desk.alerts import sees
 from spotlab.runtime.desk.base import DeskPart
 
 
 class AuditDesk(DeskPart):
-    """Every change: who, what, before and after."""
+    """Every change: who, what, before and after.
+
+    What is about accounts, instances and alert rules that somebody does not see is not there for
+    them; the chain is followed over all entries.
+    """
 
     __slots__ = ()
 
     def list(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-        before: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
+        self, where: AuditFilter | None = None, *, limit: int = 100, offset: int = 0
     ) -> Sequence[AuditEntry]:
-        """Newest first (before a number); an action may be its first part. Raises Forbidden."""
-        self.require(Right.READ_AUDIT)
-        return self.lab.store.audit.entries(
-            actor=actor,
-            action=action,
-            target=target,
-            since=since,
-            before=before,
-            limit=limit,
-            offset=offset,
-        )
+        """Newest first. Raises Forbidden."""
+        return self.lab.store.audit.entries(self._seen(where), limit=limit, offset=offset)
 
-    def count(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        since: datetime | None = None,
-    ) -> int:
+    def count(self, where: AuditFilter | None = None) -> int:
         """How many there are. Raises Forbidden."""
-        self.require(Right.READ_AUDIT)
-        return self.lab.store.audit.count(actor=actor, action=action, target=target, since=since)
+        return self.lab.store.audit.count(self._seen(where))
 
     def check(self) -> AuditCheck:
-        """Follow the chain from its first entry to its last. Raises Forbidden."""
+        """Follow the whole chain from its first entry to its last. Raises Forbidden."""
         self.require(Right.READ_AUDIT)
         return self.lab.store.audit.check()
+
+    def _seen(self, where: AuditFilter | None) -> AuditFilter:
+        self.require(Right.READ_AUDIT)
+        asked = where or AuditFilter()
+        if self.who.accounts is None:
+            return asked
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        ids = tuple(rule.rule_id for rule in rules)
+        return replace(asked, accounts=self.who.accounts, alert_rules=ids)

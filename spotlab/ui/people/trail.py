@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.domain.ports import AuditCheck, AuditEntry
+from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
 from spotlab.runtime.desk import Desk
 from spotlab.ui import exports, session, tables, words
 from spotlab.ui.history import SINCE
@@ -37,17 +36,7 @@ KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the reader filters by; None: everything."""
-
-    actor: str | None
-    action: str | None
-    target: str | None
-    since: datetime | None
-
-
-def ask(now: datetime) -> Asked:
+def ask(now: datetime) -> AuditFilter:
     """One row of filters, in the URL."""
     row = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
     actor = row[0].text_input("Who", key="who", bind="query-params", placeholder="everybody")
@@ -63,7 +52,7 @@ def ask(now: datetime) -> Asked:
     since = row[3].selectbox(
         "Time", list(SINCE), index=None, key="since", bind="query-params", placeholder="all"
     )
-    return Asked(
+    return AuditFilter(
         (actor or "").strip() or None,
         action,
         (target or "").strip() or None,
@@ -175,20 +164,12 @@ def columns(now: datetime) -> dict[str, Column]:
     }
 
 
-def offer(asked: Asked) -> None:
+def offer(asked: AuditFilter) -> None:
     """What is filtered as a file."""
     desk = session.desk().audit
 
     def table() -> exports.Table:
-        return exported(
-            desk.list(
-                actor=asked.actor,
-                action=asked.action,
-                target=asked.target,
-                since=asked.since,
-                limit=MOST_EXPORTED,
-            )
-        )
+        return exported(desk.list(asked, limit=MOST_EXPORTED))
 
     exports.offer(table, "audit", "audit-file")
 
