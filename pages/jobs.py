@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from spotlab.ui import errors, guard, session, widgets
+from spotlab.domain.ports import Topic
+from spotlab.ui import errors, guard, live, session, widgets
 from spotlab.ui.jobs import one, standing
 from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
-LOOK_EVERY_S = 5
+LOOK_EVERY_S = 30
 jobs, colours = session.desk().jobs, palette()
 
 
@@ -15,6 +16,7 @@ jobs, colours = session.desk().jobs, palette()
 def show() -> None:
     """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
+        news = live.seen(Topic.JOBS)
         seen = jobs.overview()
         widgets.headline(standing.headline(seen), standing.small_print(seen))
         standing.show_jobs(seen, colours)
@@ -28,6 +30,7 @@ def show() -> None:
         one.show_history(chosen, seen.at, colours)
         st.subheader("Processes", anchor=False)
         standing.show_processes(seen, colours)
+        live.follow_here(news)
 
 
 show()

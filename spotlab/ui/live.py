@@ -1,8 +1,8 @@
 """Open screens that follow what happens elsewhere: on this server or on another. Screens floor.
 
 A fragment without any element looks at the news now and then, in this process's memory. Where
-something moved, the page is run again; where rows that are being read would move, a quiet button
-says what is new instead.
+something moved, the page is run again, or the one fragment that shows it; where rows that are being
+read would move, a quiet button says what is new instead.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from spotlab.domain.ports import Topic
 from spotlab.ui import guard, session
@@ -65,6 +67,41 @@ def follow(since: Seen, hold: Hold | None = None) -> None:
     """
     took_s = time.monotonic() - since.at
     _look(since, time.monotonic() + max(REST_S, 2.0 * took_s), hold)
+
+
+def follow_here(since: Seen, concerns: Callable[[], bool] = lambda: True) -> None:
+    """Run the fragment that this is called in again when something moved since; not the page.
+
+    Args:
+        since: see `seen`.
+        concerns: asked when something moved: whether it is about what the fragment shows.
+    """
+    took_s = time.monotonic() - since.at
+    rest_until = time.monotonic() + max(REST_S, 2.0 * took_s)
+    _look_for(ThreadState.get().fragment_id or "", since, rest_until, concerns)
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def _look_for(
+    fragment_id: str, since: Seen, rest_until: float, concerns: Callable[[], bool]
+) -> None:
+    """One look for a fragment, without an element."""
+    if since.moved() and time.monotonic() >= rest_until and concerns():
+        _run_fragment(fragment_id)
+
+
+def _run_fragment(fragment_id: str) -> None:
+    """Ask for a fragment's run as a browser's timer does: st.rerun cannot name another here."""
+    ctx = get_script_run_ctx()
+    if ctx is not None and ctx.script_requests is not None:
+        again = RerunData(
+            query_string=ctx.query_string,
+            page_script_hash=ctx.page_script_hash,
+            fragment_id_queue=[fragment_id],
+            is_fragment_scoped_rerun=True,
+            context_info=ctx.context_info,
+        )
+        ctx.script_requests.request_rerun(again)
 
 
 def selected(key: str) -> bool:

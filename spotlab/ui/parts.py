@@ -43,6 +43,11 @@ _HEIGHTS: Final = {HEALTHY: 8, DEGRADED: 15, DOWN: 22}
 _SLOT_PX, _HEIGHT_PX = 4, 24
 
 
+def states(health: Health) -> list[str]:
+    """Each part's state."""
+    return [part.state.state for part in health.parts]
+
+
 def headline(health: Health) -> str:
     """Does every part work?"""
     states = [part.state for part in health.parts]

@@ -13,7 +13,7 @@ import streamlit as st
 
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData
-from spotlab.domain.ports import ExperimentSummary, SnapshotInfo
+from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
 from spotlab.errors import NoMarketData
 from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import process
@@ -93,13 +93,13 @@ def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
 def health() -> Health:
     """Every component and its last 24 hours, read at most every 15 s for those who see the same
     accounts. Shared: not to be changed."""
-    return _health(reader())
+    return _health(reader(), lab().bus.version(Topic.HEALTH))
 
 
 @st.cache_resource(
     show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Desk: by_accounts}
 )
-def _health(desk: Desk) -> Health:
+def _health(desk: Desk, news: int) -> Health:  # noqa: ARG001  (a state that changed is read anew)
     return desk.health.read()
 
 

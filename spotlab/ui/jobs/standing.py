@@ -59,7 +59,7 @@ def small_print(seen: JobsOverview) -> str:
             "An app server with SPOTLAB_SCHEDULER=on or a `spotlab worker` takes the lead within "
             "seconds. What is due meanwhile waits, or is skipped when it gets too late."
         )
-    return "Looked at just now, and again every 5 s. Times are UTC."
+    return "Looked at just now; again when a run begins or ends, and every 30 s. Times are UTC."
 
 
 def named(leader: Leader) -> str:
