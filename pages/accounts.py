@@ -26,6 +26,7 @@ picked = tables.show(
     name="Accounts",
     key="accounts",
     select=("single-row", "single-cell"),
+    rows=[each.account.name for each in standings],
 )
 if picked:
     acting.show_details(standings[picked[0]], now)

@@ -14,6 +14,8 @@ MOST = 200
 def show_now() -> None:
     """What rings and what was told; looked at again every 30 s."""
     with errors.boundary():
+        if said := st.session_state.pop(asking.DONE, ""):
+            st.toast(said, icon=":material/check:")
         desk, now = session.desk().alerts, session.now()
         rules, told = desk.rules(), desk.history(limit=MOST)
         widgets.headline(
@@ -33,4 +35,4 @@ def show_now() -> None:
 show_now()
 if who.may(guard.Right.CHANGE_ALERTS):
     with errors.boundary():
-        asking.show()
+        asking.show_add()

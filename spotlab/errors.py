@@ -45,7 +45,16 @@ class SpotlabError(Exception):
 
 
 class InvalidInput(SpotlabError):
-    """What was given is wrong; names the input and what would be right."""
+    """What was given is wrong; names the input and what would be right.
+
+    Args:
+        message, remedy: as of every error.
+        field: name of what was given, where a form shows the error beside it.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", field: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.field = field
 
 
 class InvalidSetting(InvalidInput):

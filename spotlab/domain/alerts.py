@@ -134,15 +134,19 @@ def checked(condition: Condition) -> Condition:
     kind = condition.kind
     if condition.component and condition.component not in COMPONENTS:
         raise InvalidInput(
-            f"There is no part {condition.component!r}.", remedy=f"There are: {_list(COMPONENTS)}."
+            f"There is no part {condition.component!r}.",
+            remedy=f"There are: {_list(COMPONENTS)}.",
+            field="part",
         )
     if kind is AlertKind.STATE and (
         not condition.states or set(condition.states) - set(STATES[1:])
     ):
-        raise InvalidInput("A state rule needs states.", remedy=f"Of: {_list(STATES[1:])}.")
+        raise InvalidInput(
+            "A state rule needs states.", remedy=f"Of: {_list(STATES[1:])}.", field="states"
+        )
     if kind is AlertKind.STALENESS and condition.feed not in set(Feed):
         raise InvalidInput(
-            "A staleness rule needs a feed.", remedy=f"One of: {_list(tuple(Feed))}."
+            "A staleness rule needs a feed.", remedy=f"One of: {_list(tuple(Feed))}.", field="feed"
         )
     if kind is AlertKind.PRICE and condition.pool:
         try:
@@ -151,6 +155,7 @@ def checked(condition: Condition) -> Condition:
             raise InvalidInput(
                 f"{condition.pool!r} is no region:zone:type:system.",
                 remedy="Such as us-east-1:us-east-1a:m6i.large:Linux, with - for no zone.",
+                field="pool",
             ) from None
     _check_threshold(condition)
     numbers = (condition.window_min, condition.horizon_h, float(condition.least))
@@ -169,9 +174,13 @@ def _check_threshold(condition: Condition) -> None:
     if kind in (AlertKind.STATE, AlertKind.DRIFT):
         return
     if limit is None or not 0 < limit < math.inf:
-        raise InvalidInput("The threshold is a number above 0.", remedy=_THRESHOLDS[kind])
+        raise InvalidInput(
+            "The threshold is a number above 0.", remedy=_THRESHOLDS[kind], field="threshold"
+        )
     if kind in (AlertKind.FAILURES, AlertKind.RISK) and limit >= 1:
-        raise InvalidInput(f"The threshold {limit:g} is no share.", remedy=_THRESHOLDS[kind])
+        raise InvalidInput(
+            f"The threshold {limit:g} is no share.", remedy=_THRESHOLDS[kind], field="threshold"
+        )
 
 
 _THRESHOLDS: Final = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -49,6 +50,7 @@ def show(
     key: str,
     select: Sequence[Literal["multi-row", "single-row", "single-cell"]] = (),
     max_rows: int = 14,
+    rows: Sequence[str] = (),
 ) -> list[int]:
     """Show a table.
 
@@ -59,6 +61,8 @@ def show(
         key: of the widget.
         select: what can be selected; empty: nothing.
         max_rows: a longer table scrolls.
+        rows: ids of the rows, where something can be done with a selected one: when other rows
+            take their places, the selection is let go rather than moved to another.
     Returns:
         Positions of the selected rows; a clicked cell counts as its row, first.
     """
@@ -72,9 +76,14 @@ def show(
         selection_mode=list(select) or "single-row",
         placeholder=UNKNOWN,
         alt=name,
-        key=key,
+        key=key_of(key, rows),
     )
     return _selected(state, len(shown)) if select else []
+
+
+def key_of(key: str, rows: Sequence[str]) -> str:
+    """The key of a table whose rows have ids: another for other rows."""
+    return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 
 def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:

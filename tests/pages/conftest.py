@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -91,3 +92,14 @@ def finish(app: AppTest, slot: str) -> AppTest:
         assert app.session_state[f"run:{slot}"].wait(FIRST_RUN_S)
         app.run()
     return app
+
+
+def button(app: AppTest, label: str) -> Any:
+    """The button of this name, a form's too."""
+    (found,) = (each for each in app.button if each.label == label)
+    return found
+
+
+def select(row: int) -> dict[str, dict[str, list[int]]]:
+    """The state of a table with this row selected."""
+    return {"selection": {"rows": [row], "columns": [], "cells": []}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from tests.pages.conftest import Open, said
+from spotlab.ui import tables
+from tests.pages.conftest import Open, button, said, select
 from tests.support.lab import DictStore
 from tests.support.people import ANA, look_as, person
 from tests.support.receivers import SECRET_PATH, Receiver, receiving
@@ -50,12 +52,12 @@ def test_what_rings_and_what_was_told(
 
 def test_a_rule_is_added_with_the_form(lab: Lab, receiver: Receiver, open_page: Open) -> None:
     app = open_page("alerts")
-    app.selectbox(key="alert-kind").set_value(AlertKind.STALENESS).run()
-    app.selectbox(key="alert-feed").set_value("fleet")
-    app.number_input(key="alert-minutes").set_value(20.0)
-    app.text_input(key="alert-name").set_value("fleet is old")
-    app.text_input(key="alert-address").set_value(receiver.address)
-    next(button for button in app.button if button.label == "Add").click().run()
+    app.selectbox(key="alert-kind new").set_value(AlertKind.STALENESS).run()
+    app.selectbox(key="alert-feed new").set_value("fleet")
+    app.number_input(key="alert-staleness threshold new").set_value(20.0)
+    app.text_input(key="alert-name new").set_value("fleet is old")
+    app.text_input(key="alert-address new").set_value(receiver.address)
+    button(app, "Add").click().run()
     assert not app.exception
     (rule,) = Desk(lab, ANA).alerts.rules()
     assert (rule.name, rule.condition.threshold) == ("fleet is old", 20)
@@ -63,13 +65,56 @@ def test_a_rule_is_added_with_the_form(lab: Lab, receiver: Receiver, open_page: 
     assert "hunter2" not in said(app)
 
 
-def test_a_form_that_makes_no_sense_is_explained(lab: Lab, open_page: Open) -> None:
+def test_what_is_wrong_with_a_field_stands_below_it(lab: Lab, open_page: Open) -> None:
     app = open_page("alerts")
-    app.text_input(key="alert-name").set_value("nowhere")
-    app.text_input(key="alert-address").set_value("ftp://nowhere")
-    next(button for button in app.button if button.label == "Add").click().run()
-    assert "The receiver's address cannot be used." in said(app)
+    app.text_input(key="alert-name new").set_value("nowhere")
+    app.text_input(key="alert-address new").set_value("ftp://nowhere")
+    button(app, "Add").click().run()
+    (wrong,) = app.error
+    assert wrong.value.startswith("The receiver's address cannot be used.")
+    assert app.text_input(key="alert-name new").value == "nowhere", "nothing is typed twice"
+    app.text_input(key="alert-address new").set_value("https://example.org/x")
+    app.text_input(key="alert-name new").set_value(" ")
+    button(app, "Add").click().run()
+    assert [each.value.strip() for each in app.error] == ["A rule's name has 1 to 80 characters."]
     assert Desk(lab, ANA).alerts.rules() == []
+
+
+def test_a_rule_is_changed_tested_silenced_and_deleted(
+    lab: Lab, receiver: Receiver, open_page: Open
+) -> None:
+    desk = Desk(lab, ANA).alerts
+    asked = Condition(AlertKind.PRICE, account="acme", threshold=0.5, again_h=6)
+    rule = desk.add("dear", asked, Channel.WEBHOOK, receiver.address).rule
+    key = rule.rule_id
+    app = open_page("alerts")
+    app.session_state[tables.key_of("rules", [key])] = select(0)
+    app.run()
+    assert app.number_input(key=f"alert-price threshold {key}").value == 0.5
+    assert app.selectbox(key=f"alert-account {key}").value == "acme"
+    app.text_input(key=f"alert-pool {key}").set_value("somewhere")
+    app.number_input(key=f"alert-price threshold {key}").set_value(0.25)
+    button(app, "Save").click().run()
+    assert "'somewhere' is no region:zone:type:system." in app.error[0].value
+    assert desk.rule(key) == rule
+
+    app.text_input(key=f"alert-pool {key}").set_value("")
+    app.text_input(key=f"alert-name {key}").set_value("too dear")
+    button(app, "Save").click().run()
+    assert not app.error
+    changed = desk.rule(key)
+    assert (changed.name, changed.condition) == ("too dear", replace(asked, threshold=0.25))
+    assert changed.shown_address == rule.shown_address
+    assert list(app.dataframe[0].value["rings_when"]) == [changed.condition.words]
+
+    button(app, "Send a test").click().run()
+    assert receiver.events == ["test"]
+    assert "It answered 200 OK" in app.success[0].value
+    button(app, "Switch off").click().run()
+    assert not desk.rule(key).enabled
+    assert list(app.dataframe[0].value["state"]) == ["○ off"]
+    button(app, "Delete it").click().run()
+    assert desk.rules() == []
 
 
 def test_who_may_only_read_is_offered_no_change(

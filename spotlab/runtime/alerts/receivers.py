@@ -80,11 +80,15 @@ def parsed(address: str) -> SplitResult:
         usable = False
     if not usable or any(sign.isspace() or ord(sign) < 32 for sign in address.strip()):
         raise InvalidInput(
-            "The receiver's address cannot be used.", remedy="Use https://host/path or http://…."
+            "The receiver's address cannot be used.",
+            remedy="Use https://host/path or http://….",
+            field="address",
         )
     if parts.username is not None:
         raise InvalidInput(
-            "The receiver's address holds a user.", remedy="Put what is secret into its path."
+            "The receiver's address holds a user.",
+            remedy="Put what is secret into its path.",
+            field="address",
         )
     return parts
 

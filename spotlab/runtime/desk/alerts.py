@@ -213,5 +213,5 @@ def sees(who: Principal, rule: AlertRule) -> bool:
 def _name(text: str) -> str:
     name = " ".join(text.split())
     if not 0 < len(name) <= LONGEST_NAME:
-        raise InvalidInput(f"A rule's name has 1 to {LONGEST_NAME} characters.")
+        raise InvalidInput(f"A rule's name has 1 to {LONGEST_NAME} characters.", field="name")
     return name

@@ -9,6 +9,7 @@ import streamlit as st
 from spotlab.domain.alerts import AlertRule
 from spotlab.errors import SpotlabError
 from spotlab.ui import errors, session
+from spotlab.ui.alerts import asking
 
 
 def show(rule: AlertRule) -> None:
@@ -24,8 +25,6 @@ def show(rule: AlertRule) -> None:
                     _try(lambda: desk.change(key, enabled=False), again=True)
             elif st.button("Switch on", icon=":material/notifications:", key=f"on {key}"):
                 _try(lambda: desk.change(key, enabled=True), again=True)
-            with st.popover("Change", icon=":material/edit:"):
-                _show_change(rule)
             with st.popover("Signing key", icon=":material/key:"):
                 st.caption("Its receiver checks the header X-SpotLab-Signature with it.")
                 st.code(desk.signing_key(key), language=None)
@@ -33,23 +32,8 @@ def show(rule: AlertRule) -> None:
                 st.write(f"“{rule.name}” is watched no longer; what waits is not sent.")
                 if st.button("Delete it", key=f"delete {key}"):
                     _try(lambda: desk.delete(key), again=True)
-
-
-def _show_change(rule: AlertRule) -> None:
-    with st.form(f"change {rule.rule_id}", border=False):
-        name = st.text_input("Name", rule.name, max_chars=80)
-        address = st.text_input(
-            "Another address",
-            type="password",
-            autocomplete="off",
-            placeholder=f"stays {rule.shown_address}",
-        )
-        if st.form_submit_button("Change"):
-            desk = session.desk().alerts
-            _try(
-                lambda: desk.change(rule.rule_id, name=name, address=address.strip() or None),
-                again=True,
-            )
+        with st.expander("Change it", icon=":material/edit:"):
+            asking.show_form(rule)
 
 
 def _test(rule: AlertRule) -> None:

@@ -46,11 +46,11 @@ def show_ringing(rules: Sequence[AlertRule], now: datetime, palette: Palette) ->
     st.subheader("Rings now", anchor=False)
     frame = pd.DataFrame(rows, columns=["rule", "subject", "text", "since", "told_at"])
     columns = {
-        "subject": Column("what", colour=lambda _: palette.bad, width="medium"),
-        "text": Column("why", width="large"),
-        "rule": Column("rule"),
-        "since": Column("since", tables.at(now, words.ago)),
-        "told_at": Column("last told", tables.at(now, words.ago)),
+        "subject": Column("what", colour=lambda _: palette.bad, width=280),
+        "since": Column("since", tables.at(now, words.ago), width=95),
+        "text": Column("why", width=480),
+        "rule": Column("rule", width=120),
+        "told_at": Column("last told", tables.at(now, words.ago), "“—”: not yet.", width=95),
     }
     newest = frame.sort_values("since", ascending=False)
     tables.show(newest, columns, name="What rings now", key="ringing", max_rows=8)
@@ -82,7 +82,14 @@ def show_rules(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> A
         "by": Column("added by"),
     }
     st.subheader("Rules", anchor=False)
-    chosen = tables.show(frame, columns, name="Rules", key="rules", select=["single-row"])
+    chosen = tables.show(
+        frame,
+        columns,
+        name="Rules",
+        key="rules",
+        select=["single-row", "single-cell"],
+        rows=[rule.rule_id for rule in rules],
+    )
     return rules[chosen[0]] if chosen else None
 
 
@@ -98,12 +105,16 @@ def show_history(
     columns = {
         "at": Column("when", tables.at(now, words.ago)),
         "event": Column("event"),
+        "subject": Column("what", width=280),
+        "state": Column(
+            "state", colour=lambda text: colours.get(str(text)[:1], palette.quiet), width=100
+        ),
         "rule": Column("rule"),
-        "subject": Column("what", width="medium"),
-        "state": Column("state", colour=lambda text: colours.get(str(text)[:1], palette.quiet)),
         "attempts": Column("attempts", number=True, help="At most 8, over about an hour."),
-        "next": Column("next try", tables.at(now, _until)),
-        "error": Column("receiver's answer", width="large"),
+        "next": Column(
+            "next try", tables.at(now, _until), "“—”: none. A receiver is asked once a look."
+        ),
+        "error": Column("receiver's answer", width="large", help="“—”: it was not asked yet."),
     }
     tables.show(history(deliveries), columns, name="What was told", key="alerts-history")
     if count > len(deliveries):
@@ -122,7 +133,7 @@ def history(deliveries: Sequence[Delivery]) -> pd.DataFrame:
             STATE_MARKS[each.state],
             each.attempts,
             each.next_try_at,
-            each.error,
+            each.error or None,
         )
         for each in deliveries
     ]
@@ -141,7 +152,7 @@ def _again(again_h: float) -> str:
 
 def _until(then: datetime, now: datetime) -> str:
     left_s = (then - now).total_seconds()
-    return f"in {words.age(left_s)}" if left_s > 0 else "now"
+    return f"in {words.age(left_s)}" if left_s > 0 else "next look"
 
 
 def _exported(deliveries: Sequence[Delivery], now: datetime) -> exports.Table:

@@ -109,6 +109,7 @@ def show(entries: Sequence[AuditEntry], now: datetime) -> None:
         name="Audit log",
         key="audit",
         select=("single-row", "single-cell"),
+        rows=[str(entry.number) for entry in entries],
     )
     if not picked:
         st.caption("Select a row to see all of it.")

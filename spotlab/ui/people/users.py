@@ -63,6 +63,7 @@ def show(users: Sequence[User], now: datetime, palette: Palette) -> User | None:
         name="Users",
         key="users",
         select=("single-row", "single-cell"),
+        rows=[user.name for user in users],
     )
     return users[picked[0]] if picked else None
 
