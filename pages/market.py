@@ -25,7 +25,7 @@ with answer:
     widgets.degraded(trouble, "What is shown is the last good data.")
 
 every = prices.by_region(data)
-filters = st.columns([5, 2, 1.4], vertical_alignment="bottom")
+filters = st.columns([4, 1.6, 1.8], vertical_alignment="bottom")
 with filters[0]:
     regions = widgets.pick_many("Region", every["region"], "region")
 shown = every[every["region"].isin(regions)] if regions else every

@@ -14,6 +14,7 @@ from spotlab.domain.decision import Instance, Requirements
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.ui.widgets import pick_instance, pick_many
 
+INSTANCE_PX: Final = 250
 WITH, WITHOUT = "with", "without"
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192)
 MEMORIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -21,36 +22,29 @@ MEMORIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The row's places: the instance first, then what is asked beside it."""
+    """The instance, and the row that is asked further in: it wraps where it is too narrow."""
 
     instance: Instance | None
-    places: Sequence[DeltaGenerator]
+    row: DeltaGenerator
 
 
 def ask(fleet: Sequence[Instance]) -> Question:
     """Lay out the row, and pick an instance in it."""
-    row = st.columns([3.4, 2.2, 1.6, 1.8, 1.7, 1.9, 2.2, 1.9], vertical_alignment="bottom")
-    with row[0]:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row, st.container(width=INSTANCE_PX):
         chosen = pick_instance(fleet, blank="any")
-    return Question(next((i for i in fleet if i.instance_id == chosen), None), row[1:])
+    return Question(next((i for i in fleet if i.instance_id == chosen), None), row)
 
 
 def requirements(question: Question, base: Requirements, table: pd.DataFrame) -> Requirements:
     """The requirements of an instance (or none), with what the reader sets put in their place."""
-    row = question.places
-    with row[0]:
+    with question.row:
         regions = pick_many("Region", table["region"].unique(), "region")
-    with row[1]:
         vcpu = _at_least("vCPU from", SIZES, "vcpu")
-    with row[2]:
         memory = _at_least("GiB from", MEMORIES, "memory")
-    with row[3]:
         architecture = _one("Architecture", ["x86_64", "arm64"], "arch")
-    with row[4]:
         accelerator = _one("Accelerator", [WITH, WITHOUT], "accelerator")
-    with row[5]:
         families = pick_many("Family", table["family"].unique(), "family")
-    with row[6]:
         bucket = _one("Interrupted", list(BUCKET_LABELS), "bucket")
     return replace(
         base,

@@ -17,10 +17,9 @@ from spotlab.ui import exports, words
 from spotlab.ui.theme import Palette
 
 COLOURS: Final = {HEALTHY: "green", DEGRADED: "orange", DOWN: "red"}
-WIDTHS: Final = (1.25, 4.6, 1.3, 1.7, 1.6, 2.1)
+WIDTHS: Final = (4.7, 1.1, 1.8, 1.8, 2.2)
 HEADS: Final = (
-    ("state", ""),
-    ("part, and why", ""),
+    ("part, its state, and why", ""),
     (
         "worked",
         "Of what it did in 24 h: collects, listings, evaluations, jobs, and requests that all app "
@@ -91,37 +90,33 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
     state, done = part.state, part.done
     row = st.columns(WIDTHS, vertical_alignment="center")
     with row[0]:
-        st.badge(words.state_mark(state.state), color=COLOURS.get(state.state, "gray"))  # type: ignore[arg-type]
-    with row[1]:
-        st.markdown(f"**{state.name}** {_plain(state.reason)}{_consequence(part)}")
+        badge = f":{COLOURS.get(state.state, 'gray')}-badge[{words.state_mark(state.state)}]"
+        st.markdown(f"{badge} **{state.name}** {_plain(state.reason)}{_consequence(part)}")
         st.caption(
             f"last success {words.ago(part.last_success_at, health.now)}",
             help=words.moment(part.last_success_at),
         )
-    row[2].markdown(
+    row[1].markdown(
         f"{words.percent(done.rate.success)}{_small(worked(done.rate))}",
         help=None if done.rate.total else "It was not tried in 24 h.",
         text_alignment="right",
     )
     p50, p95, p99 = (words.milliseconds(value) for value in done.latency_ms)
-    row[3].markdown(
+    row[2].markdown(
         p50 + _small(f"{p95} · {p99}" if done.measured else ""),
         help=None
         if done.measured
         else "Nothing was measured: it was not asked, or is judged by signs of life.",
         text_alignment="right",
     )
-    row[4].markdown(
+    row[3].markdown(
         f"{share(part.uptime.up)}{_small(f'{share(part.uptime.unknown)} unknown')}",
         help=None if part.uptime.up is not None else "No probe of the last 24 h knows its state.",
         text_alignment="right",
     )
-    with row[5]:
-        st.image(
-            sparkline(state.name, part.slots, palette),
-            width=len(part.slots) * _SLOT_PX,
-            alt=f"{state.name}, 24 h: {_counted(part.slots)}",
-        )
+    told = f"{state.name}, 24 h: {_counted(part.slots)}"
+    with row[4]:
+        st.image(sparkline(told, part.slots, palette), width=len(part.slots) * _SLOT_PX, alt=told)
 
 
 def share(value: float | None) -> str:
@@ -143,8 +138,14 @@ def worked(rate: Rate) -> str:
     return f"{rate.ok:,} of {rate.total:,}" if rate.total else ""
 
 
-def sparkline(name: str, slots: Sequence[Slot], palette: Palette) -> str:
-    """A day as bars, an SVG: a taller bar is a worse state, none is unknown."""
+def sparkline(told: str, slots: Sequence[Slot], palette: Palette) -> str:
+    """A day as bars, an SVG: a taller bar is a worse state, none is unknown.
+
+    Args:
+        told: the same in words, for who cannot see it.
+        slots: half hours, oldest first.
+        palette: of the theme.
+    """
     bars = "".join(
         f'<rect x="{number * _SLOT_PX}" y="{_HEIGHT_PX - _HEIGHTS[slot.state]}" '
         f'width="{_SLOT_PX - 1}" height="{_HEIGHTS[slot.state]}" '
@@ -153,7 +154,7 @@ def sparkline(name: str, slots: Sequence[Slot], palette: Palette) -> str:
         if slot.state in _HEIGHTS
     )
     width = len(slots) * _SLOT_PX
-    told = html.escape(f"{name}, 24 h: {_counted(slots)}")
+    told = html.escape(told)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{told}" width="{width}" '
         f'height="{_HEIGHT_PX + 1}" viewBox="0 0 {width} {_HEIGHT_PX + 1}"><title>{told}</title>'

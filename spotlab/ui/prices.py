@@ -16,6 +16,8 @@ from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 
 SLOT = "collect"
+EVERYWHERE = ("", FeedKind.ADVISOR)
+"""Scopes that are no region: the Spot Advisor carries specifications of all of them."""
 OFTEN = 3
 """Advisor buckets from this one on (15 % a month and more) are called "often"."""
 
@@ -178,7 +180,7 @@ def source_rows(infos: Sequence[SnapshotInfo]) -> pd.DataFrame:
             {
                 "kind": info.kind.value.replace("_", " "),
                 "source": info.source + (" (approximate)" if info.approximate else ""),
-                "scope": info.scope or "all regions",
+                "scope": "all regions" if info.scope in EVERYWHERE else info.scope,
                 "event": info.event_time,
                 "fetched": info.fetched_at,
                 "records": info.records,

@@ -39,7 +39,7 @@ def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
 
 def rows_left(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
-    every = "all " if shown == of else f"{shown:,} of "
+    every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
     st.caption(f"{every}{count(of, noun)}")
 
 

@@ -56,6 +56,8 @@ def test_frontier_names_its_axes_and_the_pools(palette: Palette) -> None:
     chart = charts.frontier(table, marks, palette, horizon_h=24)
     assert chart.layout.xaxis.title.text == "risk of interruption within 24 h (%)"
     assert "USD/h" in chart.layout.yaxis.title.text
+    for axis in (chart.layout.xaxis, chart.layout.yaxis):
+        assert {axis.tickfont.color, axis.title.font.color} == {palette.quiet}
     assert "now: m5.large" in texts(chart)
     assert "best: m6i.large" in texts(chart)
     assert "frontier" in texts(chart)

@@ -92,6 +92,7 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
             "state",
             help="Not listed: the last attempt failed; its last list is kept.",
             colour=lambda state: palette.of_state(STATES[str(state)]),
+            width=125,
         ),
         "regions": Column("regions", width="medium"),
         "instances": Column("instances", "{:,}".format, number=True),

@@ -48,7 +48,7 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
         x, y: axis titles with units; less is better on both.
         palette: of the theme.
     """
-    chart = figure(x=x, y=y, height=440)
+    chart = figure(palette, x=x, y=y, height=440)
     first = sorted(outcomes, key=lambda one: one.role == "other")
     inside, above = _apart(_merged(first))
     widest = max((one.x[2] for one in inside), default=0.0) * _ROOM or 1.0

@@ -38,7 +38,7 @@ def waterfall(
         f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
     ]
     values = [explanation.base, *(step.log_odds for step in steps), explanation.raw_score]
-    chart = figure(x=UNIT, y="", height=90 + ROW_PX * len(names))
+    chart = figure(palette, x=UNIT, y="", height=90 + ROW_PX * len(names))
     chart.add_trace(
         go.Waterfall(
             orientation="h",
@@ -72,6 +72,7 @@ def changes(
     """
     shown = items[:top]
     chart = figure(
+        palette,
         x=f"log-odds: right makes {after} riskier than {before}",
         y="",
         height=90 + ROW_PX * max(1, len(shown)),

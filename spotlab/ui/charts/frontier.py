@@ -73,7 +73,9 @@ def frontier(
         price: column for the vertical axis.
         price_title: its title, with the unit.
     """
-    chart = figure(x=f"risk of interruption within {horizon_h:g} h (%)", y=price_title, height=440)
+    chart = figure(
+        palette, x=f"risk of interruption within {horizon_h:g} h (%)", y=price_title, height=440
+    )
     risk = table[RISK].to_numpy(dtype=np.float64)
     usd_per_hour = table[price].to_numpy(dtype=np.float64)
     chart.add_trace(
@@ -100,7 +102,7 @@ def frontier(
         steps = _steps(float(usd_per_hour.min()), float(usd_per_hour.max()))
         chart.update_yaxes(
             type="log",
-            title=f"{price_title}, log scale",
+            title_text=f"{price_title}, log scale",
             tickvals=steps,
             ticktext=[*map(usd, steps)],
         )

@@ -26,7 +26,7 @@ def states(spells: Sequence[Spell], since: datetime, now: datetime, palette: Pal
         since, now: the window.
         palette: of the theme.
     """
-    chart = figure(x="time (UTC)", y="", height=190)
+    chart = figure(palette, x="time (UTC)", y="", height=190)
     for state in reversed(STATES):
         mine = [spell for spell in spells if spell.state == state]
         chart.add_trace(
@@ -61,7 +61,7 @@ def latency(probes: Sequence[Probe], since: datetime, now: datetime, palette: Pa
         since, now: the window.
         palette: of the theme.
     """
-    chart = figure(x="time (UTC)", y="latency (ms)", height=260)
+    chart = figure(palette, x="time (UTC)", y="latency (ms)", height=260)
     kept = probes[:: max(1, len(probes) // MOST_POINTS)]
     times: list[datetime] = []
     values: list[float | None] = []

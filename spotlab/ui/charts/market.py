@@ -29,7 +29,7 @@ def price_history(
         until: the last price holds until then.
         on_demand_usd_per_hour: None where unknown.
     """
-    chart = figure(x="time (UTC)", y="spot price (USD/h)", height=300)
+    chart = figure(palette, x="time (UTC)", y="spot price (USD/h)", height=300)
     times = [*history["event_time"], until]
     prices = [*history["spot_price_usd_per_hour"], history["spot_price_usd_per_hour"].iloc[-1]]
     chart.add_trace(
@@ -67,6 +67,7 @@ def heat_map(
     found = mean.shape[1]
     mean = mean[[family for family in mean.columns if family in widest]]
     chart = figure(
+        palette,
         x=f"instance family{_part(mean.shape[1], found)}",
         y=f"region{_part(len(mean), advisor['region'].nunique())}",
         height=max(300, 110 + 26 * len(mean)),
@@ -83,7 +84,7 @@ def heat_map(
             ygap=1,
             colorscale=[[i / steps, colour] for i, colour in enumerate(palette.scale)],
             colorbar={
-                "title": {"text": "bucket, last month"},
+                "title": {"text": "bucket, last month<br> "},
                 "tickvals": list(range(5)),
                 "ticktext": list(BUCKET_LABELS),
                 "outlinewidth": 0,
@@ -103,7 +104,7 @@ def _part(shown: int, of: int) -> str:
 
 def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
     """How many pools each reason dropped."""
-    chart = figure(x="pools dropped", y="", height=80 + 30 * max(1, len(counts)))
+    chart = figure(palette, x="pools dropped", y="", height=80 + 30 * max(1, len(counts)))
     chart.add_trace(
         go.Bar(
             orientation="h",

@@ -56,7 +56,7 @@ def reliability(curves: Sequence[Reliability], palette: Palette) -> go.Figure:
         curves: of the same rows; at most four.
         palette: of the theme.
     """
-    chart = figure(x="forecast probability (%)", y="observed share (%)", height=360)
+    chart = figure(palette, x="forecast probability (%)", y="observed share (%)", height=360)
     top = _reach(curves)
     chart.add_trace(
         go.Scatter(
@@ -85,7 +85,9 @@ def precision_recall(
         base_rate: share of yes: the precision of guessing.
         palette: of the theme.
     """
-    chart = figure(x="recall: share of the losses caught (%)", y="precision (%)", height=360)
+    chart = figure(
+        palette, x="recall: share of the losses caught (%)", y="precision (%)", height=360
+    )
     for number, curve in enumerate(curves):
         keep = np.unique(np.linspace(0, len(curve.recall) - 1, MOST_POINTS).astype(np.intp))
         chart.add_trace(
@@ -127,7 +129,7 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
         metric: axis title, with the direction that is better.
         palette: of the theme.
     """
-    chart = figure(x=metric, y="", height=70 + 30 * max(2, len(estimates)))
+    chart = figure(palette, x=metric, y="", height=70 + 30 * max(2, len(estimates)))
     for estimate in estimates:
         colour = palette.quiet if estimate.baseline else palette.move
         ranged = np.isfinite(estimate.low) and np.isfinite(estimate.high)
@@ -169,7 +171,7 @@ def brier_over_time(weeks: pd.DataFrame, palette: Palette) -> go.Figure:
         weeks: at (UTC), rows, brier, low, high and reference, a row a week, oldest first.
         palette: of the theme.
     """
-    chart = figure(x="week (UTC)", y="Brier score", height=300)
+    chart = figure(palette, x="week (UTC)", y="Brier score", height=300)
     chart.add_trace(
         go.Scatter(
             x=[*weeks["at"], *weeks["at"][::-1]],

@@ -55,7 +55,9 @@ def timeline(
         palette: of the theme.
     """
     places = [*zones, ON_DEMAND, NOWHERE]
-    chart = figure(x="hours since the window began", y="", height=110 + ROW_PX * len(places))
+    chart = figure(
+        palette, x="hours since the window began", y="", height=110 + ROW_PX * len(places)
+    )
     spells = [(zone, start, end) for zone, known in zones.items() for start, end in known]
     chart.add_trace(
         go.Bar(
@@ -146,7 +148,7 @@ def work_done(
         work_h, deadline_h: of the job.
         palette: of the theme.
     """
-    chart = figure(x="hours since the window began", y="work done (h)", height=300)
+    chart = figure(palette, x="hours since the window began", y="work done (h)", height=300)
     chart.add_trace(
         go.Scatter(
             x=[0, deadline_h],

@@ -14,7 +14,7 @@ from spotlab.domain.ports import JobRun, RunState
 from spotlab.errors import SpotlabError
 from spotlab.runtime.jobs.overview import JobView
 from spotlab.ui import errors, links, session, tables, widgets, words
-from spotlab.ui.jobs.standing import RUN_MARKS, colour_of
+from spotlab.ui.jobs.standing import RUN_MARKS, colour_of, seconds
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
 
@@ -104,14 +104,14 @@ def show_history(name: str, now: datetime, palette: Palette) -> None:
         widgets.empty("It has not run yet.", "wait for its next run, or run it now.")
         return
     columns = {
-        "due_at": Column("due", tables.at(now, words.ago), width="small"),
-        "state": Column("outcome", colour=colour_of(palette), width="small"),
-        "took_s": Column("took (s)", lambda value: f"{value:,.1f}", number=True, width="small"),
-        "cause": Column("cause", help="Why it failed, was skipped or ended.", width="large"),
+        "due_at": Column("due", tables.at(now, words.ago), width=95),
+        "state": Column("outcome", colour=colour_of(palette), width=110),
+        "took_s": Column("took (s)", seconds, number=True, width=80),
         "result": Column("gave", width="medium"),
-        "asked_by": Column("asked by", help="Empty: its schedule.", width="small"),
-        "holder": Column("process", width="small"),
-        "correlation_id": Column("log id", help="Finds its lines on the Logs page.", width="small"),
+        "cause": Column("cause", help="Why it failed, was skipped or ended.", width="medium"),
+        "asked_by": Column("asked by", help="“—”: its schedule.", width=90),
+        "holder": Column("process", width=150),
+        "correlation_id": Column("log id", help="Finds its lines on the Logs page.", width=120),
     }
     picked = tables.show(
         _rows(runs),
@@ -139,7 +139,7 @@ def _rows(runs: Sequence[JobRun]) -> pd.DataFrame:
                 "took_s": run.duration_s,
                 "cause": run.cause,
                 "result": _said(run.result),
-                "asked_by": run.asked_by,
+                "asked_by": run.asked_by or None,
                 "holder": run.holder,
                 "correlation_id": run.correlation_id,
             }

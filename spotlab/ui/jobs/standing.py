@@ -80,17 +80,38 @@ def until(then: datetime | None, now: datetime) -> str:
     return f"in {words.age(left_s)}" if left_s >= 1 else "due now"
 
 
+def seconds(value: float) -> str:
+    """`0.04`, `5.3`, `1,024.0`: below a second two digits.
+
+    >>> seconds(0.043), seconds(5.31)
+    ('0.04', '5.3')
+    """
+    return f"{value:,.2f}" if value < 1 else f"{value:,.1f}"
+
+
+def runs(schedule: str) -> str:
+    """A schedule as it is written, but an hour of every day in words.
+
+    >>> runs("40 3 * * *"), runs("every 5 min"), runs("15 3 * * mon-fri")
+    ('daily at 03:40', 'every 5 min', '15 3 * * mon-fri')
+    """
+    minute, hour, *days = schedule.split() if schedule.count(" ") == 4 else ("", "")
+    if minute.isdecimal() and hour.isdecimal() and days == ["*"] * 3:
+        return f"daily at {int(hour):02}:{int(minute):02}"
+    return schedule
+
+
 def show_jobs(seen: JobsOverview, palette: Palette) -> None:
     """A row a job."""
     columns = {
-        "title": Column("job", width="medium"),
-        "standing": Column("state", colour=colour_of(palette), width="small"),
-        "schedule": Column("runs", width="small", help="In UTC; * where it was changed."),
+        "title": Column("job", width=190),
+        "standing": Column("state", colour=colour_of(palette), width=125),
+        "schedule": Column("runs", width=110, help="In UTC; * where it was changed."),
         "last_at": Column(
-            "last run", tables.at(seen.at, words.ago), "When it began. — : never.", width="small"
+            "last run", tables.at(seen.at, words.ago), "When it began. — : never.", width=95
         ),
-        "took_s": Column("took (s)", lambda value: f"{value:,.1f}", number=True, width="small"),
-        "next": Column("next run", help="— : paused, or at the next start.", width="small"),
+        "took_s": Column("took (s)", seconds, number=True, width=80),
+        "next": Column("next run", help="— : paused, or at the next start.", width=95),
         "cause": Column("remark", width="large"),
     }
     tables.show(_rows(seen), columns, name="Scheduled jobs", key="jobs", max_rows=20)
@@ -102,7 +123,7 @@ def _rows(seen: JobsOverview) -> pd.DataFrame:
             {
                 "title": view.job.title,
                 "standing": MARKS[view.standing],
-                "schedule": view.schedule + ("*" if view.setting.schedule else ""),
+                "schedule": runs(view.schedule) + ("*" if view.setting.schedule else ""),
                 "last_at": view.last.started_at if view.last else None,
                 "took_s": view.last.duration_s if view.last else None,
                 "next": _next(view, seen.at),

@@ -71,7 +71,7 @@ def show_rights(who: Principal) -> None:
     """Each right, and who has those that this reader lacks."""
     st.header("What you may do", anchor=False)
     may = [MEANINGS[right] for right in Right if who.may(right)]
-    st.markdown("\n".join(f"- :green[✓] {meaning}" for meaning in may))
+    st.markdown("  \n".join(f":green[✓] {meaning}" for meaning in may))
     lacking = [allowing.who_may(right) for right in Right if not who.may(right)]
     if lacking:
         with st.expander(f"{words.count(len(lacking), 'right')} you do not have"):
