@@ -47,7 +47,7 @@ from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
 
-SCORED_FOR_S = 30.0  # screens share a scored market for so long before it is read again
+SCORED_FOR_S = 30.0  # screens share a scored market for so long, where no news of it comes
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Lab:
     alarms: Alarms = field(default_factory=Alarms)
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
-    _scored: dict[str, tuple[float, ScoredMarket]] = field(default_factory=dict)
+    _scored: dict[str, tuple[float, int, ScoredMarket]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
 
@@ -171,8 +171,6 @@ class Lab:
             )
             if any(source.kind is not None for source in report.sources):
                 self.reader.publish(market)
-                with self._lock:
-                    self._scored.clear()
                 self.bus.publish(Topic.MARKET)
             return report
 
@@ -232,16 +230,18 @@ class Lab:
         return self.reader.read()
 
     def scored(self, model: str | None = None) -> ScoredMarket:
-        """The active market scored by a model (None: the champion), at most 30 s old."""
+        """The active market scored by a model (None: the champion), at most 30 s old; anew as soon
+        as any process tells of another market."""
         with self._lock:
+            news = self.bus.version(Topic.MARKET)  # before it is read
             chosen = self.model(model)
             key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
             kept = self._scored.get(key)
-            if kept is not None and time.monotonic() - kept[0] < SCORED_FOR_S:
-                return kept[1]
+            if kept and kept[1] == news and time.monotonic() - kept[0] < SCORED_FOR_S:
+                return kept[2]
             data = self.market()
             scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
-            self._scored[key] = (time.monotonic(), scored)
+            self._scored[key] = (time.monotonic(), news, scored)
             return scored
 
     def own_record(self, market: MarketName) -> OwnRecord:

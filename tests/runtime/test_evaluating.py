@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from spotlab.domain.interruptions import InterruptionKind
-from spotlab.domain.market import MarketName
+from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
+from spotlab.domain.ports import Topic
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.lab import Lab
@@ -25,7 +27,7 @@ from spotlab.runtime.outcomes import (
     settle,
 )
 from spotlab.runtime.registry import ModelDesk
-from tests.support.lab import FLEET, empty_lab, save_toy_model, small_lab
+from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.market import StillClock
 from tests.support.people import ANA
 
@@ -183,6 +185,25 @@ def test_events_that_cannot_be_are_refused(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("")
     with pytest.raises(FeedRefused):
         add_event_file(lab, tmp_path / "empty.json")
+
+
+def test_another_replicas_collect_is_scored_at_once(lab: Lab, models_dir: Path) -> None:
+    with empty_lab(lab.settings.home, models_dir, DictStore()) as other:
+        other.bus = lab.bus  # as Redis carries it
+        other.open_online = lab.open_online
+        before = lab.scored()
+        assert lab.scored() is before
+        later = lab.clock.now() - timedelta(minutes=1)
+        kind, market = FeedKind.ADVISOR, MarketName.SIMULATED
+        feed = other.store.archive.latest(kind, market, "")
+        assert feed is not None
+        rows = feed.rows.assign(bucket=4)
+        origin = replace(feed.origin, event_time=later)
+        other.store.archive.save(replace(feed, origin=origin, digest="f" * 64, rows=rows))
+        other.reader.publish(market)
+        assert lab.scored() is before, "nobody was told"
+        other.bus.publish(Topic.MARKET)
+        assert set(lab.scored().table["advisor_bucket"].dropna()) == {4}
 
 
 def test_a_lab_that_collected_nothing_says_so(tmp_path: Path, models_dir: Path) -> None:
