@@ -10,7 +10,8 @@ from time import monotonic
 import pytest
 from sqlalchemy import event
 
-from spotlab.domain.components import COMPONENTS, DATABASE, REDIS_CACHE
+from spotlab.domain.components import COMPONENTS, DATABASE, ML_INFERENCE, REDIS_CACHE
+from spotlab.domain.ports import ComponentState
 from spotlab.runtime.health.beside import SideBySide
 from spotlab.runtime.health.prober import Prober
 from spotlab.runtime.health.ready import ReadinessCheck
@@ -82,6 +83,22 @@ def test_a_hung_part_keeps_no_other_waiting(tmp_path: Path, models: Path) -> Non
     assert threading.active_count() <= threads + 1
     online.let_go.set()
     made.close()
+
+
+def test_a_model_that_loads_for_long_at_first_is_not_down(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(prober: Prober, answer: ComponentState | None) -> tuple[str, str]:
+        found = prober._state(lab, ML_INFERENCE, answer)
+        return found.state, found.reason
+
+    prober, broken = Prober(), Prober()
+    loading = ("unknown", "Not measured yet: it is being loaded for the first time.")
+    assert state(prober, None) == state(broken, None) == loading
+    now = lab.clock.now()
+    assert state(prober, ComponentState(ML_INFERENCE, "healthy", "", now, 1.0, now))[0] == "healthy"
+    assert state(broken, ComponentState(ML_INFERENCE, "down", "", None, None, now))[0] == "down"
+    assert state(prober, None) == state(broken, None) == ("down", "No answer within 5 s.")
 
 
 def test_probes_of_an_outage_of_the_database_are_recorded_afterwards(lab: Lab) -> None:

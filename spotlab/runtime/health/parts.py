@@ -157,6 +157,9 @@ PROBES: Final[dict[str, Callable[[Lab], ComponentState]]] = {
 ANSWERS_ITSELF: Final = frozenset({DATABASE, REDIS_CACHE, ML_INFERENCE})
 """Parts that are asked themselves: no answer in time means down; of the others, unknown."""
 
+LOADS_FIRST: Final = frozenset({ML_INFERENCE})
+"""Parts whose first answer may take long, since it loads something: slow is not down."""
+
 
 def last_success(lab: Lab, name: str) -> datetime | None:
     """When a part that does not answer now last did, as far as the database can tell."""

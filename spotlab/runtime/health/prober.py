@@ -19,7 +19,7 @@ from spotlab.domain.ports import ComponentState, Probe, Topic
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.runtime.health.beside import SideBySide
-from spotlab.runtime.health.parts import ANSWERS_ITSELF, PROBES, last_success
+from spotlab.runtime.health.parts import ANSWERS_ITSELF, LOADS_FIRST, PROBES, last_success
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
@@ -47,6 +47,7 @@ class Prober:
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._asking: SideBySide[ComponentState] = SideBySide(limit_s)
         self._kept: deque[Probe] = deque(maxlen=MOST_KEPT)
+        self._answered: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -107,9 +108,12 @@ class Prober:
         self, lab: Lab, name: str, answer: ComponentState | Exception | None
     ) -> ComponentState:
         if isinstance(answer, ComponentState):
+            self._answered.add(name)
             return answer
         now, itself = lab.clock.now(), name in ANSWERS_ITSELF
-        if answer is None:
+        if answer is None and name in LOADS_FIRST - self._answered:
+            state, reason = UNKNOWN, "Not measured yet: it is being loaded for the first time."
+        elif answer is None:
             state = DOWN if itself else UNKNOWN
             reason = f"No answer within {self._asking.limit_s:g} s."
         elif isinstance(answer, SpotlabError):
