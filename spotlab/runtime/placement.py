@@ -23,7 +23,7 @@ from spotlab.domain.placement import (
     configurations,
     worth_asking,
 )
-from spotlab.domain.ports import Account, Topic
+from spotlab.domain.ports import Account, RunState, Topic
 from spotlab.errors import NoSuchThing, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.cloud import Cloud
@@ -33,6 +33,7 @@ CONFIGURATIONS_A_DAY: Final = 8
 """Different questions that SpotLab asks in an account within 24 hours. AWS does not publish how
 many it allows; what is left belongs to the account's own people."""
 DAY: Final = timedelta(days=1)
+JOB: Final = "placement-scores"
 RECORDED: Final = "Decisions are made in a recorded market: a score of now says nothing about it."
 OTHER_AWS: Final = (
     "The AWS is emulated, but the market is not the simulated one: its scores would say nothing."
@@ -59,6 +60,20 @@ def placements(lab: Lab) -> Placements:
     if why_none:
         return Placements.of_answers((), now, why_none)
     return Placements.of_answers(lab.store.placement.since(now - SHOWN_FOR, emulated=emulated), now)
+
+
+def plan_first(lab: Lab) -> None:
+    """Have the job run now where it never ran, as soon as there is a market and a fleet to ask
+    about; how many configurations it asks for is the same as ever. Raises DatabaseDown."""
+    jobs = lab.store.jobs
+    ran = jobs.newest().get(JOB)
+    if ran is not None and ran.state not in (RunState.CANCELLED, RunState.LOST):
+        return
+    if any(run.job == JOB for run in jobs.running()):
+        return
+    emulated = lab.settings.aws == "emulated"
+    if lab.store.fleet.instances() and not _senseless(lab.store.archive.active_market(), emulated):
+        jobs.plan(JOB, lab.clock.now())
 
 
 def _senseless(market: MarketName | None, emulated: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -14,7 +15,7 @@ from spotlab.demo.server import Served, serve_in_thread
 from spotlab.demo.world import Clock
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.placement import PlacementState
-from spotlab.domain.ports import Account
+from spotlab.domain.ports import Account, RunState
 from spotlab.runtime import placement
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.jobs.catalogue import job
@@ -52,7 +53,7 @@ def answering(lab: Lab, *answers: boto.Answer) -> boto.Answers:
 
 
 def run(lab: Lab, *, cancelled: bool = False) -> Mapping[str, Any]:
-    chosen = job("placement-scores")
+    chosen = job(placement.JOB)
     assert chosen is not None
     assert chosen.waits
     return chosen.run(lab, lambda *_: None, lambda: cancelled)
@@ -162,3 +163,28 @@ def test_the_emulated_aws_answers_the_job(lab: Lab) -> None:
 
 def _ec2(served: Served) -> Any:
     return emulated.client(served, "ec2", "us-east-1", served.world.accounts[0])
+
+
+def test_it_is_planned_as_soon_as_it_can_ask_and_only_until_it_ran(lab: Lab) -> None:
+    jobs, now = lab.store.jobs, lab.clock.now()
+
+    def planned() -> bool:
+        placement.plan_first(lab)
+        setting = jobs.settings().get(placement.JOB)
+        return setting is not None and setting.next_at == now
+
+    lab.store.archive.set_active_market(MarketName.RECORDED)
+    assert not planned(), "a score of now says nothing about a recorded market"
+    lab.store.archive.set_active_market(MarketName.SIMULATED)
+    assert planned()
+    later = now + timedelta(hours=6)
+    for state, again in ((RunState.CANCELLED, True), (RunState.FAILED, False)):
+        due_at = jobs.settings()[placement.JOB].next_at
+        assert due_at is not None
+        run_id = jobs.start(placement.JOB, due_at, now, later, "one", 1, "c0ffee")
+        assert run_id is not None
+        jobs.finish(run_id, state, "", {}, now)
+        placement.plan_first(lab)
+        found = jobs.settings()[placement.JOB].next_at
+        assert found is not None
+        assert (found < later) is again

@@ -12,6 +12,7 @@ from typing import Any, Final
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.jobs import work
 from spotlab.runtime.lab import Lab
+from spotlab.runtime.placement import JOB
 
 Work = Callable[[Lab, Progress, Callable[[], bool]], Mapping[str, Any]]
 """Does it, and gives JSON values to be kept with the run. A value "failed" that is not empty says
@@ -96,10 +97,11 @@ JOBS: Final[tuple[Job, ...]] = (
         run=work.collect_feeds,
     ),
     Job(
-        "placement-scores",
+        JOB,
         "Ask for placement scores",
         "Asks EC2 how likely spot requests are filled now: for the fleet's types and their close "
-        "alternatives, in few configurations a day. Scores are shown; they enter no decision.",
+        "alternatives, in few configurations a day, at first as soon as both are known. Scores are "
+        "shown; they enter no decision.",
         "every 6 h",
         jitter_s=300,
         limit_s=240,

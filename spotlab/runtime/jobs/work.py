@@ -13,7 +13,7 @@ from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.health.prober import record_round
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
-from spotlab.runtime.placement import ask
+from spotlab.runtime.placement import ask, plan_first
 from spotlab.runtime.retention import sweep
 
 Cancelled = Callable[[], bool]
@@ -23,12 +23,14 @@ PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
 def get_ready(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Fleet, market and first decisions, where they are wanting."""
     lab.start(tell, cancelled)
+    plan_first(lab)
     return {}
 
 
 def list_fleet(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Every account's instances."""
     errors = lab.sync_fleet(cancelled)
+    plan_first(lab)
     return {
         "instances": len(lab.store.fleet.instances()),
         "failed": " ".join(str(error) for error in errors),
@@ -51,6 +53,7 @@ def _collect(
     if lab.store.archive.active_market() is MarketName.RECORDED:
         return {"note": "Decisions are made in a recorded market: nothing is collected."}
     report = lab.collect(tell, cancelled, kinds=kinds)
+    plan_first(lab)
     return {
         "market": report.market.value,
         "sources": len(report.sources),
