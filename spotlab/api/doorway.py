@@ -35,6 +35,8 @@ OPEN: Final = frozenset(
 BUNDLE: Final = "/static/"
 """Streamlit's own scripts and styles, the same in every app: they hold nothing of ours."""
 OF_THE_LOGIN: Final = frozenset({"/auth/login", "/oauth2callback"})
+CLOSED: Final = frozenset({"/_stcore/metrics"})
+"""Streamlit's own figures, which it shows to whoever gets here; ours are behind /metrics' token."""
 ASKED_THERE: Final = ("/api", "/metrics")
 """They ask for themselves who comes; here a session is renewed only."""
 NO_PAGES: Final = ("/_stcore/", "/media/", "/component/", "/app/static/", "/auth/")
@@ -102,6 +104,8 @@ def _has_session(connection: HTTPConnection) -> bool:
 def _look(connection: HTTPConnection) -> _Let:
     """Raises NotSignedIn, Forbidden, NotAvailable."""
     lab, path = process.lab(), connection.scope["path"]
+    if path.rstrip("/") in CLOSED:
+        raise Forbidden("This is closed to everybody.", remedy="Figures are at /metrics.")
     if lab.settings.auth == "oidc" and path in OF_THE_LOGIN:
         return _Let(lab)
     if _asks_there(connection.scope):

@@ -39,7 +39,6 @@ STREAM = "/_stcore/stream"
 SECRET_PATHS = (
     "/_stcore/host-config",
     "/_stcore/upload_file/s/f",
-    "/_stcore/metrics",
     "/_stcore/script-health-check",
     "/_stcore/agent/openapi.json",
     "/media/0123.png",
@@ -110,6 +109,17 @@ def test_what_is_no_page_is_refused_in_words(browser: Browser, path: str) -> Non
     for answer in (browser.get(path), browser.ask("PUT", path, content=b"x")):
         assert answer.status_code == 401
         assert "inside" not in answer.text
+
+
+def test_streamlits_own_metrics_are_closed_to_everybody(browser: Browser, lab: Lab) -> None:
+    add_user(lab)
+    told = [browser.get("/_stcore/metrics")]
+    enter(browser)
+    told += [browser.get("/_stcore/metrics"), browser.get("/_stcore/metrics/")]
+    lab.settings = lab.settings.model_copy(update={"auth": "off"})
+    told.append(Browser(APP, "http://127.0.0.1:8501", ("127.0.0.1", 5000)).get("/_stcore/metrics"))
+    assert [answer.status_code for answer in told] == [403] * 4
+    assert "/metrics" in told[0].text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
