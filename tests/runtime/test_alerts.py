@@ -22,9 +22,11 @@ from spotlab.domain.components import (
     REDIS_CACHE,
 )
 from spotlab.domain.ports import AuditFilter, DeliveryState, Probe
-from spotlab.errors import Forbidden, InvalidInput, NotFound
+from spotlab.domain.ringing import Finding
+from spotlab.errors import Forbidden, InvalidInput, NotAvailable, NotFound
 from spotlab.runtime.alerts import receivers
 from spotlab.runtime.alerts.delivering import MOST_ATTEMPTS
+from spotlab.runtime.alerts.judging import Look
 from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.desk.alerts import AlertsDesk
@@ -300,6 +302,20 @@ def test_risk_and_price_of_instances_ring(lab: Lab, receiver: Receiver) -> None:
     assert by_rule == {"risk", "p1", "p3"}
     told = {m["key"] for m in receiver.messages if m["rule"]["name"] == "risk"}
     assert told == {f"instance:{key}" for key, risk in risky.items() if risk > limit}
+
+
+def test_a_job_that_failed_says_of_how_many_rules_and_why_and_not_of_which(
+    lab: Lab, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("acme's secret project", "another"):
+        desk(lab).add(name, REDIS_DOWN, Channel.WEBHOOK, receiver.address)
+
+    def judge(_look: Look, _condition: Condition) -> list[Finding]:
+        raise NotAvailable("The online store is gone.", remedy="Start it.")
+
+    monkeypatch.setattr(Look, "judge", judge)
+    said = look(lab)["failed"]
+    assert said == "2 could not be looked at: The online store is gone. Start it."
 
 
 def test_drift_without_a_reference_is_unknown(lab: Lab, receiver: Receiver) -> None:

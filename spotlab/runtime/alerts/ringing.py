@@ -28,15 +28,16 @@ def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, A
     A rule sees no more than its author may see by now.
 
     Returns:
-        How many rules were looked at, ring, and were told; `failed` names those that could not be,
-        `note` says of how many the author may not watch any more.
+        How many rules were looked at, ring, and were told; `failed` says of how many could not be,
+        and why, `note` of how many the author may not watch any more. Neither names a rule, which
+        is not for everybody who reads of jobs.
     Raises:
         DatabaseDown, Fenced: nothing more was noted.
     """
     enabled = [rule for rule in lab.store.alerts.rules() if rule.enabled]
     rules = [allowed for rule in enabled if (allowed := _as_its_author_may(lab, rule)) is not None]
     lab.alarms.rules = [(rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules]
-    seeing, failed, ringing = Look(lab), [], 0
+    seeing, why, ringing = Look(lab), list[str](), 0
     for rule in rules:
         if cancelled():
             break
@@ -45,19 +46,20 @@ def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, A
         except Fenced:
             raise
         except SpotlabError as exc:
-            failed.append(f"{rule.name}: {exc}")
+            why.append(str(exc))
             log.warning("alert rule %s could not be looked at: %s", rule.rule_id, exc)
     told = deliver(lab)
     if told.tried:
         lab.bus.publish(Topic.ALERTS)
     silent = len(enabled) - len(rules)
+    reasons = " ".join(dict.fromkeys(why))
     return {
         "note": f"{silent} not watched: who made it may not any more." if silent else "",
         "rules": len(rules),
         "ringing": ringing,
         "sent": told.sent,
         "not_taken": told.tried - told.sent,
-        "failed": " ".join(failed),
+        "failed": f"{len(why)} could not be looked at: {reasons}" if why else "",
     }
 
 
