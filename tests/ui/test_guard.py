@@ -15,6 +15,7 @@ from spotlab.domain.access import Right, Role
 from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
 from spotlab.ui.links import PAGE_TABLE
+from spotlab.ui.people.me import mighty_scope
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
 from tests.support.people import look_as, person
@@ -98,3 +99,8 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
     assert said is not None
     entry = next(page for page in PAGE_TABLE if page.name == path.stem)  # type: ignore[attr-defined]
     assert Right[said[1]] is entry.right, "the guard and the page table ask for the same"
+
+
+def test_who_may_give_a_token_everything_is_told_so_where_it_is_made() -> None:
+    assert "as good as an administrator" in mighty_scope(person(Role.ADMIN))
+    assert mighty_scope(person(Role.OPERATOR)) == ""

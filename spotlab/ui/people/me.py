@@ -177,6 +177,18 @@ def show_tokens(tokens: Sequence[ApiToken], who: Principal, now: datetime) -> No
         )
         expiry.selectbox("Valid for", [*EXPIRIES], index=1, key="token-expiry")
         st.form_submit_button("Create a token", type="primary", on_click=_create_token)
+    if told := mighty_scope(who):
+        st.caption(told)
+
+
+def mighty_scope(who: Principal) -> str:
+    """What is to be known of the scope that is as good as all; "" for whoever cannot give it."""
+    if not who.may(Right.CHANGE_USERS):
+        return ""
+    return (
+        f"A token that may {MEANINGS[Right.CHANGE_USERS]} is as good as an administrator: it can "
+        "add one, or let you see every account. Keep it like a password."
+    )
 
 
 def _revoking(token_id: str) -> Callable[[MyDesk], object]:
