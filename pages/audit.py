@@ -7,11 +7,11 @@ import streamlit as st
 from spotlab.ui import guard, session, widgets
 from spotlab.ui.people import trail
 
-guard.require(guard.Right.READ_AUDIT)
+who = guard.require(guard.Right.READ_AUDIT)
 
 now, log = session.now(), session.desk().audit
 chain = trail.check()
-widgets.headline(trail.headline(chain), trail.small_print(chain))
+widgets.headline(trail.headline(chain), trail.small_print(chain, who))
 trail.show_broken(chain)
 asked = trail.ask(now)
 found = log.count(asked)

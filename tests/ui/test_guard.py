@@ -12,10 +12,12 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Right, Role
+from spotlab.domain.ports import AuditCheck
 from spotlab.runtime import process
 from spotlab.runtime.lab import Lab
 from spotlab.ui.links import PAGE_TABLE
 from spotlab.ui.people.me import mighty_scope
+from spotlab.ui.people.trail import small_print
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
 from tests.support.people import look_as, person
@@ -104,3 +106,9 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
 def test_who_may_give_a_token_everything_is_told_so_where_it_is_made() -> None:
     assert "as good as an administrator" in mighty_scope(person(Role.ADMIN))
     assert mighty_scope(person(Role.OPERATOR)) == ""
+
+
+def test_a_reader_of_some_accounts_is_told_that_changes_are_left_out() -> None:
+    check = AuditCheck(9, None, "", "a" * 64)
+    assert "are not shown" in small_print(check, person(Role.ADMIN, "acme"))
+    assert "are not shown" not in small_print(check, person(Role.ADMIN))

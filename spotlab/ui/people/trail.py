@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from spotlab.domain.access import Right
+from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
 from spotlab.runtime.desk import Desk
 from spotlab.ui import exports, session, tables, words
@@ -80,13 +80,14 @@ def headline(found: AuditCheck) -> str:
     return f"{told} recorded, and the chain holds"
 
 
-def small_print(found: AuditCheck) -> str:
-    """The end of the chain, to be noted elsewhere."""
+def small_print(found: AuditCheck, who: Principal) -> str:
+    """The end of the chain, to be noted elsewhere, and what of it is not shown."""
     if not found.head:
         return "Nothing was changed yet."
+    kept = "" if who.accounts is None else " Those about other accounts than yours are not shown."
     return (
         f"Each entry holds the hash of the one before; the last one's is {found.head[:16]}…. Noted "
-        "elsewhere, it shows later whether the end was cut off."
+        f"elsewhere, it shows later whether the end was cut off.{kept}"
     )
 
 
