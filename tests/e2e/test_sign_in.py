@@ -112,6 +112,7 @@ def test_a_provider_signs_in(tmp_path: Path, models: Path, monkeypatch: pytest.M
     with oidc.provider() as provider:
         settings = {
             "SPOTLAB_AUTH": "oidc",
+            "SPOTLAB_SCHEDULER": "off",  # the pages themselves are not looked at here
             "SPOTLAB_PUBLIC_URL": "{url}",
             "SPOTLAB_OIDC_METADATA_URL": provider.metadata_url,
             "SPOTLAB_OIDC_CLIENT_ID": oidc.CLIENT,
