@@ -193,7 +193,7 @@ class _Flights:
         except Empty:
             return []
         name, last = self.up.pop(future)
-        return [(name, _said(future), last)]
+        return [(name, said_by(future), last)]
 
     def end(self) -> None:
         """Take back what has not begun, and let the workers forget what was shared."""
@@ -203,11 +203,15 @@ class _Flights:
             self._client.unregister_worker_plugin(self._run)
 
 
-def _said(future: Future[Any]) -> Said | None:
+def said_by(future: Future[Any]) -> Said | None:
+    """What was said about an item; None: its workers died."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
-        said: Said = pickle.loads(future.result())  # noqa: S301  (our own workers')
+        try:
+            said: Said = pickle.loads(future.result())  # noqa: S301  (our own workers')
+        except KilledWorker:  # the one that held the result died, and the next one at it, too
+            return None
         return said
     if future.status != "error":  # the scheduler forgot it: it was restarted
         return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from distributed import Future
+from distributed.scheduler import KilledWorker
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
-from spotlab.runtime.dask_workers import DaskWorkers
+from spotlab.runtime.dask_workers import DaskWorkers, said_by
 from spotlab.runtime.workers import Failed, ProcessWorkers, Workers, cores
 from tests.support import toys
 from tests.support.dask_cluster import dask_cluster
@@ -81,6 +84,16 @@ def test_an_item_that_kills_its_worker_every_time_is_given_up(workers: Workers) 
     assert failed.name == "2"
     assert "died" in failed.reason
     assert done == {"0": 0, "1": 10, "3": 30}
+
+
+def test_a_result_that_was_lost_with_its_worker_is_asked_for_again() -> None:
+    class Lost:
+        status = "finished"
+
+        def result(self) -> bytes:
+            raise KilledWorker("spotlab-1", None, 0)  # type: ignore[arg-type]
+
+    assert said_by(cast("Future[Any]", Lost())) is None
 
 
 def test_a_wish_to_stop_keeps_what_was_delivered(workers: Workers) -> None:
