@@ -203,7 +203,7 @@ def show_form(account: Account | None) -> None:
             "Save" if account is not None else "Add",
             type="primary",
             on_click=_save,
-            args=(key, account.name if account is not None else None),
+            args=(key, account),
         )
 
 
@@ -213,22 +213,31 @@ def known_regions() -> list[str]:
     return sorted(data.prices["region"].unique()) if data is not None else []
 
 
-def _save(key: str, name: str | None) -> None:
+def _save(key: str, account: Account | None) -> None:
     def given(field: str) -> str:
         return str(st.session_state.get(f"account-{field} {key}", "")).strip()
 
+    desk, regions = session.desk().accounts, st.session_state.get(f"account-regions {key}", [])
+    role, external, reason = given("role"), given("external"), given("reason")
     try:
-        saved = session.desk().accounts.save(
-            name or given("name"),
-            given("id"),
-            st.session_state.get(f"account-regions {key}", []),
-            role_arn=given("role"),
-            external_id=given("external") or None,
-            reason=given("reason"),
-        )
+        if account is None:
+            made = Account(given("name"), given("id"), role, external, tuple(regions))
+            saved = desk.add(made, reason)
+        else:
+            saved = desk.save(
+                account.name,
+                given("id"),
+                regions,
+                role_arn=role,
+                external_id=external or None,
+                active=account.active,
+                reason=reason,
+            )
     except SpotlabError as exc:
         errors.explain(exc)
         return
+    for field in ("name", "id", "role", "external", "regions", "reason"):
+        st.session_state.pop(f"account-{field} {key}", None)
     st.session_state[DONE] = f"{saved.name} is saved; press “List now” to see its instances."
 
 

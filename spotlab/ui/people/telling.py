@@ -37,7 +37,9 @@ def standing(user: User, now: datetime) -> str:
         return "disabled"
     if user.locked_until is not None and user.locked_until > now:
         return "locked"
-    return "to choose a password" if user.must_change else "active"
+    if user.must_change:
+        return "to choose a password"
+    return "active" if user.last_sign_in_at is not None else "not signed in yet"
 
 
 def change(before: Any, after: Any) -> str:

@@ -23,6 +23,7 @@ LINK: Final = "password-link"
 DONE: Final = "users-done"
 STATES: Final = {
     "active": "healthy",
+    "not signed in yet": "degraded",
     "to choose a password": "degraded",
     "locked": "down",
     "disabled": "unknown",
@@ -94,7 +95,9 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "name": Column("user"),
         "role": Column("role"),
         "accounts": Column("accounts", help="Whose instances they see."),
-        "state": Column("state", colour=lambda state: palette.of_state(STATES[str(state)])),
+        "state": Column(
+            "state", colour=lambda state: palette.of_state(STATES[str(state)]), width=160
+        ),
         "seen": Column("last sign-in", at(now, words.ago), "“—”: never."),
         "email": Column("email", help="“—”: unknown."),
         "by": Column("signs in by"),

@@ -1,0 +1,48 @@
+"""The Users page: somebody is added, trusted with more, and kept out."""
+
+from __future__ import annotations
+
+from spotlab.domain.access import Role
+from spotlab.runtime.lab import Lab
+from spotlab.ui import tables
+from tests.pages.conftest import Open, button, said, select
+
+PUT_AWAY = "I have it: put it away"
+
+
+def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) -> None:
+    app = open_page("users")
+    assert app.title[0].value == "0 users: nobody can sign in yet"
+    app.text_input(key="new-user-name").set_value("not a name!")
+    button(app, "Add").click().run()
+    assert "That is no name for a user." in app.warning[0].value
+    for name in ("vera", "bea"):
+        app.text_input(key="new-user-name").set_value(name)
+        button(app, "Add").click().run()
+    assert app.title[0].value == "2 users, 0 active administrators"
+    assert list(app.dataframe[0].value["state"]) == ["not signed in yet"] * 2
+    assert "/choose-password?code=" in app.code[0].value, "the link of who was added last"
+    assert "Give bea this link, valid for a day." in said(app)
+    first = app.code[0].value
+    button(app, PUT_AWAY).click().run()
+    assert not app.code
+
+    app.session_state[tables.key_of("users", ["bea", "vera"])] = select(1)
+    app.run()
+    assert app.header[0].value == "vera"
+    app.selectbox(key="user-role vera").set_value(Role.OPERATOR)
+    app.multiselect(key="user-accounts vera").set_value(["acme"])
+    button(app, "Save").click().run()
+    assert list(app.dataframe[0].value["role"]) == ["viewer", "operator"]
+    assert list(app.dataframe[0].value["accounts"]) == ["all", "acme"]
+    button(app, "Reset the password").click().run()
+    assert "Give vera this link" in said(app)
+    assert app.code[0].value != first
+    button(app, "Disable").click().run()
+    assert not app.code, "a link is not shown beside another change"
+    assert list(app.dataframe[0].value["state"]) == ["not signed in yet", "disabled"]
+    assert button(app, "Enable")
+
+    app.text_input(key="new-user-name").set_value("ana")
+    button(app, "Add").click().run()
+    assert "vera" not in [header.value for header in app.header], "nobody else is selected instead"
