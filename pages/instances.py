@@ -38,7 +38,7 @@ shown = fleet.matching(every, accounts, regions, chosen, text)
 action, progress = filters[4].container(), st.container()
 with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
     widgets.rows_left(len(shown), len(every), "instance")
-    live.follow(news, lambda: "There are newer ones: show" if live.selected("fleet") else "")
+    live.follow(news, lambda: fleet.NEWS if live.selected("fleet") else "")
 picked = tables.show(
     shown,
     fleet.columns(PolicyParams().horizon_h, now, palette()),

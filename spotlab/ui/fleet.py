@@ -15,6 +15,7 @@ from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 
 DECISION_PX = 118
+NEWS = "Decisions, fleet or prices changed: show"
 MOVES = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
 
 

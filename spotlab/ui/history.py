@@ -19,6 +19,7 @@ from spotlab.ui.theme import Palette
 from spotlab.ui.widgets import pick_instance
 
 PAGE_ROWS: Final = 50
+POOL_PX: Final = 185
 SINCE: Final = {
     "last hour": timedelta(hours=1),
     "last day": timedelta(days=1),
@@ -123,8 +124,8 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "decision": Column(
             "decision", colour=lambda mark: palette.of_decision(marks.get(mark)), width=DECISION_PX
         ),
-        "from": Column("from"),
-        "to": Column("to", help="“—”: it stays, or falls back to on-demand."),
+        "from": Column("from", width=POOL_PX),
+        "to": Column("to", help="“—”: it stays, or falls back to on-demand.", width=POOL_PX),
         "risk": Column("risk before", words.percent, "Within the decision's horizon.", number=True),
         "after": Column("risk after", words.percent, "“—”: no other pool.", number=True),
         "saving": Column(
@@ -134,11 +135,11 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
             number=True,
         ),
         "model": Column("model"),
-        "market": Column("market"),
-        "shadow": Column("shadow"),
         "state": Column(
             "inputs",
             help="Degraded: made from less than it should have been; the decision says from what.",
             colour=lambda state: palette.of_state({"not decided": "down"}.get(state, state)),
         ),
+        "market": Column("market"),
+        "shadow": Column("shadow"),
     }

@@ -138,4 +138,6 @@ def _held(since: Seen, hold: Hold) -> str | None:
 
 
 def _pressed(words: str) -> bool:
-    return st.button(words, type="tertiary", icon=":material/refresh:", key="show-news")
+    return st.button(
+        f":primary[{words}]", type="tertiary", icon=":material/refresh:", key="show-news"
+    )

@@ -40,7 +40,7 @@ def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
 def rows_left(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
     every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
-    st.caption(f"{every}{count(of, noun)}")
+    st.caption(f"{every}{count(of, noun)}", width="content")
 
 
 def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
