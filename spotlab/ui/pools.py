@@ -17,7 +17,7 @@ from spotlab.ui.charts import Mark
 from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
 
-TOP = 500
+TOP = 200
 CHART_TOP = 10_000
 EXPECTED_COST_HELP = (
     "Spot price + hazard × what one interruption costs (work lost and time to recover, valued at "

@@ -21,21 +21,23 @@ def figure(palette: Palette, *, x: str, y: str, height: int = 420, left: int = 1
         height: pixels.
         left: left margin, pixels; tick labels make it wider where they need to.
     """
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        margin={"l": left, "r": 16, "t": 24, "b": 10},
-        showlegend=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        separators=".,",
-        hoverlabel={"align": "left"},
-        font={"color": palette.quiet},
+    text = {"color": palette.quiet}
+    axis = {"automargin": True, "zeroline": False, "tickfont": text}
+    # At once: every later update costs as much as the whole.
+    return go.Figure(
+        layout={
+            "height": height,
+            "margin": {"l": left, "r": 16, "t": 24, "b": 10},
+            "showlegend": False,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "separators": ".,",
+            "hoverlabel": {"align": "left"},
+            "font": text,
+            "xaxis": {**axis, "title": {"text": x, "font": text}},
+            "yaxis": {**axis, "title": {"text": y, "font": text}},
+        }
     )
-    text = {"title_font_color": palette.quiet, "tickfont_color": palette.quiet}
-    figure.update_xaxes(title=x, automargin=True, zeroline=False, **text)
-    figure.update_yaxes(title=y, automargin=True, zeroline=False, **text)
-    return figure
 
 
 def label(
