@@ -16,6 +16,7 @@ from spotlab.errors import InvalidSetting, NotAvailable
 from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.access.loopback import is_loopback
 from spotlab.runtime.access.provider import login_section
+from spotlab.runtime.home import usable_home
 from spotlab.settings import Settings
 
 APP: Final = Path(__file__).resolve().parents[2] / "app.py"
@@ -31,13 +32,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _serve(args: argparse.Namespace, settings: Settings) -> Answer:
     _check_address(args.address, settings)
     _check_port(args.address, args.port)
+    home = usable_home(settings)
     if settings.auth != "off":
         secret_key(settings)
     if settings.auth == "oidc":
         login_section(settings)
     shown = f"[{args.address}]" if ":" in args.address else args.address
     url = f"http://{shown}:{args.port}"
-    os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
+    os.environ["SPOTLAB_HOME"] = str(home)
     os.environ["SPOTLAB_SERVED_AT"] = url
     os.chdir(APP.parent)
     options = ["--server.port", str(args.port), "--server.address", args.address]

@@ -22,11 +22,12 @@ log = logging.getLogger("spotlab.cli.worker")
 
 def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.health.watch import watch
+    from spotlab.runtime.home import usable_home
     from spotlab.runtime.jobs.background import as_a_worker
     from spotlab.runtime.leaving import LEAVING
     from spotlab.runtime.process import Beside
 
-    os.environ["SPOTLAB_HOME"] = str(settings.home.absolute())
+    os.environ["SPOTLAB_HOME"] = str(usable_home(settings))
     # It has nothing else to show.
     told = settings.log_level if "log_level" in settings.model_fields_set else "INFO"
     logs.configure(told, role="worker")

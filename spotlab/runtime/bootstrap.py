@@ -28,6 +28,7 @@ from spotlab.inference.predictor import Predictor
 from spotlab.runtime.accounts import read_accounts
 from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
+from spotlab.runtime.home import usable_home
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.models import UPLOADS, register_artefacts
@@ -89,8 +90,7 @@ def bootstrap(
     """
     chosen = settings or load()
     time = clock or SystemClock()
-    home = chosen.home.absolute()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = usable_home(chosen)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
     predictor = Predictor(shipped, uploads)

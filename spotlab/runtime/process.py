@@ -61,11 +61,14 @@ class Beside:
             opened.close()
 
     def _start(self) -> None:
+        told = ""
         while not self._stop.is_set():
             try:
                 opened = lab()
             except SpotlabError as exc:
-                log.error("cannot start yet, trying again in %g s: %s", RETRY_S, exc)
+                if str(exc) != told:
+                    told = str(exc)
+                    log.error("cannot start yet, trying again every %g s: %s", RETRY_S, told)
                 self._stop.wait(RETRY_S)
                 continue
             for background in self._backgrounds:

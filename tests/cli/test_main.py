@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,27 @@ def test_a_port_in_use_is_not_available(capsys: pytest.CaptureFixture[str], tmp_
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port), "--home", str(tmp_path)]) == 3
     assert f"Port {port} on 127.0.0.1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "models"])
+def test_a_home_that_cannot_be_used_is_told_in_one_line(
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = tmp_path / "file"
+    taken.touch()
+    argv = [command, "list"] if command == "models" else [command]
+    assert main([*argv, "--home", str(taken / "home")]) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        f"spotlab: SPOTLAB_HOME {taken / 'home'} cannot be used: Not a directory. "
+        "Name a folder that SpotLab may write."
+    ]
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any folder
+    assert main([*argv, "--home", str(tmp_path)]) == 2
+    assert "cannot be used: It cannot be written." in capsys.readouterr().err
 
 
 def test_a_database_that_does_not_answer_is_not_available(

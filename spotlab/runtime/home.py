@@ -1,0 +1,31 @@
+"""The folder of all state: made where it is missing, refused where it is no use. Runtime floor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spotlab.errors import InvalidSetting
+from spotlab.settings import Settings
+
+
+def usable_home(settings: Settings) -> Path:
+    """SPOTLAB_HOME, absolute; it must be writable where the database is a file in it.
+
+    Raises:
+        InvalidSetting: it cannot be made, is no folder, or cannot be written.
+    """
+    home = settings.home.absolute()
+    why = ""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+    if not why and settings.database_url is None and not os.access(home, os.W_OK | os.X_OK):
+        why = "It cannot be written"
+    if why:
+        raise InvalidSetting(
+            f"SPOTLAB_HOME {home} cannot be used: {why}.",
+            remedy="Name a folder that SpotLab may write.",
+        )
+    return home
