@@ -39,7 +39,7 @@ def show_history() -> None:
     with place:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
             widgets.rows_left(len(rows), found, "decision")
-            live.follow(news, lambda: history.news(desk.decisions.count(where) - found))
+            live.follow(news, lambda: history.news(session.desk().decisions.count(where) - found))
         if not found:
             widgets.empty(
                 "Nothing was decided yet, or the filters leave nothing.",

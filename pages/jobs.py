@@ -9,7 +9,7 @@ from spotlab.ui.theme import palette
 
 guard.require(guard.Right.READ)
 LOOK_EVERY_S = 30
-jobs, colours = session.desk().jobs, palette()
+colours = palette()
 
 
 @st.fragment(run_every=LOOK_EVERY_S)
@@ -17,7 +17,7 @@ def show() -> None:
     """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
         news = live.seen(Topic.JOBS)
-        seen = jobs.overview()
+        seen = session.desk().jobs.overview()
         widgets.headline(standing.headline(seen), standing.small_print(seen))
         standing.show_jobs(seen, colours)
         st.subheader("One job", anchor=False)

@@ -22,6 +22,7 @@ from spotlab.errors import (
     NoMarketData,
     NotAvailable,
     NotFound,
+    NotSignedIn,
     OnlineStoreDown,
     SpotlabError,
 )
@@ -39,6 +40,7 @@ TITLES: Final[dict[type[SpotlabError], str]] = {
     FeedRefused: "A market feed was refused",
     ArtefactRefused: "The model cannot be used",
     NotFound: "Not found",
+    NotSignedIn: "Signed out",
     InvalidInput: "That cannot be used",
     AwsError: "AWS refused",
     SpotlabError: "That did not work",
@@ -92,8 +94,12 @@ def explain(exc: SpotlabError) -> None:
     meaning = _of(exc, MEANINGS)
     lines = [exc.message, meaning, f"**What to do:** {exc.remedy}" if exc.remedy else ""]
     box = st.info if isinstance(exc, Cancelled) else st.warning if _mild(exc) else st.error
-    icon = ":material/info:" if box is st.info else ":material/warning:"
-    box("\n\n".join(line for line in lines if line), title=_of(exc, TITLES), icon=icon)
+    signed_out = isinstance(exc, NotSignedIn)
+    icon = "info" if box is st.info else "lock" if signed_out else "warning"
+    told = "\n\n".join(line for line in lines if line)
+    box(told, title=_of(exc, TITLES), icon=f":material/{icon}:")
+    if signed_out:
+        links.to_sign_in()
 
 
 def _mild(exc: SpotlabError) -> bool:

@@ -7,7 +7,7 @@ outlives a session.
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Final
 
 import streamlit as st
 
@@ -20,7 +20,6 @@ from spotlab.ui import errors
 
 __all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
-SIGN_IN: Final = "/sign-in"
 BY_ITSELF: Final = "run by itself"
 """In the session's state while a page runs because of news: nobody did something, so a screen that
 is left open does not keep its session alive."""
@@ -30,8 +29,6 @@ def require(right: Right) -> Principal:
     """Who looks, if the page is for them; else the page stops here with the reason."""
     try:
         who = reader(used=BY_ITSELF not in st.session_state)
-    except NotSignedIn as exc:
-        _stop_signed_out(exc)
     except SpotlabError as exc:
         errors.show(exc)
         st.stop()
@@ -81,11 +78,3 @@ def reader(*, used: bool) -> Principal:
     if visitor is None:
         raise NotSignedIn("Nobody is signed in.", remedy="Sign in.")
     return visitor
-
-
-def _stop_signed_out(exc: NotSignedIn) -> NoReturn:
-    st.error(
-        f"{exc.message}\n\n**What to do:** {exc.remedy}", title="Signed out", icon=":material/lock:"
-    )
-    st.link_button("Sign in", SIGN_IN, icon=":material/login:")
-    st.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import quote, urlsplit
 
 import streamlit as st
 
@@ -14,6 +15,11 @@ DECIDE: Final = "Decide"
 UNDERSTAND: Final = "Understand"
 RUN: Final = "Run"
 ADMINISTER: Final = "Administer"
+SIGN_IN: Final = "/sign-in"
+OUTSIDE: Final = (
+    '<a href="{href}" style="color:inherit;font-size:0.95rem;text-decoration:underline">{text}</a>'
+)
+"""A link of the same tab, to a page that is not Streamlit's."""
 MENU: Final = ""
 """Of the menu under the reader's name, not of the navigation."""
 
@@ -59,6 +65,13 @@ PAGE_TABLE: Final = (
 def page(name: str) -> Path:
     """The script of a page."""
     return PAGES / f"{name}.py"
+
+
+def to_sign_in() -> None:
+    """To the page on which one signs in, and back here; in this tab, unlike a link button."""
+    here = urlsplit(st.context.url or "/")
+    back = quote(f"{here.path or '/'}{'?' * bool(here.query)}{here.query}", safe="")
+    st.html(OUTSIDE.format(href=f"{SIGN_IN}?next={back}", text="Sign in"))
 
 
 def to(name: str, label: str, icon: str, **about: str | int) -> None:

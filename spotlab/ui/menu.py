@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.access import Principal, Role
-from spotlab.ui import guard, links, session
+from spotlab.ui import links, session
 
 ROLE_WORDS: Final[dict[Role, str]] = {
     Role.DEMO: "visitor",
@@ -19,10 +19,6 @@ ROLE_WORDS: Final[dict[Role, str]] = {
     Role.OPERATOR: "operator",
     Role.ADMIN: "administrator",
 }
-LINK: Final = (
-    '<a href="{href}" style="color:inherit;font-size:0.95rem;text-decoration:underline">{text}</a>'
-)
-"""A link of the same tab, to a page that is not Streamlit's."""
 
 
 def show(who: Principal) -> None:
@@ -32,9 +28,9 @@ def show(who: Principal) -> None:
         st.caption(f"{ROLE_WORDS[who.role].capitalize()}, {seen(who)}")
         links.to("me", "My account", ":material/manage_accounts:")
         if who.session_id:
-            st.html(LINK.format(href="/sign-out", text="Sign out"))
+            st.html(links.OUTSIDE.format(href="/sign-out", text="Sign out"))
         elif session.settings().auth != "off":
-            st.html(LINK.format(href=guard.SIGN_IN, text="Sign in"))
+            links.to_sign_in()
         else:
             st.caption("This server has no sign-in: whoever reaches it is administrator.")
 

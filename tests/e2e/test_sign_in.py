@@ -99,10 +99,17 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
     assert _handshake(app.url, Cookie=kept, Origin=app.url) == 101
     assert _handshake(app.url, Cookie=kept, Origin="http://evil.example") == 403
 
+    other = page.context.new_page()
+    other.goto(f"{app.url}/me")
+    settle(other)
     page.goto(f"{app.url}/sign-out")
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     assert _handshake(app.url, Cookie=kept, Origin=app.url) == 403
+    # A page whose connection is still open acts no more, and leads to the sign-in and back.
+    other.get_by_role("button", name="Create a token").click()
+    other.get_by_role("link", name="Sign in").first.click()
+    expect(other).to_have_url(re.compile(r"/sign-in\?next=%2Fme$"))
     page.goto(f"{app.url}/candidates")
     expect(page).to_have_url(re.compile("/sign-in"))
 

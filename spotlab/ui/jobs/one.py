@@ -12,6 +12,7 @@ import streamlit as st
 from spotlab.domain.access import RIGHTS, Right
 from spotlab.domain.ports import JobRun, RunState
 from spotlab.errors import SpotlabError
+from spotlab.runtime.desk.jobs import JobsDesk
 from spotlab.runtime.jobs.overview import JobView
 from spotlab.ui import errors, links, session, tables, widgets, words
 from spotlab.ui.jobs.standing import RUN_MARKS, colour_of, seconds
@@ -19,18 +20,20 @@ from spotlab.ui.tables import Column
 from spotlab.ui.theme import Palette
 
 SHOWN: Final = 50
+WRONG: Final = "jobs-wrong"
+"""What a click failed with: a callback of a fragment must not show anything itself."""
 
 
 def show_actions(view: JobView) -> None:
     """Run it now, pause it, change when it runs."""
-    name, jobs, may = view.job.name, session.desk().jobs, _may()
+    name, may = view.job.name, _may()
     paused = view.setting.paused
     st.button(
         "Run now",
         type="primary",
         icon=":material/play_arrow:",
         on_click=_do,
-        args=(jobs.run, name, f"{view.job.title} is asked for."),
+        args=(JobsDesk.run, name, f"{view.job.title} is asked for."),
         disabled=not may or view.running is not None or view.setting.asked_at is not None,
         key="run-job",
     )
@@ -39,7 +42,7 @@ def show_actions(view: JobView) -> None:
         icon=":material/resume:" if paused else ":material/pause:",
         on_click=_do,
         args=(
-            jobs.resume if paused else jobs.pause,
+            JobsDesk.resume if paused else JobsDesk.pause,
             name,
             f"{view.job.title} {'runs by its schedule again' if paused else 'is paused'}.",
         ),
@@ -47,11 +50,14 @@ def show_actions(view: JobView) -> None:
         key="pause-job",
     )
     with st.popover("Change schedule", icon=":material/schedule:", disabled=not may):
-        _show_schedule(view)
+        if may:
+            _show_schedule(view)
 
 
 def show_about(view: JobView) -> None:
-    """What it does, and who may do something with it."""
+    """What it does, who may do something with it, and what the last click failed with."""
+    if (wrong := st.session_state.pop(WRONG, None)) is not None:
+        errors.explain(wrong)
     st.caption(f"{view.job.about} Stopped after {words.age(view.job.limit_s)}.")
     if not _may():
         allowed = ", ".join(role for role in RIGHTS if Right.RUN_JOBS in RIGHTS[role])
@@ -79,19 +85,20 @@ def _show_schedule(view: JobView) -> None:
 
 def _reschedule(name: str) -> None:
     text = st.session_state[f"schedule {name}"]
-    _do(lambda job: session.desk().jobs.schedule(job, text), name, "The schedule is changed.")
+    _do(lambda jobs, job: jobs.schedule(job, text), name, "The schedule is changed.")
 
 
 def _own_schedule(name: str) -> None:
     st.session_state.pop(f"schedule {name}", None)
-    _do(lambda job: session.desk().jobs.schedule(job, ""), name, "It has its own schedule again.")
+    _do(lambda jobs, job: jobs.schedule(job, ""), name, "It has its own schedule again.")
 
 
-def _do(what: Callable[[str], None], name: str, said: str) -> None:
+def _do(what: Callable[[JobsDesk, str], object], name: str, said: str) -> None:
+    """At a desk of now: who clicks may be signed out since the button was drawn."""
     try:
-        what(name)
+        what(session.desk().jobs, name)
     except SpotlabError as exc:
-        errors.explain(exc)
+        st.session_state[WRONG] = exc
     else:
         st.toast(said)
 

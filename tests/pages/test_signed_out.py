@@ -1,0 +1,67 @@
+"""A page that is still open when its reader's session has ended: nothing of it acts any more."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+
+from spotlab.domain.access import Principal, Role
+from spotlab.domain.alerts import AlertKind, Channel, Condition
+from spotlab.errors import NotSignedIn
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.lab import Lab
+from spotlab.ui import fleet_actions, guard, prices, tables
+from spotlab.ui.accounts import acting
+from tests.pages.conftest import Open, said, select
+from tests.support.people import ANA, look_as
+
+
+def ended(*, used: bool) -> NoReturn:
+    raise NotSignedIn("This session was ended.", remedy="Sign in again.")
+
+
+def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
+    lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(lab, ANA)
+    desk.users.add("vera", Role.VIEWER)
+    watched = Condition(AlertKind.STATE, component="Redis cache")
+    rule = desk.alerts.add("redis", watched, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule.rule_id
+    chosen = {
+        "instances": "fleet",
+        "accounts": tables.key_of("accounts", ["acme"]),
+        "alerts": tables.key_of("rules", [rule]),
+        "users": tables.key_of("users", ["vera"]),
+    }
+    changes = None
+    for page in ("instances", "jobs", "market", "accounts", "alerts", "users"):
+        look_as(monkeypatch, ANA)
+        app = open_page(page)
+        if page in chosen:
+            app.session_state[chosen[page]] = select(0)
+            app.run()
+        changes = lab.store.audit.count() if changes is None else changes
+        offered = [button for button in app.button if not button.disabled]
+        assert offered, page
+        monkeypatch.setattr(guard, "reader", ended)
+        for button in offered:
+            button.click()
+        app.run()
+        if not app.exception:  # else a callback was refused, which app.py explains
+            assert "This session was ended." in said(app), page
+            assert any("/sign-in?next=" in html.proto.body for html in app.get("html")), page
+        assert not app.title, f"{page} shows nothing more"
+        assert lab.store.audit.count() == changes, f"{page} changed something"
+        for slot in (fleet_actions.SLOT, prices.SLOT, acting.LIST, acting.VALIDATE):
+            assert f"run:{slot}" not in app.session_state, f"{page} began {slot}"
+
+
+def test_a_visitor_is_offered_no_change(
+    lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_as(monkeypatch, Principal("visitor", Role.DEMO, ("acme",), via="visitor"))
+    for page in ("instances", "jobs", "market", "models", "accounts", "alerts", "me"):
+        app = open_page(page)
+        assert app.title, page
+        assert [button.label for button in app.button if not button.disabled] == [], page
