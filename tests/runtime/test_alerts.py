@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +238,13 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(lab: Lab, address: 
         desk(lab).add("r", REDIS_DOWN, Channel.WEBHOOK, address)
     assert address not in str(refused.value)
     assert desk(lab).rules() == []
+
+
+def test_a_receiver_that_hangs_did_not_answer_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        address = f"http://127.0.0.1:{hung.getsockname()[1]}/hook"
+        answer = receivers.post(address, b"{}", "00", 0, limit_s=0.02)
+    assert (answer.ok, answer.final, answer.words) == (False, False, "It did not answer in time.")
 
 
 def test_the_address_is_nowhere_to_be_read(

@@ -131,7 +131,8 @@ def post(address: str, body: bytes, key: str, at_s: int, limit_s: float = LIMIT_
     }
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     # A receiver that sends a byte now and then would outlive every timeout of a single read.
-    hang_up = threading.Timer(limit_s, _hang_up, (connection,))
+    late = threading.Event()
+    hang_up = threading.Timer(limit_s, _hang_up, (connection, late))
     hang_up.daemon = True
     hang_up.start()
     try:
@@ -139,7 +140,7 @@ def post(address: str, body: bytes, key: str, at_s: int, limit_s: float = LIMIT_
         response = connection.getresponse()
         said = response.read(MOST_READ).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        return Answer(False, False, _trouble(exc))
+        return Answer(False, False, _trouble(TimeoutError() if late.is_set() else exc))
     finally:
         hang_up.cancel()
         connection.close()
@@ -168,7 +169,8 @@ def _trouble(exc: Exception) -> str:
     return f"The connection broke: {type(exc).__name__}."
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
+def _hang_up(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    late.set()
     try:
         connection.sock.shutdown(socket.SHUT_RDWR)
     except (OSError, AttributeError):
