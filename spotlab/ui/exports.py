@@ -11,6 +11,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from spotlab.ui import guard
 from spotlab.ui.words import UNKNOWN
 
 STYLE: Final = (
@@ -102,7 +103,13 @@ def offer(table: Callable[[], Table], file_name: str, key: str) -> None:
 
 
 def _later(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Callable[[], bytes]:
-    return lambda: write(table())
+    asked = guard.later()
+
+    def made() -> bytes:
+        asked().require(guard.Right.READ)
+        return write(table())
+
+    return made
 
 
 def _read(table: Table, escape: str) -> pd.io.formats.style.Styler:

@@ -7,6 +7,7 @@ outlives a session.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
@@ -62,9 +63,21 @@ def reader(*, used: bool) -> Principal:
         NotSignedIn: nobody that is known.
         DatabaseDown: that cannot be looked up now.
     """
+    return _of(st.context.cookies.get(SESSION_COOKIE), used=used)
+
+
+def later() -> Callable[[], Principal]:
+    """Who looks, to be asked when a file is made that is clicked on: that happens outside of a
+    page's run, where no cookie is seen, and maybe after the session has ended. Raises as `reader`
+    when it is called.
+    """
+    cookie = st.context.cookies.get(SESSION_COOKIE)
+    return lambda: _of(cookie, used=True)
+
+
+def _of(cookie: str | None, *, used: bool) -> Principal:
     lab = process.lab()
     gate = Gate(lab)
-    cookie = st.context.cookies.get(SESSION_COOKIE)
     if cookie is not None and lab.settings.auth != "off":
         return gate.session(cookie, expired_too=True, used=used)
     if lab.settings.auth == "off" and not is_loopback(st.get_option("server.address")):

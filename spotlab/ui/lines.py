@@ -224,9 +224,10 @@ def _plain(value: object) -> str:
 
 def show_download(where: LogFilter, cap: int) -> None:
     """A file of what the filter leaves; it is made when clicked."""
+    desk = session.later()
     st.download_button(
         "Download",
-        data=lambda: as_json_lines(session.desk().logs.query(where, limit=cap).lines),
+        data=lambda: as_json_lines(desk().logs.query(where, limit=cap).lines),
         file_name="spotlab-logs.jsonl",
         mime="application/jsonl",
         icon=":material/download:",

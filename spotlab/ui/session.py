@@ -6,7 +6,7 @@ asked before the cache, and what belongs to an account again after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import streamlit as st
@@ -36,6 +36,12 @@ def lab() -> Lab:
 def desk() -> Desk:
     """What this reader may see and do."""
     return Desk(lab(), guard.current())
+
+
+def later() -> Callable[[], Desk]:
+    """The same, for a file that is made when it is clicked on: whoever asks is asked anew then."""
+    asked = guard.later()
+    return lambda: Desk(process.lab(), asked())
 
 
 def reader() -> Desk:

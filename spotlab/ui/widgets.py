@@ -11,6 +11,7 @@ import streamlit as st
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
+from spotlab.ui import guard
 from spotlab.ui.words import age, count, listed, moment
 
 
@@ -131,10 +132,16 @@ def sources(origins: Iterable[Provenance], now: datetime) -> None:
 
 def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
     """Two buttons that build a file of all rows when clicked, not before."""
+    asked = guard.later()
+
+    def rows() -> pd.DataFrame:
+        asked().require(guard.Right.READ)
+        return frame()
+
     with st.container(horizontal=True):
         st.download_button(
             "All rows as CSV",
-            data=lambda: frame().to_csv(index=False).encode(),
+            data=lambda: rows().to_csv(index=False).encode(),
             file_name=f"{file_name}.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -143,7 +150,7 @@ def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
         )
         st.download_button(
             "All rows as Parquet",
-            data=lambda: as_parquet(frame()),
+            data=lambda: as_parquet(rows()),
             file_name=f"{file_name}.parquet",
             mime="application/vnd.apache.parquet",
             icon=":material/download:",

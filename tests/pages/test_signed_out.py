@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
+from spotlab.domain.ports import By
 from spotlab.errors import NotSignedIn
+from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import fleet_actions, guard, prices, tables
+from spotlab.ui import fleet_actions, guard, prices, session, tables
 from spotlab.ui.accounts import acting
 from tests.pages.conftest import Open, said, select
+from tests.support.access import add_user, quick_passwords, signed_in
 from tests.support.people import ANA, look_as
+
+__all__ = ["quick_passwords"]
 
 
 def ended(*, used: bool) -> NoReturn:
@@ -55,6 +61,23 @@ def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
         assert lab.store.audit.count() == changes, f"{page} changed something"
         for slot in (fleet_actions.SLOT, prices.SLOT, acting.LIST, acting.VALIDATE):
             assert f"run:{slot}" not in app.session_state, f"{page} began {slot}"
+
+
+@pytest.mark.usefixtures("quick_passwords")
+def test_a_file_is_made_for_who_is_signed_in_when_it_is_clicked_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_user(lab)
+    signed = signed_in(lab)
+    cookies = {SESSION_COOKIE: signed.token}
+    monkeypatch.setattr(guard.st, "context", SimpleNamespace(cookies=cookies))
+    desk = session.later()
+    cookies.clear()  # a file is made outside of a page's run
+    assert desk().audit.list()
+    lab.store.sessions.revoke(signed.session.session_id, By("ana", lab.clock.now()))
+    Gate(lab).forget()
+    with pytest.raises(NotSignedIn):
+        desk()
 
 
 def test_a_visitor_is_offered_no_change(

@@ -168,10 +168,10 @@ def columns(now: datetime) -> dict[str, Column]:
 
 def offer(asked: AuditFilter) -> None:
     """What is filtered as a file."""
-    desk = session.desk().audit
+    desk = session.later()
 
     def table() -> exports.Table:
-        return exported(desk.list(asked, limit=MOST_EXPORTED))
+        return exported(desk().audit.list(asked, limit=MOST_EXPORTED))
 
     exports.offer(table, "audit", "audit-file")
 
