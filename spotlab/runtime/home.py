@@ -19,6 +19,8 @@ def usable_home(settings: Settings) -> Path:
     why = ""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        why = "It is no folder"
     except OSError as exc:
         why = exc.strerror or str(exc)
     if not why and settings.database_url is None and not os.access(home, os.W_OK | os.X_OK):

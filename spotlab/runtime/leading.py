@@ -140,6 +140,15 @@ class Beating:
                 return
 
 
+_ALONE: Final[set[Beating]] = set()
+
+
+def let_go() -> None:
+    """Let go of what a leaving process does alone; what it still writes is refused."""
+    for beating in list(_ALONE):
+        beating.stop()
+
+
 @contextmanager
 def alone(
     leadership: Leadership,
@@ -166,7 +175,9 @@ def alone(
         leadership.step()
     beating = Beating(leadership)
     beating.start()
+    _ALONE.add(beating)
     try:
         yield token
     finally:
+        _ALONE.discard(beating)
         beating.stop()

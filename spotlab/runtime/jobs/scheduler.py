@@ -20,7 +20,7 @@ from spotlab.runtime.jobs.catalogue import FIRST_RUN, JOBS, Job
 from spotlab.runtime.jobs.running import Running
 from spotlab.runtime.jobs.schedules import Schedule, parse
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.leading import Beating, Leadership, Monotonic
+from spotlab.runtime.leading import Beating, Leadership, Monotonic, let_go
 from spotlab.runtime.leaving import CAUSE, LEAVING
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics
@@ -98,6 +98,7 @@ class Scheduler:
             self._write_last()
         except SpotlabError as exc:
             log.warning("could not write down what became of the runs: %s", exc)
+        let_go()
         self._beating.stop()
         self._lab.bus.publish(Topic.JOBS)
 
@@ -294,7 +295,6 @@ class Scheduler:
             self._record_ended(token)
             for run in self._running.values():
                 if run.token == token and not run.recorded:
-                    cause = f"{CAUSE} It was still at work; what it still writes is refused."
-                    self._lab.store.jobs.finish(
-                        run.run_id, RunState.CANCELLED, cause, {}, run.ended_at
-                    )
+                    why = f"{CAUSE} It was still at work; what it still writes is refused."
+                    end, at = self._lab.store.jobs.finish, run.ended_at
+                    end(run.run_id, RunState.CANCELLED, why, {}, at)
