@@ -35,6 +35,7 @@ def require(right: Right) -> Principal:
         st.stop()
     if not who.may(right):
         may = ", ".join(role for role in Role if right in RIGHTS[role])
+        st.title("This page is not for your role", anchor=False)
         st.error(
             f"This page is for those who may {MEANINGS[right]}: {may}. You are signed in as "
             f"{who.name} ({who.role}).",

@@ -85,6 +85,7 @@ def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatc
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
     assert "evaluate instances: operator, admin" in app.error[0].value
+    assert app.title[0].value == "This page is not for your role"
 
 
 def test_a_role_with_the_right_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
