@@ -84,13 +84,13 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     lab: Lab, receiver: Receiver, open_page: Open
 ) -> None:
     desk = Desk(lab, ANA).alerts
-    asked = Condition(AlertKind.PRICE, account="acme", threshold=0.5, again_h=6)
+    asked = Condition(AlertKind.PRICE, account="acme", threshold=0.00005, again_h=6)
     rule = desk.add("dear", asked, Channel.WEBHOOK, receiver.address).rule
     key = rule.rule_id
     app = open_page("alerts")
     app.session_state[tables.key_of("rules", [key])] = select(0)
     app.run()
-    assert app.number_input(key=f"alert-price threshold {key}").value == 0.5
+    assert app.number_input(key=f"alert-price threshold {key}").value == 0.00005, "less than the form's own"
     assert app.selectbox(key=f"alert-account {key}").value == "acme"
     app.text_input(key=f"alert-pool {key}").set_value("somewhere")
     app.number_input(key=f"alert-price threshold {key}").set_value(0.25)
