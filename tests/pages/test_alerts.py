@@ -90,7 +90,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     app = open_page("alerts")
     app.session_state[tables.key_of("rules", [key])] = select(0)
     app.run()
-    assert app.number_input(key=f"alert-price threshold {key}").value == 0.00005, "less than the form's own"
+    assert app.number_input(key=f"alert-price threshold {key}").value == 5e-5
     assert app.selectbox(key=f"alert-account {key}").value == "acme"
     app.text_input(key=f"alert-pool {key}").set_value("somewhere")
     app.number_input(key=f"alert-price threshold {key}").set_value(0.25)

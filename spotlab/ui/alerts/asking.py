@@ -94,13 +94,13 @@ def _show_condition(given: Condition, key: str) -> None:
         left.selectbox("Data", feeds, feeds.index(Feed(given.feed)), key=_named("feed", key))
         _ask(right, "Older than (min)", given.threshold, _bar(kind), key, least=1.0)
     if kind is AlertKind.FAILURES:
-        _ask(right, "More failures than (%)", _percent(given), _bar(kind), key, least=0.1, most=99.0)
+        _ask(right, "More failures than (%)", _percent(given), _bar(kind), key, least=0.1, most=99)
         _ask(left, "Within (min)", given.window_min, "window", key, least=1.0)
         right.number_input("Of at least", 1, None, given.least, key=_named("least", key))
     if given.kind in (AlertKind.RISK, AlertKind.PRICE):
         _show_instances(given, key, left, right)
     if kind is AlertKind.RISK:
-        _ask(left, "Risk over (%)", _percent(given), _bar(kind), key, least=0.001, most=99.0)
+        _ask(left, "Risk over (%)", _percent(given), _bar(kind), key, least=0.001, most=99)
         _ask(right, "Within (h)", given.horizon_h, "horizon", key, least=1.0)
     if kind is AlertKind.PRICE:
         _show_price(given, key, left, right)
@@ -240,7 +240,7 @@ def _ask(
 ) -> None:
     # A rule that came another way may lie beyond what the form offers.
     low = least if value is None else min(least, value)
-    top = most if most is None or value is None else max(most, value)
+    top = most if most is None or value is None else max(float(most), value)
     place.number_input(label, low, top, value, format=digits, key=_named(field, key))
     _say_wrong(place, field.rpartition(" ")[2], key)
 
