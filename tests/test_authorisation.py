@@ -137,7 +137,7 @@ RULE: Final = {
 }
 BODIES: Final[dict[str, Any]] = {
     "create_account": {
-        "name": "new",
+        "name": "acme",
         "aws_account_id": "1" * 12,
         "regions": ["us-east-1"],
     },

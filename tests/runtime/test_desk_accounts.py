@@ -12,7 +12,7 @@ from spotlab.aws.session import Sessions
 from spotlab.demo.world import accounts as emulated_accounts
 from spotlab.domain.access import Role
 from spotlab.domain.ports import Account, AuditFilter
-from spotlab.errors import Conflict, InvalidInput
+from spotlab.errors import Conflict, Forbidden, InvalidInput
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.cloud import Cloud, FeedAddresses, looking_after
 from spotlab.runtime.desk import Desk
@@ -135,6 +135,15 @@ def test_somebody_sees_the_standing_of_their_accounts_alone(lab: Lab) -> None:
     name = emulated_accounts(lab.settings.demo_seed)[1].name
     seen = Desk(lab, person(Role.OPERATOR, name)).accounts.standings()
     assert [standing.account.name for standing in seen] == [name]
+
+
+def test_an_administrator_of_some_accounts_adds_none_beside_them(lab: Lab) -> None:
+    """Nor learns of which names there are: what they add they would not see."""
+    seen, unseen = (each.name for each in emulated_accounts(lab.settings.demo_seed)[:2])
+    desk = Desk(lab, person(Role.ADMIN, seen))
+    for name in ("new", unseen):
+        with pytest.raises(Forbidden, match=f"may not do this in the account '{name}'"):
+            desk.accounts.add(Account(name, "1" * 12, regions=("us-east-1",)))
 
 
 def test_which_accounts_are_looked_after() -> None:

@@ -105,11 +105,11 @@ class AccountsDesk(DeskPart):
             account: `emulated` is whatever the AWS of this lab is.
             reason: why.
         Raises:
-            Forbidden: they may not change accounts.
+            Forbidden: they may not change accounts, or see some accounts only, and not this one.
             InvalidInput: says which field and what would be right.
             Conflict: there is one of this name.
         """
-        self.require(Right.CHANGE_ACCOUNTS)
+        self.require(Right.CHANGE_ACCOUNTS, account.name)
         emulated = self.lab.settings.aws == "emulated"
         made = replace(account, emulated=emulated, from_settings=False)
         _check(made)

@@ -232,6 +232,7 @@ def _save(key: str, account: Account | None) -> None:
                 external_id=external or None,
                 active=account.active,
                 reason=reason,
+                expected=account,
             )
     except SpotlabError as exc:
         errors.explain(exc)
