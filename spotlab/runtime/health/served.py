@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 MOST_SLOTS: Final = timedelta(hours=24) // SLOT
-"""While the database is down, the counts of a day wait here."""
+"""The counts of a day stay here: the database may be down, and a clock that was set back counts on
+in an older slot."""
 _BEGAN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -48,9 +49,10 @@ class Counting:
                 slot.took[class_of(took_s * 1e3)] += 1
             else:
                 slot.failed += 1
-            for old in sorted(self._slots)[:-MOST_SLOTS]:
-                del self._slots[old]
-                self._changed.discard(old)
+            if len(self._slots) > MOST_SLOTS:
+                oldest = min(self._slots)
+                del self._slots[oldest]
+                self._changed.discard(oldest)
 
     def keep(self, lab: Lab) -> None:
         """Keep what changed since the last time. Raises DatabaseDown: it waits for the next."""
@@ -66,10 +68,6 @@ class Counting:
             with self._lock:
                 self._changed |= changed & self._slots.keys()
             raise
-        with self._lock:  # only the newest slot can still grow
-            for at in sorted(self._slots)[:-1]:
-                if at not in self._changed:
-                    del self._slots[at]
 
 
 COUNTING: Final = Counting()
