@@ -232,8 +232,8 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     known = [name.upper() for name in Settings.model_fields]
     told = []
     for name in sorted(names):
-        prefix, _, plain = name.upper().partition("_")
-        if prefix != "SPOTLAB" or plain in known or _OTHERS.fullmatch(plain):
+        plain = name.upper().removeprefix("SPOTLAB_")
+        if plain in (name.upper(), *known) or _OTHERS.fullmatch(plain):
             continue
         near = get_close_matches(plain, known, n=1)
         meant = f"Did you mean SPOTLAB_{near[0]}?" if near else "The README lists the settings."

@@ -1,7 +1,7 @@
 """News between processes: Redis pub/sub, and a look at SQL where news may have been lost.
 
 Runtime floor: implements ports.Bus. Nothing listens before somebody asks for a version, so that a
-command line only ever tells.
+command that scores no market only ever tells.
 """
 
 from __future__ import annotations

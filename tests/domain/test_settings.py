@@ -39,4 +39,4 @@ def test_variables_that_others_read_are_not_told() -> None:
     ours = ["SPOTLAB_HOME", "spotlab_auth", "SPOTLAB_TOKEN", "SPOTLAB_SERVED_AT", "PATH"]
     tests = ["SPOTLAB_TEST_REDIS_URL", "SPOTLAB_TEST_NO_SKIPS", "SPOTLAB_SHARED_DATA"]
     kubernetes = ["SPOTLAB_PORT", "SPOTLAB_SERVICE_HOST", "SPOTLAB_PORT_8501_TCP_ADDR"]
-    assert unknown_variables([*ours, *tests, *kubernetes]) == []
+    assert unknown_variables([*ours, *tests, *kubernetes, "SPOTLAB", "SPOTLABS_COLOUR"]) == []
