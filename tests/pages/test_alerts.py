@@ -13,6 +13,7 @@ from spotlab.runtime.alerts.ringing import look
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from spotlab.ui import tables
+from spotlab.ui.alerts import asking
 from tests.pages.conftest import Open, button, said, select
 from tests.support.lab import DictStore
 from tests.support.people import ANA, look_as, person
@@ -90,16 +91,25 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     app = open_page("alerts")
     app.session_state[tables.key_of("rules", [key])] = select(0)
     app.run()
-    assert app.number_input(key=f"alert-price threshold {key}").value == 5e-5
-    assert app.selectbox(key=f"alert-account {key}").value == "acme"
-    app.text_input(key=f"alert-pool {key}").set_value("somewhere")
-    app.number_input(key=f"alert-price threshold {key}").set_value(0.25)
+    form = asking.key_of(desk.rule(key))
+    assert app.number_input(key=f"alert-price threshold {form}").value == 5e-5
+    assert app.selectbox(key=f"alert-account {form}").value == "acme"
+    app.text_input(key=f"alert-pool {form}").set_value("somewhere")
+    app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     button(app, "Save").click().run()
     assert "'somewhere' is no region:zone:type:system." in app.error[0].value
     assert desk.rule(key) == rule
 
-    app.text_input(key=f"alert-pool {key}").set_value("")
-    app.text_input(key=f"alert-name {key}").set_value("too dear")
+    desk.change(key, condition=(asked := replace(asked, again_h=12)))
+    app.text_input(key=f"alert-pool {form}").set_value("")
+    button(app, "Save").click().run()
+    assert "was changed meanwhile" in app.error[0].value
+    assert desk.rule(key).condition == asked, "what somebody else changed is not overwritten"
+
+    form = asking.key_of(desk.rule(key))
+    assert app.text_input(key=f"alert-name {form}").value == "dear"
+    app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
+    app.text_input(key=f"alert-name {form}").set_value("too dear")
     button(app, "Save").click().run()
     assert not app.error
     changed = desk.rule(key)

@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from spotlab.domain.alerts import KIND_WORDS, AlertKind, AlertRule, Channel, Condition, Feed
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidInput, SpotlabError
-from spotlab.ui import errors, session
+from spotlab.ui import errors, session, tables
 
 ANY: Final = "any"
 NEW: Final = "new"
@@ -54,7 +54,7 @@ def show_form(rule: AlertRule | None) -> None:
     Args:
         rule: that is changed; None: a new one.
     """
-    key = rule.rule_id if rule is not None else NEW
+    key = key_of(rule)
     kinds = [*AlertKind]
     kind = st.selectbox(
         "Watch",
@@ -73,8 +73,8 @@ def show_form(rule: AlertRule | None) -> None:
         _show_condition(given, key)
         _show_telling(rule, given.again_h, key)
         label = "Add" if rule is None else "Save"
-        st.form_submit_button(label, type="primary", on_click=_save, args=(key, rule is None))
-        wrong = st.session_state.get(_named("wrong", key))
+        st.form_submit_button(label, type="primary", on_click=_save, args=(key, rule))
+        wrong = st.session_state.get(_wrong(key))
         if wrong is not None and not _field_of(wrong):
             errors.explain(wrong)
 
@@ -159,23 +159,36 @@ def _show_telling(rule: AlertRule | None, again_h: float, key: str) -> None:
     _say_wrong(right, "address", key)
 
 
-def _save(key: str, new: bool) -> None:
+def key_of(rule: AlertRule | None) -> str:
+    """Of a form's fields: another when the rule was changed, so that the form shows that."""
+    if rule is None:
+        return NEW
+    shown = (rule.name, rule.condition, rule.channel, rule.shown_address)
+    return tables.key_of(rule.rule_id, [repr(shown)])
+
+
+def _save(key: str, rule: AlertRule | None) -> None:
     desk = session.desk().alerts
     name, channel = _given("name", key), _given("channel", key)
     address = str(_given("address", key) or "").strip()
     _forgive(key)
     try:
         condition = _condition(key)
-        if new:
+        if rule is None:
             added = desk.add(name, condition, channel, address)
             st.session_state[ADDED] = (added.rule.name, added.signing_key)
         else:
             desk.change(
-                key, name=name, condition=condition, channel=channel, address=address or None
+                rule.rule_id,
+                name=name,
+                condition=condition,
+                channel=channel,
+                address=address or None,
+                expected=rule,
             )
             st.session_state[DONE] = f"“{name}” is changed; what rang starts anew."
     except SpotlabError as exc:
-        st.session_state[_named("wrong", key)] = exc
+        st.session_state[_wrong(key)] = exc
         return
     for field in ("name", "address"):
         st.session_state.pop(_named(field, key), None)
@@ -239,9 +252,9 @@ def _ask(
     digits: str | None = None,
 ) -> None:
     # A rule that came another way may lie beyond what the form offers.
-    low = least if value is None else min(least, value)
+    least = least if value is None else min(least, value)
     top = most if most is None or value is None else max(float(most), value)
-    place.number_input(label, low, top, value, format=digits, key=_named(field, key))
+    place.number_input(label, least, top, value, format=digits, key=_named(field, key))
     _say_wrong(place, field.rpartition(" ")[2], key)
 
 
@@ -255,7 +268,7 @@ def _percent(given: Condition) -> float:
 
 
 def _say_wrong(place: DeltaGenerator, field: str, key: str) -> None:
-    wrong: SpotlabError | None = st.session_state.get(_named("wrong", key))
+    wrong: SpotlabError | None = st.session_state.get(_wrong(key))
     if wrong is not None and _field_of(wrong) == field:
         place.error(f"{wrong.message} {wrong.remedy}", icon=":material/error:")
 
@@ -265,7 +278,12 @@ def _field_of(wrong: SpotlabError) -> str:
 
 
 def _forgive(key: str) -> None:
-    st.session_state.pop(_named("wrong", key), None)
+    st.session_state.pop(_wrong(key), None)
+
+
+def _wrong(key: str) -> str:
+    """Where the error of a rule's form is kept, also when the rule has become another."""
+    return _named("wrong", key.partition(" ")[0])
 
 
 def _named(field: str, key: str) -> str:
