@@ -12,7 +12,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import Account
 from spotlab.errors import SpotlabError
 from spotlab.runtime.desk.accounts import AccountStanding, Validation
-from spotlab.ui import allowing, errors, runs, session, widgets, words
+from spotlab.ui import allowing, errors, runs, session, tables, widgets, words
 
 LIST: Final = "list-accounts"
 VALIDATE: Final = "validate-account"
@@ -159,7 +159,7 @@ def show_add() -> None:
 
 def show_form(account: Account | None) -> None:
     """An account's fields; None: of a new one."""
-    key = account.name if account is not None else "new"
+    key = key_of(account) if account is not None else "new"
     with st.form(f"account {key}", border=False, enter_to_submit=False):
         name, number = st.columns(2)
         name.text_input(
@@ -205,6 +205,12 @@ def show_form(account: Account | None) -> None:
             on_click=_save,
             args=(key, account),
         )
+
+
+def key_of(account: Account) -> str:
+    """Of a form's fields: another when the account was changed, so that the form shows that."""
+    shown = (account.aws_account_id, account.role_arn, account.external_id, account.regions)
+    return tables.key_of(account.name, [repr(shown)])
 
 
 def known_regions() -> list[str]:
