@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from spotlab.domain.access import Role
+from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from spotlab.ui import tables
+from spotlab.ui.people import users
 from tests.pages.conftest import Open, button, said, select
+from tests.support.people import ANA
 
 PUT_AWAY = "I have it: put it away"
 
@@ -30,9 +33,13 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     app.session_state[tables.key_of("users", ["bea", "vera"])] = select(1)
     app.run()
     assert app.header[0].value == "vera"
-    app.selectbox(key="user-role vera").set_value(Role.OPERATOR)
-    app.multiselect(key="user-accounts vera").set_value(["acme"])
+    desk = Desk(lab, ANA).users
+    form = users.key_of(desk.get("vera"))
+    app.selectbox(key=f"user-role {form}").set_value(Role.OPERATOR)
+    app.multiselect(key=f"user-accounts {form}").set_value(["acme"])
+    desk.set("vera", email="vera@example.org")
     button(app, "Save").click().run()
+    assert desk.get("vera").email == "vera@example.org", "somebody else's change stays"
     assert list(app.dataframe[0].value["role"]) == ["viewer", "operator"]
     assert list(app.dataframe[0].value["accounts"]) == ["all", "acme"]
     button(app, "Reset the password").click().run()

@@ -118,19 +118,20 @@ def show_details(user: User, now: datetime) -> None:
 
 
 def _show_rights(user: User) -> None:
-    with st.form(f"user {user.name}", border=False, enter_to_submit=False):
+    key = key_of(user)
+    with st.form(f"user {key}", border=False, enter_to_submit=False):
         role, accounts = st.columns([1, 2])
         role.selectbox(
             "Role",
             telling.OFFERED,
             index=telling.OFFERED.index(user.role) if user.role in telling.OFFERED else 0,
             format_func=ROLE_WORDS.__getitem__,
-            key=f"user-role {user.name}",
+            key=f"user-role {key}",
         )
-        _pick_accounts(accounts, f"user-accounts {user.name}", user.accounts)
-        st.text_input("Email", user.email, key=f"user-email {user.name}", max_chars=200)
-        st.text_input("Reason", key=f"user-reason {user.name}", max_chars=500)
-        st.form_submit_button("Save", type="primary", on_click=_save, args=(user.name,))
+        _pick_accounts(accounts, f"user-accounts {key}", user.accounts)
+        st.text_input("Email", user.email, key=f"user-email {key}", max_chars=200)
+        st.text_input("Reason", key=f"user-reason {key}", max_chars=500)
+        st.form_submit_button("Save", type="primary", on_click=_save, args=(user,))
 
 
 def _pick_accounts(place: Any, key: str, chosen: Sequence[str] | None) -> None:
@@ -145,16 +146,24 @@ def _pick_accounts(place: Any, key: str, chosen: Sequence[str] | None) -> None:
     )
 
 
-def _save(name: str) -> None:
-    state = st.session_state
+def key_of(user: User) -> str:
+    """Of a form's fields: another when the user was changed, so that the form shows that."""
+    return tables.key_of(user.name, [repr((user.role, user.accounts, user.email))])
+
+
+def _save(user: User) -> None:
+    """What the reader changed; the rest stays, also where somebody else changed it meanwhile."""
+    state, key = st.session_state, key_of(user)
+    role, email = state[f"user-role {key}"], state[f"user-email {key}"]
+    accounts = state[f"user-accounts {key}"]
     _tried(
-        f"{name} is changed.",
+        f"{user.name} is changed.",
         lambda users: users.set(
-            name,
-            role=state[f"user-role {name}"],
-            accounts=state[f"user-accounts {name}"] or None,
-            email=state[f"user-email {name}"],
-            reason=state[f"user-reason {name}"].strip(),
+            user.name,
+            role=None if role == user.role else role,
+            accounts=... if set(accounts) == set(user.accounts or ()) else accounts or None,
+            email=None if email == user.email else email,
+            reason=state[f"user-reason {key}"].strip(),
         ),
     )
 
