@@ -1,6 +1,6 @@
 """How long until another worker leads after the leader was killed.
 
-    python -m benchmarks.failover [kills] [ttl_s]
+    python -m benchmarks failover [--kills=10] [--ttl-s=2]
 
 Real `spotlab worker` processes on a database of their own, SQLite and (where a server answers)
 PostgreSQL: two contend, the leader is ended with kill -9, and the time is taken until the other
@@ -25,7 +25,7 @@ from sqlalchemy import make_url
 from spotlab.domain.ports import Lease, RunState
 from spotlab.store import Store, open_store
 
-KILLS, TTL_S = 10, 2.0
+ON_REQUEST = True
 POSTGRES = os.environ.get(
     "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 )
@@ -33,19 +33,18 @@ LEASE = "scheduler"
 PATIENCE_S = 180.0
 
 
-def main() -> None:
+def main(**options: str) -> None:
     """Measure, and print a row a database."""
-    given = [float(text) for text in sys.argv[1:] if text.replace(".", "").isdigit()]
-    kills, ttl_s = (*given, *(KILLS, TTL_S)[len(given) :])
-    print(f"takeover after kill -9, TTL {ttl_s:g} s, {int(kills)} kills each")
+    kills, ttl_s = int(options.get("kills", 10)), float(options.get("ttl-s", 2))
+    print(f"takeover after kill -9, TTL {ttl_s:g} s, {kills} kills each")
     print(
         f"{'':<12}{'median s':>10}{'p95 s':>8}{'worst s':>9}{'in TTL':>8}{'lost runs':>11}  twice"
     )
     with tempfile.TemporaryDirectory() as home:
-        _measure("SQLite", None, Path(home), int(kills), ttl_s)
+        _measure("SQLite", None, Path(home), kills, ttl_s)
     try:
         with _postgres() as url, tempfile.TemporaryDirectory() as home:
-            _measure("PostgreSQL", url, Path(home), int(kills), ttl_s)
+            _measure("PostgreSQL", url, Path(home), kills, ttl_s)
     except psycopg.OperationalError as exc:
         print(f"PostgreSQL  not measured: {str(exc).splitlines()[0]}")
 
@@ -138,7 +137,3 @@ def _postgres() -> Iterator[str]:
             yield url.set(database=name).render_as_string(hide_password=False)
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
-if __name__ == "__main__":
-    main()

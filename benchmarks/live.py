@@ -1,6 +1,6 @@
 """How soon a decision made on one replica is on a screen that is open on another.
 
-    python -m benchmarks.live [decisions]
+    python -m benchmarks live [--decisions=30]
 
 Two servers share a PostgreSQL database and a Redis server of their own. A screen (Instances) and
 another (Experiments) are open on the first, without a browser: they rerun what a browser would. The
@@ -32,6 +32,7 @@ from benchmarks._sessions import Session, Tally
 from spotlab.features.embedded import join_server
 from tests.support.databases import fresh_postgres
 
+ON_REQUEST = True
 WITHIN_S = 20.0
 START_S = 240.0
 PAUSE_S = 2.6
