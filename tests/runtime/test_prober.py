@@ -92,13 +92,16 @@ def test_a_model_that_loads_for_long_at_first_is_not_down(
         found = prober._state(lab, ML_INFERENCE, answer)
         return found.state, found.reason
 
-    prober, broken = Prober(), Prober()
+    prober, broken, endless = Prober(), Prober(), Prober()
     loading = ("unknown", "Not measured yet: it is being loaded for the first time.")
     assert state(prober, None) == state(broken, None) == loading
     now = lab.clock.now()
     assert state(prober, ComponentState(ML_INFERENCE, "healthy", "", now, 1.0, now))[0] == "healthy"
     assert state(broken, ComponentState(ML_INFERENCE, "down", "", None, None, now))[0] == "down"
     assert state(prober, None) == state(broken, None) == ("down", "No answer within 5 s.")
+    assert state(endless, None) == loading
+    monkeypatch.setattr("spotlab.runtime.health.prober.LOADS_WITHIN_S", 0.0)
+    assert state(endless, None) == ("down", "No answer within 5 s.")
 
 
 def test_probes_of_an_outage_of_the_database_are_recorded_afterwards(lab: Lab) -> None:

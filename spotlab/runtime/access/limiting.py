@@ -64,7 +64,7 @@ class Failures:
         if not self.allow(limit, whose):
             wait_s = limit.get_expiry()
             raise TooManyRequests(
-                "Too many sign-ins have failed.",
+                "Too many wrong passwords.",
                 remedy=f"Try again in {wait_s // 60} minutes.",
                 retry_after_s=wait_s,
             )

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from spotlab.domain.components import DATABASE, DOWN, UNKNOWN
@@ -28,6 +29,8 @@ log = logging.getLogger("spotlab.runtime.health")
 
 LIMIT_S: Final = 5.0
 """A probe that takes longer has no answer."""
+LOADS_WITHIN_S: Final = 120.0
+"""What loads something first may take this long until its first answer."""
 MOST_KEPT: Final = 24 * 60 * 60 // int(PROBE_EVERY.total_seconds()) * len(PROBES)
 """A day of probes; the oldest go first."""
 
@@ -48,6 +51,7 @@ class Prober:
         self._asking: SideBySide[ComponentState] = SideBySide(limit_s)
         self._kept: deque[Probe] = deque(maxlen=MOST_KEPT)
         self._answered: set[str] = set()
+        self._loads_since: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
@@ -111,7 +115,7 @@ class Prober:
             self._answered.add(name)
             return answer
         now, itself = lab.clock.now(), name in ANSWERS_ITSELF
-        if answer is None and name in LOADS_FIRST - self._answered:
+        if answer is None and self._is_loading(name):
             state, reason = UNKNOWN, "Not measured yet: it is being loaded for the first time."
         elif answer is None:
             state = DOWN if itself else UNKNOWN
@@ -122,6 +126,11 @@ class Prober:
             log.error("probe of %s failed", name, exc_info=answer)
             state, reason = UNKNOWN, f"SpotLab made a mistake in probing: {answer!r}"
         return ComponentState(name, state, reason, None, None, now)
+
+    def _is_loading(self, name: str) -> bool:
+        if name not in LOADS_FIRST - self._answered:
+            return False
+        return monotonic() - self._loads_since.setdefault(name, monotonic()) < LOADS_WITHIN_S
 
 
 def _finite(latency_ms: float | None) -> float | None:

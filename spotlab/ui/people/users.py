@@ -136,13 +136,14 @@ def _show_rights(user: User) -> None:
 
 def _pick_accounts(place: Any, key: str, chosen: Sequence[str] | None) -> None:
     known = [account.name for account in session.desk().accounts.list()]
+    nothing = "all accounts" if chosen is None or chosen else "no account"
     place.multiselect(
         "Accounts",
         sorted({*known, *(chosen or ())}),
         list(chosen or ()),
         key=key,
-        placeholder="all accounts",
-        help="Whose instances they see; nothing picked: all.",
+        placeholder=nothing,
+        help=f"Whose instances they see; nothing picked: {nothing}.",
     )
 
 
