@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 EXAMPLES ?= 50
+# Without bytecode in .venv every process compiles each module anew: four seconds a start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test lint types check bench api-fuzz results format lock train clean
 
