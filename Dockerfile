@@ -27,10 +27,13 @@ COPY --chmod=a+rX .streamlit ./.streamlit
 COPY --chmod=a+rX pages ./pages
 COPY --chmod=a+rX models ./models
 COPY --chmod=a+rX spotlab ./spotlab
-# Run from the checkout, so that pages and models are where the code looks for them.
+# Run from the checkout, so that pages and models are where the code looks for them. The import writes
+# the bytecode of the packages that a start needs: a container may not, and would compile them each time.
 RUN printf '#!/opt/spotlab/bin/python\nimport sys\n\nsys.path.insert(0, "/srv/spotlab")\nfrom spotlab.cli import main\n\nsys.exit(main())\n' > /opt/spotlab/bin/spotlab \
  && chmod 0755 /opt/spotlab/bin/spotlab \
- && /opt/spotlab/bin/python -m compileall -q /srv/spotlab/spotlab
+ && /opt/spotlab/bin/python -m compileall -q /srv/spotlab/spotlab \
+ && cd /srv/spotlab \
+ && /opt/spotlab/bin/python -c "import spotlab.api.server, spotlab.cli.commands, streamlit.web.bootstrap"
 ENV PATH=/opt/spotlab/bin:$PATH \
     PYTHONPATH=/srv/spotlab \
     PYTHONUNBUFFERED=1 \
