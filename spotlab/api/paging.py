@@ -91,14 +91,19 @@ class PageAsked:
         self.link(following)
         return part, following
 
-    def first(
-        self, found: Sequence[Row], key: Callable[[Row], list[Any]]
-    ) -> tuple[Sequence[Row], str | None]:
-        """The page, where the store was asked for one row more than its limit, after its cursor."""
+    def stored(
+        self,
+        found: Sequence[Row],
+        total: int,
+        key: Callable[[Row], list[Any]],
+        view: Callable[[Row], T],
+        into: type[Page[T]],
+    ) -> Page[T]:
+        """As `of`, where the store was asked for one row more than the limit, after the cursor."""
         part = found[: self.limit]
         following = write(key(part[-1])) if len(found) > self.limit else None
         self.link(following)
-        return part, following
+        return into(items=[view(row) for row in part], total=total, next=following)
 
     def link(self, following: str | None) -> None:
         """Name the first and the next page in the header Link."""

@@ -82,7 +82,7 @@ def show(
 
 
 def key_of(key: str, rows: Sequence[str]) -> str:
-    """The key of a table whose rows have ids: another for other rows."""
+    """A key that changes with what is shown: a table's rows by their ids, a form's contents."""
     return f"{key} {crc32('|'.join(rows).encode()):08x}" if rows else key
 
 

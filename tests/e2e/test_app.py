@@ -12,7 +12,6 @@ from tests.e2e.walking import follow, open_path, select_row, serious_violations,
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("browser"),
 ]
 
 PAGES = (

@@ -14,7 +14,6 @@ from tests.support.campaigns import ZONES, write_campaign
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("browser"),
 ]
 
 SWEEP_MS = 120_000

@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from spotlab.domain.ports import By, RunState
 from spotlab.runtime.bootstrap import SystemClock
 from spotlab.store import Store
@@ -79,7 +77,6 @@ def lines(folder: Path) -> int:
     return len((folder / "often").read_text().splitlines())
 
 
-@pytest.mark.xdist_group("failover")
 def test_a_frozen_and_a_killed_leader_are_replaced_and_nothing_runs_twice(
     database: Database, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ from tests.e2e.walking import open_path, select_row, serious_violations, settle
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

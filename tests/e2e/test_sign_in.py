@@ -21,7 +21,7 @@ from tests.support.access import PASSWORD
 from tests.support.lab import save_toy_model
 from tests.support.online import until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.timeout(300)
 
 LINK = re.compile(r"http://\S+/first-administrator\?code=\S+")
 

@@ -125,9 +125,8 @@ def list_alert_deliveries(
     """Newest first, of the rules that you see."""
     total = desk.alerts.count()
     found = desk.alerts.history(before=place(page.cursor), limit=page.limit + 1)
-    part, following = page.first(found, lambda each: [each.alert_id])
-    return Page[DeliveryView](
-        items=[delivery_view(each) for each in part], total=total, next=following
+    return page.stored(
+        found, total, lambda each: [each.alert_id], delivery_view, Page[DeliveryView]
     )
 
 

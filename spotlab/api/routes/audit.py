@@ -43,9 +43,8 @@ def list_audit(
     where = AuditFilter(actor, action, target, since)
     total = desk.audit.count(where)
     found = desk.audit.list(replace(where, before=place(page.cursor)), limit=page.limit + 1)
-    part, following = page.first(found, lambda each: [each.number])
-    return Page[EntryView](
-        items=[EntryView.model_validate(each) for each in part], total=total, next=following
+    return page.stored(
+        found, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
     )
 
 

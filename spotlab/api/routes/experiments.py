@@ -57,11 +57,12 @@ def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[Summary
     if page.cursor is not None:
         where = replace(where, before=_place(page.cursor))
     found = desk.decisions.list(where, limit=page.limit + 1)
-    part, following = page.first(
-        found, lambda each: [each.created_at.isoformat(), each.experiment_id]
-    )
-    return Page[SummaryView](
-        items=[SummaryView.model_validate(each) for each in part], total=total, next=following
+    return page.stored(
+        found,
+        total,
+        lambda each: [each.created_at.isoformat(), each.experiment_id],
+        SummaryView.model_validate,
+        Page[SummaryView],
     )
 
 

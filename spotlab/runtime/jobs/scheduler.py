@@ -288,13 +288,12 @@ class Scheduler:
         return found + timedelta(seconds=self._jitter(schedule.jitter_s(job.jitter_s)))
 
     def _write_last(self) -> None:
-        token = self.leadership.token
+        token, jobs = self.leadership.token, self._lab.store.jobs
         if token is None:
             return
         with fenced(Fence(LEASE, token)):
             self._record_ended(token)
             for run in self._running.values():
                 if run.token == token and not run.recorded:
-                    why = f"{CAUSE} It was still at work; what it still writes is refused."
-                    end, at = self._lab.store.jobs.finish, run.ended_at
-                    end(run.run_id, RunState.CANCELLED, why, {}, at)
+                    cause = f"{CAUSE} It was still at work; what it still writes is refused."
+                    jobs.finish(run.run_id, RunState.CANCELLED, cause, {}, run.ended_at)
