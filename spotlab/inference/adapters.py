@@ -7,7 +7,6 @@ screen that scores nothing should not wait for it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,11 @@ from spotlab.domain.features import Matrix
 from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.errors import ArtefactRefused
 from spotlab.inference import calibration, calibrators
+from spotlab.inference.boosters import ProvedBooster
 from spotlab.inference.card import Card, CardSpec
 from spotlab.inference.checked import CheckedInput, refuse_other_features, spread_out
 from spotlab.inference.estimators import Estimator, open_estimator
-from spotlab.inference.lightgbm_alone import lightgbm
-
-SMALL_BATCH_ROWS: Final = 200
-"""Below this, starting threads takes longer than predicting (89 ms against 0.5 ms for a row)."""
+from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]
 
@@ -94,36 +91,27 @@ class CheckedModel(CheckedInput, ABC):
 class LightGBMRisk(CheckedModel):
     """A LightGBM booster in its text format.
 
+    Args:
+        card: its card.
+        model: the booster's text.
+        digest: SHA-256 over the artefact's checksums file.
+        limits: how large its trees may be; None: the default ones.
     Raises:
         ArtefactRefused: the text is no booster, or its features are not the card's.
     """
 
-    def __init__(self, card: Card, model: bytes, digest: str) -> None:
-        module = lightgbm()
+    def __init__(
+        self, card: Card, model: bytes, digest: str, limits: TreeLimits | None = None
+    ) -> None:
         super().__init__(card, digest)
-        if not model.startswith(b"tree\n"):
-            raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
-        try:
-            self._booster = module.Booster(model_str=model.decode("utf-8"))
-        except (module.basic.LightGBMError, ValueError) as exc:
-            raise ArtefactRefused(f"LightGBM cannot read it ({exc})") from exc
-        refuse_other_features(card.feature_names, tuple(self._booster.feature_name()))
+        self._booster = ProvedBooster(model, card.feature_names, limits)
 
     def _score(self, rows: Matrix) -> FloatArray:
-        return self._predict(rows, contributions=False) if len(rows) else np.zeros(0)
+        return self._booster.raw_score(rows)
 
     def _score_parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
-        if len(rows) == 0:
-            return np.zeros((0, len(self.feature_names))), np.zeros(0)
-        parts = self._predict(rows, contributions=True)
+        parts = self._booster.contributions(rows)
         return parts[:, :-1].copy(), parts[:, -1].copy()
-
-    def _predict(self, rows: Matrix, *, contributions: bool) -> FloatArray:
-        threads: dict[str, Any] = {"num_threads": 1} if len(rows) < SMALL_BATCH_ROWS else {}
-        predicted = self._booster.predict(
-            rows, raw_score=not contributions, pred_contrib=contributions, **threads
-        )
-        return np.asarray(predicted, dtype=np.float64)
 
 
 class SklearnRisk(CheckedModel):

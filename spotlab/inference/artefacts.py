@@ -22,6 +22,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference.adapters import CheckedModel, LightGBMRisk, SklearnRisk
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import CAPACITY, Card, parse_card
+from spotlab.inference.tree_limits import TreeLimits
 
 CARD: Final = "card.json"
 SUMS: Final = "SHA256SUMS"
@@ -70,9 +71,12 @@ def verify(folder: Path) -> Artefact:
     return Artefact(card, files[card.spec.file], _sha256(files[SUMS]))
 
 
-def load(folder: Path) -> CheckedModel | CapacityModel:
+def load(folder: Path, limits: TreeLimits | None = None) -> CheckedModel | CapacityModel:
     """Verify an artefact and open its model: what its task asks of it decides which.
 
+    Args:
+        folder: `<name>/<version>`.
+        limits: how large a model's trees may be; None: the default ones.
     Raises:
         ArtefactRefused: as `verify`, or the model does not match its card.
     """
@@ -80,8 +84,8 @@ def load(folder: Path) -> CheckedModel | CapacityModel:
     spec, given = artefact.card.spec, (artefact.card, artefact.model, artefact.digest)
     try:
         if spec.task == CAPACITY:
-            return CapacityModel(*given)
-        return LightGBMRisk(*given) if spec.kind == "lightgbm" else SklearnRisk(*given)
+            return CapacityModel(*given, limits)
+        return LightGBMRisk(*given, limits) if spec.kind == "lightgbm" else SklearnRisk(*given)
     except ArtefactRefused as exc:
         raise _refused(folder, artefact.card.spec.file, exc.message, exc.remedy) from exc
 

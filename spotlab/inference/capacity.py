@@ -15,7 +15,6 @@ is constant, beyond the last it stays what it is between the last two.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,12 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference import calibrators
+from spotlab.inference.boosters import ProvedBooster
 from spotlab.inference.card import CAPACITY, CapacityColumn, CapacitySpec, Card
-from spotlab.inference.checked import CheckedInput, refuse_other_features, spread_out
-from spotlab.inference.lightgbm_alone import lightgbm
+from spotlab.inference.checked import CheckedInput, spread_out
+from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]
-SMALL_BATCH_ROWS: Final = 200
 
 
 class CapacityModel(CheckedInput):
@@ -38,25 +37,20 @@ class CapacityModel(CheckedInput):
         card: of the task capacity.
         model: the booster's text.
         digest: SHA-256 over the artefact's checksums file.
+        limits: how large its trees may be; None: the default ones.
     Raises:
         ArtefactRefused: the card is of another task, or the trees do not match it.
     """
 
-    def __init__(self, card: Card, model: bytes, digest: str) -> None:
+    def __init__(
+        self, card: Card, model: bytes, digest: str, limits: TreeLimits | None = None
+    ) -> None:
         super().__init__(card, digest)
         if not isinstance(card.spec, CapacitySpec):
             raise ArtefactRefused(f"card.json: task {card.spec.task} is not {CAPACITY}")
         self._spec = card.spec
-        if not model.startswith(b"tree\n"):
-            raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
-        module = lightgbm()
-        try:
-            self._booster = module.Booster(model_str=model.decode("utf-8"))
-        except (module.basic.LightGBMError, ValueError) as exc:
-            raise ArtefactRefused(f"LightGBM cannot read it ({exc})") from exc
-        refuse_other_features(
-            (*card.feature_names, card.spec.horizon_feature), tuple(self._booster.feature_name())
-        )
+        columns = (*card.feature_names, card.spec.horizon_feature)
+        self._booster = ProvedBooster(model, columns, limits)
 
     @property
     def horizons_h(self) -> tuple[float, ...]:
@@ -146,14 +140,9 @@ class CapacityModel(CheckedInput):
         return np.where(alone, knot.alone[0], knot.with_others[0])
 
     def _trees(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
-        if not len(rows):
-            return np.zeros((0, len(self._low) + 2) if contributions else 0)
         matrix = with_horizon(rows, horizon_h)
-        threads: dict[str, Any] = {"num_threads": 1} if len(rows) < SMALL_BATCH_ROWS else {}
-        predicted = self._booster.predict(
-            matrix, raw_score=not contributions, pred_contrib=contributions, **threads
-        )
-        return np.asarray(predicted, dtype=np.float64)
+        wanted = self._booster.contributions if contributions else self._booster.raw_score
+        return wanted(matrix)
 
     def _place(self, horizon_h: float) -> _Place:
         if not 0.0 < horizon_h < np.inf:
