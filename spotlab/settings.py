@@ -167,6 +167,37 @@ class Settings(BaseSettings):
         description="Log lines that the online store keeps for the Logs page.",
         json_schema_extra={"unit": "lines"},
     )
+    model_text_mb: float = Field(
+        default=32.0,
+        gt=0,
+        description="Largest text of a LightGBM model that is read.",
+        json_schema_extra={"unit": "MB"},
+    )
+    model_trees: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most trees of a LightGBM model.",
+        json_schema_extra={"unit": "trees"},
+    )
+    model_leaves_per_tree: int = Field(
+        default=4096,
+        ge=1,
+        description="Most leaves of one tree.",
+        json_schema_extra={"unit": "leaves"},
+    )
+    model_leaves: int = Field(
+        default=250_000,
+        ge=1,
+        description="Most leaves of all trees of a model.",
+        json_schema_extra={"unit": "leaves"},
+    )
+    model_depth: int = Field(
+        default=100,
+        ge=1,
+        le=500,
+        description="Most splits from a root to a leaf; explaining takes time with its square.",
+        json_schema_extra={"unit": "splits"},
+    )
     api_reads_per_minute: int = Field(
         default=18_000,
         ge=1,

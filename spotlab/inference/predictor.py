@@ -14,6 +14,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import SUMS, load, verify
 from spotlab.inference.capacity import CapacityModel
+from spotlab.inference.tree_limits import TreeLimits
 
 _REFERENCE: Final = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*)(?:@(?P<version>[a-z0-9][a-z0-9._-]*))?"
@@ -48,9 +49,11 @@ class Predictor:
     Args:
         models_dirs: folders of `<name>/<version>/` artefacts, such as the shipped ones and a home's
             uploads; where two hold the same version, the first one's counts.
+        limits: how large a model's trees may be; None: the default ones.
     """
 
-    def __init__(self, *models_dirs: Path) -> None:
+    def __init__(self, *models_dirs: Path, limits: TreeLimits | None = None) -> None:
+        self.limits = limits or TreeLimits()
         self._models_dirs = models_dirs
         self._loaded: dict[str, CheckedModel | CapacityModel] = {}
         self._lock = threading.Lock()
@@ -70,7 +73,7 @@ class Predictor:
         with self._lock:
             if digest in self._loaded:
                 return self._loaded[digest]
-            model = load(folder)
+            model = load(folder, self.limits)
             if (model.name, model.version) != (folder.parent.name, folder.name):
                 raise ArtefactRefused(
                     f"{folder.parent.name}/{folder.name}: its card says {model.name} "

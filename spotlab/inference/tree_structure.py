@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import Final
 
 from spotlab.errors import ArtefactRefused
+from spotlab.inference.model_text import TreeModel, read_trees
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.inference.tree_text import Tree, TreeModel, read_trees
+from spotlab.inference.tree_text import Tree
 
 CATEGORICAL: Final = 1
 DEFAULT_LEFT: Final = 2

@@ -25,6 +25,7 @@ from spotlab.errors import NotAvailable, OnlineStoreDown
 from spotlab.features.embedded import join_server, running_server
 from spotlab.features.redis_online import RedisOnlineStore, connect, connect_once
 from spotlab.inference.predictor import Predictor
+from spotlab.inference.tree_limits import TreeLimits
 from spotlab.runtime.accounts import read_accounts
 from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
@@ -93,7 +94,7 @@ def bootstrap(
     home = usable_home(chosen)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
-    predictor = Predictor(shipped, uploads)
+    predictor = Predictor(shipped, uploads, limits=_tree_limits(chosen))
     register_artefacts(
         predictor,
         store.registry,
@@ -130,6 +131,16 @@ def bootstrap(
         bus=bus,
         open_counter=stores.counter_if_served if online is None else lambda: None,
         log_stream=log_stream,
+    )
+
+
+def _tree_limits(settings: Settings) -> TreeLimits:
+    return TreeLimits(
+        text_mb=settings.model_text_mb,
+        trees=settings.model_trees,
+        leaves_per_tree=settings.model_leaves_per_tree,
+        leaves=settings.model_leaves,
+        depth=settings.model_depth,
     )
 
 

@@ -1,0 +1,163 @@
+"""LightGBM's text format of a model, read strictly. Inference floor: pure, imports no LightGBM.
+
+LightGBM's own reader trusts a text: it skips what it does not know, takes the last of two equal
+keys, counts an integer modulo 2^32, and looks for the end of a line beyond the end of the text.
+Here only what LightGBM 4 writes is read, key after key and number after number, in ASCII: a text
+that two readers could understand in two ways is refused. What the trees mean is checked in
+`tree_structure`.
+
+Source: `GBDT::SaveModelToString` and `Tree::ToString` of LightGBM 4.7 for what is written,
+`GBDT::LoadModelFromString` and `Tree::Tree(const char*, size_t*)` for what is read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Final
+
+from spotlab.errors import ArtefactRefused
+from spotlab.inference.tree_limits import TreeLimits
+from spotlab.inference.tree_text import (
+    INT32_MAX,
+    NUMBER,
+    Tree,
+    integers,
+    not_written,
+    read_tree,
+    shown,
+)
+
+_PRINTABLE: Final = bytes([10, *range(32, 127)])
+_HEADER: Final = (
+    "version",
+    "num_class",
+    "num_tree_per_iteration",
+    "label_index",
+    "max_feature_idx",
+    "objective",
+    "average_output",
+    "feature_names",
+    "monotone_constraints",
+    "feature_infos",
+    "tree_sizes",
+)
+_OPTIONAL: Final = frozenset({"objective", "average_output", "monotone_constraints"})
+_OBJECTIVE: Final = re.compile(
+    rf"binary sigmoid:(?=[^-])(?:{NUMBER})|regression(?: sqrt)?|regression_l1|quantile|huber|fair"
+    r"|poisson|mape|gamma|tweedie|cross_entropy|cross_entropy_lambda|lambdarank|rank_xendcg"
+)
+"""Those that give one number a row, as they write themselves."""
+_FEATURE_INFO: Final = re.compile(r"none|\[[-+.a-z0-9]+:[-+.a-z0-9]+\]|-?[0-9]+(?::-?[0-9]+)*+")
+_REST: Final = re.compile(
+    r"end of trees\n"
+    r"\nfeature_importances:\n(?:[^\n=]+=[0-9]+\n)*+"
+    r"(?:\nparameters:\n(?P<parameters>(?:\[[a-z0-9_]+: [^\n]*\]\n)*+)\nend of parameters\n)?"
+    r"(?:\npandas_categorical:(?:null|\[(?:\[[^][\n]*\](?:, \[[^][\n]*\])*+)?\])\n)?"
+)
+_LINEAR_PARAMETER: Final = re.compile(r"^\[linear_tree: (?!0\]$)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeModel:
+    """What a text says.
+
+    Args:
+        feature_names: of its columns, in order.
+        trees: their values add up to the raw score.
+        linear: whether it was trained with linear trees, which LightGBM cannot explain.
+    """
+
+    feature_names: tuple[str, ...]
+    trees: list[Tree]
+    linear: bool
+
+
+def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
+    """Read a model's text.
+
+    Args:
+        content: the file.
+        limits: sizes that are refused before anything is built of them.
+    Raises:
+        ArtefactRefused: not what LightGBM writes, or too large; says where.
+    """
+    text = _plain_text(content, limits)
+    head, blank, _ = text.partition("\n\n")
+    header = _read_header(head.split("\n"))
+    names = _read_features(header)
+    sizes = integers("header", "tree_sizes", header["tree_sizes"], 1, INT32_MAX)
+    if not 1 <= len(sizes) <= limits.trees:
+        raise not_written("header", f"has {len(sizes)} trees; 1 to {limits.trees} are read")
+    bounds = list(accumulate(sizes, initial=len(head) + len(blank)))
+    trees = [
+        read_tree(number, text[begin:end], len(names), limits)
+        for number, (begin, end) in enumerate(pairwise(bounds))
+    ]
+    leaves = sum(len(tree.leaf_value) for tree in trees)
+    if leaves > limits.leaves:
+        raise not_written("The model", f"has {leaves} leaves; at most {limits.leaves} are read")
+    rest = _REST.fullmatch(text, bounds[-1])
+    if rest is None:
+        raise ArtefactRefused(
+            "After its trees stands what LightGBM does not write there",
+            remedy="After `end of trees`: feature_importances, parameters, pandas_categorical.",
+        )
+    linear = _LINEAR_PARAMETER.search(rest["parameters"] or "") is not None
+    return TreeModel(names, trees, linear or any(tree.linear for tree in trees))
+
+
+def _plain_text(content: bytes, limits: TreeLimits) -> str:
+    if len(content) > limits.text_mb * 2**20:
+        raise not_written(
+            "The model", f"has {len(content)} bytes; at most {limits.text_mb:g} MB are read"
+        )
+    if not content.startswith(b"tree\n"):
+        raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
+    odd = content.translate(None, _PRINTABLE)
+    if odd:
+        line = content.count(b"\n", 0, content.index(odd[:1])) + 1
+        raise not_written(f"Line {line}", f"holds the byte {odd[0]:#04x}; text is printable ASCII")
+    return content.decode("ascii")
+
+
+def _read_header(lines: list[str]) -> dict[str, str]:
+    header: dict[str, str] = {}
+    rest = iter(lines[1:])
+    line = next(rest, None)
+    for key in _HEADER:
+        found, equals, value = (line or "").partition("=")
+        if found == key and bool(equals) == (key != "average_output"):
+            header[key] = value
+            line = next(rest, None)
+        elif key not in _OPTIONAL:
+            raise not_written("header", f"{shown(line)} stands where {key} belongs")
+    if line is not None:
+        raise not_written("header", f"{shown(line)} stands behind tree_sizes")
+    for key, only in (("version", "v4"), ("num_class", "1"), ("num_tree_per_iteration", "1")):
+        if header[key] != only:
+            raise not_written("header", f"{key} is {shown(header[key])}; only {only} is read")
+    if not _OBJECTIVE.fullmatch(header.get("objective", "regression")):
+        raise not_written("header", f"objective {shown(header['objective'])} is not read")
+    return header
+
+
+def _read_features(header: dict[str, str]) -> tuple[str, ...]:
+    integers("header", "label_index", header["label_index"], 0, INT32_MAX, count=1)
+    [last] = integers("header", "max_feature_idx", header["max_feature_idx"], 0, 10**6, count=1)
+    names, infos = (header[key].split(" ") for key in ("feature_names", "feature_infos"))
+    for key, values in (("feature_names", names), ("feature_infos", infos)):
+        if len(values) != last + 1 or "" in values:
+            raise not_written(
+                "header", f"{key} has {len(values)} entries, max_feature_idx says {last + 1}"
+            )
+        if "=" in header[key]:
+            raise not_written("header", f"{key} holds '='")
+    for info in infos:
+        if not _FEATURE_INFO.fullmatch(info):
+            raise not_written("header", f"feature_infos holds {shown(info)}")
+    if "monotone_constraints" in header:
+        value = header["monotone_constraints"]
+        integers("header", "monotone_constraints", value, -1, 1, count=last + 1)
+    return tuple(names)
