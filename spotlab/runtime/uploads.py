@@ -86,7 +86,8 @@ def upload(
             artefact = verify(folder)
             known.append(artefact)
             _refuse_known(artefact, registry, predictor)
-            first = dry_run(folder, dry_run_limits or DryRunLimits())
+            limits = replace(dry_run_limits or DryRunLimits(), trees=predictor.limits)
+            first = dry_run(folder, limits)
             record = _publish(folder, artefact, by, registry, predictor, home)
     except SpotlabError as exc:
         refused = _without_place(exc)
