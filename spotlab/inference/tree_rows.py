@@ -16,7 +16,7 @@ from spotlab.inference.tree_text import Tree
 UNBOUNDED: Final = 1000.0
 """How far beyond its other bound a column is drawn that is not bounded."""
 _ZERO: Final = float(np.float32(1e-35))
-"""LightGBM takes what is no farther than this from 0 for 0, where 0 is unknown."""
+"""LightGBM takes what is no farther than this from 0 for 0."""
 _ZERO_IS_UNKNOWN: Final = 1
 _NAN_IS_UNKNOWN: Final = 2
 _CATEGORIES_TRIED: Final = 64
@@ -46,12 +46,14 @@ def goes_left(tree: Tree, node: int, value: float) -> bool:
         value: of the column that the node asks for.
     """
     kind, threshold = tree.decision_type[node], tree.threshold[node]
+    if abs(value) <= _ZERO:
+        value = 0.0
     if kind & CATEGORICAL:
         return _in_categories(tree, int(threshold), value)
     unknown = kind >> 2
     if math.isnan(value) and unknown != _NAN_IS_UNKNOWN:
         value = 0.0
-    if math.isnan(value) or (unknown == _ZERO_IS_UNKNOWN and abs(value) <= _ZERO):
+    if math.isnan(value) or (unknown == _ZERO_IS_UNKNOWN and value == 0.0):
         return bool(kind & DEFAULT_LEFT)
     return value <= threshold
 

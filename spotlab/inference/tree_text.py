@@ -19,9 +19,10 @@ INT32_MAX: Final = 2**31 - 1
 UINT32_MAX: Final = 2**32 - 1
 NUMBER: Final = (
     r"-?+(?:0|[1-9][0-9]{0,16}+)(?:\.[0-9]{1,22}+)?+(?![0-9e])"
-    r"|-?+[1-9](?:\.[0-9]{1,16}+)?+e(?:-[0-9]{2,3}+|\+(?:[0-9]{2}(?![0-9])|[12][0-9]{2}|30[0-7]))"
+    r"|-?+[1-9](?:\.[0-9]{1,16}+)?+e[+-](?:[0-9]{2}(?![0-9])|[12][0-9]{2}|30[0-7])"
 )
-"""As C writes a double with %.17g; below 1e308, so that no reader makes it infinite."""
+"""As C writes a double with %.17g, between 1e-307 and 1e308: LightGBM's reader of linear trees ends
+the process on a number that a double cannot hold in full."""
 _INTEGER: Final = r"0|-?+[1-9][0-9]{0,9}+"
 _NUMBERS: Final = re.compile(rf"(?:(?:{NUMBER}) )*+(?:{NUMBER})")
 _INTEGERS: Final = re.compile(rf"(?:(?:{_INTEGER}) )*+(?:{_INTEGER})")
