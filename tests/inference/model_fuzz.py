@@ -46,6 +46,7 @@ REFUSED, PREDICTED, WRONG, CRASHED, HUNG = "refused", "predicted", "wrong", "cra
 MODULE: Final = "tests.inference.model_fuzz"
 ROOT: Final = Path(__file__).resolve().parents[2]
 HUNG_AFTER_S: Final = 30.0
+STARTED_AFTER_S: Final = 300.0
 BATCH: Final = 5000
 CHECKED: Final = 300
 WHOLE: Final = 0.002
@@ -199,8 +200,9 @@ def _verdicts(first: int, end: int) -> Iterator[tuple[int, str]]:
 def _lines(worker: subprocess.Popen[bytes]) -> Iterator[str]:
     """What a worker says; it is ended when it says nothing for too long."""
     assert worker.stdout is not None
-    left = b""
-    while select.select([worker.stdout], [], [], HUNG_AFTER_S)[0]:
+    left, patience_s = b"", STARTED_AFTER_S
+    while select.select([worker.stdout], [], [], patience_s)[0]:
+        patience_s = HUNG_AFTER_S
         said = os.read(worker.stdout.fileno(), 2**16)
         if not said:
             return
