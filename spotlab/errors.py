@@ -15,6 +15,7 @@ SpotlabError
 ├── NotAvailable                a part that is needed is not there now (exit code 3)
 │   ├── OnlineStoreDown
 │   ├── DatabaseDown
+│   ├── ModelFailed             an uploaded model crashed, overran or gave no answer
 │   └── NoMarketData            nothing collected yet for what was asked
 ├── AwsError                    anything boto3 raises, translated in aws/
 │   ├── AccessDenied
@@ -122,6 +123,19 @@ class DatabaseDown(NotAvailable):
     """
 
     def __init__(self, message: str, *, remedy: str = "", what: str = "does not answer") -> None:
+        super().__init__(message, remedy=remedy)
+        self.what = what
+
+
+class ModelFailed(NotAvailable):
+    """A model that somebody sent crashed, took too long or too much, or gave no answer.
+
+    Args:
+        message, remedy: as of every error.
+        what: what it did, completing "The model …".
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", what: str = "failed") -> None:
         super().__init__(message, remedy=remedy)
         self.what = what
 

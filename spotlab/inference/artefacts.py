@@ -76,7 +76,15 @@ def load(folder: Path) -> CheckedModel | CapacityModel:
     Raises:
         ArtefactRefused: as `verify`, or the model does not match its card.
     """
-    artefact = verify(folder)
+    return open_verified(verify(folder), folder)
+
+
+def open_verified(artefact: Artefact, folder: Path) -> CheckedModel | CapacityModel:
+    """Open the model of a verified artefact; the folder is named where it is refused.
+
+    Raises:
+        ArtefactRefused: the model does not match its card.
+    """
     spec, given = artefact.card.spec, (artefact.card, artefact.model, artefact.digest)
     try:
         if spec.task == CAPACITY:

@@ -21,7 +21,7 @@ from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.in_force import RISK_TASK, model_in_force
+from spotlab.runtime.in_force import RISK_TASK, champion_after, model_in_force
 from spotlab.runtime.leaving import LEAVING
 from spotlab.telemetry import logs, metrics, traces
 
@@ -41,7 +41,7 @@ class _Run:
         policy: parameters.
         stages: the collect stage.
         records: every registered model version.
-        failures: of challengers, by name.
+        failures: of challengers and of instances' own models, by name.
     """
 
     data: MarketData
@@ -50,7 +50,7 @@ class _Run:
     stages: tuple[StageTrace, ...]
     records: Sequence[ModelRecord]
     scored: dict[str, Evaluation] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
 
     def by(self, model: RiskModel, degraded: str = "") -> Evaluation:
         """The market scored by a model, and why that model is not the one that was asked for."""
@@ -134,8 +134,7 @@ def _evaluate(
 
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    model, degraded = model_in_force(lab.store.registry, lab.predictor, instance.model)
-    evaluation = run.by(model, degraded)
+    evaluation = _in_force(lab, instance.model, run)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     with traces.span("ledger"):
@@ -152,6 +151,26 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     except SpotlabError as exc:
         log.error("no shadow decisions of experiment %s: %s", experiment.experiment_id, exc)
     return experiment
+
+
+def _in_force(lab: Lab, assigned: str | None, run: _Run) -> Evaluation:
+    """The market scored by the model in force.
+
+    A model of an instance's own that fails at it fails for this instance alone, and once in a run.
+    """
+    registry, predictor = lab.store.registry, lab.predictor
+    model, degraded = model_in_force(registry, predictor, assigned)
+    if assigned is None or degraded:
+        return run.by(model, degraded)
+    name = f"{model.name}@{model.version}"
+    try:
+        if name not in run.failures:
+            return run.by(model)
+    except Exception as exc:
+        log.error("assigned %s failed: %s", name, exc, exc_info=not isinstance(exc, SpotlabError))
+        run.failures[name] = exc
+    champion, degraded = champion_after(registry, predictor, assigned, run.failures[name])
+    return run.by(champion, degraded)
 
 
 def _tell(experiment: Experiment) -> None:
@@ -189,13 +208,13 @@ def _beside(
     """A challenger's decision; whatever goes wrong in it is its own result."""
     try:
         if name in run.failures:
-            return failed(experiment, name, run.failures[name])
+            return failed(experiment, name, _words(run.failures[name]))
         challenger = _scored_by(lab, name, run)
         return shadow(made, experiment, challenger, last_switch_at)
     except Exception as exc:
         unforeseen = not isinstance(exc, SpotlabError)
         log.warning("challenger %s failed: %s", name, exc, exc_info=unforeseen)
-        return failed(experiment, name, str(exc) or type(exc).__name__)
+        return failed(experiment, name, _words(exc))
 
 
 def _scored_by(lab: Lab, name: str, run: _Run) -> Evaluation:
@@ -203,8 +222,12 @@ def _scored_by(lab: Lab, name: str, run: _Run) -> Evaluation:
     try:
         return run.by(lab.model(name))
     except Exception as exc:
-        run.failures[name] = str(exc) or type(exc).__name__
+        run.failures[name] = exc
         raise
+
+
+def _words(failure: Exception) -> str:
+    return str(failure) or type(failure).__name__
 
 
 def _sketch(lab: Lab, run: _Run) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ModelRegistry, RiskModel
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import InvalidInput, ModelFailed, NotFound, SpotlabError
 from spotlab.inference.predictor import Predictor
 
 log = logging.getLogger("spotlab.runtime.in_force")
@@ -56,9 +56,30 @@ def model_in_force(
             continue
         try:
             return predictor.advisor(record.reference), ""
-        except (NotFound, InvalidInput) as exc:
+        except (NotFound, InvalidInput, ModelFailed) as exc:
             log.error("assigned model %s: %s", record.reference, exc)
-            why = f"cannot be used ({exc.message.rstrip('.')})"
+            why = _what(exc)
+    return _champion_instead(registry, predictor, assigned, why)
+
+
+def champion_after(
+    registry: ModelRegistry, predictor: Predictor, assigned: str, failure: Exception
+) -> tuple[RiskModel, str]:
+    """What `model_in_force` gives where the assigned model was opened and then failed."""
+    return _champion_instead(registry, predictor, assigned, _what(failure))
+
+
+def _what(failure: Exception) -> str:
+    """What a model did, completing "The model …"."""
+    if isinstance(failure, ModelFailed):
+        return failure.what
+    message = failure.message if isinstance(failure, SpotlabError) else type(failure).__name__
+    return f"cannot be used ({message.rstrip('.')})"
+
+
+def _champion_instead(
+    registry: ModelRegistry, predictor: Predictor, assigned: str, why: str
+) -> tuple[RiskModel, str]:
     champion = champion_model(registry, predictor, RISK_TASK)
     return champion, (
         f"The assigned model {assigned} {why}: the champion {champion.name}@{champion.version} "
