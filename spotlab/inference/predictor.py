@@ -6,6 +6,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +104,15 @@ class Predictor:
         if within is None or not folder.is_relative_to(within.folder):
             return False
         return not within.trusts(folder.parent.name, folder.name, digest)
+
+    def sent(self, reference: str) -> Path | None:
+        """The folder of a model that somebody sent, whoever vouches for it; None: of another, or
+        it is not here."""
+        with suppress(NotFound):
+            folder = self._folder(reference)
+            if self._isolation is not None and folder.is_relative_to(self._isolation.folder):
+                return folder
+        return None
 
     def _get_isolated(
         self, folder: Path, digest: str, workers: ModelWorkers

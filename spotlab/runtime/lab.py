@@ -88,7 +88,7 @@ class Lab:
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, int, ScoredMarket]] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _scoring: dict[str, threading.Lock] = field(default_factory=dict)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -232,10 +232,10 @@ class Lab:
     def scored(self, model: str | None = None) -> ScoredMarket:
         """The active market scored by a model (None: the champion), at most 30 s old; anew as soon
         as any process tells of another market."""
-        with self._lock:
-            news = self.bus.version(Topic.MARKET)  # before it is read
-            chosen = self.model(model)
-            key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
+        news = self.bus.version(Topic.MARKET)  # before it is read
+        chosen = self.model(model)
+        key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
+        with self._scoring.setdefault(key, threading.Lock()):  # one that hangs delays no other
             kept = self._scored.get(key)
             if kept and kept[1] == news and time.monotonic() - kept[0] < SCORED_FOR_S:
                 return kept[2]
