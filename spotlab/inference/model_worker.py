@@ -89,6 +89,7 @@ def _import_libraries(kind: str) -> None:
     if kind == "lightgbm":
         lightgbm()
     else:
+        import shap  # noqa: F401
         import skops.io  # noqa: F401
 
 

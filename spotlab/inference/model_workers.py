@@ -101,6 +101,7 @@ class ModelWorkers:
             raise
         except BaseException:  # also Ctrl-C: an answer may still be on its way
             self._end(place)
+            self._refuse_closed()
             raise
         self._give_back(place)
         return answer
