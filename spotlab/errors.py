@@ -133,11 +133,20 @@ class ModelFailed(NotAvailable):
     Args:
         message, remedy: as of every error.
         what: what it did, completing "The model …".
+        retry_after_s: seconds until it is asked again.
     """
 
-    def __init__(self, message: str, *, remedy: str = "", what: str = "failed") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        what: str = "failed",
+        retry_after_s: float = 5.0,
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.what = what
+        self.retry_after_s = retry_after_s
 
 
 class NoMarketData(NotAvailable):

@@ -214,5 +214,5 @@ def _again(why: SpotlabError, left_s: float) -> SpotlabError:
     minutes = max(1, round(left_s / 60))
     remedy = f"It is asked again in {minutes} min; use another model until then."
     if isinstance(why, ModelFailed):
-        return ModelFailed(why.message, remedy=remedy, what=why.what)
+        return ModelFailed(why.message, remedy=remedy, what=why.what, retry_after_s=left_s)
     return type(why)(why.message, remedy=remedy)

@@ -21,7 +21,7 @@ from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.in_force import RISK_TASK, champion_after, model_in_force
+from spotlab.runtime.in_force import RISK_TASK, answer_in_force
 from spotlab.runtime.leaving import LEAVING
 from spotlab.telemetry import logs, metrics, traces
 
@@ -41,7 +41,7 @@ class _Run:
         policy: parameters.
         stages: the collect stage.
         records: every registered model version.
-        failures: of challengers and of instances' own models, by name.
+        failures: of models that could not be opened or could not score it, by name.
     """
 
     data: MarketData
@@ -52,19 +52,21 @@ class _Run:
     scored: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
 
-    def by(self, model: RiskModel, degraded: str = "") -> Evaluation:
-        """The market scored by a model, and why that model is not the one that was asked for."""
+    def by(self, model: RiskModel) -> Evaluation:
+        """The market scored by a model; one that fails at it is not asked again in this run."""
         key = f"{model.name}@{model.version}"
+        if key in self.failures:
+            raise self.failures[key]
         if key not in self.scored:
             tracer = Tracer(list(self.stages))
-            scored = score_market(self.data, model, tracer, self.own)
+            try:
+                scored = score_market(self.data, model, tracer, self.own)
+            except Exception as exc:
+                self.failures[key] = exc
+                raise
             log.info("%s scored %d pools", key, len(scored.table), extra=_took(tracer))
             self.scored[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
-        evaluation = self.scored[key]
-        if not degraded:
-            return evaluation
-        data = evaluation.scored.data.with_degraded(degraded)
-        return replace(evaluation, scored=replace(evaluation.scored, data=data))
+        return self.scored[key]
 
 
 def evaluate(
@@ -134,7 +136,9 @@ def _evaluate(
 
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    evaluation = _in_force(lab, instance.model, run)
+    evaluation, instead = answer_in_force(lab.store.registry, lab.predictor, instance.model, run.by)
+    if instead:
+        evaluation = _degraded(evaluation, instead)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     with traces.span("ledger"):
@@ -153,24 +157,9 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     return experiment
 
 
-def _in_force(lab: Lab, assigned: str | None, run: _Run) -> Evaluation:
-    """The market scored by the model in force.
-
-    A model of an instance's own that fails at it fails for this instance alone, and once in a run.
-    """
-    registry, predictor = lab.store.registry, lab.predictor
-    model, degraded = model_in_force(registry, predictor, assigned)
-    if assigned is None or degraded:
-        return run.by(model, degraded)
-    name = f"{model.name}@{model.version}"
-    try:
-        if name not in run.failures:
-            return run.by(model)
-    except Exception as exc:
-        log.error("assigned %s failed: %s", name, exc, exc_info=not isinstance(exc, SpotlabError))
-        run.failures[name] = exc
-    champion, degraded = champion_after(registry, predictor, assigned, run.failures[name])
-    return run.by(champion, degraded)
+def _degraded(evaluation: Evaluation, why: str) -> Evaluation:
+    data = evaluation.scored.data.with_degraded(why)
+    return replace(evaluation, scored=replace(evaluation.scored, data=data))
 
 
 def _tell(experiment: Experiment) -> None:
@@ -207,27 +196,23 @@ def _beside(
 ) -> ShadowDecision:
     """A challenger's decision; whatever goes wrong in it is its own result."""
     try:
-        if name in run.failures:
-            return failed(experiment, name, _words(run.failures[name]))
         challenger = _scored_by(lab, name, run)
         return shadow(made, experiment, challenger, last_switch_at)
     except Exception as exc:
         unforeseen = not isinstance(exc, SpotlabError)
         log.warning("challenger %s failed: %s", name, exc, exc_info=unforeseen)
-        return failed(experiment, name, _words(exc))
+        return failed(experiment, name, str(exc) or type(exc).__name__)
 
 
 def _scored_by(lab: Lab, name: str, run: _Run) -> Evaluation:
     """The market scored by a challenger; one that cannot is not asked again in this run."""
+    if name in run.failures:
+        raise run.failures[name]
     try:
         return run.by(lab.model(name))
     except Exception as exc:
         run.failures[name] = exc
         raise
-
-
-def _words(failure: Exception) -> str:
-    return str(failure) or type(failure).__name__
 
 
 def _sketch(lab: Lab, run: _Run) -> None:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ModelRegistry, RiskModel
-from spotlab.errors import InvalidInput, ModelFailed, NotFound, SpotlabError
+from spotlab.errors import (
+    Cancelled,
+    DatabaseDown,
+    InvalidInput,
+    ModelFailed,
+    NoMarketData,
+    NotFound,
+    SpotlabError,
+)
 from spotlab.inference.predictor import Predictor
 
 log = logging.getLogger("spotlab.runtime.in_force")
+
+T = TypeVar("T")
 
 RISK_TASK: Final = "advisor"
 """The task whose models give the risk that decisions are made with."""
@@ -62,11 +73,34 @@ def model_in_force(
     return _champion_instead(registry, predictor, assigned, why)
 
 
-def champion_after(
-    registry: ModelRegistry, predictor: Predictor, assigned: str, failure: Exception
-) -> tuple[RiskModel, str]:
-    """What `model_in_force` gives where the assigned model was opened and then failed."""
-    return _champion_instead(registry, predictor, assigned, _what(failure))
+def answer_in_force(
+    registry: ModelRegistry,
+    predictor: Predictor,
+    assigned: str | None,
+    ask: Callable[[RiskModel], T],
+) -> tuple[T, str]:
+    """What the model in force answers; an assigned one that fails at it is not in force.
+
+    Args:
+        registry, predictor, assigned: as for `model_in_force`.
+        ask: called with the model, and with the champion after another has failed.
+    Returns:
+        The answer, and a sentence when it is not the assigned model's; "" otherwise.
+    Raises:
+        What `model_in_force` raises, and whatever the champion fails with.
+    """
+    model, instead = model_in_force(registry, predictor, assigned)
+    if assigned is None or instead:
+        return ask(model), instead
+    try:
+        return ask(model), ""
+    except (Cancelled, DatabaseDown, NoMarketData):  # no model's fault
+        raise
+    except Exception as exc:
+        unforeseen = not isinstance(exc, SpotlabError)
+        log.error("assigned model %s: %s", assigned, exc, exc_info=unforeseen)
+        champion, instead = _champion_instead(registry, predictor, assigned, _what(exc))
+    return ask(champion), instead
 
 
 def _what(failure: Exception) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,31 +13,24 @@ from spotlab.domain.access import Principal, Role
 from spotlab.errors import ArtefactRefused, Forbidden, ModelFailed
 from spotlab.inference import artefacts
 from spotlab.inference.isolated import IsolatedRisk
-from spotlab.inference.model_workers import ModelWorkers
-from spotlab.runtime import bootstrap, registry
+from spotlab.runtime import registry
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.dry_run import DryRun, DryRunLimits
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.models import UPLOADS
 from spotlab.runtime.registry import ModelDesk
 from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
-from tests.support.odd_model import PROGRAM
 from tests.support.people import ANA
+from tests.support.sent import odd_programs as odd_programs
+from tests.support.sent import send
 
 WEB, OTHER = FLEET[0][0], FLEET[1][0]
 SENT = "toy@2.0.0"
 Opener = Callable[..., Lab]
 
 
-@pytest.fixture(autouse=True)
-def odd_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Model processes in which a model does what its card's "behaves" says."""
-    odd = partial(ModelWorkers, program=PROGRAM)
-    monkeypatch.setattr(bootstrap, "ModelWorkers", odd)
-
-
 @pytest.fixture
-def lab_with(tmp_path: Path) -> Iterator[Opener]:
+def lab_with(tmp_path: Path, odd_programs: None) -> Iterator[Opener]:
     """Opens a lab whose champion is shipped, with toy@2.0.0 among its uploads."""
     opened: list[Lab] = []
 
@@ -50,13 +43,6 @@ def lab_with(tmp_path: Path) -> Iterator[Opener]:
     yield open_one
     for lab in opened:
         lab.close()
-
-
-def send(home: Path, shipped: Path, behaves: str, version: str = "2.0.0") -> Path:
-    card = json.loads((shipped / "card.json").read_bytes())
-    card |= {"version": version, "behaves": behaves}
-    model = (shipped / "model.txt").read_bytes()
-    return artefacts.save(home / UPLOADS, json.dumps(card).encode(), model)
 
 
 @pytest.fixture
@@ -185,6 +171,31 @@ def test_a_failure_is_told_to_whoever_looks(lab_with: Opener) -> None:
     assert "crashed (SIGSEGV)" in pipeline.note
 
 
+@pytest.mark.parametrize("behaves", ["crash", "object"])
+def test_candidates_are_the_champions_where_an_own_model_fails(
+    lab_with: Opener, behaves: str
+) -> None:
+    lab = lab_with(behaves)
+    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    for _ in range(2):
+        model, instead = Desk(lab, ANA).market.in_force(lab.store.fleet.instance(WEB))
+        assert model == "toy@1.0.0"
+        assert instead.startswith(f"The assigned model {SENT} ")
+    assert lab.in_force(lab.store.fleet.instance(OTHER)) == (None, "")
+
+
+def test_a_decision_stands_though_its_model_fails_at_explaining(lab_with: Opener) -> None:
+    lab = lab_with("explain_nothing")
+    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    (experiment,) = lab.evaluate([WEB])
+    assert (experiment.model, experiment.degraded) == (SENT, ())
+    with pytest.raises(ModelFailed, match="SIGSEGV"):
+        Desk(lab, ANA).explaining.then(experiment.experiment_id, experiment.candidates[0].pool)
+    (after,) = lab.evaluate([WEB])
+    assert after.model == "toy@1.0.0"
+    assert "crashed (SIGSEGV) in its own process" in after.degraded[0]
+
+
 def test_an_administrators_word_lets_it_in_and_takes_it_out_at_once(
     lab_with: Opener, proven: list[Path], tmp_path: Path
 ) -> None:
@@ -245,8 +256,6 @@ def test_an_upload_does_not_take_the_throne_of_a_lost_champion(tmp_path: Path) -
 
 
 def test_a_model_that_hangs_delays_nobody_who_asks_for_another(lab_with: Opener) -> None:
-    import threading
-
     lab = lab_with()
     asked, answer = threading.Event(), threading.Event()
     slow = lab.model(SENT)

@@ -35,6 +35,12 @@ class Odd:
     def _score(self, rows: Any) -> Any:
         return getattr(self, self._behaves)(rows)
 
+    def _score_parts(self, rows: Any) -> Any:
+        return self.crash(rows) if self._behaves == "explain_nothing" else self._score(rows)
+
+    def explain_nothing(self, rows: Any) -> Any:
+        return np.zeros(len(rows))
+
     def crash(self, _rows: Any) -> None:
         ctypes.string_at(0)
 
