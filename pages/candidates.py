@@ -24,7 +24,7 @@ now, colours, market = session.now(), palette(), session.desk().market
 answer = st.container()
 question = asking.ask(session.fleet())
 instance = question.instance
-model = market.model_of(instance)
+model, instead = market.in_force(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 need = asking.requirements(question, base, scored.table)
@@ -39,6 +39,7 @@ with answer:
         f"Asked for: {pools.asked(need)}. Ranked by expected cost with {scored.model}.",
     )
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
+    widgets.degraded([instead] if instead else [], "Risks and ranks are those of the champion.")
 
 widgets.rows_left(len(kept), len(ranking.table), "pool")
 if not len(kept):

@@ -49,7 +49,7 @@ def show_card() -> None:
     entry = reading.entry(views.pick_model(reading.entries()))
     record, told = entry.record, parsing.read(entry.record.card)
     with answer:
-        widgets.headline(card.headline(record, told), card.small_print(record, now))
+        widgets.headline(card.headline(record, told), card.small_print(entry, now))
     left, right = st.columns([3, 2], gap="large")
     with left:
         card.show_label(told)

@@ -15,6 +15,7 @@ SpotlabError
 ├── NotAvailable                a part that is needed is not there now (exit code 3)
 │   ├── OnlineStoreDown
 │   ├── DatabaseDown
+│   ├── ModelFailed             an uploaded model crashed, overran or gave no answer
 │   └── NoMarketData            nothing collected yet for what was asked
 ├── AwsError                    anything boto3 raises, translated in aws/
 │   ├── AccessDenied
@@ -124,6 +125,28 @@ class DatabaseDown(NotAvailable):
     def __init__(self, message: str, *, remedy: str = "", what: str = "does not answer") -> None:
         super().__init__(message, remedy=remedy)
         self.what = what
+
+
+class ModelFailed(NotAvailable):
+    """A model that somebody sent crashed, took too long or too much, or gave no answer.
+
+    Args:
+        message, remedy: as of every error.
+        what: what it did, completing "The model …".
+        retry_after_s: seconds until it is asked again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        what: str = "failed",
+        retry_after_s: float = 5.0,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.what = what
+        self.retry_after_s = retry_after_s
 
 
 class NoMarketData(NotAvailable):

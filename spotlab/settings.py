@@ -38,6 +38,26 @@ class Settings(BaseSettings):
         default=Path(__file__).resolve().parent.parent / "models",
         description="Folder of model artefacts.",
     )
+    model_workers: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="Most processes at a time for uploaded models that no administrator has "
+        "graduated; each answers for one model.",
+        json_schema_extra={"unit": "count"},
+    )
+    model_memory_mb: int = Field(
+        default=1024,
+        ge=256,
+        description="Address space of such a process.",
+        json_schema_extra={"unit": "MB"},
+    )
+    model_wall_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest time that such a process may take to open its model, or to answer.",
+        json_schema_extra={"unit": "s"},
+    )
     aws: Literal["emulated", "account"] = Field(
         default="emulated",
         description="`emulated`: EC2 and STS on loopback; `account`: your accounts.",

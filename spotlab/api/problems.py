@@ -144,7 +144,7 @@ def of_error(request: Request, exc: SpotlabError) -> Response:
     headers = {}
     if isinstance(exc, errors.NotSignedIn):
         headers["WWW-Authenticate"] = 'Bearer realm="SpotLab"'
-    if isinstance(exc, errors.TooManyRequests):
+    if isinstance(exc, errors.TooManyRequests | errors.ModelFailed):
         headers["Retry-After"] = str(max(1, round(exc.retry_after_s)))
     elif status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)

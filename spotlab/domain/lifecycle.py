@@ -102,6 +102,12 @@ def unusable(state: str, enabled: bool) -> str:
     return "" if enabled else "is disabled"
 
 
+def trusted(state: str, enabled: bool) -> bool:
+    """Whether an administrator vouches for a version that somebody sent: it may run beside
+    everything else in the server's process."""
+    return enabled and state in (ModelState.GRADUATED, ModelState.CHAMPION)
+
+
 def _objection(state: str, enabled: bool, action: ModelAction) -> tuple[str, str] | None:
     if action in _SWITCHES:
         if enabled is _SWITCHES[action]:

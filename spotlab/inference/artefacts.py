@@ -80,7 +80,21 @@ def load(folder: Path, limits: TreeLimits | None = None) -> CheckedModel | Capac
     Raises:
         ArtefactRefused: as `verify`, or the model does not match its card.
     """
-    artefact = verify(folder)
+    return open_verified(verify(folder), folder, limits)
+
+
+def open_verified(
+    artefact: Artefact, folder: Path, limits: TreeLimits | None = None
+) -> CheckedModel | CapacityModel:
+    """Open the model of a verified artefact; the folder is named where it is refused.
+
+    Args:
+        artefact: as verified.
+        folder: where it is.
+        limits: how large a model's trees may be; None: the default ones.
+    Raises:
+        ArtefactRefused: the model does not match its card.
+    """
     spec, given = artefact.card.spec, (artefact.card, artefact.model, artefact.digest)
     try:
         if spec.task == CAPACITY:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
-from spotlab.inference.artefacts import SUMS, load, verify
+from spotlab.inference.artefacts import SUMS, Artefact, open_verified, verify
 from spotlab.inference.capacity import CapacityModel
+from spotlab.inference.isolated import IsolatedCapacity, IsolatedRisk, isolated
+from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.tree_limits import TreeLimits
 
 _REFERENCE: Final = re.compile(
@@ -43,6 +46,22 @@ class Available:
     folder: Path = Path()
 
 
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Which models are opened in another process.
+
+    Args:
+        folder: those in it, such as a home's uploads,
+        trusts: unless this says so of a name, a version and the digest of its files; asked each
+            time that a model is wanted.
+        workers: the processes.
+    """
+
+    folder: Path
+    trusts: Callable[[str, str, str], bool]
+    workers: ModelWorkers
+
+
 class Predictor:
     """Opens artefacts on demand and keeps them; safe to share between threads.
 
@@ -50,38 +69,69 @@ class Predictor:
         models_dirs: folders of `<name>/<version>/` artefacts, such as the shipped ones and a home's
             uploads; where two hold the same version, the first one's counts.
         limits: how large a model's trees may be; None: the default ones.
+        isolation: which of them are opened in another process; None: none is.
     """
 
-    def __init__(self, *models_dirs: Path, limits: TreeLimits | None = None) -> None:
+    def __init__(
+        self,
+        *models_dirs: Path,
+        limits: TreeLimits | None = None,
+        isolation: Isolation | None = None,
+    ) -> None:
         self.limits = limits or TreeLimits()
         self._models_dirs = models_dirs
+        self._isolation = isolation
         self._loaded: dict[str, CheckedModel | CapacityModel] = {}
+        self._isolated: dict[str, IsolatedRisk | IsolatedCapacity] = {}
         self._lock = threading.Lock()
 
     def get(self, reference: str) -> CheckedModel | CapacityModel:
         """The model "name@version", or the newest version of "name", of any task.
 
-        A model is kept by the content of its checksums file: a changed artefact is read anew.
+        A model is kept by the content of its checksums file: a changed artefact is read anew. One
+        of another process is opened when it is first asked, and may fail then.
 
         Raises:
             NotFound: no such artefact; says which there are.
             ArtefactRefused: it is there but must not be used; says why.
+            ModelFailed: it failed in its own process a short time ago.
         """
         folder = self._folder(reference)
         sums = folder / SUMS
         digest = hashlib.sha256(sums.read_bytes()).hexdigest() if sums.is_file() else ""
+        if self._isolation is not None and self.is_isolated(folder, digest):
+            return self._get_isolated(folder, digest, self._isolation.workers)
         with self._lock:
-            if digest in self._loaded:
-                return self._loaded[digest]
-            model = load(folder, self.limits)
-            if (model.name, model.version) != (folder.parent.name, folder.name):
-                raise ArtefactRefused(
-                    f"{folder.parent.name}/{folder.name}: its card says {model.name} "
-                    f"{model.version}.",
-                    remedy="The folders are named as the card.",
-                )
-            self._loaded[model.digest] = model
-            return model
+            if digest not in self._loaded:
+                self._loaded[digest] = open_verified(_verified(folder, digest), folder, self.limits)
+            return self._loaded[digest]
+
+    def is_isolated(self, folder: Path, digest: str) -> bool:
+        """Whether an artefact of this content is opened in another process."""
+        within = self._isolation
+        if within is None or not folder.is_relative_to(within.folder):
+            return False
+        return not within.trusts(folder.parent.name, folder.name, digest)
+
+    def sent(self, reference: str) -> Path | None:
+        """The folder of a model that somebody sent, whoever vouches for it; None: of another, or
+        it is not here."""
+        with suppress(NotFound):
+            folder = self._folder(reference)
+            if self._isolation is not None and folder.is_relative_to(self._isolation.folder):
+                return folder
+        return None
+
+    def _get_isolated(
+        self, folder: Path, digest: str, workers: ModelWorkers
+    ) -> IsolatedRisk | IsolatedCapacity:
+        with self._lock:
+            self._loaded.pop(digest, None)  # it was trusted until now
+            if digest not in self._isolated:
+                self._isolated[digest] = isolated(folder, _verified(folder, digest), workers)
+            model = self._isolated[digest]
+        model.library.refuse_failed()
+        return model
 
     def advisor(self, reference: str) -> CheckedModel:
         """`get`, for who wants the interruption rate of pools.
@@ -144,6 +194,23 @@ class Predictor:
             for version in _folders(parent / name):
                 found.setdefault(version, parent / name / version)
         return [found[version] for version in sorted(found, key=version_key, reverse=True)]
+
+
+def _verified(folder: Path, digest: str) -> Artefact:
+    """What is in a folder, which is named as its card and has the digest that was decided on."""
+    artefact = verify(folder)
+    spec = artefact.card.spec
+    if (spec.name, spec.version) != (folder.parent.name, folder.name):
+        raise ArtefactRefused(
+            f"{folder.parent.name}/{folder.name}: its card says {spec.name} {spec.version}.",
+            remedy="The folders are named as the card.",
+        )
+    if artefact.digest != digest:
+        raise ArtefactRefused(
+            f"{folder.parent.name}/{folder.name}: its files were changed while they were read.",
+            remedy="Try again.",
+        )
+    return artefact
 
 
 def _of_another_task(model: CheckedModel | CapacityModel, problem: str) -> InvalidInput:

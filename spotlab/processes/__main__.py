@@ -5,7 +5,6 @@ Bottom floor. It detaches, runs the command as its child, and ends it when nobod
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import select
@@ -13,14 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from spotlab.processes.files import ALONE, POLL_S, STOP_S, Files, open_lock, opened, take
+from spotlab.processes.limits import die_with
 
-_PR_SET_PDEATHSIG: Final = 1
 _LONGEST_WAIT_S: Final = 1.0
 
 
@@ -86,7 +86,7 @@ def _child(command: Sequence[str], alive: int) -> subprocess.Popen[bytes]:
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=(alive,),
-            preexec_fn=_dying_with(os.getpid()),
+            preexec_fn=partial(die_with, os.getpid()),
         )
     except OSError as exc:
         sys.exit(f"{command[0]} cannot be run: {exc.strerror}.")
@@ -98,19 +98,6 @@ def _is_there(path: Path, handle: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except OSError:
         return False
-
-
-def _dying_with(supervisor: int) -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def set_death_signal() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor:  # it died before the kernel was told
-            os._exit(1)
-
-    return set_death_signal
 
 
 def _end(child: subprocess.Popen[bytes], alive: int) -> int:

@@ -24,7 +24,9 @@ from spotlab.domain.ports import Bus, Clock, LocalBus, OnlineStore
 from spotlab.errors import NotAvailable, OnlineStoreDown
 from spotlab.features.embedded import join_server, running_server
 from spotlab.features.redis_online import RedisOnlineStore, connect, connect_once
-from spotlab.inference.predictor import Predictor
+from spotlab.inference.model_process import WorkerLimits
+from spotlab.inference.model_workers import ModelWorkers
+from spotlab.inference.predictor import Isolation, Predictor
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.runtime.accounts import read_accounts
 from spotlab.runtime.bus import RedisBus
@@ -94,7 +96,12 @@ def bootstrap(
     home = usable_home(chosen)
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
-    predictor = Predictor(shipped, uploads, limits=_tree_limits(chosen))
+    limits = _tree_limits(chosen)
+    workers = ModelWorkers(
+        WorkerLimits(chosen.model_workers, chosen.model_memory_mb, chosen.model_wall_s, limits)
+    )
+    isolation = Isolation(uploads, store.registry.trusts, workers)
+    predictor = Predictor(shipped, uploads, limits=limits, isolation=isolation)
     register_artefacts(
         predictor,
         store.registry,
@@ -114,7 +121,9 @@ def bootstrap(
         bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
         log_stream = LogStream(stores.client_if_served, chosen.log_lines)
     resources = ExitStack()
-    for close in (store.close, http.close, stores.close, bus.close, log_stream.close):
+    for close in (
+        *(store.close, http.close, stores.close, bus.close, log_stream.close, workers.close),
+    ):
         resources.callback(close)
     if online is None:
         observe(chosen, log_stream, resources)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import resource
 import signal
 import subprocess
 import sys
@@ -31,6 +29,7 @@ from spotlab.inference.explain import ADDITIVITY_TOLERANCE
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_rows import Bounds, draw_rows, leaf_rows
 from spotlab.inference.tree_structure import prove_trees
+from spotlab.processes.limits import Limits, environment, restrict
 
 DRAWN_ROWS: Final = 256
 LEAF_ROWS: Final = 10_000
@@ -41,8 +40,6 @@ long as a prediction."""
 SEED: Final = 7
 HORIZON_H: Final = 24.0
 _OUTPUT_BYTES: Final = 2**20
-_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +83,13 @@ def dry_run(folder: Path, limits: DryRunLimits) -> DryRun:
     """
     trees = json.dumps(asdict(limits.trees))
     words = [sys.executable, "-m", "spotlab.runtime.dry_run", str(folder)]
-    passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     try:
         done = subprocess.run(
             [*words, str(limits.memory_mb), str(math.ceil(limits.wall_s)), trees],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=passed | _ONE_THREAD | {"PYTHONPATH": str(_ROOT)},
+            env=environment(),
             timeout=limits.wall_s,
             check=False,
         )
@@ -127,7 +123,7 @@ def _read_answer(code: int, printed: bytes, limits: DryRunLimits) -> DryRun:
 def main(argv: list[str]) -> int:
     """The other process: 0 and a DryRun as JSON, or 1 and {"refused", "remedy"}."""
     folder, memory_mb, seconds = Path(argv[0]), int(argv[1]), int(argv[2])
-    _limit_myself(memory_mb * 2**20, seconds)
+    restrict(Limits(memory_mb, seconds))
     try:
         answer, code = _first_prediction(folder, TreeLimits(**json.loads(argv[3]))), 0
     except SpotlabError as exc:
@@ -143,18 +139,6 @@ def main(argv: list[str]) -> int:
 def _refusal(message: str, remedy: str = "") -> dict[str, Any]:
     one_line = " ".join(message.split())
     return {"refused": one_line[:500], "remedy": remedy or "Train and save the model again."}
-
-
-def _limit_myself(memory_bytes: int, seconds: int) -> None:
-    for kind, most in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (limit, limit))
 
 
 def _first_prediction(folder: Path, limits: TreeLimits) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from spotlab.pipeline.run import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.sketching import SKETCH_EVERY, sketch
 from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.in_force import RISK_TASK, model_in_force
+from spotlab.runtime.in_force import RISK_TASK, answer_in_force
 from spotlab.runtime.leaving import LEAVING
 from spotlab.telemetry import logs, metrics, traces
 
@@ -41,7 +41,7 @@ class _Run:
         policy: parameters.
         stages: the collect stage.
         records: every registered model version.
-        failures: of challengers, by name.
+        failures: of models that could not be opened or could not score it, by name.
     """
 
     data: MarketData
@@ -50,21 +50,23 @@ class _Run:
     stages: tuple[StageTrace, ...]
     records: Sequence[ModelRecord]
     scored: dict[str, Evaluation] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Exception] = field(default_factory=dict)
 
-    def by(self, model: RiskModel, degraded: str = "") -> Evaluation:
-        """The market scored by a model, and why that model is not the one that was asked for."""
+    def by(self, model: RiskModel) -> Evaluation:
+        """The market scored by a model; one that fails at it is not asked again in this run."""
         key = f"{model.name}@{model.version}"
+        if key in self.failures:
+            raise self.failures[key]
         if key not in self.scored:
             tracer = Tracer(list(self.stages))
-            scored = score_market(self.data, model, tracer, self.own)
+            try:
+                scored = score_market(self.data, model, tracer, self.own)
+            except Exception as exc:
+                self.failures[key] = exc
+                raise
             log.info("%s scored %d pools", key, len(scored.table), extra=_took(tracer))
             self.scored[key] = Evaluation(scored, self.policy, tuple(tracer.stages))
-        evaluation = self.scored[key]
-        if not degraded:
-            return evaluation
-        data = evaluation.scored.data.with_degraded(degraded)
-        return replace(evaluation, scored=replace(evaluation.scored, data=data))
+        return self.scored[key]
 
 
 def evaluate(
@@ -134,8 +136,9 @@ def _evaluate(
 
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
-    model, degraded = model_in_force(lab.store.registry, lab.predictor, instance.model)
-    evaluation = run.by(model, degraded)
+    evaluation, instead = answer_in_force(lab.store.registry, lab.predictor, instance.model, run.by)
+    if instead:
+        evaluation = _degraded(evaluation, instead)
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
     made = weigh(instance, evaluation, last_switch_at, lab.clock.now())
     with traces.span("ledger"):
@@ -152,6 +155,11 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     except SpotlabError as exc:
         log.error("no shadow decisions of experiment %s: %s", experiment.experiment_id, exc)
     return experiment
+
+
+def _degraded(evaluation: Evaluation, why: str) -> Evaluation:
+    data = evaluation.scored.data.with_degraded(why)
+    return replace(evaluation, scored=replace(evaluation.scored, data=data))
 
 
 def _tell(experiment: Experiment) -> None:
@@ -188,8 +196,6 @@ def _beside(
 ) -> ShadowDecision:
     """A challenger's decision; whatever goes wrong in it is its own result."""
     try:
-        if name in run.failures:
-            return failed(experiment, name, run.failures[name])
         challenger = _scored_by(lab, name, run)
         return shadow(made, experiment, challenger, last_switch_at)
     except Exception as exc:
@@ -200,10 +206,12 @@ def _beside(
 
 def _scored_by(lab: Lab, name: str, run: _Run) -> Evaluation:
     """The market scored by a challenger; one that cannot is not asked again in this run."""
+    if name in run.failures:
+        raise run.failures[name]
     try:
         return run.by(lab.model(name))
     except Exception as exc:
-        run.failures[name] = str(exc) or type(exc).__name__
+        run.failures[name] = exc
         raise
 
 

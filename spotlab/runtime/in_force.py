@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ModelRegistry, RiskModel
-from spotlab.errors import InvalidInput, NotFound
+from spotlab.errors import (
+    Cancelled,
+    DatabaseDown,
+    InvalidInput,
+    ModelFailed,
+    NoMarketData,
+    NotFound,
+    SpotlabError,
+)
 from spotlab.inference.predictor import Predictor
 
 log = logging.getLogger("spotlab.runtime.in_force")
+
+T = TypeVar("T")
 
 RISK_TASK: Final = "advisor"
 """The task whose models give the risk that decisions are made with."""
@@ -56,9 +67,53 @@ def model_in_force(
             continue
         try:
             return predictor.advisor(record.reference), ""
-        except (NotFound, InvalidInput) as exc:
+        except (NotFound, InvalidInput, ModelFailed) as exc:
             log.error("assigned model %s: %s", record.reference, exc)
-            why = f"cannot be used ({exc.message.rstrip('.')})"
+            why = _what(exc)
+    return _champion_instead(registry, predictor, assigned, why)
+
+
+def answer_in_force(
+    registry: ModelRegistry,
+    predictor: Predictor,
+    assigned: str | None,
+    ask: Callable[[RiskModel], T],
+) -> tuple[T, str]:
+    """What the model in force answers; an assigned one that fails at it is not in force.
+
+    Args:
+        registry, predictor, assigned: as for `model_in_force`.
+        ask: called with the model, and with the champion after another has failed.
+    Returns:
+        The answer, and a sentence when it is not the assigned model's; "" otherwise.
+    Raises:
+        What `model_in_force` raises, and whatever the champion fails with.
+    """
+    model, instead = model_in_force(registry, predictor, assigned)
+    if assigned is None or instead:
+        return ask(model), instead
+    try:
+        return ask(model), ""
+    except (Cancelled, DatabaseDown, NoMarketData):  # no model's fault
+        raise
+    except Exception as exc:
+        unforeseen = not isinstance(exc, SpotlabError)
+        log.error("assigned model %s: %s", assigned, exc, exc_info=unforeseen)
+        champion, instead = _champion_instead(registry, predictor, assigned, _what(exc))
+    return ask(champion), instead
+
+
+def _what(failure: Exception) -> str:
+    """What a model did, completing "The model …"."""
+    if isinstance(failure, ModelFailed):
+        return failure.what
+    message = failure.message if isinstance(failure, SpotlabError) else type(failure).__name__
+    return f"cannot be used ({message.rstrip('.')})"
+
+
+def _champion_instead(
+    registry: ModelRegistry, predictor: Predictor, assigned: str, why: str
+) -> tuple[RiskModel, str]:
     champion = champion_model(registry, predictor, RISK_TASK)
     return champion, (
         f"The assigned model {assigned} {why}: the champion {champion.name}@{champion.version} "

@@ -38,7 +38,7 @@ from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
 from spotlab.runtime.evaluating import evaluate
 from spotlab.runtime.fleet import SLACK_S, listed_age_s, sync_fleet
 from spotlab.runtime.health import Prober, probe_all
-from spotlab.runtime.in_force import RISK_TASK, champion_model, model_in_force
+from spotlab.runtime.in_force import RISK_TASK, answer_in_force, champion_model
 from spotlab.runtime.logstream import LogStream
 from spotlab.runtime.mode import MARKET_LABELS, Mode
 from spotlab.runtime.reading import MarketReader
@@ -88,7 +88,7 @@ class Lab:
     started_at: float = field(default_factory=time.monotonic)
     _starting: Starting = field(default_factory=Starting)
     _scored: dict[str, tuple[float, int, ScoredMarket]] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _scoring: dict[str, threading.Lock] = field(default_factory=dict)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -204,9 +204,8 @@ class Lab:
             return evaluate(self, self._chosen(instance_ids), params, tell, cancelled)
 
     def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
-        if instance_ids is None:
-            return self.evaluated()
-        return [self.store.fleet.instance(instance_id) for instance_id in instance_ids]
+        find = self.store.fleet.instance
+        return self.evaluated() if instance_ids is None else [find(each) for each in instance_ids]
 
     def evaluated(self) -> list[Instance]:
         """Every active instance whose pipeline is on."""
@@ -230,19 +229,19 @@ class Lab:
         return self.reader.read()
 
     def scored(self, model: str | None = None) -> ScoredMarket:
-        """The active market scored by a model (None: the champion), at most 30 s old; anew as soon
-        as any process tells of another market."""
-        with self._lock:
-            news = self.bus.version(Topic.MARKET)  # before it is read
-            chosen = self.model(model)
-            key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
+        """The active market by a model (None: the champion), at most 30 s old; anew on news."""
+        return self._scored_by(self.model(model))
+
+    def _scored_by(self, chosen: RiskModel) -> ScoredMarket:
+        news = self.bus.version(Topic.MARKET)  # before it is read
+        key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
+        with self._scoring.setdefault(key, threading.Lock()):  # one that hangs delays no other
             kept = self._scored.get(key)
-            if kept and kept[1] == news and time.monotonic() - kept[0] < SCORED_FOR_S:
-                return kept[2]
-            data = self.market()
-            scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
-            self._scored[key] = (time.monotonic(), news, scored)
-            return scored
+            if not kept or kept[1] != news or time.monotonic() - kept[0] >= SCORED_FOR_S:
+                data = self.market()
+                scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
+                kept = self._scored[key] = (time.monotonic(), news, scored)
+            return kept[2]
 
     def own_record(self, market: MarketName) -> OwnRecord:
         """What own instances went through, as far as it says something about a market."""
@@ -259,7 +258,7 @@ class Lab:
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """What a replacement of an instance must offer."""
-        return requirements_of(instance, self.scored(self.model_of(instance)).table)
+        return requirements_of(instance, self.scored(self.in_force(instance)[0]).table)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.
@@ -271,12 +270,13 @@ class Lab:
             return champion_model(self.store.registry, self.predictor, RISK_TASK)
         return self.predictor.advisor(name)
 
-    def model_of(self, instance: Instance | None) -> str | None:
-        """The model that decides about an instance, for `scored`; None: the champion."""
+    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+        """The model that decides about it (None: the champion), and why that is not its own."""
         if instance is None or instance.model is None:
-            return None
-        model, _ = model_in_force(self.store.registry, self.predictor, instance.model)
-        return f"{model.name}@{model.version}"
+            return None, ""
+        registry, predictor = self.store.registry, self.predictor
+        scored, instead = answer_in_force(registry, predictor, instance.model, self._scored_by)
+        return scored.model, instead
 
     def models(self) -> list[ModelRecord]:
         """Every registered model version."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from spotlab.domain.lifecycle import ModelAction, ModelState, unusable
+from spotlab.domain.lifecycle import ModelAction, ModelState, trusted, unusable
 from spotlab.domain.ports import By, Clock, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.inference.predictor import Available, Predictor, version_key
@@ -62,7 +62,7 @@ def register_artefacts(
                 _fill_empty_throne(registry, record, clock)
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)
-    _replace_lost_champions(registry, found, clock, shared=shared)
+    _replace_lost_champions(registry, found, clock, uploads_dir, shared=shared)
     level = logging.WARNING if new else logging.INFO  # not on every command until it is decided
     for notice in notices(registry.records(), found):
         log.log(level, "%s", notice)
@@ -121,12 +121,23 @@ def _fill_empty_throne(registry: ModelRegistry, record: ModelRecord, clock: Cloc
 
 
 def _replace_lost_champions(
-    registry: ModelRegistry, found: Sequence[Available], clock: Clock, *, shared: bool
+    registry: ModelRegistry,
+    found: Sequence[Available],
+    clock: Clock,
+    uploads_dir: Path | None,
+    *,
+    shared: bool,
 ) -> None:
     """Where a champion's files are gone, the newest version of its name takes over.
 
-    The lost one is disabled, where no other home could still have its files.
+    Of uploads only one that a person graduated: whoever uploads must not choose the champion. The
+    lost one is disabled, where no other home could still have its files.
     """
+    sent = {
+        (a.name, a.version)
+        for a in found
+        if uploads_dir is not None and a.folder.is_relative_to(uploads_dir)
+    }
     there = {(artefact.name, artefact.version) for artefact in found}
     sound = {(a.name, a.version): a.digest for a in found if not a.refused}
     records = registry.records()
@@ -140,6 +151,7 @@ def _replace_lost_champions(
             if (record.name, record.task) == (champion.name, champion.task)
             and sound.get((record.name, record.version)) == record.digest
             and not unusable(record.state, record.enabled)
+            and ((record.name, record.version) not in sent or trusted(record.state, record.enabled))
             and (not shared or version_key(record.version) > version_key(champion.version))
         ]
         if successors:

@@ -19,7 +19,8 @@ from spotlab.domain.decision import Instance
 from spotlab.domain.lifecycle import ModelAction, ModelState, allowed
 from spotlab.domain.ports import By, Clock, Fleet, ModelEvent, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, NotFound
-from spotlab.inference.predictor import Predictor
+from spotlab.inference.predictor import Available, Predictor
+from spotlab.runtime.dry_run import DryRunLimits, dry_run
 from spotlab.runtime.in_force import RISK_TASK
 from spotlab.runtime.models import notices
 from spotlab.runtime.uploads import UploadReport, upload
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 MAIN_HORIZON: Final = "1 h"
+_NO_FILES: Final = "Its files are not on disk."
 FIGURES: Final = ("base_rate", "auc", "pr_auc", "brier", "brier_skill", "log_loss", "ece")
 
 
@@ -40,12 +42,14 @@ class ModelEntry:
         refused: why its files cannot be used now; "" when they can.
         instances: ids of the active instances it is assigned to.
         moves: what may be done with it now: graduate, champion, reject, archive, enable, disable.
+        isolated: whether it is opened in a process of its own.
     """
 
     record: ModelRecord
     refused: str
     instances: tuple[str, ...]
     moves: tuple[ModelAction, ...]
+    isolated: bool = False
 
     @property
     def figures(self) -> dict[str, dict[str, float | None]]:
@@ -80,14 +84,15 @@ class ModelDesk:
 
     def entries(self, task: str | None = None) -> list[ModelEntry]:
         """Every version (of a task), by name, then newest first."""
-        refused = {f"{a.name}@{a.version}": a.refused for a in self.predictor.available()}
+        found = {f"{each.name}@{each.version}": each for each in self.predictor.available()}
         assigned = self._assigned()
         return [
             ModelEntry(
                 record,
-                refused.get(record.reference, "Its files are not on disk."),
+                found[record.reference].refused if record.reference in found else _NO_FILES,
                 tuple(assigned.get(record.reference, ())),
                 allowed(record.state, record.enabled),
+                record.reference in found and self._isolated(found[record.reference]),
             )
             for record in self.registry.records()
             if task in (None, record.task)
@@ -130,11 +135,14 @@ class ModelDesk:
             Forbidden: they may not decide about models.
             NotFound: no such version, or a champion to be whose files are gone.
             InvalidInput: no action for its state, or the name has several versions.
-            ArtefactRefused: a champion to be whose files are not as they should be.
+            ArtefactRefused: a champion to be whose files are not as they should be, or an uploaded
+                version that would be trusted and has no first prediction in another process.
         """
         who.require(Right.DECIDE_MODELS)
         record = self._one(reference)
         chosen = _action(action)
+        if chosen in (ModelAction.GRADUATE, ModelAction.CHAMPION):
+            self._try(record)
         if chosen is ModelAction.CHAMPION:
             self.predictor.get(record.reference)
         by = By(who.name, self.clock.now(), reason, who.via)
@@ -204,6 +212,15 @@ class ModelDesk:
     def notices(self) -> list[str]:
         """What wants a person's eye, a sentence each."""
         return notices(self.registry.records(), self.predictor.available())
+
+    def _isolated(self, found: Available) -> bool:
+        return self.predictor.is_isolated(found.folder, found.digest)
+
+    def _try(self, record: ModelRecord) -> None:
+        """An uploaded version, before it may be opened in this process: once more outside it."""
+        folder = self.predictor.sent(record.reference)
+        if folder is not None:
+            dry_run(folder, DryRunLimits())
 
     def _one(self, reference: str) -> ModelRecord:
         found = self.find(reference)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
-from spotlab.domain.lifecycle import ModelAction, ModelState, moved, unusable
+from spotlab.domain.lifecycle import ModelAction, ModelState, moved, trusted, unusable
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
@@ -72,6 +72,16 @@ class SqlModelRegistry:
             found = [_record(row) for row in session.exec(select(ModelVersionRow))]
         newest_first = sorted(found, key=lambda each: _order(each.version), reverse=True)
         return sorted(newest_first, key=lambda each: each.name)
+
+    def trusts(self, name: str, version: str, digest: str) -> bool:
+        """Whether a version of just this content is `lifecycle.trusted`; cheap."""
+        row = ModelVersionRow
+        query = select(row.digest, row.state, row.enabled).where(
+            row.name == name, row.version == version
+        )
+        with reading(self._engine) as session:
+            found = session.exec(query).first()
+        return found is not None and found[0] == digest and trusted(found[1], found[2])
 
     def champion(self, task: str) -> ModelRecord | None:
         """The champion of a task."""

@@ -80,6 +80,12 @@ ALERTS: Final = Counter(
     ["channel", "outcome"],
     registry=REGISTRY,
 )
+MODEL_FAILURES: Final = Counter(
+    "spotlab_model_failures",
+    "Processes of uploaded models that were ended, by why.",
+    ["reason"],
+    registry=REGISTRY,
+)
 LEADER: Final = Gauge(
     "spotlab_leader", "1 where this process leads the scheduler.", registry=REGISTRY
 )

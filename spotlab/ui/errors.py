@@ -19,6 +19,7 @@ from spotlab.errors import (
     DatabaseDown,
     FeedRefused,
     InvalidInput,
+    ModelFailed,
     NoMarketData,
     NotAvailable,
     NotFound,
@@ -36,6 +37,7 @@ TITLES: Final[dict[type[SpotlabError], str]] = {
     NoMarketData: "No market data yet",
     DatabaseDown: "The database does not answer",
     OnlineStoreDown: "The online store does not answer",
+    ModelFailed: "The model cannot be used",
     NotAvailable: "A part that this page needs is not there now",
     FeedRefused: "A market feed was refused",
     ArtefactRefused: "The model cannot be used",
@@ -53,6 +55,7 @@ MEANINGS: Final[dict[type[SpotlabError], str]] = {
     DatabaseDown: "Nothing can be read or recorded until it does; nothing recorded is lost.",
     OnlineStoreDown: "Evaluation goes on from the SQL archive.",
     FeedRefused: "The last good data stays in use.",
+    ModelFailed: "The server and every other model go on; evaluations use the champion instead.",
     ArtefactRefused: "Risks cannot be computed with it; recorded decisions can still be opened.",
 }
 

@@ -91,7 +91,8 @@ def of_now(instance: Instance) -> Subject:
         NoMarketData: nothing was collected yet.
     """
     market = session.desk().market
-    ranking = session.ranking(market.requirements_of(instance), market.model_of(instance), None)
+    model, _ = market.in_force(instance)
+    ranking = session.ranking(market.requirements_of(instance), model, None)
     current = pools.current_of(ranking, instance)
     best = ranking.take(range(min(MOST_POOLS, len(ranking.candidates))))
     known = [candidate.pool for candidate in best]

@@ -127,7 +127,7 @@ def test_why_a_job_failed_names_nothing_foreign(lab: Lab, secret: str) -> None:
 
 def test_foreign_requirements_are_not_derived(lab: Lab, secret: str) -> None:
     instance = lab.store.fleet.instance(secret)
-    for ask in (Desk(lab, OWN).market.requirements_of, Desk(lab, OWN).market.model_of):
+    for ask in (Desk(lab, OWN).market.requirements_of, Desk(lab, OWN).market.in_force):
         with pytest.raises(Forbidden):
             ask(instance)
 

@@ -197,7 +197,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert first.model == second.model == "toy@1.0.0"
         assert any(reason.startswith(said) for reason in first.degraded)
         assert not any("assigned model" in reason for reason in second.degraded)
-        assert lab.model_of(lab.store.fleet.instance(WEB)) == "toy@1.0.0"
+        assert lab.in_force(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
 
         desk.act("graduate" if action != "disable" else "enable", "toy@1.1.0", ANA)
         assert lab.evaluate([WEB])[0].model == "toy@1.1.0"

@@ -109,6 +109,7 @@ def list_candidates(
     features: Annotated[bool, Query(description="With their features.")] = False,
 ) -> Candidates:
     """Ranked by expected cost: price, and risk times what an interruption costs."""
+    instead = ""
     if instance_id is not None:
         if asked != Requirements() or model is not None:
             raise InvalidInput(
@@ -116,7 +117,8 @@ def list_candidates(
                 remedy="Give instance_id alone, or filters without it.",
             )
         instance = desk.instances.get(instance_id)
-        asked, model = desk.lab.requirements_of(instance), desk.lab.model_of(instance)
+        asked = desk.lab.requirements_of(instance)
+        model, instead = desk.lab.in_force(instance)
     desk.market.may_read()
     version = service.versions((Topic.MARKET, Topic.MODELS))
     ranking = service.shared(
@@ -146,7 +148,7 @@ def list_candidates(
         model=ranking.scored.model,
         pools=len(ranking.table),
         dropped=ranking.dropped,
-        degraded=list(data.degraded),
+        degraded=[*data.degraded, *([instead] if instead else [])],
         requirements=RequirementsView.model_validate(asked),
     )
 

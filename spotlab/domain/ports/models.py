@@ -159,6 +159,10 @@ class ModelRegistry(Protocol):
         """By name, then newest version first."""
         ...
 
+    def trusts(self, name: str, version: str, digest: str) -> bool:
+        """Whether a version of just this content is `lifecycle.trusted`; cheap."""
+        ...
+
     def champion(self, task: str) -> ModelRecord | None:
         """The champion of a task."""
         ...

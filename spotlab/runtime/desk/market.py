@@ -58,10 +58,11 @@ class MarketDesk(DeskPart):
         self.require(Right.READ)
         return placements(self.lab)
 
-    def model_of(self, instance: Instance | None) -> str | None:
-        """The model that decides about an instance; None: the champion. Raises Forbidden."""
+    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+        """The model that decides about an instance (None: the champion), and a sentence where
+        that is not its own; "" otherwise. Raises Forbidden."""
         self._must_see(instance)
-        return self.lab.model_of(instance)
+        return self.lab.in_force(instance)
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """What a replacement of an instance must offer. Raises Forbidden."""

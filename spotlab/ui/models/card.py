@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
+from spotlab.runtime.registry import ModelEntry
 from spotlab.ui import charts, tables, widgets, words
 from spotlab.ui.models import board, facts
 from spotlab.ui.models.facts import METRIC_WORDS, METRICS, Facts, Measured
@@ -37,11 +38,13 @@ def headline(record: ModelRecord, told: Facts) -> str:
     )
 
 
-def small_print(record: ModelRecord, now: datetime) -> str:
-    """State, age and digest."""
+def small_print(entry: ModelEntry, now: datetime) -> str:
+    """State, age and digest, and where it runs if that is not the server's own process."""
+    record = entry.record
+    where = " · runs in a process of its own until it is graduated" if entry.isolated else ""
     return (
         f"{board.mark(record)} · registered {words.ago(record.registered_at, now)} · "
-        f"SHA-256 {record.digest[:12]} · {record.path}"
+        f"SHA-256 {record.digest[:12]} · {record.path}{where}"
     )
 
 

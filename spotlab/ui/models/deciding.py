@@ -77,7 +77,8 @@ def consequence(
         return f"{name} gives the forecast of {task}{before}.{effect}"
     if action is ModelAction.GRADUATE:
         shadow = " and runs in shadow beside the champion" if decides else ""
-        return f"{name} may become champion{shadow}. No decision changes."
+        where = " It leaves its own process and runs inside the server's." if entry.isolated else ""
+        return f"{name} may become champion{shadow}. No decision changes.{where}"
     if action is ModelAction.REJECT:
         return f"No evaluation uses {name} any more; it can be graduated later.{back}"
     if action is ModelAction.ARCHIVE:
