@@ -44,7 +44,7 @@ def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
     return bytes(unpacked)
 
 
-def parse_json(content: bytes, refuse: Refuse, **hooks: Callable[[Any], Any]) -> Any:
+def parse_json(content: bytes, refuse: Refuse, **hooks: Any) -> Any:
     """A JSON document that is not much larger in memory than in its file.
 
     Args:

@@ -228,6 +228,16 @@ def test_on_demand_knows_both_spellings_of_a_location() -> None:
         (feeds.on_demand("US East (Ohio)"), r"it holds US East \(Ohio\)"),
         (feeds.on_demand() | {"regions": {}}, "it holds no location"),
         (feeds.on_demand() | {"manifest": {"currencyCode": "CNY"}}, "its currency is CNY"),
+        (
+            feeds.on_demand()
+            | {
+                "manifest": {
+                    "currencyCode": "USD",
+                    "hawkFilePublicationDate": "0001-01-01T00:00:00+14:00",
+                }
+            },
+            "which UTC has not",
+        ),
     ],
 )
 def test_what_is_no_on_demand_feed_is_refused(document: dict[str, Any], words: str) -> None:
