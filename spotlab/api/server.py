@@ -15,6 +15,7 @@ from spotlab.api import metrics as metrics_route
 from spotlab.api.announce import announce
 from spotlab.api.doorway import Doorway
 from spotlab.api.ending import end_well, wait_for_work
+from spotlab.api.held_files import HeldFiles
 from spotlab.api.mounted import LabApi
 from spotlab.api.observed import Observed
 from spotlab.api.sockets import send_at_once
@@ -29,7 +30,11 @@ ROUTES: Final[list[BaseRoute]] = [
     *sign_in.ROUTES,
     LabApi(),
 ]
-MIDDLEWARE: Final[list[Middleware]] = [Middleware(Observed), Middleware(Doorway)]
+MIDDLEWARE: Final[list[Middleware]] = [
+    Middleware(Observed),
+    Middleware(Doorway),
+    Middleware(HeldFiles),
+]
 BACKGROUNDS: Final[list[Background]] = [announce, watch, beside_the_app]
 
 

@@ -59,7 +59,7 @@ def read_events(content: bytes) -> list[SpotEvent]:
     """
     try:
         documents = msgspec.json.decode(content, type=_Document | list[_Document])
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _refused(str(exc)) from exc
     found = documents if isinstance(documents, list) else [documents]
     return [_event(place, document) for place, document in enumerate(found)]

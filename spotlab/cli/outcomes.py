@@ -120,11 +120,12 @@ def _event_document(event: InterruptionEvent) -> dict[str, Any]:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        at = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time") from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no time zone; end it with Z for UTC")
-    return moment.astimezone(UTC)
+    return at
 
 
 def _pool(text: str) -> Pool:

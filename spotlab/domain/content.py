@@ -1,15 +1,23 @@
-"""Bytes of a file as text: un-gzipped within a limit, CSV by line. Domain floor: pure."""
+"""Bytes of a file as text: un-gzipped within a limit, JSON, CSV by line. Domain floor: pure."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
+_MAYBE_HALF_A_CHARACTER: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escaped surrogate: alone it is no text, and neither a database nor a screen takes it."""
+MAX_VALUES: Final = 8_000_000
+MAX_CONTAINERS: Final = 1_000_000
+"""Of one JSON document. In memory an empty list takes twenty times what it takes in the file; the
+largest document that is recorded here holds a tenth of either."""
 
 Refuse = Callable[[str, str], NoReturn]
 """Called with what is wrong and what would be right; raises the caller's own error."""
@@ -34,6 +42,36 @@ def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
             refuse("its gzip data is cut off", "a complete gzip file")
         content = unzip.unused_data.lstrip(b"\0")
     return bytes(unpacked)
+
+
+def parse_json(content: bytes, refuse: Refuse, **hooks: Any) -> Any:
+    """A JSON document that is not much larger in memory than in its file.
+
+    Args:
+        content: the document, UTF-8.
+        refuse: see `Refuse`.
+        hooks: what `json.loads` takes; what they raise passes through.
+    Raises:
+        What `refuse` raises: no JSON, cut off, nested too deep, of too many values, or with half a
+            character.
+    """
+    if (
+        content.count(b",") > MAX_VALUES
+        or content.count(b"[") + content.count(b"{") > MAX_CONTAINERS
+    ):
+        refuse(
+            "it holds too many values",
+            f"up to {MAX_VALUES:,} values and {MAX_CONTAINERS:,} lists and objects",
+        )
+    try:
+        document = json.loads(content, **hooks)
+        if _MAYBE_HALF_A_CHARACTER.search(content):
+            json.dumps(document, ensure_ascii=False).encode()
+    except json.JSONDecodeError as exc:
+        refuse(f"it is cut off or no JSON ({exc})", "a complete JSON document")
+    except (ValueError, RecursionError) as exc:
+        refuse(f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
+    return document
 
 
 def csv_lines(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from spotlab.domain.market import Pool
 from spotlab.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
+MAX_CELLS: Final = 40_000_000
+"""Of a panel: ticks of the grid times traces, 8 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def align(traces: Sequence[Trace]) -> TracePanel:
     decides; else they are taken to have started together.
 
     Raises:
-        InvalidInput: no trace, two of one name, or they never overlap.
+        InvalidInput: no trace, two of one name, too many values, or they never overlap.
     """
     if not traces:
         raise InvalidInput("No trace was given.", remedy="Name at least one trace file.")
@@ -118,6 +121,11 @@ def align(traces: Sequence[Trace]) -> TracePanel:
             f"Two traces are named {twice[0]!r}.", remedy="Give each file another name."
         )
     first = min(traces, key=lambda trace: (trace.gap_s, trace.name))
+    if len(first.elapsed_h) * len(traces) > MAX_CELLS:
+        raise InvalidInput(
+            f"{len(traces)} traces of {len(first.elapsed_h):,} ticks are too many at once.",
+            remedy=f"Up to {MAX_CELLS:,} values are aligned: give fewer traces, or shorter ones.",
+        )
     clocked = all(trace.started_at is not None for trace in traces)
     columns = [_on_grid(trace, first, _lag_h(trace, first) if clocked else 0.0) for trace in traces]
     available = np.column_stack(columns)

@@ -6,7 +6,6 @@ Adapters floor: reads files.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,12 +15,12 @@ from typing import Any, Final, NoReturn
 
 import pandas as pd
 
-from spotlab.domain.content import GZIP_MAGIC, gunzip
+from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
 from spotlab.domain.content import csv_lines as text_lines
 from spotlab.errors import InvalidInput
 
 MAX_BYTES: Final = 256_000_000
-"""The largest file that is read, uncompressed: a hundred times the largest trace recorded here."""
+"""The largest file that is read, uncompressed: price histories of a quarter take most of it."""
 _MAX_SHOWN: Final = 200
 
 
@@ -87,18 +86,13 @@ def read_json(content: bytes, where: Path | str) -> Any:
     """A JSON document; NaN and Infinity, which JSON has not, are refused.
 
     Raises:
-        InvalidInput: no JSON, or cut off.
+        InvalidInput: no JSON, cut off, or of too many values.
     """
 
     def no_number(text: str) -> NoReturn:
         refuse(where, f"it holds {text}, which is no JSON number", "numbers or null")
 
-    try:
-        return json.loads(content, parse_constant=no_number)
-    except json.JSONDecodeError as exc:
-        refuse(where, f"it is cut off or no JSON ({exc})", "a complete JSON document")
-    except (ValueError, RecursionError) as exc:
-        refuse(where, f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
+    return parse_json(content, partial(refuse, where), parse_constant=no_number)
 
 
 def csv_lines(
@@ -120,7 +114,8 @@ def utc(text: object, where: Path | str, place: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(str(text).strip())
-    except ValueError:
+        at = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         refuse(where, f"{place} is {text!r}, no time", "a time such as 2023-02-15T22:00:00Z")
     if moment.tzinfo is None:
         refuse(
@@ -128,4 +123,4 @@ def utc(text: object, where: Path | str, place: str) -> datetime:
             f"{place} is {text!r}, without a time zone",
             "a time such as 2023-02-15T22:00:00Z",
         )
-    return moment.astimezone(UTC)
+    return at

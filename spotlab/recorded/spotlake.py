@@ -87,9 +87,9 @@ def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
 def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
     try:
         moment = datetime.fromisoformat(line["Time"].strip())
-    except ValueError:
+        at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         refuse(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
-    at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     try:
         parse_type(line["InstanceType"])
     except ValueError as exc:

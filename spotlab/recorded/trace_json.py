@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 _REGION: Final = re.compile(r"^([a-z]{2,}(?:-[a-z]+)+-\d)[a-z]$")
 SHORTEST_GAP_S: Final = 0.001
 LONGEST_GAP_S: Final = 366 * 86_400.0
+MAX_KNOWN_TIMES: Final = 10_000
+"""Each is compared with all before it; the recorded traces have a hundred."""
 _NUMBER_OR_NULL: Final = {int, float, type(None)}
 
 
@@ -121,6 +123,8 @@ def _tick_times(
         return None, nominal, "times from the gap"
     if not isinstance(entries, list):
         refuse(path, "tick_times is no list", "[{tick, time}, …]")
+    if len(entries) > MAX_KNOWN_TIMES:
+        refuse(path, f"tick_times has {len(entries):,} entries", f"up to {MAX_KNOWN_TIMES:,}")
     told: dict[int, list[datetime]] = {}
     for place, entry in enumerate(entries):
         tick = entry.get("tick") if isinstance(entry, Mapping) else None

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from spotlab.domain.market import Pool
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import MAX_BYTES, read_file, read_json, refuse
-from spotlab.recorded.trace_csv import read_csv_ticks
+from spotlab.recorded.content import read_file, read_json, refuse
+from spotlab.recorded.trace_csv import MAX_TICKS, read_csv_ticks
 from spotlab.recorded.trace_json import LONGEST_GAP_S, SHORTEST_GAP_S, Ticks, read_json_ticks
 
 FloatArray = NDArray[np.float64]
@@ -33,6 +33,8 @@ TraceFormat = Literal["json", "csv"]
 
 POLARITIES: Final[tuple[Polarity, ...]] = ("available", "unavailable")
 FORMATS: Final[tuple[TraceFormat, ...]] = ("json", "csv")
+MAX_TRACE_BYTES: Final = 16_000_000
+"""The largest trace that is read, uncompressed: over two hundred times the largest recorded."""
 _ENDINGS: Final[dict[str, TraceFormat]] = {".json": "json", ".csv": "csv"}
 
 
@@ -44,7 +46,7 @@ def read_trace(
     format: TraceFormat | None = None,  # noqa: A002
     nodes: int = 1,
     pool: Pool | None = None,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int = MAX_TRACE_BYTES,
 ) -> Trace:
     """One trace from a file.
 
@@ -92,12 +94,16 @@ def read_traces(
     """The traces of files and of folders' files, in the order given; a folder's by name.
 
     Raises:
-        InvalidInput: no file, or one that is refused.
+        InvalidInput: no file, one that is refused, or more ticks than are read at once.
     """
-    return [
-        read_trace(path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
-        for path in trace_files(paths)
-    ]
+    found, ticks = [], 0
+    for path in trace_files(paths):
+        trace = read_trace(path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
+        ticks += len(trace.available)
+        if ticks > MAX_TICKS:
+            refuse(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
+        found.append(trace)
+    return found
 
 
 def trace_files(paths: Path | Iterable[Path]) -> list[Path]:

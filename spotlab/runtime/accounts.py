@@ -38,7 +38,7 @@ def read_accounts(path: Path | None) -> tuple[Account, ...]:
         raise InvalidSetting(
             f"SPOTLAB_ACCOUNTS_FILE {path}: {exc.strerror}.", remedy=_REMEDY
         ) from None
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidSetting(f"SPOTLAB_ACCOUNTS_FILE {path}: {exc}.", remedy=_REMEDY) from None
     for number, entry in enumerate(entries, start=1):
         whole = entry.aws_account_id.isdigit() and len(entry.aws_account_id) == 12

@@ -46,6 +46,7 @@ def test_one_document_alone_is_read() -> None:
     [
         (b"{", "truncated"),
         (b"\xff", "malformed"),
+        (b'{"x": ' + b"[" * 100_000, "recursion"),
         (b'{"detail-type": "x"}', "missing required field"),
         (json.dumps(document(detail={})).encode(), "instance-id"),
         (json.dumps(document(time="2026-10-31T07:12:30")).encode(), "time without a zone"),
@@ -55,7 +56,16 @@ def test_one_document_alone_is_read() -> None:
         ),
         (json.dumps(document(source="my.app")).encode(), "of 'my.app'"),
     ],
-    ids=["cut", "no text", "fields", "no instance", "no zone", "another type", "another source"],
+    ids=[
+        "cut",
+        "no text",
+        "deep",
+        "fields",
+        "no instance",
+        "no zone",
+        "another type",
+        "another source",
+    ],
 )
 def test_anything_else_is_refused_by_name(content: bytes, problem: str) -> None:
     with pytest.raises(FeedRefused, match=problem):

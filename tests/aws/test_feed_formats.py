@@ -106,6 +106,8 @@ def test_advisor_keeps_a_negative_saving_as_published() -> None:
         (b'{"spot_advisor": {}, "instance_types": {}}', "no rows"),
         (b'{"spot_advisor": ' + b"[" * 100_000, "no readable JSON"),
         (b'{"spot_advisor": ' + b"9" * 5000 + b"}", "no readable JSON"),
+        (b'{"spot_advisor": {"\\ud800": {}}, "instance_types": {}}', "no readable JSON"),
+        (b"[" + b"[]," * 1_000_001 + b"0]", "too many values"),
         (b'{"spot_advisor": {"\x1b[31m' + b"x" * 5000 + b'": 1}}', "no readable JSON|no JSON"),
         (b'{"spot_advisor": {"' + b"x" * 9000 + b'": 1}, "instance_types": {}}', "xxx…"),
         (encoded(feeds.advisor(s=10**400)), "m5.large > s"),
@@ -120,6 +122,13 @@ def test_advisor_keeps_a_negative_saving_as_published() -> None:
 def test_what_is_no_advisor_feed_is_refused(content: bytes, words: str) -> None:
     with pytest.raises(FeedRefused, match=words):
         advisor_of(content)
+
+
+def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+    many = b",".join(b'"k%d": 1' % number for number in range(300_000))
+
+    with pytest.raises(FeedRefused, match="'k299999' stands twice"):
+        advisor_of(b"{" + many + b', "k299999": 1}')
 
 
 def test_a_gzip_bomb_is_refused_before_it_fills_the_memory() -> None:
@@ -219,6 +228,16 @@ def test_on_demand_knows_both_spellings_of_a_location() -> None:
         (feeds.on_demand("US East (Ohio)"), r"it holds US East \(Ohio\)"),
         (feeds.on_demand() | {"regions": {}}, "it holds no location"),
         (feeds.on_demand() | {"manifest": {"currencyCode": "CNY"}}, "its currency is CNY"),
+        (
+            feeds.on_demand()
+            | {
+                "manifest": {
+                    "currencyCode": "USD",
+                    "hawkFilePublicationDate": "0001-01-01T00:00:00+14:00",
+                }
+            },
+            "which UTC has not",
+        ),
     ],
 )
 def test_what_is_no_on_demand_feed_is_refused(document: dict[str, Any], words: str) -> None:

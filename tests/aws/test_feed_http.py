@@ -82,7 +82,10 @@ def test_a_simulated_feed_is_not_called_aws() -> None:
     assert feed.name == "Simulated Spot Advisor feed"
 
 
-@pytest.mark.parametrize("header", ["", "last week", "Tue, 03 Mar 2026 06:00:00 GMT"])
+@pytest.mark.parametrize(
+    "header",
+    ["", "last week", "Tue, 03 Mar 2026 06:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400"],
+)
 def test_without_a_usable_date_the_age_is_the_fetchs(header: str) -> None:
     (buckets, _) = Server(ok(Last_Modified=header)).feed().fetch({})
     assert buckets.origin.event_time == NOW

@@ -54,7 +54,14 @@ def test_every_command_of_models_has_help(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["crown", "toy"], ["live-at", "advisor", "yesterday"], ["assign", "toy"]]
+    "argv",
+    [
+        [],
+        ["crown", "toy"],
+        ["live-at", "advisor", "yesterday"],
+        ["live-at", "advisor", "9999-12-31T23:59:59-14:00"],
+        ["assign", "toy"],
+    ],
 )
 def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

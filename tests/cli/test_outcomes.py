@@ -53,9 +53,13 @@ def test_an_event_is_added_once_and_listed(home: Path, capsys: pytest.CaptureFix
         (["events", "add"], "Name an instance id, or give --file"),
         (["events", "add", "i-1", "--at", "2026-03-01T13:00:00"], "has no time zone"),
         (["events", "add", "i-1", "--at", "yesterday"], "is no ISO 8601 time"),
+        (
+            ["events", "add", "i-1", "--at", "0001-01-01T00:00:00+14:00"],
+            "is no ISO 8601 time",
+        ),
         (["events", "add", "i-1", "--pool", "m5.large"], "is no region:zone:type:system"),
     ],
-    ids=["nothing named", "no zone", "no time", "no pool"],
+    ids=["nothing named", "no zone", "no time", "before all time", "no pool"],
 )
 def test_what_is_not_right_is_a_usage_error(
     home: Path, capsys: pytest.CaptureFixture[str], argv: list[str], said: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from functools import partial
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
 from spotlab.aws.snapshots import refuse
-from spotlab.domain.content import GZIP_MAGIC, gunzip
+from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
 
 T = TypeVar("T")
 
@@ -36,16 +36,13 @@ def decode(content: bytes, shape: type[T], feed: str) -> T:
     """JSON into typed structs.
 
     Raises:
-        FeedRefused: no JSON, cut off, of another shape, or a key stands twice in one object.
+        FeedRefused: no JSON, cut off, of too many values or of another shape, or a key stands
+            twice in one object.
     """
     try:
-        document = json.loads(content, object_pairs_hook=_unique)
+        document = parse_json(content, partial(refuse, feed), object_pairs_hook=_unique)
     except _KeyTwiceError as exc:
         refuse(feed, f"the key {exc} stands twice in one object", "every key once")
-    except json.JSONDecodeError as exc:
-        refuse(feed, f"it is cut off or no JSON ({exc})", "a complete JSON document")
-    except (ValueError, RecursionError) as exc:
-        refuse(feed, f"it is no readable JSON ({exc})", "a complete JSON document in UTF-8")
     try:
         return msgspec.convert(document, shape)
     except (msgspec.ValidationError, OverflowError) as exc:
@@ -60,8 +57,8 @@ class _KeyTwiceError(Exception):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _KeyTwiceError(repr(next(key for key in keys if keys.count(key) > 1)))
+        counts = Counter(key for key, _ in pairs)
+        raise _KeyTwiceError(repr(next(key for key, count in counts.items() if count > 1)))
     return found
 
 

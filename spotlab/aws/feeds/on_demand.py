@@ -83,13 +83,16 @@ def parse_on_demand(
         FeedKind.ON_DEMAND,
         market,
         region,
-        _published(origin, document.manifest.published_at),
+        _published(origin, document.manifest.published_at, feed),
         digest_of(content),
         table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
     )
 
 
-def _published(origin: Provenance, at: datetime | None) -> Provenance:
+def _published(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
     if at is None:
         return origin
-    return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))
+    try:
+        return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))
+    except OverflowError:
+        refuse(feed, f"it was published at {at}, which UTC has not", "a time of this century")
