@@ -21,7 +21,8 @@ from spotlab.api.forms import own_path
 from spotlab.api.sign_in_pages import page
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime.access.provider import Identity, user_of
-from spotlab.runtime.access.sign_in import SignedIn, SignIn, Visit
+from spotlab.runtime.access.sessions import SignedIn, Visit
+from spotlab.runtime.access.sign_in import SignIn
 from spotlab.runtime.lab import Lab
 
 BEGIN: Final = "/sign-in/provider"

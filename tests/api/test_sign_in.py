@@ -18,7 +18,6 @@ from spotlab.api.cookies import device_cookie
 from spotlab.api.doorway import Doorway
 from spotlab.api.forms import own_path
 from spotlab.domain.access import Right, Role
-from spotlab.domain.ports import By
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import process
 from spotlab.runtime.access.limiting import PER_ADDRESS, Failures
@@ -304,7 +303,7 @@ def test_a_locked_user_comes_in_by_a_browser_that_is_known(browser: Browser, lab
     enter(browser)
     browser.fill("/sign-out", do="here")
     for _ in range(5):
-        lab.store.users.failed("ana", By("ana", lab.clock.now()), lambda _failures: 900.0)
+        lab.store.sign_ins.attempt("ana", lab.clock.now(), lambda _failures: 900.0)
     assert enter(Browser(APP)).status_code == 401
     assert enter(browser, " Ana ").status_code == 303
 
