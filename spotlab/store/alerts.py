@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.domain.ringing import Message, Ringing
-from spotlab.errors import Conflict, NotFound
+from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables_watch import AlertRow, AlertRuleRow
@@ -58,12 +58,13 @@ class SqlAlerts:
     def change(
         self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
     ) -> None:
-        """Put another in its place; what rang starts anew. Raises NotFound, Conflict."""
+        """Put another in its place; what rang starts anew. Raises NotFound,
+        ChangedMeanwhile."""
         with writing(self._engine) as session:
             row = _row(session, rule.rule_id, for_update=True)
             before = _told(_rule(row))
             if expected is not None and before != _told(expected):
-                raise Conflict(
+                raise ChangedMeanwhile(
                     f"Alert rule {rule.rule_id!r} was changed meanwhile.", remedy="Read it again."
                 )
             for name, value in (_values(rule) | {"state": {}}).items():
@@ -79,7 +80,7 @@ class SqlAlerts:
     def delete(self, rule_id: str, by: By) -> None:
         """Forget a rule; what waits to be sent is not sent. Raises NotFound."""
         with writing(self._engine) as session:
-            row = _row(session, rule_id)
+            row = _row(session, rule_id, for_update=True)
             before = _told(_rule(row))
             _cancel(session, rule_id, "The rule was deleted.")
             session.delete(row)
@@ -89,7 +90,7 @@ class SqlAlerts:
     def keep(self, rule_id: str, rung: Mapping[str, Ringing], messages: Sequence[Message]) -> bool:
         """Note what rings and what is to be told; False: the rule is gone or disabled."""
         with writing(self._engine) as session:
-            row = session.get(AlertRuleRow, rule_id)
+            row = session.get(AlertRuleRow, rule_id, with_for_update=True)
             if row is None or not row.enabled:
                 return False
             row.state = msgspec.to_builtins(dict(rung))

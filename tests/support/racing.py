@@ -42,13 +42,15 @@ def outcomes(results: Sequence[object]) -> Counter[str]:
 
 
 def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int) -> None:
-    """Let calls of a method wait for each other before they go on: whatever was read before it is
-    as old for the last of them as it can be."""
-    barrier, method = threading.Barrier(callers), getattr(owner, name)
+    """Let the first calls of a function wait for each other before they go on: what each of them
+    has read before is by then as old as it can be."""
+    barrier, function = threading.Barrier(callers), getattr(owner, name)
+    waiting = iter([barrier] * callers)
 
     def met(*args: Any, **kwargs: Any) -> Any:
-        barrier.wait(SOON_S)
-        return method(*args, **kwargs)
+        if met_at := next(waiting, None):
+            met_at.wait(SOON_S)
+        return function(*args, **kwargs)
 
     monkeypatch.setattr(owner, name, met)
 

@@ -191,17 +191,21 @@ def change_alert_rule(
     desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
 ) -> RuleView:
     """What is not given stays as it is; what rang starts anew."""
-    rule = desk.alerts.rule(rule_id)
-    expected = conditions.made_from(if_match, rule, tag_of(rule), f"alert rule {rule_id}")
-    changed = desk.alerts.change(
-        rule_id,
-        name=asked.name,
-        condition=None if asked.condition is None else asked.condition.condition(),
-        channel=asked.channel,
-        address=asked.address,
-        enabled=asked.enabled,
-        reason=asked.reason,
-        expected=expected,
+    changed = conditions.changed(
+        if_match,
+        lambda: desk.alerts.rule(rule_id),
+        tag_of,
+        f"alert rule {rule_id}",
+        lambda now: desk.alerts.change(
+            rule_id,
+            name=asked.name,
+            condition=None if asked.condition is None else asked.condition.condition(),
+            channel=asked.channel,
+            address=asked.address,
+            enabled=asked.enabled,
+            reason=asked.reason,
+            expected=now,
+        ),
     )
     response.headers["ETag"] = tag_of(changed)
     return view(changed)

@@ -139,10 +139,11 @@ class AccountsDesk(DeskPart):
             external_id: None (or MASK): as it was; "": none.
             active: look after it.
             reason: why, in their words.
-            expected: as it was when the change was thought of; None: however it is.
+            expected: as it was when the change was thought of; None: as it is now.
         Raises:
             Forbidden: they may not change accounts, or do not see this one.
-            Conflict: an account of this name comes from the settings, or it is not as expected.
+            Conflict: an account of this name comes from the settings.
+            ChangedMeanwhile: it is not as expected.
             InvalidInput: says which field and what would be right.
         """
         self.require(Right.CHANGE_ACCOUNTS, name)
@@ -167,7 +168,7 @@ class AccountsDesk(DeskPart):
         if former is None:
             return self.add(account, reason)
         _check(account)
-        return self._saved(account, reason, expected)
+        return self._saved(account, reason, expected or former)
 
     def set_active(
         self, name: str, active: bool, reason: str = "", expected: Account | None = None
@@ -175,10 +176,11 @@ class AccountsDesk(DeskPart):
         """Look after it, or no more: what is no longer looked after is not listed nor evaluated.
 
         Raises:
-            Forbidden, NotFound, Conflict: nothing changed.
+            Forbidden, NotFound, ChangedMeanwhile: nothing changed.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        return self._saved(replace(self._seen(name), active=active), reason, expected)
+        now = self._seen(name)
+        return self._saved(replace(now, active=active), reason, expected or now)
 
     def validate(self, name: str) -> Validation:
         """Assume the role, and look at each region; changes nothing. See `check_account`.
@@ -204,7 +206,7 @@ class AccountsDesk(DeskPart):
         self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
         return [hidden(str(error)) for error in errors]
 
-    def _saved(self, account: Account, reason: str, expected: Account | None) -> Account:
+    def _saved(self, account: Account, reason: str, expected: Account) -> Account:
         self.lab.store.fleet.save_account(account, self.by(reason), expected)
         if not account.active:
             self.lab.store.fleet.sync(account.name, [])
