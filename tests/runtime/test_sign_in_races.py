@@ -14,7 +14,7 @@ import pytest
 from limits.storage import RedisStorage
 
 from spotlab.domain.access import Right, Role
-from spotlab.domain.ports import AuditFilter, By
+from spotlab.domain.ports import AuditFilter, By, User
 from spotlab.errors import (
     Conflict,
     DatabaseDown,
@@ -28,6 +28,7 @@ from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.limiting import PER_ADDRESS, Failures
 from spotlab.runtime.access.links import first_administrator_link, password_link
 from spotlab.runtime.access.passwords import passwords
+from spotlab.runtime.access.provider import Identity, begin_session, user_of
 from spotlab.runtime.access.sessions import SignedIn
 from spotlab.runtime.access.sign_in import SignIn
 from spotlab.runtime.desk import Desk
@@ -40,7 +41,7 @@ from tests.support.databases import postgres_url, store
 from tests.support.market import StillClock
 from tests.support.online import REDIS_URL, why_no_redis
 from tests.support.people import ANA
-from tests.support.racing import MeetingPasswords, all_at_once, outcomes
+from tests.support.racing import MeetingPasswords, all_at_once, meeting, outcomes
 
 __all__ = ["migrated", "on_sqlite", "postgres_url", "quick_passwords", "store"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -499,3 +500,34 @@ def test_a_link_that_another_has_used_is_none(lab: Lab) -> None:
     assert SignIn(lab).by_password_link(code, "ana", ANOTHER, VISIT)
     with pytest.raises(NotFound):
         SignIn(lab).by_password_link(code, "ana", PASSWORD, VISIT)
+
+
+# The provider
+
+
+def identity(lab: Lab, subject: str = "42") -> Identity:
+    claims = {"iss": "https://id.example", "sub": subject, "email": "ana@example.org"}
+    issued = {"email_verified": True, "iat": lab.clock.now().timestamp(), "nonce": "n"}
+    return Identity.of({**claims, **issued})
+
+
+def test_what_a_provider_has_signed_begins_one_session(lab: Lab) -> None:
+    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    told = all_at_once([partial(begin_session, lab, identity(lab), VISIT)] * 8)
+    assert outcomes(told) == {"ok": 1, "Conflict": 7}
+    assert len(lab.store.sessions.of("ana", lab.clock.now())) == 1
+    with pytest.raises(Conflict, match="used already"):
+        begin_session(lab, identity(lab), VISIT)
+    forward(lab, seconds=1)
+    assert begin_session(lab, identity(lab), VISIT)
+
+
+def test_an_address_binds_one_account_of_the_provider(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    meeting(monkeypatch, type(lab.store.users), "change", 2)  # both have found her unbound
+    told = all_at_once([partial(user_of, lab, identity(lab, subject)) for subject in ("1", "2")])
+    assert outcomes(told) == {"ok": 1, "Forbidden": 1}
+    won = told.index(next(each for each in told if isinstance(each, User)))
+    assert lab.store.users.get("ana").subject == f"https://id.example|{won + 1}"
