@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine, func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Role
@@ -15,7 +15,7 @@ from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.sessions import refuse_ended, revoke_sessions
-from spotlab.store.tables_access import UserRow
+from spotlab.store.tables_access import LinkRow, UserRow
 from spotlab.store.user_rows import Credential, credential_of, row_of, told, user_of
 
 _ONE_CHANGE: Final = "one change to the users"
@@ -160,7 +160,7 @@ class SqlUsers:
             return choose_password(session, name, password_hash, by)
 
     def must_choose(self, name: str, by: By) -> User:
-        """Forget the password and end their sessions: a new one has to be chosen by a link.
+        """Forget the password, end their sessions and links: a new one has to be chosen by a link.
 
         Raises:
             NotFound: no such user.
@@ -168,6 +168,7 @@ class SqlUsers:
 
         def apply(session: Session, row: UserRow) -> None:
             row.password_hash, row.must_change = None, True
+            _end_links(session, name, by)
             revoke_sessions(session, name, by)
 
         return self._change(name, by, "user.reset_password", apply)
@@ -202,11 +203,18 @@ def add_user(session: Session, user: User, by: By, password_hash: str | None) ->
 def choose_password(session: Session, name: str, password_hash: str, by: By) -> User:
     """Set a password in an open transaction. Raises NotFound."""
 
-    def apply(_session: Session, row: UserRow) -> None:
+    def apply(session: Session, row: UserRow) -> None:
         row.password_hash, row.must_change = password_hash, False
         row.failures, row.locked_until = 0, None
+        _end_links(session, name, by)
 
     return _changed(session, _known(session, name), by, "user.password", apply)
+
+
+def _end_links(session: Session, name: str, by: By) -> None:
+    """One that was made before and not used yet would undo what is decided now."""
+    unused = update(LinkRow).where(col(LinkRow.user) == name, col(LinkRow.used_at).is_(None))
+    session.connection().execute(unused.values(used_at=by.at))
 
 
 def _changed(

@@ -15,9 +15,11 @@ from spotlab.domain.access import Right, Role
 from spotlab.domain.decision import Instance, PipelineMode, Requirements
 from spotlab.domain.lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, AuditFilter, User
+from spotlab.errors import NotFound
 from spotlab.runtime.access.sign_in import lock_s, new_user
 from spotlab.store import Store, engine, registry
 from spotlab.store.fleet import refuse_changed
+from spotlab.store.links import Link, Purpose
 from tests.contracts.test_sql_access import begin, session
 from tests.contracts.test_sql_alerts import rule
 from tests.support import builders as make
@@ -95,6 +97,21 @@ def test_whoever_changes_a_user_does_not_stop_those_who_sign_in(store: Store) ->
         ]
     assert outcomes(all_at_once(calls)) == {"ok": len(calls)}
     assert store.audit.check().broken_at is None
+
+
+def test_a_link_made_before_a_reset_is_none(store: Store) -> None:
+    store.users.add(user("ana"), BY, "hash")
+    begin(store, session("s1"), "r")
+    link = Link(Purpose.CHOOSE_PASSWORD, "ana", NOW + timedelta(hours=1))
+    store.links.add(link, "h1", BY)
+    store.users.must_choose("ana", BY)
+    with pytest.raises(NotFound):
+        store.links.choose_password("h1", "thief's", BY)
+    store.links.add(link, "h2", BY)
+    store.links.add(link, "h3", BY)
+    store.links.choose_password("h3", "another", BY)
+    with pytest.raises(NotFound):
+        store.links.choose_password("h2", "thief's", BY)
 
 
 def test_a_token_ends_once_however_many_end_it(store: Store) -> None:

@@ -485,6 +485,15 @@ def test_what_is_open_ends_with_a_password_and_with_a_user(lab: Lab) -> None:
         Gate(lab).bearer(token)
 
 
+def test_a_session_that_has_ended_leaves_no_token_behind(lab: Lab) -> None:
+    add_user(lab)
+    mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine  # its request is under way
+    Desk(lab, ANA).users.sign_out("ana")
+    with pytest.raises(NotSignedIn):
+        mine.create_token("ci", [Right.READ], timedelta(days=300))
+    assert lab.store.tokens.list() == []
+
+
 def test_an_invalid_password_is_not_counted_as_a_guess(lab: Lab) -> None:
     add_user(lab)
     mine = Desk(lab, Gate(lab).session(signed_in(lab).token)).mine
