@@ -30,9 +30,14 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def tag(view: BaseModel) -> str:
-    """The entity tag of what is answered as this view, the same under every operation."""
-    return etag(view.model_dump_json().encode())
+def tag(view: BaseModel, hidden: str = "") -> str:
+    """The entity tag of what is answered as this view, the same under every operation.
+
+    Args:
+        view: what is shown.
+        hidden: changes with what is not, and says nothing of it.
+    """
+    return etag(view.model_dump_json().encode() + hidden.encode())
 
 
 def names(header: str, tag: str) -> bool:

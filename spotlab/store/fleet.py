@@ -67,8 +67,9 @@ class SqlFleet:
         with writing(self._engine) as session:
             if by is not None:
                 former = session.get(AccountRow, account.name, with_for_update=True)
-                before = _told(_account(former)) if former is not None else None
-                if expected is not None and before != _told(expected):
+                now = _account(former) if former is not None else None
+                before = _told(now) if now is not None else None
+                if expected is not None and now != expected:
                     raise ChangedMeanwhile(
                         f"The account {account.name!r} was changed meanwhile.",
                         remedy="Read it again.",

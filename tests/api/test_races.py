@@ -37,7 +37,12 @@ RULE = {
     "channel": "webhook",
     "address": "http://127.0.0.1:9/x",
 }
-ACCOUNT = {"name": "staging", "aws_account_id": "111122223333", "regions": ["us-east-1"]}
+ACCOUNT = {
+    "name": "staging",
+    "aws_account_id": "111122223333",
+    "regions": ["us-east-1"],
+    "external_id": "hush",
+}
 Change = tuple[str, str, dict[str, Any]]
 PAIRS: dict[str, tuple[Change, Change]] = {
     "shadow": (("PUT", "/shadow", {"shadow": False}),) * 2,
@@ -49,15 +54,23 @@ PAIRS: dict[str, tuple[Change, Change]] = {
     "requirements": (("PUT", "/requirements", {"requirements": {"vcpu_min": 8}}),) * 2,
     "account": (("PATCH", "", {"active": False}), ("PATCH", "", {"regions": ["eu-west-1"]})),
     "alert rule": (("PATCH", "", {"enabled": False}), ("PATCH", "", {"name": "other"})),
+    "account's external id": (
+        ("PATCH", "", {"external_id": "first"}),
+        ("PATCH", "", {"external_id": "other"}),
+    ),
+    "alert rule's address": (
+        ("PATCH", "", {"address": "http://127.0.0.1:9/y"}),
+        ("PATCH", "", {"address": "http://127.0.0.1:9/z"}),
+    ),
 }
 
 
 def place(ask: Asking, what: str) -> str:
     """Where the pair is sent to; makes what it is about."""
-    if what == "account":
+    if what.startswith("account"):
         assert ask("POST", "/accounts", json=ACCOUNT).status_code == 201
         return "/accounts/staging"
-    if what == "alert rule":
+    if what.startswith("alert rule"):
         return f"/alerts/rules/{ask('POST', '/alerts/rules', json=RULE).json()['rule_id']}"
     return WEB
 

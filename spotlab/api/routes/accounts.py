@@ -50,7 +50,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(account))
+    return conditions.tag(view(account), account.external_id)
 
 
 @router.get(
@@ -100,9 +100,11 @@ def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> 
     response_model=AccountView,
     openapi_extra=about(Topic.FLEET),
 )
-def get_account(desk: AskedDesk, name: Name) -> AccountView:
-    """One account that you see."""
-    return view(desk.accounts.get(name))
+def get_account(desk: AskedDesk, response: Response, name: Name) -> AccountView:
+    """One account that you see; its ETag is what a change is made from."""
+    account = desk.accounts.get(name)
+    response.headers["ETag"] = tag_of(account)
+    return view(account)
 
 
 @router.patch(

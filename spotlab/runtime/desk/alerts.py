@@ -132,9 +132,9 @@ class AlertsDesk(DeskPart):
             enabled=rule.enabled if enabled is None else enabled,
             rung={},
         )
-        self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
+        kept = self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
         self.lab.bus.publish(Topic.ALERTS)
-        return changed
+        return kept
 
     def delete(self, rule_id: str, reason: str = "") -> None:
         """Watch it no longer. Raises NotFound, Forbidden."""
