@@ -10,7 +10,8 @@ SpotlabError
 │   ├── NotSignedIn             nobody is signed in, or no longer
 │   ├── Forbidden               the role, scope or account does not allow it
 │   └── TooManyRequests         asked too often; says when to ask again
-├── Conflict                    what is to be changed was changed meanwhile, or already exists
+├── Conflict                    it exists already, or its state does not allow this now
+│   └── ChangedMeanwhile        it is not as it was when the change was thought of
 ├── Fenced                      another process leads now: nothing was written
 ├── NotAvailable                a part that is needed is not there now (exit code 3)
 │   ├── OnlineStoreDown
@@ -99,7 +100,11 @@ class TooManyRequests(Refused):
 
 
 class Conflict(SpotlabError):
-    """What is to be changed was changed meanwhile, or already exists."""
+    """What is to be made exists already, or the state of things does not allow this now."""
+
+
+class ChangedMeanwhile(Conflict):
+    """What is to be changed is not as it was when the change was thought of; nothing changed."""
 
 
 class Fenced(SpotlabError):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
 
 from fastapi import Header
 from pydantic import BaseModel
 
-from spotlab.api.problems import PreconditionFailed, PreconditionMissing
+from spotlab.api.problems import PreconditionMissing
+from spotlab.errors import ChangedMeanwhile
 
 T = TypeVar("T")
+TRIES: Final = 10
+"""Each time that one is beaten, another's change was made."""
 IfMatch = Annotated[
     str | None,
     Header(
@@ -26,9 +30,14 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def tag(view: BaseModel) -> str:
-    """The entity tag of what is answered as this view, the same under every operation."""
-    return etag(view.model_dump_json().encode())
+def tag(view: BaseModel, hidden: str = "") -> str:
+    """The entity tag of what is answered as this view, the same under every operation.
+
+    Args:
+        view: what is shown.
+        hidden: changes with what is not, and says nothing of it.
+    """
+    return etag(view.model_dump_json().encode() + hidden.encode())
 
 
 def names(header: str, tag: str) -> bool:
@@ -47,7 +56,7 @@ def require(header: str | None, tag: str, what: str) -> None:
 
     Raises:
         PreconditionMissing: no If-Match.
-        PreconditionFailed: it names another state.
+        ChangedMeanwhile: it names another state.
     """
     if header is None:
         raise PreconditionMissing(
@@ -55,7 +64,7 @@ def require(header: str | None, tag: str, what: str) -> None:
             remedy='Send If-Match with the ETag that it was read with, or "*" for whatever it is.',
         )
     if not names(header, tag):
-        raise PreconditionFailed(
+        raise ChangedMeanwhile(
             f"{what[:1].upper()}{what[1:]} was changed meanwhile.", remedy="Read it again."
         )
 
@@ -64,7 +73,37 @@ def made_from(header: str | None, now: T, tag: str, what: str) -> T | None:
     """What a change was made from, for the store to compare again; None: whatever it is.
 
     Raises:
-        PreconditionMissing, PreconditionFailed: as `require`.
+        PreconditionMissing, ChangedMeanwhile: as `require`.
     """
     require(header, tag, what)
     return None if header is not None and header.strip() == "*" else now
+
+
+def changed(
+    header: str | None,
+    read: Callable[[], T],
+    tag_of: Callable[[T], str],
+    what: str,
+    change: Callable[[T], T],
+) -> T:
+    """Change a part of something, from what is there now.
+
+    Args:
+        header: If-Match. With a tag, of several who change the same at once one succeeds. With "*"
+            each does, from what the one before has left.
+        read: gives what is there.
+        tag_of: its entity tag.
+        what: it is, in words.
+        change: makes the change from what was read; refused where it is another by then.
+    Raises:
+        PreconditionMissing, ChangedMeanwhile: as `require`.
+    """
+    for left in reversed(range(TRIES)):
+        now = read()
+        require(header, tag_of(now), what)
+        try:
+            return change(now)
+        except ChangedMeanwhile:
+            if not left or (header or "").strip() != "*":
+                raise
+    raise AssertionError("the last try returns or raises")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from spotlab.runtime.access.devices import KNOWN_FOR
 from spotlab.runtime.access.gate import SESSION_COOKIE
 from spotlab.runtime.access.names import typed_name
-from spotlab.runtime.access.sign_in import SignedIn
+from spotlab.runtime.access.sessions import SignedIn
 from spotlab.runtime.access.tokens import hashed
 from spotlab.runtime.lab import Lab
 

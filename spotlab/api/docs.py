@@ -42,7 +42,7 @@ MEANINGS: Final = {
     403: "The role, the token's scopes or the account do not allow it.",
     404: "It is not there, or you do not see its account.",
     405: "The method is none of this path; Allow names them.",
-    409: "It exists already, was changed meanwhile, or is being carried out.",
+    409: "It exists already, or is being carried out.",
     412: "If-Match names another state: it was changed since you read it.",
     413: "The body is too large.",
     415: "The body is of another type.",

@@ -22,7 +22,8 @@ from spotlab.api.who import is_from_us, visitor_of
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime import process
 from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
-from spotlab.runtime.access.sign_in import SignedIn, SignIn
+from spotlab.runtime.access.sessions import SignedIn
+from spotlab.runtime.access.sign_in import SignIn
 from spotlab.runtime.lab import Lab
 
 OPEN: Final = frozenset(

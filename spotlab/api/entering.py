@@ -23,7 +23,7 @@ from spotlab.errors import (
     TooManyRequests,
 )
 from spotlab.runtime import process
-from spotlab.runtime.access.sign_in import SignedIn, Visit
+from spotlab.runtime.access.sessions import SignedIn, Visit
 from spotlab.runtime.lab import Lab
 
 STATUS: Final[dict[type[SpotlabError], int]] = {

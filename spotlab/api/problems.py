@@ -16,16 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spotlab import errors
-from spotlab.errors import Conflict, InvalidInput, SpotlabError
+from spotlab.errors import InvalidInput, SpotlabError
 
 log = logging.getLogger("spotlab.api")
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
-
-
-class PreconditionFailed(Conflict):
-    """The thing is not as the If-Match says: it was changed meanwhile."""
 
 
 class PreconditionMissing(InvalidInput):
@@ -41,7 +37,7 @@ class UnsupportedMedia(InvalidInput):
 
 
 STATUS: Final[dict[type[SpotlabError], int]] = {
-    PreconditionFailed: 412,
+    errors.ChangedMeanwhile: 412,
     TooLarge: 413,
     UnsupportedMedia: 415,
     PreconditionMissing: 428,

@@ -20,8 +20,8 @@ from spotlab.api.entering import answering, enter, refusal, visit_of
 from spotlab.api.forms import own_path
 from spotlab.api.sign_in_pages import page
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
-from spotlab.runtime.access.provider import Identity, user_of
-from spotlab.runtime.access.sign_in import SignedIn, SignIn, Visit
+from spotlab.runtime.access.provider import Identity, begin_session
+from spotlab.runtime.access.sessions import SignedIn, Visit
 from spotlab.runtime.lab import Lab
 
 BEGIN: Final = "/sign-in/provider"
@@ -94,7 +94,7 @@ async def done(request: Request, lab: Lab) -> Response:
 
 
 def _begin(lab: Lab, claims: dict[str, object], visit: Visit) -> SignedIn:
-    return SignIn(lab).by_provider(user_of(lab, Identity.of(claims)), visit)
+    return begin_session(lab, Identity.of(claims), visit)
 
 
 def _following(request: Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -112,6 +112,7 @@ class AlertRule:
         enabled: whether it is watched.
         created_at, created_by: when, by whom.
         rung: what rings now, by key.
+        address_mark: changes with the receiver's address, and says nothing of it.
     """
 
     rule_id: str
@@ -123,6 +124,7 @@ class AlertRule:
     created_at: datetime
     created_by: str
     rung: Mapping[str, Ringing]
+    address_mark: str = field(default="", compare=False)
 
 
 def checked(condition: Condition) -> Condition:

@@ -169,7 +169,7 @@ class ModelDesk:
             Forbidden: they may not change instances.
             NotFound: no such instance or version.
             InvalidInput: the version is disabled, rejected, archived or of another task.
-            Conflict: the instance is not as expected.
+            ChangedMeanwhile: the instance is not as expected.
         """
         who.require(Right.CHANGE_INSTANCES)
         record = None

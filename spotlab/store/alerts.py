@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.domain.ringing import Message, Ringing
-from spotlab.errors import Conflict, NotFound
+from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables_watch import AlertRow, AlertRuleRow
@@ -57,13 +58,25 @@ class SqlAlerts:
 
     def change(
         self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
-    ) -> None:
-        """Put another in its place; what rang starts anew. Raises NotFound, Conflict."""
+    ) -> AlertRule:
+        """Put another in its place; what rang starts anew.
+
+        Args:
+            rule: as it is to be.
+            sealed: address of its receiver; None: as it is.
+            by: signs the change.
+            expected: as it was when the change was thought of; None: however it is.
+        Returns:
+            As it is now.
+        Raises:
+            NotFound, ChangedMeanwhile: nothing changed.
+        """
         with writing(self._engine) as session:
             row = _row(session, rule.rule_id, for_update=True)
-            before = _told(_rule(row))
-            if expected is not None and before != _told(expected):
-                raise Conflict(
+            now = _rule(row)
+            before = _told(now)
+            if expected is not None and _changed(now, expected):
+                raise ChangedMeanwhile(
                     f"Alert rule {rule.rule_id!r} was changed meanwhile.", remedy="Read it again."
                 )
             for name, value in (_values(rule) | {"state": {}}).items():
@@ -75,11 +88,12 @@ class SqlAlerts:
             session.flush()
             after = _told(rule) | ({"address": "changed"} if sealed is not None else {})
             audit.append(session, by, "alert.change", rule.rule_id, before, after)
+            return _rule(row)
 
     def delete(self, rule_id: str, by: By) -> None:
         """Forget a rule; what waits to be sent is not sent. Raises NotFound."""
         with writing(self._engine) as session:
-            row = _row(session, rule_id)
+            row = _row(session, rule_id, for_update=True)
             before = _told(_rule(row))
             _cancel(session, rule_id, "The rule was deleted.")
             session.delete(row)
@@ -89,7 +103,7 @@ class SqlAlerts:
     def keep(self, rule_id: str, rung: Mapping[str, Ringing], messages: Sequence[Message]) -> bool:
         """Note what rings and what is to be told; False: the rule is gone or disabled."""
         with writing(self._engine) as session:
-            row = session.get(AlertRuleRow, rule_id)
+            row = session.get(AlertRuleRow, rule_id, with_for_update=True)
             if row is None or not row.enabled:
                 return False
             row.state = msgspec.to_builtins(dict(rung))
@@ -199,7 +213,18 @@ def _rule(row: AlertRuleRow) -> AlertRule:
         created_at=row.created_at,
         created_by=row.created_by,
         rung=msgspec.convert(row.state, dict[str, Ringing]),
+        address_mark=_mark(row.sealed_address),
     )
+
+
+def _mark(sealed: str) -> str:
+    # What is sealed anew is another text, whatever it holds.
+    return hashlib.blake2b(sealed.encode(), digest_size=8).hexdigest()
+
+
+def _changed(now: AlertRule, expected: AlertRule) -> bool:
+    marks = (now.address_mark, expected.address_mark)
+    return _told(now) != _told(expected) or ("" not in marks and marks[0] != marks[1])
 
 
 def _values(rule: AlertRule) -> dict[str, Any]:

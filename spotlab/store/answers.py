@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Engine, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from spotlab.store.engine import writing
 from spotlab.store.tables_access import AnsweredWriteRow
+from spotlab.store.upserts import insert_new
 
 AT_WORK: Final = 0
 
@@ -65,13 +65,9 @@ class SqlAnswers:
             created_at=at,
         )
         with writing(self._engine) as session:
-            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-            statement = dialect.insert(AnsweredWriteRow).values(row.model_dump())
-            # What it returns, and no count of rows: drivers give -1 for an insert.
-            new = statement.on_conflict_do_nothing().returning(col(AnsweredWriteRow.key))
             found = None
             while found is None:  # on PostgreSQL, what the insert met may be released by now
-                if session.connection().execute(new).first() is not None:
+                if insert_new(session, row):
                     return None
                 found = session.get(AnsweredWriteRow, (user, key))
             return AnsweredWrite(

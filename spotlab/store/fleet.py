@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
-from spotlab.errors import Conflict, NotFound
+from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import AccountRow, InstanceRow
@@ -59,13 +59,18 @@ class SqlFleet:
         self, account: Account, by: By | None = None, expected: Account | None = None
     ) -> None:
         """Insert or update by name; by None: seen in the settings, not a person's change, which
-        leaves it to a person whether it is active. Raises Conflict: it is not as expected."""
+        leaves it to a person whether it is active.
+
+        Raises:
+            ChangedMeanwhile: it is not as expected.
+        """
         with writing(self._engine) as session:
             if by is not None:
                 former = session.get(AccountRow, account.name, with_for_update=True)
-                before = _told(_account(former)) if former is not None else None
-                if expected is not None and before != _told(expected):
-                    raise Conflict(
+                now = _account(former) if former is not None else None
+                before = _told(now) if now is not None else None
+                if expected is not None and now != expected:
+                    raise ChangedMeanwhile(
                         f"The account {account.name!r} was changed meanwhile.",
                         remedy="Read it again.",
                     )
@@ -137,13 +142,13 @@ class SqlFleet:
     def set_shadow(
         self, instance_id: str, shadow: bool, by: By, expected: Instance | None = None
     ) -> None:
-        """Shadow on: record only. Raises NotFound, Conflict."""
+        """Shadow on: record only. Raises NotFound, ChangedMeanwhile."""
         self._set(instance_id, "shadow", shadow, by, expected)
 
     def set_mode(
         self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
     ) -> None:
-        """Which pipeline evaluates it. Raises NotFound, Conflict."""
+        """Which pipeline evaluates it. Raises NotFound, ChangedMeanwhile."""
         self._set(instance_id, "mode", mode.value, by, expected)
 
     def set_requirements(
@@ -156,7 +161,7 @@ class SqlFleet:
         """What a replacement must offer; None: derived from its own type.
 
         Raises:
-            NotFound, Conflict: as in `set_shadow`.
+            NotFound, ChangedMeanwhile: as in `set_shadow`.
         """
         self._set(instance_id, "requirements", _builtins(requirements), by, expected)
 
@@ -179,10 +184,10 @@ def refuse_changed(row: InstanceRow, expected: Instance | None) -> None:
     """Nothing, if an instance is as its change was made from (None: however it is).
 
     Raises:
-        Conflict: it was changed meanwhile.
+        ChangedMeanwhile: it is not.
     """
     if expected is not None and _instance(row) != expected:
-        raise Conflict(
+        raise ChangedMeanwhile(
             f"Instance {row.instance_id!r} was changed meanwhile.", remedy="Read it again."
         )
 

@@ -1,5 +1,7 @@
 """One-time links: the first administrator's, and a user's to choose a password. Store floor.
 
+What a provider has signed begins one session too, and is noted here like a link that was used.
+
 Using a link and what it is used for are one transaction: a link that did nothing is not used up.
 """
 
@@ -18,6 +20,7 @@ from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.sessions import revoke_sessions
 from spotlab.store.tables_access import LinkRow, UserRow
+from spotlab.store.upserts import insert_new
 from spotlab.store.users import add_user, choose_password
 
 
@@ -26,6 +29,7 @@ class Purpose(StrEnum):
 
     FIRST_ADMINISTRATOR = "first-administrator"
     CHOOSE_PASSWORD = "choose-password"  # noqa: S105 (a purpose, not a password)
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,29 @@ class SqlLinks:
             user = choose_password(session, link.user, password_hash, by)
             revoke_sessions(session, link.user, by)
             return user
+
+    def use_signature(self, signature_hash: str, user: str, by: By, until: datetime) -> None:
+        """Note that what a provider has signed is used, for good.
+
+        Args:
+            signature_hash: of what it says, which is never the same twice.
+            user: whom it means.
+            by: signs it.
+            until: it counts for no sign-in after this.
+        Raises:
+            Conflict: it was used before.
+        """
+        row = LinkRow(
+            link_hash=signature_hash,
+            purpose=Purpose.PROVIDER.value,
+            user=user,
+            created_at=by.at,
+            expires_at=until,
+            used_at=by.at,
+        )
+        with writing(self._engine) as session:
+            if not insert_new(session, row):
+                raise Conflict("This sign-in was used already.", remedy="Sign in again.")
 
     def _use(self, session: Session, link_hash: str, purpose: Purpose, by: By) -> LinkRow:
         row = session.get(LinkRow, link_hash, with_for_update=True)

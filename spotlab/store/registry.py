@@ -120,12 +120,12 @@ class SqlModelRegistry:
 
         Raises:
             NotFound: the instance or the version is not there.
-            Conflict: the instance is not as `expected`.
+            ChangedMeanwhile: the instance is not as `expected`.
             InvalidInput: the version is disabled, rejected or archived.
         """
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_CHANGE)
-            instance = session.get(InstanceRow, instance_id)
+            instance = session.get(InstanceRow, instance_id, with_for_update=True)
             if instance is None:
                 raise NotFound(
                     f"Instance {instance_id!r} is not in the fleet.",

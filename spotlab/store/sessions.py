@@ -11,6 +11,7 @@ from sqlalchemy import Engine, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By, UserSession
+from spotlab.errors import NotSignedIn
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables_access import SecretKeyRow, SessionRow
@@ -34,11 +35,6 @@ class SqlSessions:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    def begin(self, session: UserSession, refresh_hash: str, by: By) -> None:
-        """A browser has signed in."""
-        with writing(self._engine) as transaction:
-            begin_session(transaction, session, refresh_hash, by)
 
     def get(self, session_id: str) -> UserSession | None:
         """One of them; None: there is none."""
@@ -147,18 +143,30 @@ def begin_session(transaction: Session, session: UserSession, refresh_hash: str,
     append(transaction, by, "session.begin", session.session_id, None, _told(row))
 
 
+def refuse_ended(transaction: Session, session_id: str) -> None:
+    """Nothing, if a session goes on, at least until an open transaction ends.
+
+    Raises:
+        NotSignedIn: it has ended.
+    """
+    row = transaction.get(SessionRow, session_id, with_for_update=True)
+    if row is None or row.revoked_at is not None:
+        raise NotSignedIn("This session was ended.", remedy="Sign in again.")
+
+
 def revoke_sessions(transaction: Session, user: str, by: By, keep: str = "") -> int:
     """End all of a user's sessions but one in an open transaction; says how many."""
     query = (
         select(SessionRow)
         .where(SessionRow.user == user, col(SessionRow.revoked_at).is_(None))
-        .where(SessionRow.session_id != keep, col(SessionRow.expires_at) > by.at)
+        .where(col(SessionRow.expires_at) > by.at)
+        .order_by(SessionRow.session_id)  # so that two who end them do not wait for each other
         .with_for_update()
     )
-    rows = transaction.exec(query).all()
-    for row in rows:
+    ending = [row for row in transaction.exec(query).all() if row.session_id != keep]
+    for row in ending:
         _revoke(transaction, row, by, "session.end")
-    return len(rows)
+    return len(ending)
 
 
 def _revoke(transaction: Session, row: SessionRow, by: By, action: str) -> None:

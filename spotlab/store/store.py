@@ -32,6 +32,7 @@ from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
 from spotlab.store.served import SqlServed
 from spotlab.store.sessions import SqlSessions
+from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.signs import SqlSigns
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
@@ -60,6 +61,7 @@ class Store:
     sweeps: SqlSweeps
     audit: SqlAudit
     users: SqlUsers
+    sign_ins: SqlSignIns
     sessions: SqlSessions
     tokens: SqlTokens
     links: SqlLinks
@@ -90,6 +92,7 @@ class Store:
             sweeps=SqlSweeps(engine),
             audit=SqlAudit(engine),
             users=SqlUsers(engine),
+            sign_ins=SqlSignIns(engine),
             sessions=SqlSessions(engine),
             tokens=SqlTokens(engine),
             links=SqlLinks(engine),

@@ -14,6 +14,7 @@ from spotlab.domain.ports import ApiToken, By
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
+from spotlab.store.sessions import refuse_ended
 from spotlab.store.tables_access import ApiTokenRow
 
 
@@ -35,8 +36,16 @@ class SqlTokens:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, token: ApiToken, token_hash: str, by: By) -> None:
-        """Insert a new one."""
+    def add(self, token: ApiToken, token_hash: str, by: By, session_id: str = "") -> None:
+        """Insert a new one.
+
+        Args:
+            token, token_hash: what it is, and what is kept of its secret.
+            by: who makes it.
+            session_id: of the session in which they do; "": in none.
+        Raises:
+            NotSignedIn: that session has ended meanwhile, and is not to leave a token behind.
+        """
         row = ApiTokenRow(
             token_id=token.token_id,
             user=token.user,
@@ -49,6 +58,8 @@ class SqlTokens:
             revoked_at=token.revoked_at,
         )
         with writing(self._engine) as session:
+            if session_id:
+                refuse_ended(session, session_id)
             session.add(row)
             append(session, by, "token.create", token.token_id, None, _told(row))
 

@@ -32,3 +32,19 @@ def upsert(session: Session, row: SQLModel, *, update: Collection[str] | None = 
             index_elements=key, set_={name: statement.excluded[name] for name in changed}
         )
     )
+
+
+def insert_new(session: Session, row: SQLModel) -> bool:
+    """Insert a row, unless its primary key exists; of several at once, one gets True.
+
+    Args:
+        session: inside a transaction.
+        row: the values.
+    """
+    table = inspect(type(row)).local_table
+    values = {column.name: getattr(row, column.name) for column in table.columns}
+    key = list(table.primary_key)
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    # What it returns, and no count of rows: drivers give -1 for an insert.
+    new = dialect.insert(type(row)).values(values).on_conflict_do_nothing().returning(*key)
+    return session.connection().execute(new).first() is not None

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.store.tables_access import UserRow
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a sign-in is checked against.
+
+    Args:
+        user: whose it is.
+        password_hash: argon2id; None: no password was chosen yet, or the provider vouches.
+        failures: attempts to sign in since the last right one.
+    """
+
+    user: User
+    password_hash: str | None
+    failures: int
+
+
+def credential_of(row: UserRow) -> Credential:
+    """The credential of a row."""
+    return Credential(user_of(row), row.password_hash, row.failures)
 
 
 def row_of(user: User, password_hash: str | None) -> UserRow:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from types import EllipsisType
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine, func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Role
@@ -16,26 +14,11 @@ from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.sessions import revoke_sessions
-from spotlab.store.tables_access import UserRow
-from spotlab.store.user_rows import row_of, told, user_of
+from spotlab.store.sessions import refuse_ended, revoke_sessions
+from spotlab.store.tables_access import LinkRow, UserRow
+from spotlab.store.user_rows import Credential, credential_of, row_of, told, user_of
 
 _ONE_CHANGE: Final = "one change to the users"
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a sign-in is checked against.
-
-    Args:
-        user: whose it is.
-        password_hash: argon2id; None: no password was chosen yet, or the provider vouches.
-        failures: wrong passwords since the last right one.
-    """
-
-    user: User
-    password_hash: str | None
-    failures: int
 
 
 class SqlUsers:
@@ -62,15 +45,16 @@ class SqlUsers:
     def get(self, name: str) -> User:
         """One of them. Raises NotFound."""
         with reading(self._engine) as session:
-            return user_of(_known(session, name))
+            row = session.get(UserRow, name)
+            if row is None:
+                raise _unknown(name)
+            return user_of(row)
 
     def find(self, name: str) -> Credential | None:
         """One with what a sign-in is checked against; None: there is no such user."""
         with reading(self._engine) as session:
             row = session.get(UserRow, name)
-            return (
-                None if row is None else Credential(user_of(row), row.password_hash, row.failures)
-            )
+            return None if row is None else credential_of(row)
 
     def vouched_for(self, subject: str) -> User | None:
         """Who a provider means by "issuer|sub"."""
@@ -131,6 +115,8 @@ class SqlUsers:
             administered = row.role == Role.ADMIN.value and row.active
             if subject is not None:
                 _refuse_known_subject(session, subject, name)
+                if row.subject not in (None, subject):
+                    raise Conflict(f"{name} belongs to another account of the provider already.")
                 row.subject = subject
             if role is not None:
                 row.role = role.value
@@ -149,19 +135,32 @@ class SqlUsers:
 
         return self._change(name, by, "user.change", apply)
 
-    def set_password(self, name: str, password_hash: str, by: By, keep_session: str = "") -> User:
+    def set_password(
+        self, name: str, password_hash: str, by: By, *, checked: str, session_id: str
+    ) -> User:
         """Let this be the password from now on, and end every session of theirs but one.
 
+        Args:
+            name: whose.
+            password_hash: argon2id of the new one.
+            by: signs it.
+            checked: hash of the one before, as it was compared with what they typed.
+            session_id: of the session in which they do it, which goes on.
         Raises:
             NotFound: no such user.
+            NotSignedIn: that session has ended meanwhile.
+            Conflict: the password was changed or reset meanwhile.
         """
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_CHANGE)
-            revoke_sessions(session, name, by, keep_session)
+            if _known(session, name).password_hash != checked:
+                raise Conflict("The password was changed meanwhile.", remedy="Sign in again.")
+            revoke_sessions(session, name, by, session_id)
+            refuse_ended(session, session_id)
             return choose_password(session, name, password_hash, by)
 
     def must_choose(self, name: str, by: By) -> User:
-        """Forget the password and end their sessions: a new one has to be chosen by a link.
+        """Forget the password, end their sessions and links: a new one has to be chosen by a link.
 
         Raises:
             NotFound: no such user.
@@ -169,6 +168,7 @@ class SqlUsers:
 
         def apply(session: Session, row: UserRow) -> None:
             row.password_hash, row.must_change = None, True
+            _end_links(session, name, by)
             revoke_sessions(session, name, by)
 
         return self._change(name, by, "user.reset_password", apply)
@@ -180,35 +180,6 @@ class SqlUsers:
             row.failures, row.locked_until = 0, None
 
         return self._change(name, by, "user.unlock", apply)
-
-    def failed(self, name: str, by: By, locked_s: Callable[[int], float]) -> datetime | None:
-        """Count a wrong password.
-
-        Args:
-            name: whose.
-            by: signs the lock, if there is one.
-            locked_s: from how many failures there are, for how long to lock; 0: not at all.
-        Returns:
-            Until when they are locked now; None: they are not.
-        """
-        with writing(self._engine) as session:
-            row = session.get(UserRow, name, with_for_update=True)
-            if row is None:
-                return None
-            row.failures += 1
-            if (seconds := locked_s(row.failures)) > 0:
-                row.locked_until = by.at + timedelta(seconds=seconds)
-                after = {"failures": row.failures, "locked_until": row.locked_until.isoformat()}
-                append(session, by, "user.lock", name, None, after)
-            return row.locked_until
-
-    def signed_in(self, name: str, at: datetime, password_hash: str | None = None) -> None:
-        """Note it, forget failures; with a hash, keep the password in today's strength."""
-        with writing(self._engine) as session:
-            row = session.get(UserRow, name, with_for_update=True)
-            if row is not None:
-                row.failures, row.locked_until, row.last_sign_in_at = 0, None, at
-                row.password_hash = password_hash or row.password_hash
 
     def _change(
         self, name: str, by: By, action: str, apply: Callable[[Session, UserRow], None]
@@ -232,11 +203,18 @@ def add_user(session: Session, user: User, by: By, password_hash: str | None) ->
 def choose_password(session: Session, name: str, password_hash: str, by: By) -> User:
     """Set a password in an open transaction. Raises NotFound."""
 
-    def apply(_session: Session, row: UserRow) -> None:
+    def apply(session: Session, row: UserRow) -> None:
         row.password_hash, row.must_change = password_hash, False
         row.failures, row.locked_until = 0, None
+        _end_links(session, name, by)
 
     return _changed(session, _known(session, name), by, "user.password", apply)
+
+
+def _end_links(session: Session, name: str, by: By) -> None:
+    """One that was made before and not used yet would undo what is decided now."""
+    unused = update(LinkRow).where(col(LinkRow.user) == name, col(LinkRow.used_at).is_(None))
+    session.connection().execute(unused.values(used_at=by.at))
 
 
 def _changed(
@@ -256,10 +234,16 @@ def _changed(
 
 
 def _known(session: Session, name: str) -> UserRow:
-    row = session.get(UserRow, name)
+    """The user's row, which nobody else changes until the transaction ends. Sign-ins lock it before
+    anything else, so whoever changes sessions too locks it first."""
+    row = session.get(UserRow, name, with_for_update=True)
     if row is None:
-        raise NotFound(f"There is no user {name!r}.", remedy="`spotlab users list` lists them.")
+        raise _unknown(name)
     return row
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no user {name!r}.", remedy="`spotlab users list` lists them.")
 
 
 def _refuse_known_subject(session: Session, subject: str | None, name: str) -> None:

@@ -2,7 +2,8 @@
 
 A fragment without any element looks at the news now and then, in this process's memory. Where
 something moved, the page is run again, or the one fragment that shows it; where rows that are being
-read would move, a quiet button says what is new instead.
+read would move, a quiet button says what is new instead. A reader whose session has ended is shown
+nothing any more, although their connection is still open.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from spotlab.domain.ports import Topic
+from spotlab.errors import NotSignedIn, SpotlabError
 from spotlab.ui import guard, session
 
 LOOK_EVERY_S: Final = 1.2
@@ -86,6 +88,7 @@ def _look_for(
     fragment_id: str, since: Seen, rest_until: float, concerns: Callable[[], bool]
 ) -> None:
     """One look for a fragment, without an element."""
+    _leave_if_ended()
     if since.moved() and time.monotonic() >= rest_until and concerns():
         _run_fragment(fragment_id)
 
@@ -113,6 +116,7 @@ def selected(key: str) -> bool:
 @st.fragment(run_every=LOOK_EVERY_S)
 def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
     """One look, without an element unless something is to be said."""
+    _leave_if_ended()
     moved = since.moved()
     if not moved or time.monotonic() < rest_until:
         return
@@ -124,6 +128,16 @@ def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
     if not words:
         st.session_state[guard.BY_ITSELF] = True
     st.rerun()
+
+
+def _leave_if_ended() -> None:
+    """Run the page again where its reader's session has ended: its guard then clears the screen."""
+    try:
+        guard.current()
+    except NotSignedIn:
+        st.rerun()
+    except SpotlabError:  # it cannot be looked up now: the next look asks again
+        return
 
 
 def _held(since: Seen, hold: Hold) -> str | None:

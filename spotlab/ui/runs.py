@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from spotlab.telemetry import logs
-from spotlab.ui import errors
+from spotlab.ui import errors, guard
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -131,4 +131,12 @@ def look(run: Run[Any], *, stoppable: bool = False) -> None:
         st.progress(run.share, text=f"{run.title}: {run.text}")
         if stoppable:
             label = "Stopping…" if run.stopping else "Cancel"
-            st.button(label, key=f"stop {run.title}", on_click=run.stop, disabled=run.stopping)
+            st.button(
+                label, key=f"stop {run.title}", on_click=_stop, args=(run,), disabled=run.stopping
+            )
+
+
+def _stop(run: Run[Any]) -> None:
+    """For who clicks now: they may be signed out since the button was drawn."""
+    guard.current()
+    run.stop()

@@ -252,7 +252,7 @@ def test_a_change_between_the_look_and_the_write_is_noticed(
 
     monkeypatch.setattr(InstancesDesk, "set_shadow", beaten)
     answer = ask("PUT", SHADOW, json={"shadow": False}, headers={"If-Match": tag})
-    assert answer.status_code == 409
+    assert answer.status_code == 412
     assert lab.store.fleet.instance(WEB).shadow is True
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -18,17 +20,19 @@ from spotlab.api.cookies import device_cookie
 from spotlab.api.doorway import Doorway
 from spotlab.api.forms import own_path
 from spotlab.domain.access import Right, Role
-from spotlab.domain.ports import By
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import process
+from spotlab.runtime.access import sign_in as signing_in
 from spotlab.runtime.access.limiting import PER_ADDRESS, Failures
 from spotlab.runtime.access.links import first_administrator_link
+from spotlab.runtime.access.passwords import passwords
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
 from tests.support.people import ANA
+from tests.support.racing import MeetingPasswords, all_at_once
 
 __all__ = ["lab", "migrated", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -304,9 +308,31 @@ def test_a_locked_user_comes_in_by_a_browser_that_is_known(browser: Browser, lab
     enter(browser)
     browser.fill("/sign-out", do="here")
     for _ in range(5):
-        lab.store.users.failed("ana", By("ana", lab.clock.now()), lambda _failures: 900.0)
+        lab.store.sign_ins.attempt("ana", lab.clock.now(), lambda _failures: 900.0)
     assert enter(Browser(APP)).status_code == 401
     assert enter(browser, " Ana ").status_code == 303
+
+
+def test_browsers_that_sign_in_at_once_guess_no_more_than_one_after_the_other(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_user(lab)
+    met = MeetingPasswords(34, passwords())
+    monkeypatch.setattr(signing_in, "passwords", lambda: met)
+    browsers = [Browser(APP, client=(f"198.51.100.{n}", 5000)) for n in range(34)]
+    words = ["wrong"] * 26 + [PASSWORD] * 8
+    answers = all_at_once(
+        [
+            partial(each.fill, "/sign-in", name="ana", password=word)
+            for each, word in zip(browsers, words, strict=True)
+        ]
+    )
+    statuses = Counter(each.status_code for each in answers if isinstance(each, httpx.Response))
+    assert met.compared == 5
+    assert statuses[303] <= 5
+    assert statuses[303] + statuses[401] == 34
+    let_in = [browser for browser in browsers if browser.cookies.get("spotlab_session")]
+    assert len(let_in) == statuses[303]
 
 
 # Links

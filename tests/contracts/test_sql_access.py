@@ -11,8 +11,9 @@ from spotlab.domain.ports import ApiToken, AuditFilter, By, User, UserSession
 from spotlab.errors import Conflict, NotFound
 from spotlab.runtime.access.sign_in import new_user
 from spotlab.store import Store
+from spotlab.store.engine import writing
 from spotlab.store.links import Link, Purpose
-from spotlab.store.sessions import Renewal
+from spotlab.store.sessions import Renewal, begin_session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BY = By("ana", NOW, "a reason", "a test")
@@ -30,6 +31,12 @@ def user(name: str, role: Role = Role.VIEWER, accounts: tuple[str, ...] | None =
 def session(session_id: str, of: str = "ana") -> UserSession:
     end = NOW + timedelta(hours=12)
     return UserSession(session_id, of, NOW, NOW, NOW, end, None, "password", "a browser", "::1")
+
+
+def begin(store: Store, session: UserSession, refresh_hash: str) -> None:
+    """Whoever it is of."""
+    with writing(store.engine) as transaction:
+        begin_session(transaction, session, refresh_hash, BY)
 
 
 def test_a_user_is_read_back_as_added(store: Store) -> None:
@@ -71,10 +78,11 @@ def test_others_are_changed_where_nobody_is_administrator_yet(store: Store) -> N
 
 
 def test_each_change_is_told_in_the_audit_log_without_the_password(store: Store) -> None:
-    store.users.add(user("ana", Role.ADMIN), BY)
+    store.users.add(user("ana", Role.ADMIN), BY, "hash")
     store.users.change("ana", BY, email="new@example.org")
     store.users.change("ana", BY, email="new@example.org")  # changes nothing
-    store.users.set_password("ana", "a very secret hash", BY)
+    begin(store, session("s1"), "r1")
+    store.users.set_password("ana", "a very secret hash", BY, checked="hash", session_id="s1")
     entries = store.audit.entries(AuditFilter(target="ana"))
     assert [entry.action for entry in entries] == ["user.password", "user.change", "user.add"]
     assert entries[1].before["email"] == "ana@example.org"
@@ -83,21 +91,25 @@ def test_each_change_is_told_in_the_audit_log_without_the_password(store: Store)
     assert store.audit.check().broken_at is None
 
 
-def test_failures_are_counted_and_lock(store: Store) -> None:
-    store.users.add(user("ana", Role.ADMIN), BY)
+def test_attempts_are_counted_and_lock(store: Store) -> None:
+    store.users.add(user("ana", Role.ADMIN), BY, "hash")
 
     def lock_s(failures: int) -> float:
         return 60.0 if failures >= 2 else 0.0
 
-    assert store.users.failed("ana", BY, lock_s) is None
-    assert store.users.failed("ana", BY, lock_s) == NOW + timedelta(seconds=60)
-    assert store.users.failed("nobody", BY, lock_s) is None
-    assert store.audit.entries(AuditFilter(action="user.lock"))[0].after["failures"] == 2
+    first, second = (store.sign_ins.attempt("ana", NOW, lock_s) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (first.password_hash, first.failures, first.user.locked_until) == ("hash", 1, None)
+    assert (second.failures, second.user.locked_until) == (2, NOW + timedelta(seconds=60))
+    assert store.sign_ins.attempt("ana", NOW, lock_s) is None
+    assert store.sign_ins.attempt("nobody", NOW, lock_s) is None
+    assert store.sign_ins.attempt("ana", NOW + timedelta(seconds=60), lock_s) is not None
     assert store.users.unlock("ana", BY).locked_until is None
 
 
 def test_a_renewal_token_is_exchanged_once(store: Store) -> None:
-    store.sessions.begin(session("s1"), "r1", BY)
+    begin(store, session("s1"), "r1")
     assert store.sessions.renew("s1", "r1", "r2", later(minutes=15), GRACE) is Renewal.ROTATED
     soon = later(minutes=15, seconds=29)
     assert store.sessions.renew("s1", "r1", "r3", soon, GRACE) is Renewal.PARALLEL
@@ -105,7 +117,7 @@ def test_a_renewal_token_is_exchanged_once(store: Store) -> None:
 
 
 def test_a_renewal_whose_answer_was_lost_is_asked_again(store: Store) -> None:
-    store.sessions.begin(session("s1"), "r1", BY)
+    begin(store, session("s1"), "r1")
     for lost, minutes in (("r2", 15), ("r3", 20), ("r4", 90)):
         at = later(minutes=minutes)
         assert store.sessions.renew("s1", "r1", lost, at, GRACE) is Renewal.ROTATED
@@ -113,7 +125,7 @@ def test_a_renewal_whose_answer_was_lost_is_asked_again(store: Store) -> None:
 
 
 def test_a_renewal_token_whose_place_another_took_ends_the_session(store: Store) -> None:
-    store.sessions.begin(session("s1"), "r1", BY)
+    begin(store, session("s1"), "r1")
     store.sessions.renew("s1", "r1", "the victim's", later(minutes=15), GRACE)
     store.sessions.renew("s1", "r1", "the thief's", later(minutes=20), GRACE)
     stolen = later(minutes=30)
@@ -123,7 +135,7 @@ def test_a_renewal_token_whose_place_another_took_ends_the_session(store: Store)
 
 @pytest.mark.parametrize("given", ["r0", "r1"])
 def test_an_old_renewal_token_ends_the_session(store: Store, given: str) -> None:
-    store.sessions.begin(session("s1"), "r0", BY)
+    begin(store, session("s1"), "r0")
     store.sessions.renew("s1", "r0", "r1", later(minutes=15), GRACE)
     store.sessions.renew("s1", "r1", "r2", later(minutes=30), GRACE)
     store.sessions.renew("s1", "r2", "r3", later(minutes=30), GRACE)
@@ -134,11 +146,11 @@ def test_an_old_renewal_token_ends_the_session(store: Store, given: str) -> None
 
 
 def test_a_new_password_ends_the_other_sessions(store: Store) -> None:
-    store.users.add(user("ana", Role.ADMIN), BY)
+    store.users.add(user("ana", Role.ADMIN), BY, "hash")
     for name in ("s1", "s2"):
-        store.sessions.begin(session(name), "r", BY)
-    store.sessions.begin(session("s3", "ben"), "r", BY)
-    store.users.set_password("ana", "hash", BY, keep_session="s2")
+        begin(store, session(name), "r")
+    begin(store, session("s3", "ben"), "r")
+    store.users.set_password("ana", "another", BY, checked="hash", session_id="s2")
     assert [s.session_id for s in store.sessions.of("ana", NOW)] == ["s2"]
     assert [s.session_id for s in store.sessions.of("ben", NOW)] == ["s3"]
 
@@ -146,7 +158,7 @@ def test_a_new_password_ends_the_other_sessions(store: Store) -> None:
 def test_who_may_not_sign_in_has_no_session(store: Store) -> None:
     store.users.add(user("root", Role.ADMIN), BY)
     store.users.add(user("ana"), BY)
-    store.sessions.begin(session("s1"), "r", BY)
+    begin(store, session("s1"), "r")
     store.users.change("ana", BY, active=False)
     assert store.sessions.of("ana", NOW) == []
 

@@ -27,7 +27,8 @@ from spotlab.runtime.access.keys import FILE, secret_key
 from spotlab.runtime.access.names import made_name
 from spotlab.runtime.access.passwords import passwords, refuse_weak
 from spotlab.runtime.access.provider import Identity, user_of
-from spotlab.runtime.access.sign_in import SignIn, Visit, lock_s
+from spotlab.runtime.access.sessions import Visit
+from spotlab.runtime.access.sign_in import SignIn, lock_s
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from tests.support.access import (

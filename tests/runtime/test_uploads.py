@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support import hostile_models as hostile
 from tests.support import models
+from tests.support.racing import all_at_once, meeting, outcomes
 
 Files = dict[str, bytes]
 SMALL = UnpackLimits(archive_mb=0.5, unpacked_mb=1.0, files=8)
@@ -227,6 +228,21 @@ def test_a_good_upload_becomes_a_candidate(home: Home) -> None:
     [event] = home.events()
     assert (event.action, event.after) == ("register", "candidate")
     assert event.reason == "Uploaded. it looks good"
+
+
+@pytest.mark.usefixtures("trusting")
+def test_one_version_that_is_uploaded_twice_at_once_is_taken_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting(monkeypatch, uploads, "_publish", 4)  # each was checked, and found it free
+    told = all_at_once([partial(home.upload, zipped(artefact()))] * 4)
+
+    assert outcomes(told) == {"ok": 1, "InvalidInput": 3}
+    assert all("exists" in str(each) for each in told if isinstance(each, Exception))
+    folder = home.path / UPLOADS / "toy" / "1.0.0"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == artefact()
+    assert list((home.path / QUARANTINE).iterdir()) == []
+    assert sorted(event.action for event in home.events()) == ["refuse"] * 3 + ["register"]
 
 
 @pytest.mark.usefixtures("trusting")

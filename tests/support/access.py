@@ -13,7 +13,8 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.runtime import process
 from spotlab.runtime.access import passwords as module
-from spotlab.runtime.access.sign_in import SignedIn, SignIn, Visit, new_user
+from spotlab.runtime.access.sessions import SignedIn, Visit
+from spotlab.runtime.access.sign_in import SignIn, new_user
 from spotlab.runtime.lab import Lab
 from tests.support.lab import empty_lab
 

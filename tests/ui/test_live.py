@@ -10,7 +10,9 @@ import pytest
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 
 from spotlab.domain.ports import LocalBus, Topic
-from spotlab.ui import live, session
+from spotlab.errors import DatabaseDown, NotSignedIn, SpotlabError
+from spotlab.ui import guard, live, runs, session
+from tests.support.people import ANA, look_as
 
 
 def test_the_fragment_is_run_again_once_its_news_concerns_it(
@@ -22,6 +24,7 @@ def test_the_fragment_is_run_again_once_its_news_concerns_it(
     )
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
     monkeypatch.setattr(live, "get_script_run_ctx", lambda: ctx)
+    look_as(monkeypatch, ANA)
     look: Any = live._look_for.__wrapped__  # type: ignore[attr-defined]
     since = live.seen(Topic.JOBS)
     look("shown", since, 0.0, lambda: True)
@@ -32,3 +35,48 @@ def test_the_fragment_is_run_again_once_its_news_concerns_it(
     look("shown", since, 0.0, lambda: True)
     assert asked._rerun_data.fragment_id_queue == ["shown"]
     assert asked._rerun_data.query_string == "job=alerts"
+
+
+class Rerun(Exception):
+    """The page is run again."""
+
+
+@pytest.mark.parametrize("look", [live._look, live._look_for], ids=["page", "fragment"])
+def test_an_open_screen_is_left_once_its_session_has_ended(
+    monkeypatch: pytest.MonkeyPatch, look: Any
+) -> None:
+    def again() -> None:
+        raise Rerun
+
+    def told(failure: SpotlabError) -> None:
+        def reader(*, used: bool) -> None:
+            assert not used, "what looks by itself keeps no session"
+            raise failure
+
+        monkeypatch.setattr(guard, "reader", reader)
+
+    bus = LocalBus()
+    monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
+    monkeypatch.setattr(live.st, "rerun", again)
+    since = live.seen(Topic.JOBS)
+    given = (since, 0.0, None) if look is live._look else ("shown", since, 0.0, lambda: True)
+    told(DatabaseDown("It does not answer."))
+    look.__wrapped__(*given)
+    told(NotSignedIn("This session was ended."))
+    with pytest.raises(Rerun):
+        look.__wrapped__(*given)
+
+
+def test_who_is_signed_out_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*, used: bool) -> None:
+        raise NotSignedIn("This session was ended.")
+
+    run: runs.Run[None] = runs.Run("Evaluating")
+    with monkeypatch.context() as patched:
+        patched.setattr(guard, "reader", ended)
+        with pytest.raises(NotSignedIn):
+            runs._stop(run)
+    assert not run.stopping
+    look_as(monkeypatch, ANA)
+    runs._stop(run)
+    assert run.stopping

@@ -19,6 +19,7 @@ from spotlab.api.views.rest import (
     ValidationView,
 )
 from spotlab.domain.ports import Account, Topic
+from spotlab.runtime.desk import Desk
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -49,7 +50,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(account))
+    return conditions.tag(view(account), account.external_id)
 
 
 @router.get(
@@ -99,9 +100,11 @@ def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> 
     response_model=AccountView,
     openapi_extra=about(Topic.FLEET),
 )
-def get_account(desk: AskedDesk, name: Name) -> AccountView:
-    """One account that you see."""
-    return view(desk.accounts.get(name))
+def get_account(desk: AskedDesk, response: Response, name: Name) -> AccountView:
+    """One account that you see; its ETag is what a change is made from."""
+    account = desk.accounts.get(name)
+    response.headers["ETag"] = tag_of(account)
+    return view(account)
 
 
 @router.patch(
@@ -114,25 +117,32 @@ def change_account(
     desk: AskedDesk, response: Response, name: Name, asked: AccountChange, if_match: IfMatch = None
 ) -> AccountView:
     """What is not given stays as it is. Of one that comes from the settings, only `active`."""
-    account = desk.accounts.get(name)
-    expected = conditions.made_from(if_match, account, tag_of(account), f"account {name}")
-    active = account.active if asked.active is None else asked.active
+    changed = conditions.changed(
+        if_match,
+        lambda: desk.accounts.get(name),
+        tag_of,
+        f"account {name}",
+        lambda now: _change(desk, now, asked),
+    )
+    response.headers["ETag"] = tag_of(changed)
+    return view(changed)
+
+
+def _change(desk: Desk, now: Account, asked: AccountChange) -> Account:
+    active = now.active if asked.active is None else asked.active
     given = (asked.aws_account_id, asked.role_arn, asked.external_id, asked.regions)
     if all(each is None for each in given):
-        account = desk.accounts.set_active(name, active, asked.reason, expected)
-    else:
-        account = desk.accounts.save(
-            name,
-            account.aws_account_id if asked.aws_account_id is None else asked.aws_account_id,
-            account.regions if asked.regions is None else asked.regions,
-            role_arn=account.role_arn if asked.role_arn is None else asked.role_arn,
-            external_id=asked.external_id,
-            active=active,
-            reason=asked.reason,
-            expected=expected,
-        )
-    response.headers["ETag"] = tag_of(account)
-    return view(account)
+        return desk.accounts.set_active(now.name, active, asked.reason, now)
+    return desk.accounts.save(
+        now.name,
+        now.aws_account_id if asked.aws_account_id is None else asked.aws_account_id,
+        now.regions if asked.regions is None else asked.regions,
+        role_arn=now.role_arn if asked.role_arn is None else asked.role_arn,
+        external_id=asked.external_id,
+        active=active,
+        reason=asked.reason,
+        expected=now,
+    )
 
 
 @router.post(

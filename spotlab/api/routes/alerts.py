@@ -54,7 +54,7 @@ def view(rule: AlertRule) -> RuleView:
 
 def tag_of(rule: AlertRule) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(rule))
+    return conditions.tag(view(rule), rule.address_mark)
 
 
 def delivery_view(found: Delivery) -> DeliveryView:
@@ -176,9 +176,11 @@ def create_alert_rule(desk: AskedDesk, response: Response, asked: RuleAsked) -> 
     response_model=RuleView,
     openapi_extra=about(Topic.ALERTS, Topic.FLEET),
 )
-def get_alert_rule(desk: AskedDesk, rule_id: Id) -> RuleView:
+def get_alert_rule(desk: AskedDesk, response: Response, rule_id: Id) -> RuleView:
     """Its ETag is what a change is made from."""
-    return view(desk.alerts.rule(rule_id))
+    rule = desk.alerts.rule(rule_id)
+    response.headers["ETag"] = tag_of(rule)
+    return view(rule)
 
 
 @router.patch(
@@ -191,17 +193,21 @@ def change_alert_rule(
     desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
 ) -> RuleView:
     """What is not given stays as it is; what rang starts anew."""
-    rule = desk.alerts.rule(rule_id)
-    expected = conditions.made_from(if_match, rule, tag_of(rule), f"alert rule {rule_id}")
-    changed = desk.alerts.change(
-        rule_id,
-        name=asked.name,
-        condition=None if asked.condition is None else asked.condition.condition(),
-        channel=asked.channel,
-        address=asked.address,
-        enabled=asked.enabled,
-        reason=asked.reason,
-        expected=expected,
+    changed = conditions.changed(
+        if_match,
+        lambda: desk.alerts.rule(rule_id),
+        tag_of,
+        f"alert rule {rule_id}",
+        lambda now: desk.alerts.change(
+            rule_id,
+            name=asked.name,
+            condition=None if asked.condition is None else asked.condition.condition(),
+            channel=asked.channel,
+            address=asked.address,
+            enabled=asked.enabled,
+            reason=asked.reason,
+            expected=now,
+        ),
     )
     response.headers["ETag"] = tag_of(changed)
     return view(changed)

@@ -226,7 +226,7 @@ def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance |
     """The instance that a change was made from; None: whatever it is.
 
     Raises:
-        PreconditionMissing, PreconditionFailed: see `conditions.require`.
+        PreconditionMissing, ChangedMeanwhile: see `conditions.require`.
         NotFound: also where they do not see its account.
     """
     instance = desk.instances.get(instance_id)

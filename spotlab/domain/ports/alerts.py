@@ -70,7 +70,7 @@ class Alerts(Protocol):
 
     def change(
         self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
-    ) -> None:
+    ) -> AlertRule:
         """Put another in the place of the one of the same id; what rang starts anew.
 
         Args:
@@ -78,9 +78,11 @@ class Alerts(Protocol):
             sealed: its receiver's address; None: as it is.
             by: who changes it.
             expected: as it was when the change was thought of; None: however it is.
+        Returns:
+            As it is now.
         Raises:
             NotFound: there is none.
-            Conflict: it is not as expected.
+            ChangedMeanwhile: it is not as expected, or its receiver's address is another.
         """
         ...
 

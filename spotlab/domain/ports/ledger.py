@@ -166,8 +166,7 @@ class Fleet(Protocol):
         leaves it to a person whether it is active.
 
         Raises:
-            Conflict: it is not as expected (None: however it is; an external id counts as set or
-                not).
+            ChangedMeanwhile: it is not as expected (None: however it is).
         """
         ...
 
@@ -211,14 +210,14 @@ class Fleet(Protocol):
 
         Raises:
             NotFound: not in the fleet.
-            Conflict: it is not as `expected`, which a change was made from.
+            ChangedMeanwhile: it is not as `expected`, which a change was made from.
         """
         ...
 
     def set_mode(
         self, instance_id: str, mode: PipelineMode, by: By, expected: Instance | None = None
     ) -> None:
-        """Which pipeline evaluates it. Raises NotFound, Conflict."""
+        """Which pipeline evaluates it. Raises NotFound, ChangedMeanwhile."""
         ...
 
     def set_requirements(
@@ -231,6 +230,6 @@ class Fleet(Protocol):
         """What a replacement must offer; None: derived from its own type.
 
         Raises:
-            NotFound, Conflict: as in `set_shadow`.
+            NotFound, ChangedMeanwhile: as in `set_shadow`.
         """
         ...

@@ -187,7 +187,7 @@ class ModelRegistry(Protocol):
 
         Raises:
             NotFound: the instance or the version is not there.
-            Conflict: the instance is not as `expected`, which the change was made from.
+            ChangedMeanwhile: the instance is not as `expected`, which the change was made from.
             InvalidInput: the version is disabled, rejected or archived.
         """
         ...

@@ -1,13 +1,15 @@
 """How often an address or a browser may fail to sign in, counted for all where there is Redis.
 
-Runtime floor. Only failures count: fifty people behind one address may all sign in.
+Runtime floor. Each attempt is counted before its password is checked, which takes long, so that
+many at once are no more than the limit; one that was right is forgiven. So only failures count in
+the end: an office behind one address may sign in.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -31,6 +33,8 @@ ALONE_FOR_S: Final = 30.0
 @dataclass(slots=True)
 class _Counters:
     own: Storage = field(default_factory=MemoryStorage)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held around `own`, which loses counts of threads that begin a window together."""
     shared: Storage | None = None
     alone_until: float = 0.0
 
@@ -39,7 +43,7 @@ _counters: WeakKeyDictionary[Engine, _Counters] = WeakKeyDictionary()
 
 
 class Failures:
-    """Counts wrong passwords, by address, and by browser where that is known.
+    """Counts attempts to sign in, by address, and by browser where that is known.
 
     Those of a name are counted with its user in SQL, where they lock it.
 
@@ -51,17 +55,18 @@ class Failures:
         self._lab = lab
         self._counters = _counters.setdefault(lab.store.engine, _Counters())
 
-    def allow(self, limit: RateLimitItem, whose: str) -> bool:
-        """Whether few have failed."""
-        return self._ask(_test, limit, whose)
+    def count(self, limit: RateLimitItem, whose: str) -> bool:
+        """Count an attempt that is about to be made; False: too many have failed, or are made now:
+        it is not to be made, and is not counted."""
+        return self._hit(limit, whose, 1)
 
     def refuse(self, limit: RateLimitItem, whose: str) -> None:
-        """Nothing, while few have failed.
+        """Count an attempt that is about to be made.
 
         Raises:
-            TooManyRequests: says when to try again.
+            TooManyRequests: too many have failed; says when to try again.
         """
-        if not self.allow(limit, whose):
+        if not self.count(limit, whose):
             wait_s = limit.get_expiry()
             raise TooManyRequests(
                 "Too many wrong passwords.",
@@ -69,28 +74,19 @@ class Failures:
                 retry_after_s=wait_s,
             )
 
-    def count(self, limit: RateLimitItem, whose: str) -> None:
-        """One more has failed."""
-        self._ask(_hit, limit, whose)
+    def forgive(self, limit: RateLimitItem, whose: str) -> None:
+        """An attempt that was counted has not failed."""
+        self._hit(limit, whose, -1)
 
-    def _ask(
-        self, verb: Callable[[Storage, RateLimitItem, str], bool], item: RateLimitItem, key: str
-    ) -> bool:
+    def _hit(self, item: RateLimitItem, key: str, cost: int) -> bool:
         kept = self._counters
         if time.monotonic() >= kept.alone_until:
             try:
                 kept.shared = kept.shared or self._lab.open_counter()
                 if kept.shared is not None:
-                    return verb(kept.shared, item, key)
+                    return SlidingWindowCounterRateLimiter(kept.shared).hit(item, key, cost=cost)
             except Exception as exc:  # whatever its client raises: nobody is kept from signing in
-                log.warning("failed sign-ins are counted in this process alone: %s", exc)
+                log.warning("attempts to sign in are counted in this process alone: %s", exc)
                 kept.alone_until = time.monotonic() + ALONE_FOR_S
-        return verb(kept.own, item, key)
-
-
-def _test(counter: Storage, item: RateLimitItem, key: str) -> bool:
-    return SlidingWindowCounterRateLimiter(counter).test(item, key)
-
-
-def _hit(counter: Storage, item: RateLimitItem, key: str) -> bool:
-    return SlidingWindowCounterRateLimiter(counter).hit(item, key)
+        with kept.lock:
+            return SlidingWindowCounterRateLimiter(kept.own).hit(item, key, cost=cost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,7 +13,9 @@ from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
 from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.access.names import made_name
-from spotlab.runtime.access.sign_in import new_user
+from spotlab.runtime.access.sessions import SignedIn, Visit
+from spotlab.runtime.access.sign_in import SignIn, new_user
+from spotlab.runtime.access.tokens import hashed
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 
@@ -31,6 +34,7 @@ class Identity:
         email: "" where it says none, or has not verified it.
         name: what they like to be called.
         issued_at: aware UTC.
+        signature: a hash of all that it says, which it never says twice.
     """
 
     issuer: str
@@ -38,6 +42,7 @@ class Identity:
     email: str
     name: str
     issued_at: datetime
+    signature: str
 
     @classmethod
     def of(cls, claims: dict[str, object]) -> Identity:
@@ -50,7 +55,22 @@ class Identity:
         verified = claims.get("email_verified") in (True, "true")
         email = str(claims.get("email") or "") if verified else ""
         name = str(claims.get("preferred_username") or claims.get("email") or subject)
-        return cls(issuer, subject, email, name, datetime.fromtimestamp(issued, UTC))
+        signature = hashed(json.dumps(claims, sort_keys=True, default=str))
+        return cls(issuer, subject, email, name, datetime.fromtimestamp(issued, UTC), signature)
+
+
+def begin_session(lab: Lab, identity: Identity, visit: Visit) -> SignedIn:
+    """A session of whom an identity means; a second one with the same is refused.
+
+    Raises:
+        NotSignedIn: what the provider signed is too old, or the user may not sign in any more.
+        Forbidden: they are no user, or a disabled one.
+        Conflict: it was used before.
+    """
+    user, now = user_of(lab, identity), lab.clock.now()
+    by = By(user.name, now, "", "oidc")
+    lab.store.links.use_signature(identity.signature, user.name, by, identity.issued_at + FRESH)
+    return SignIn(lab).by_provider(user, visit)
 
 
 def user_of(lab: Lab, identity: Identity) -> User:
@@ -80,7 +100,10 @@ def _by_email(lab: Lab, identity: Identity, subject: str, now: datetime) -> User
     if len(found) != 1:
         return None
     by = By(found[0].name, now, "first sign-in with the provider", "oidc")
-    user = lab.store.users.change(found[0].name, by, subject=subject)
+    try:
+        user = lab.store.users.change(found[0].name, by, subject=subject)
+    except Conflict:  # another account with this address was first
+        return None
     Gate(lab).forget()
     return user
 

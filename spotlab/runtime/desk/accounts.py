@@ -1,10 +1,12 @@
 """AWS accounts, as far as somebody sees them. Runtime floor.
 
-An external id never leaves the desk: an account says MASK where it has one.
+An external id never leaves the desk: an account says MASK where it has one, followed by a mark that
+changes with it and says nothing of it.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +17,8 @@ from spotlab.aws.checks import Check, check_account
 from spotlab.aws.regions import is_region
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Listing, Topic
-from spotlab.errors import Conflict, InvalidInput, NotFound, SpotlabError
+from spotlab.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound, SpotlabError
+from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.hiding import foreign
 
@@ -71,11 +74,11 @@ class AccountsDesk(DeskPart):
     def list(self) -> list[Account]:
         """By name, external ids masked. Raises Forbidden."""
         self.require(Right.READ)
-        return [_masked(a) for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
+        return [self._masked(a) for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
 
     def get(self, name: str) -> Account:
         """One of them. Raises NotFound, Forbidden."""
-        return _masked(self._seen(name))
+        return self._masked(self._seen(name))
 
     def standings(self) -> Sequence[AccountStanding]:
         """Each with its instances, and when it was listed last. Raises Forbidden."""
@@ -115,7 +118,7 @@ class AccountsDesk(DeskPart):
         _check(made)
         self.lab.store.fleet.add_account(made, self.by(reason))
         self.lab.bus.publish(Topic.FLEET)
-        return _masked(made)
+        return self._masked(made)
 
     def save(
         self,
@@ -136,13 +139,14 @@ class AccountsDesk(DeskPart):
             aws_account_id: 12 digits.
             regions: to look after, one at least.
             role_arn: to assume; "": SpotLab's own credentials.
-            external_id: None (or MASK): as it was; "": none.
+            external_id: None (or masked): as it was; "": none.
             active: look after it.
             reason: why, in their words.
-            expected: as it was when the change was thought of; None: however it is.
+            expected: as it was when the change was thought of; None: as it is now.
         Raises:
             Forbidden: they may not change accounts, or do not see this one.
-            Conflict: an account of this name comes from the settings, or it is not as expected.
+            Conflict: an account of this name comes from the settings.
+            ChangedMeanwhile: it is not as expected.
             InvalidInput: says which field and what would be right.
         """
         self.require(Right.CHANGE_ACCOUNTS, name)
@@ -152,7 +156,7 @@ class AccountsDesk(DeskPart):
                 f"The account {name!r} comes from the settings.",
                 remedy="Change it there, or choose another name.",
             )
-        if external_id is None or external_id == MASK:
+        if external_id is None or external_id.startswith(MASK):
             external_id = former.external_id if former is not None else ""
         account = Account(
             name=name,
@@ -167,7 +171,7 @@ class AccountsDesk(DeskPart):
         if former is None:
             return self.add(account, reason)
         _check(account)
-        return self._saved(account, reason, expected)
+        return self._saved(account, reason, self._as_expected(former, expected))
 
     def set_active(
         self, name: str, active: bool, reason: str = "", expected: Account | None = None
@@ -175,10 +179,11 @@ class AccountsDesk(DeskPart):
         """Look after it, or no more: what is no longer looked after is not listed nor evaluated.
 
         Raises:
-            Forbidden, NotFound, Conflict: nothing changed.
+            Forbidden, NotFound, ChangedMeanwhile: nothing changed.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        return self._saved(replace(self._seen(name), active=active), reason, expected)
+        now = self._seen(name)
+        return self._saved(replace(now, active=active), reason, self._as_expected(now, expected))
 
     def validate(self, name: str) -> Validation:
         """Assume the role, and look at each region; changes nothing. See `check_account`.
@@ -204,12 +209,27 @@ class AccountsDesk(DeskPart):
         self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
         return [hidden(str(error)) for error in errors]
 
-    def _saved(self, account: Account, reason: str, expected: Account | None) -> Account:
+    def _saved(self, account: Account, reason: str, expected: Account) -> Account:
         self.lab.store.fleet.save_account(account, self.by(reason), expected)
         if not account.active:
             self.lab.store.fleet.sync(account.name, [])
         self.lab.bus.publish(Topic.FLEET)
-        return _masked(account)
+        return self._masked(account)
+
+    def _as_expected(self, now: Account, expected: Account | None) -> Account:
+        """The account as it is kept, if it is as somebody expects it who sees it masked."""
+        if expected is not None and self._masked(now) != expected:
+            raise ChangedMeanwhile(
+                f"The account {now.name!r} was changed meanwhile.", remedy="Read it again."
+            )
+        return now
+
+    def _masked(self, account: Account) -> Account:
+        if not account.external_id:
+            return account
+        key = secret_key(self.lab.settings).derived("external ids")
+        mark = hmac.digest(key, account.external_id.encode(), "sha256").hex()[:16]
+        return replace(account, external_id=f"{MASK}{mark}")
 
     def _seen(self, name: str) -> Account:
         self.require(Right.READ)
@@ -217,10 +237,6 @@ class AccountsDesk(DeskPart):
             if account.name == name and self.who.sees(name):
                 return account
         raise NotFound(f"There is no account {name!r}.", remedy="List the accounts there are.")
-
-
-def _masked(account: Account) -> Account:
-    return replace(account, external_id=MASK if account.external_id else "")
 
 
 def _check(account: Account) -> None:

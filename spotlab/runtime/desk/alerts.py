@@ -109,9 +109,17 @@ class AlertsDesk(DeskPart):
     ) -> AlertRule:
         """Change what is given; what rang starts anew.
 
-        Raises as `add` does, and Conflict where it is not as expected (None: however it is).
+        Args:
+            rule_id: which.
+            name, condition, channel, address, enabled: None: as it is.
+            reason: for the audit log.
+            expected: as it was when the change was thought of; None: as it is now.
+        Raises:
+            ChangedMeanwhile: it is not as expected.
+            InvalidInput, NotFound, Forbidden: as in `add`.
         """
-        rule = self._mine(rule_id)
+        now = self._mine(rule_id)
+        rule = expected = now if expected is None else expected
         sealed = None
         if address is not None:
             rule = replace(rule, shown_address=receivers.shown(address))
@@ -124,9 +132,9 @@ class AlertsDesk(DeskPart):
             enabled=rule.enabled if enabled is None else enabled,
             rung={},
         )
-        self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
+        kept = self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
         self.lab.bus.publish(Topic.ALERTS)
-        return changed
+        return kept
 
     def delete(self, rule_id: str, reason: str = "") -> None:
         """Watch it no longer. Raises NotFound, Forbidden."""

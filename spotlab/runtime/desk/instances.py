@@ -81,7 +81,7 @@ class InstancesDesk(DeskPart):
             expected: as it was when the change was thought of; None: however it is.
         Raises:
             NotFound, Forbidden: as in `get`, or they may not change instances.
-            Conflict: it is not as expected.
+            ChangedMeanwhile: it is not as expected.
         """
         self._may_change(instance_id)
         self.lab.store.fleet.set_shadow(instance_id, shadow, self.by(reason), expected)
@@ -94,7 +94,8 @@ class InstancesDesk(DeskPart):
         reason: str = "",
         expected: Instance | None = None,
     ) -> Instance:
-        """Which pipeline evaluates it. Raises NotFound, Forbidden, Conflict."""
+        """Which pipeline evaluates it. Raises NotFound, Forbidden,
+        ChangedMeanwhile."""
         self._may_change(instance_id)
         self.lab.store.fleet.set_mode(instance_id, mode, self.by(reason), expected)
         return self._changed(instance_id)
@@ -110,7 +111,7 @@ class InstancesDesk(DeskPart):
 
         Raises:
             NotFound, Forbidden: as in `get`, or they may not change instances.
-            Conflict: it is not as expected.
+            ChangedMeanwhile: it is not as expected.
         """
         self._may_change(instance_id)
         self.lab.store.fleet.set_requirements(instance_id, requirements, self.by(reason), expected)
@@ -126,7 +127,7 @@ class InstancesDesk(DeskPart):
         """Let an instance be evaluated by a version of its own; see `ModelDesk.assign`.
 
         Raises:
-            NotFound, InvalidInput, Forbidden, Conflict: nothing changed.
+            NotFound, InvalidInput, Forbidden, ChangedMeanwhile: nothing changed.
         """
         self._may_change(instance_id)
         record = ModelDesk.of(self.lab).assign(instance_id, reference, self.who, reason, expected)

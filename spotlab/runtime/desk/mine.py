@@ -108,6 +108,6 @@ def issue(
     token_id, shown, kept = new_token()
     by = desk.by()
     token = ApiToken(token_id, user, plain, wanted, by.at, by.at + valid_for, None, None)
-    desk.lab.store.tokens.add(token, kept, by)
+    desk.lab.store.tokens.add(token, kept, by, desk.who.session_id)
     Gate(desk.lab).forget()
     return token, shown

@@ -1,0 +1,77 @@
+"""Many callers at once, so that what must be one winner is asked for by all of them together."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+
+from spotlab.runtime.access.passwords import Passwords
+
+T = TypeVar("T")
+SOON_S = 20.0
+"""By then everybody has come to a barrier, on a machine that has much to do; else a test fails."""
+
+
+def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """Make these calls from a thread each, all let go together.
+
+    Returns:
+        What each gave or raised, in their order.
+    """
+    start = threading.Barrier(len(calls))
+
+    def make(call: Callable[[], T]) -> T | Exception:
+        start.wait(SOON_S)
+        try:
+            return call()
+        except Exception as exc:
+            return exc
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(make, calls))
+
+
+def outcomes(results: Sequence[object]) -> Counter[str]:
+    """How many succeeded ("ok"), and how many raised what."""
+    return Counter(type(each).__name__ if isinstance(each, Exception) else "ok" for each in results)
+
+
+def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int) -> None:
+    """Let the first calls of a function wait for each other before they go on: what each of them
+    has read before is by then as old as it can be."""
+    barrier, function = threading.Barrier(callers), getattr(owner, name)
+    waiting = iter([barrier] * callers)
+
+    def met(*args: Any, **kwargs: Any) -> Any:
+        if met_at := next(waiting, None):
+            met_at.wait(SOON_S)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, met)
+
+
+class MeetingPasswords(Passwords):
+    """Passwords whose checks begin together; counts how many were compared with a user's own hash.
+
+    Args:
+        callers: how many checks wait for each other.
+        quick: what hashes.
+    """
+
+    def __init__(self, callers: int, quick: Passwords) -> None:
+        super().__init__(quick._hasher)
+        self._barrier = threading.Barrier(callers)
+        self._lock = threading.Lock()
+        self.compared = 0
+
+    def check(self, kept: str | None, password: str) -> bool:
+        """The same, once everybody has come."""
+        with self._lock:
+            self.compared += kept is not None
+        self._barrier.wait(SOON_S)
+        return super().check(kept, password)
