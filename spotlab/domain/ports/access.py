@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from spotlab.domain.access import Right, Role
+from spotlab.domain.access import RIGHTS, Reach, Right, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class User:
     locked_until: datetime | None
     created_at: datetime
     last_sign_in_at: datetime | None
+
+    @property
+    def reach(self) -> Reach:
+        """What they may do, and whose instances they see."""
+        return Reach(RIGHTS[self.role], self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class ApiToken:
         scopes: the rights it is limited to.
         created_at, expires_at: aware UTC.
         last_used_at, revoked_at: aware UTC, or None.
+        grantors: the users who made it, beside its own: it has no right and no account that one
+            of them has lost, and ends with the first who may not sign in any more.
     """
 
     token_id: str
@@ -85,6 +92,7 @@ class ApiToken:
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    grantors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
