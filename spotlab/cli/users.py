@@ -188,7 +188,10 @@ COMMANDS: Final = (
     Command("disable", "Let somebody sign in no more.", _name_argument, _disable),
     Command("unlock", "Forget the failures that locked somebody.", _name_argument, _unlock),
     Command(
-        "reset-password", "Sign somebody out, end their tokens, let them choose anew.", _name_argument, _reset
+        "reset-password",
+        "Sign somebody out, end their tokens, let them choose anew.",
+        _name_argument,
+        _reset,
     ),
 )
 USERS: Final = nested("users", "Look at users, and change them.", lambda: COMMANDS)

@@ -191,6 +191,19 @@ class Principal:
                 remedy="An administrator can add the account to the user.",
             )
 
+    def require_everywhere(self, right: Right) -> None:
+        """Nothing, if this is allowed, to somebody who sees every account: it is about them all.
+
+        Raises:
+            Forbidden: says what is not allowed, and who may.
+        """
+        self.require(right)
+        if self.accounts is not None:
+            raise Forbidden(
+                f"{self.name} may not {MEANINGS[right]}: that is about every account.",
+                remedy="Somebody who sees every account may.",
+            )
+
     def require_all_of(self, reach: Reach) -> None:
         """Nothing, if they may do and see all of this themselves. Who grants more than that, or
         takes over a user who may do more, grants it to themselves.

@@ -19,7 +19,7 @@ from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import InstanceRow
-from spotlab.store.tables_access import AuditRow
+from spotlab.store.tables_access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.types import to_json
 
 _ONE_WRITER: Final = "audit log"
@@ -124,7 +124,7 @@ def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
     if where.before is not None:
         found.append(col(AuditRow.number) < where.before)
     if where.accounts is not None:
-        found += _about_seen(where.accounts, where.alert_rules)
+        found += _about_seen(where.accounts, where.alert_rules, where.users)
     return found
 
 
@@ -133,10 +133,17 @@ def _is(action: str) -> ColumnElement[bool]:
     return or_(column == action, column.startswith(f"{action}.", autoescape=True))
 
 
-def _about_seen(accounts: Sequence[str], alert_rules: Sequence[str]) -> list[ColumnElement[bool]]:
+def _about_seen(
+    accounts: Sequence[str], alert_rules: Sequence[str], users: Sequence[str]
+) -> list[ColumnElement[bool]]:
     target = col(AuditRow.target)
     theirs = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
+    sessions = select(SessionRow.session_id).where(col(SessionRow.user).in_(users))
+    tokens = select(ApiTokenRow.token_id).where(col(ApiTokenRow.user).in_(users))
     return [
+        or_(not_(or_(_is("user"), _is("link"))), target.in_(users)),
+        or_(not_(_is("session")), target.in_(sessions)),
+        or_(not_(_is("token")), target.in_(tokens)),
         or_(not_(_is("account")), target.in_(accounts)),
         or_(not_(or_(_is("instance"), _is("event"))), target.in_(theirs)),
         or_(not_(_is("alert")), target.in_(alert_rules)),

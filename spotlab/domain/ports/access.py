@@ -151,9 +151,11 @@ class AuditFilter:
         target: to this.
         since: not before, aware UTC.
         before: only those with a lower number.
-        accounts: what is about an account, an instance or an alert rule only where it is one of
-            these, one of theirs or one of `alert_rules`; whatever else there is, too.
+        accounts: what is about an account, an instance, an alert rule or a user only where it is
+            one of these, one of theirs, one of `alert_rules`, or one of `users` or theirs; whatever
+            else there is, too.
         alert_rules: ids; counts where accounts are given.
+        users: names; counts where accounts are given.
     """
 
     actor: str | None = None
@@ -163,6 +165,7 @@ class AuditFilter:
     before: int | None = None
     accounts: tuple[str, ...] | None = None
     alert_rules: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 class AuditLog(Protocol):

@@ -189,8 +189,7 @@ def _show_ways_out(user: User, now: datetime) -> None:
             on_click=_reset,
             args=(name,),
             key=f"reset {name}",
-            help="Ends their sessions and API tokens; they choose a new password by a link that you "
-            "give them.",
+            help="Ends their sessions and API tokens; a link from you lets them choose a new one.",
         )
     if user.active:
         _button(
