@@ -181,6 +181,6 @@ class AuditLog(Protocol):
         """How many there are."""
         ...
 
-    def check(self) -> AuditCheck:
-        """Follow the chain from its first entry to its last."""
+    def check(self, kept: str = "") -> AuditCheck:
+        """Follow the chain from its first entry to its last; a head that was kept is one of it."""
         ...

@@ -30,10 +30,15 @@ class AuditDesk(DeskPart):
         """How many there are. Raises Forbidden."""
         return self.lab.store.audit.count(self._seen(where))
 
-    def check(self) -> AuditCheck:
-        """Follow the whole chain from its first entry to its last. Raises Forbidden."""
+    def check(self, kept: str = "") -> AuditCheck:
+        """Follow the whole chain from its first entry to its last; see `SqlAudit.check`.
+
+        Raises:
+            Forbidden: they may not read it.
+            InvalidInput: what was kept is no digest.
+        """
         self.require(Right.READ_AUDIT)
-        return self.lab.store.audit.check()
+        return self.lab.store.audit.check(kept)
 
     def _seen(self, where: AuditFilter | None) -> AuditFilter:
         self.require(Right.READ_AUDIT)
