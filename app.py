@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from spotlab.api import provider, server
+from spotlab.api import provider, screen_files, server
 from spotlab.ui import oidc
+from spotlab.ui import screen_files as screens
 from spotlab.ui.errors import show
 
 provider.use(oidc.StreamlitLogin())
+screen_files.use(screens.watch())
 app = st.App(
     "spotlab/ui/frame.py",
     secrets=oidc.secrets(),
