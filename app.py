@@ -3,11 +3,12 @@
 import streamlit as st
 
 from spotlab.api import provider, screen_files, server
-from spotlab.ui import oidc
+from spotlab.ui import back_messages, oidc
 from spotlab.ui import screen_files as screens
 from spotlab.ui.errors import show
 
 provider.use(oidc.StreamlitLogin())
+back_messages.limit()
 screen_files.use(screens.watch())
 app = st.App(
     "spotlab/ui/frame.py",

@@ -36,8 +36,9 @@ pytestmark = pytest.mark.timeout(120)
 APP = """
 import streamlit as st
 from spotlab.api import screen_files, server
-from spotlab.ui import screen_files as screens
+from spotlab.ui import back_messages, screen_files as screens
 
+back_messages.limit()
 screen_files.use(screens.watch())
 app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
@@ -45,11 +46,19 @@ SCREEN = """
 import streamlit as st
 from spotlab.ui import guard
 
+@st.cache_resource
+def shared():
+    return []
+
+def counted():
+    shared().append("seen")
+    return len(shared())
+
 who = guard.require(guard.Right.READ)
 kept = st.session_state.setdefault("secret", f"the secret of {who.name}")
 st.download_button("now", f"made for {who.name}".encode(), "now.csv", "text/csv")
 st.download_button("later", lambda: f"made later for {who.name}".encode(), "later.csv", "text/csv")
-st.text(f"{who.name} sees {kept}")
+st.text(f"{who.name} sees {kept}, {counted()} times")
 """
 PEOPLE = {"ana": Role.ADMIN, "ben": Role.ADMIN, "vic": Role.VIEWER}
 MEDIA = re.compile(rb"/media/[0-9a-f]+\.csv")
@@ -141,7 +150,7 @@ def run(screen: ClientConnection, sent: BackMsg | None = None) -> tuple[bytes, l
         got, messages = got + data, [*messages, message]
         if message.WhichOneof("type") in (
             "script_finished",
-            "deferred_file_response",
+            "backend_operation_response",
             "file_urls_response",
         ):
             return got, messages
@@ -153,7 +162,7 @@ def file_of(doors: Doors, who: str, kind: str) -> str:
         got, messages = run(screen)
         if kind == "later":
             asked = BackMsg()
-            asked.deferred_file.file_id = next(
+            asked.backend_operation_request.deferred_file.file_id = next(
                 button.deferred_file_id
                 for message in messages
                 if (button := message.delta.new_element.download_button).deferred_file_id
@@ -218,6 +227,16 @@ def test_a_tab_that_connects_again_as_somebody_else_begins_anew(doors: Doors) ->
             got, messages = run(again)
     assert b"ben sees the secret of ben" in got
     assert b"secret of ana" not in got
+
+
+def test_nobody_empties_the_caches_of_all(doors: Doors) -> None:
+    with doors.opens("vic") as screen:
+        seen = [int(re.findall(rb", (\d+) times", run(screen)[0])[-1])]
+        asked = BackMsg()
+        asked.clear_cache = True
+        screen.send(asked.SerializeToString())
+        seen.append(int(re.findall(rb", (\d+) times", run(screen)[0])[-1]))
+    assert seen[1] == seen[0] + 1
 
 
 def variants(path: str) -> set[str]:
