@@ -162,6 +162,7 @@ def file_of(doors: Doors, who: str, kind: str) -> str:
         got, messages = run(screen)
         if kind == "later":
             asked = BackMsg()
+            asked.backend_operation_request.session_id = session_of(messages)
             asked.backend_operation_request.deferred_file.file_id = next(
                 button.deferred_file_id
                 for message in messages
