@@ -151,7 +151,7 @@ BODIES: Final[dict[str, Any]] = {
     "decide_model": {},
     "change_job": {"paused": False},
     "run_job": {},
-    "create_user": {"name": "cleo", "role": "viewer"},
+    "create_user": {"name": "cleo", "role": "viewer", "accounts": ["acme"]},
     "change_user": {"active": True},
     "create_token": {"user": "viewer", "name": "n", "scopes": ["read"], "valid_days": 1},
 }

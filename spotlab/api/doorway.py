@@ -16,9 +16,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spotlab.api import cookies, provider
+from spotlab.api import cookies, provider, screen_files
 from spotlab.api.entering import refusal, status_of
 from spotlab.api.who import is_from_us, visitor_of
+from spotlab.domain.access import Principal
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime import process
 from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
@@ -38,6 +39,8 @@ BUNDLE: Final = "/static/"
 OF_THE_LOGIN: Final = frozenset({"/auth/login", "/oauth2callback"})
 CLOSED: Final = frozenset({"/_stcore/metrics"})
 """Streamlit's own figures, which it shows to whoever gets here; ours are behind /metrics' token."""
+CLOSED_BELOW: Final = "/_stcore/agent"
+"""Streamlit's own API for programs, which runs screens; ours is /api. Off by its setting, too."""
 ASKED_THERE: Final = ("/api", "/metrics")
 """They ask for themselves who comes; here a session is renewed only."""
 NO_PAGES: Final = ("/_stcore/", "/media/", "/component/", "/app/static/", "/auth/")
@@ -49,10 +52,12 @@ class _Let:
 
     Args:
         lab: everything there is.
+        who: they; None: it is asked where they go.
         renewed: what their browser is to keep from now on; None: what it has.
     """
 
     lab: Lab
+    who: Principal | None = None
     renewed: SignedIn | None = None
 
 
@@ -113,37 +118,46 @@ def _look(connection: HTTPConnection) -> _Let:
         return _renewed_if_it_can(connection, lab)
     if connection.scope["type"] == "websocket" and not is_from_us(connection, lab):
         raise Forbidden("Another site opened this websocket.")
+    let = _known(connection, lab)
+    if let.who is not None:
+        screen_files.refuse_foreign(path, let.who)
+    if path.startswith(CLOSED_BELOW):
+        raise Forbidden("This is closed to everybody.", remedy="Programs use the API; see /api.")
+    return let
+
+
+def _known(connection: HTTPConnection, lab: Lab) -> _Let:
     if lab.settings.auth == "off":
-        visitor_of(connection, lab)
-        return _Let(lab)
+        return _Let(lab, visitor_of(connection, lab))
     try:
-        return _Let(lab, _session(connection, lab))
+        return _session(connection, lab)
     except NotSignedIn:
-        if Gate(lab).visitor() is None:
+        visitor = Gate(lab).visitor()
+        if visitor is None:
             raise
-        return _Let(lab)
+        return _Let(lab, visitor)
 
 
-def _session(connection: HTTPConnection, lab: Lab) -> SignedIn | None:
-    """What the browser is to keep from now on; None: what it has counts still."""
+def _session(connection: HTTPConnection, lab: Lab) -> _Let:
+    """Whose session it is, and what the browser is to keep from now on. Raises NotSignedIn."""
     token = connection.cookies.get(SESSION_COOKIE, "")
     renewal = connection.cookies.get(cookies.RENEWAL_COOKIE, "")
     if not token and not renewal:
         raise NotSignedIn("Nobody is signed in.", remedy="Sign in.")
     try:
-        Gate(lab).session(token)
+        return _Let(lab, Gate(lab).session(token))
     except NotSignedIn:
         if not renewal:
             raise
-        return SignIn(lab).renew(renewal)
-    return None
+        renewed = SignIn(lab).renew(renewal)
+        return _Let(lab, Gate(lab).session(renewed.token), renewed)
 
 
 def _renewed_if_it_can(connection: HTTPConnection, lab: Lab) -> _Let:
     if lab.settings.auth == "off":
         return _Let(lab)
     try:
-        return _Let(lab, _session(connection, lab))
+        return _session(connection, lab)
     except NotSignedIn:
         return _Let(lab)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.cli.answers import Answer
-from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.cli.command import Command, nested
 from spotlab.cli.users import at_desk
 from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.errors import InvalidSetting
@@ -63,9 +63,18 @@ def _list(args: argparse.Namespace, settings: Settings) -> Answer:
     return at_desk(settings, ask)
 
 
-def _verify(_args: argparse.Namespace, settings: Settings) -> Answer:
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--head",
+        default="",
+        metavar="DIGEST",
+        help="the head that an earlier check printed: shows whether the log was cut off since",
+    )
+
+
+def _verify(args: argparse.Namespace, settings: Settings) -> Answer:
     def ask(desk: Desk) -> Answer:
-        check = desk.audit.check()
+        check = desk.audit.check(args.head)
         document = asdict(check) | {"holds": check.broken_at is None}
         if check.broken_at is not None:
             said = f"The log is not as it was written: {check.reason}"
@@ -78,6 +87,8 @@ def _verify(_args: argparse.Namespace, settings: Settings) -> Answer:
 
 COMMANDS: Final = (
     Command("list", "Who changed what, when, before and after.", _list_arguments, _list),
-    Command("verify", "Follow the chain of hashes from the first entry.", no_arguments, _verify),
+    Command(
+        "verify", "Follow the chain of hashes from the first entry.", _verify_arguments, _verify
+    ),
 )
 AUDIT: Final = nested("audit", "Read the audit log, and check it.", lambda: COMMANDS)

@@ -165,7 +165,8 @@ def _unlock(args: argparse.Namespace, settings: Settings) -> Answer:
 def _reset(args: argparse.Namespace, settings: Settings) -> Answer:
     def ask(desk: Desk) -> Answer:
         link = _address(settings, desk.users.reset_password(args.name, args.reason))
-        text = f"{args.name} is signed out everywhere.\n{_link_text(link, settings)}"
+        ended = f"{args.name} is signed out everywhere, and has no API token any more."
+        text = f"{ended}\n{_link_text(link, settings)}"
         return Answer({"name": args.name, "link": link}, text)
 
     return at_desk(settings, ask)
@@ -187,7 +188,10 @@ COMMANDS: Final = (
     Command("disable", "Let somebody sign in no more.", _name_argument, _disable),
     Command("unlock", "Forget the failures that locked somebody.", _name_argument, _unlock),
     Command(
-        "reset-password", "Sign somebody out, and let them choose anew.", _name_argument, _reset
+        "reset-password",
+        "Sign somebody out, end their tokens, let them choose anew.",
+        _name_argument,
+        _reset,
     ),
 )
 USERS: Final = nested("users", "Look at users, and change them.", lambda: COMMANDS)

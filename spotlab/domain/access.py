@@ -89,6 +89,37 @@ MEANINGS: Final[dict[Right, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What may be done, and in which accounts: of a user, a token, or what is to be granted.
+
+    Args:
+        rights: what may be done.
+        accounts: names of the AWS accounts whose instances are seen; None: all.
+    """
+
+    rights: frozenset[Right]
+    accounts: tuple[str, ...] | None
+
+    def covers(self, other: Reach) -> bool:
+        """Whether nothing of another reach is missing here."""
+        return other.rights <= self.rights and self.sees(other.accounts)
+
+    def sees(self, accounts: Iterable[str] | None) -> bool:
+        """Whether every one of these accounts is seen; None: all that there ever are."""
+        if self.accounts is None:
+            return True
+        return accounts is not None and set(accounts) <= set(self.accounts)
+
+    def within(self, other: Reach) -> Reach:
+        """What both may do, in the accounts that both see."""
+        if self.accounts is None or other.accounts is None:
+            accounts = other.accounts if self.accounts is None else self.accounts
+        else:
+            accounts = tuple(name for name in self.accounts if name in other.accounts)
+        return Reach(self.rights & other.rights, accounts)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Whoever asks: a user, a token of theirs, a visitor, or SpotLab itself.
 
@@ -99,6 +130,7 @@ class Principal:
         scopes: rights that a token is limited to; None: no limit beyond the role.
         via: how they came: "session", "token NAME", "command line", "visitor", "scheduler", ….
         session_id: of a signed-in session; else "".
+        grantors: of a token: the users who made it, beside its own; see `vouching`.
     """
 
     name: str
@@ -107,6 +139,24 @@ class Principal:
     scopes: frozenset[Right] | None = None
     via: str = ""
     session_id: str = ""
+    grantors: tuple[str, ...] = ()
+
+    @property
+    def is_user(self) -> bool:
+        """Whether they are one of the users, rather than a visitor, the machine's owner or the app
+        itself."""
+        return self.session_id != "" or self.via.startswith("token ")
+
+    @property
+    def reach(self) -> Reach:
+        """What they may do, and whose instances they see."""
+        return Reach(self.rights, self.accounts)
+
+    def vouching(self, whom: str) -> tuple[str, ...]:
+        """The users on whose word a token or link is given to another: it is worth no more than
+        each of them may do and see at the time that it is used."""
+        vouching = (self.name, *self.grantors) if self.is_user else ()
+        return tuple(name for name in vouching if name != whom)
 
     @property
     def rights(self) -> frozenset[Right]:
@@ -139,6 +189,40 @@ class Principal:
             raise Forbidden(
                 f"{self.name} may not do this in the account {account!r}.",
                 remedy="An administrator can add the account to the user.",
+            )
+
+    def require_everywhere(self, right: Right) -> None:
+        """Nothing, if this is allowed, to somebody who sees every account: it is about them all.
+
+        Raises:
+            Forbidden: says what is not allowed, and who may.
+        """
+        self.require(right)
+        if self.accounts is not None:
+            raise Forbidden(
+                f"{self.name} may not {MEANINGS[right]}: that is about every account.",
+                remedy="Somebody who sees every account may.",
+            )
+
+    def require_all_of(self, reach: Reach) -> None:
+        """Nothing, if they may do and see all of this themselves. Who grants more than that, or
+        takes over a user who may do more, grants it to themselves.
+
+        Raises:
+            Forbidden: says what they lack.
+        """
+        lacking = [MEANINGS[right] for right in Right if right in reach.rights - self.rights]
+        if lacking:
+            raise Forbidden(
+                f"{self.name} may not decide about a right to {'; '.join(lacking)}: it is not "
+                "theirs.",
+                remedy="Nobody grants or takes over more than they may themselves"
+                + (", and a token no more than its scopes." if self.scopes is not None else "."),
+            )
+        if not self.reach.sees(reach.accounts):
+            raise Forbidden(
+                f"{self.name} does not see every account that this is about.",
+                remedy=f"Name accounts of: {', '.join(self.accounts or ()) or 'none'}.",
             )
 
 

@@ -70,7 +70,7 @@ def restore(
         NotAvailable: no room, or a client of PostgreSQL is wanting.
         DatabaseDown: the database cannot be written; all is as it was.
     """
-    who.require(Right.KEEP_DATA)
+    who.require_everywhere(Right.KEEP_DATA)
     home = settings.home.absolute()
     url = settings.database_url.get_secret_value() if settings.database_url else None
     stamp = f"{clock.now():%Y%m%dT%H%M%S}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any, Final
@@ -17,13 +18,15 @@ from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
+from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import InstanceRow
-from spotlab.store.tables_access import AuditRow
+from spotlab.store.tables_access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.types import to_json
 
 _ONE_WRITER: Final = "audit log"
 _BATCH: Final = 1000
+_KEPT: Final = re.compile(r"[0-9a-f]{16,64}")
 EVERYTHING: Final = AuditFilter()
 
 
@@ -89,26 +92,58 @@ class SqlAudit:
         with reading(self._engine) as session:
             return int(session.exec(query).one())
 
-    def check(self) -> AuditCheck:
-        """Follow the chain from its first entry to its last."""
-        previous, number = "", 0
-        for row in self._rows():
+    def check(self, kept: str = "") -> AuditCheck:
+        """Follow the chain from its first entry to its last.
+
+        Args:
+            kept: a digest, or 16 of its signs or more, that an earlier check said of the last
+                entry: it has to be one of these. The chain alone does not show that its end was
+                cut off, or all of it written anew.
+        Raises:
+            InvalidInput: no digest begins so.
+        """
+        if kept and not _KEPT.fullmatch(kept):
+            raise InvalidInput(f"{kept!r} is no digest.", remedy="Give 16 to 64 hex digits.")
+        previous, number, found = "", 0, False
+        for stored, row in self._rows():
             number += 1
-            if reason := _wrong(row, number, previous):
-                return AuditCheck(number - 1, row.number, reason, previous)
-            previous = row.digest
+            if row is None or (reason := _wrong(row, number, previous)):
+                said = f"Entry {number} cannot be read." if row is None else reason
+                return AuditCheck(number - 1, stored, said, previous)
+            previous, found = row.digest, found or row.digest.startswith(kept)
+        if kept and not found:
+            said = f"No entry has the digest that was kept, {kept}: its end was cut off, or more."
+            return AuditCheck(number, number + 1, said, previous)
         return AuditCheck(number, None, "", previous)
 
-    def _rows(self) -> Iterator[AuditRow]:
-        after = 0
+    def _rows(self) -> Iterator[tuple[int, AuditRow | None]]:
+        """Every entry by its number, those below 1 too, which no entry has; None: unreadable."""
+        batch = select(AuditRow.number).order_by(col(AuditRow.number)).limit(_BATCH)
+        query = batch
         while True:
-            query = select(AuditRow).where(col(AuditRow.number) > after)
             with reading(self._engine) as session:
-                rows = session.exec(query.order_by(col(AuditRow.number)).limit(_BATCH)).all()
-            if not rows:
+                numbers = session.exec(query).all()
+            if not numbers:
                 return
-            yield from rows
-            after = rows[-1].number
+            yield from self._read(numbers)
+            query = batch.where(col(AuditRow.number) > numbers[-1])
+
+    def _read(self, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
+        rows: Sequence[AuditRow] = ()
+        query = select(AuditRow).where(col(AuditRow.number).between(numbers[0], numbers[-1]))
+        try:
+            with reading(self._engine) as session:
+                rows = session.exec(query.order_by(col(AuditRow.number))).all()
+        except (TypeError, ValueError, DatabaseDown):
+            with reading(self._engine) as session:  # raises where it is the database, not a value
+                session.exec(select(func.count(col(AuditRow.number)))).one()
+            if len(numbers) == 1:
+                yield numbers[0], None
+                return
+            half = len(numbers) // 2
+            yield from self._read(numbers[:half])
+            yield from self._read(numbers[half:])
+        yield from ((row.number, row) for row in rows)
 
 
 def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
@@ -124,7 +159,7 @@ def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
     if where.before is not None:
         found.append(col(AuditRow.number) < where.before)
     if where.accounts is not None:
-        found += _about_seen(where.accounts, where.alert_rules)
+        found += _about_seen(where.accounts, where.alert_rules, where.users)
     return found
 
 
@@ -133,10 +168,17 @@ def _is(action: str) -> ColumnElement[bool]:
     return or_(column == action, column.startswith(f"{action}.", autoescape=True))
 
 
-def _about_seen(accounts: Sequence[str], alert_rules: Sequence[str]) -> list[ColumnElement[bool]]:
+def _about_seen(
+    accounts: Sequence[str], alert_rules: Sequence[str], users: Sequence[str]
+) -> list[ColumnElement[bool]]:
     target = col(AuditRow.target)
     theirs = select(InstanceRow.instance_id).where(col(InstanceRow.account).in_(accounts))
+    sessions = select(SessionRow.session_id).where(col(SessionRow.user).in_(users))
+    tokens = select(ApiTokenRow.token_id).where(col(ApiTokenRow.user).in_(users))
     return [
+        or_(not_(or_(_is("user"), _is("link"))), target.in_(users)),
+        or_(not_(_is("session")), target.in_(sessions)),
+        or_(not_(_is("token")), target.in_(tokens)),
         or_(not_(_is("account")), target.in_(accounts)),
         or_(not_(or_(_is("instance"), _is("event"))), target.in_(theirs)),
         or_(not_(_is("alert")), target.in_(alert_rules)),
@@ -163,9 +205,11 @@ def _wrong(row: AuditRow, number: int, previous: str) -> str:
         return f"Entry {number} is missing."
     if row.previous != previous:
         return f"Entry {number} does not follow the one before it."
-    if row.digest != _digest(row):
-        return f"Entry {number} was changed since it was written."
-    return ""
+    try:
+        changed = row.digest != _digest(row)
+    except TypeError:  # SQLite keeps bytes where there was text
+        changed = True
+    return f"Entry {number} was changed since it was written." if changed else ""
 
 
 def _entry(row: AuditRow) -> AuditEntry:

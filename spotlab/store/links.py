@@ -7,6 +7,7 @@ Using a link and what it is used for are one transaction: a link that did nothin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,7 @@ from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.sessions import revoke_sessions
 from spotlab.store.tables_access import LinkRow, UserRow
 from spotlab.store.upserts import insert_new
+from spotlab.store.user_rows import user_of
 from spotlab.store.users import add_user, choose_password
 
 
@@ -40,11 +42,14 @@ class Link:
         purpose: what it is for.
         user: whose; "" of the first administrator's.
         expires_at: aware UTC.
+        grantors: the users who made it, beside its own: it counts while each of them may do and
+            see all that its user may, whatever that has become since.
     """
 
     purpose: Purpose
     user: str
     expires_at: datetime
+    grantors: tuple[str, ...] = ()
 
 
 class SqlLinks:
@@ -82,6 +87,7 @@ class SqlLinks:
                     created_at=by.at,
                     expires_at=link.expires_at,
                     used_at=None,
+                    grantors=list(link.grantors) or None,
                 )
             )
             after = {"purpose": link.purpose.value, "expires_at": link.expires_at.isoformat()}
@@ -91,7 +97,7 @@ class SqlLinks:
         """One that can be used now; None: there is none."""
         with reading(self._engine) as session:
             row = session.get(LinkRow, link_hash)
-            return _link(row) if _usable(row, purpose, at) else None
+            return _link(row) if row is not None and _usable(session, row, purpose, at) else None
 
     def make_first_administrator(
         self, link_hash: str, user: User, password_hash: str, by: By
@@ -136,6 +142,7 @@ class SqlLinks:
         row = LinkRow(
             link_hash=signature_hash,
             purpose=Purpose.PROVIDER.value,
+            grantors=None,
             user=user,
             created_at=by.at,
             expires_at=until,
@@ -147,7 +154,7 @@ class SqlLinks:
 
     def _use(self, session: Session, link_hash: str, purpose: Purpose, by: By) -> LinkRow:
         row = session.get(LinkRow, link_hash, with_for_update=True)
-        if row is None or not _usable(row, purpose, by.at):
+        if row is None or not _usable(session, row, purpose, by.at):
             raise NotFound(
                 "This link was used, has expired or was never made.", remedy="Ask for a new one."
             )
@@ -155,14 +162,21 @@ class SqlLinks:
         return row
 
 
-def _usable(row: LinkRow | None, purpose: Purpose, at: datetime) -> bool:
-    return (
-        row is not None
-        and row.purpose == purpose.value
-        and row.used_at is None
-        and row.expires_at > at
+def _usable(session: Session, row: LinkRow, purpose: Purpose, at: datetime) -> bool:
+    if row.purpose != purpose.value or row.used_at is not None or row.expires_at <= at:
+        return False
+    return not row.grantors or _vouched_for(session, row.user, row.grantors)
+
+
+def _vouched_for(session: Session, name: str, grantors: Sequence[str]) -> bool:
+    """Whether each of them could still give a link to this user."""
+    whose = session.get(UserRow, name)
+    each = [session.get(UserRow, grantor) for grantor in grantors]
+    return whose is not None and all(
+        row is not None and row.active and user_of(row).reach.covers(user_of(whose).reach)
+        for row in each
     )
 
 
-def _link(row: LinkRow | None) -> Link | None:
-    return None if row is None else Link(Purpose(row.purpose), row.user, row.expires_at)
+def _link(row: LinkRow) -> Link:
+    return Link(Purpose(row.purpose), row.user, row.expires_at, tuple(row.grantors or ()))

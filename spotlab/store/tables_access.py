@@ -60,7 +60,7 @@ class SessionRow(AccessBase, table=True):
 
 
 class ApiTokenRow(AccessBase, table=True):
-    """An API token, as a hash."""
+    """An API token, as a hash. `grantors`: the users who made it, beside its own; null: none."""
 
     __tablename__ = "api_tokens"
 
@@ -69,6 +69,7 @@ class ApiTokenRow(AccessBase, table=True):
     name: str
     token_hash: str
     scopes: list[str] = Field(sa_type=JSON)
+    grantors: list[str] | None = Field(sa_type=NULLABLE_JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     last_used_at: datetime | None = Field(sa_type=UtcDateTime)
@@ -76,7 +77,8 @@ class ApiTokenRow(AccessBase, table=True):
 
 
 class LinkRow(AccessBase, table=True):
-    """A one-time link: the first administrator's, or a user's to choose a password."""
+    """A one-time link: the first administrator's, or a user's to choose a password. `grantors`: the
+    users who made it, beside its own; null: none."""
 
     __tablename__ = "one_time_links"
 
@@ -86,6 +88,7 @@ class LinkRow(AccessBase, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime | None = Field(sa_type=UtcDateTime)
+    grantors: list[str] | None = Field(sa_type=NULLABLE_JSON)
 
 
 class SecretKeyRow(AccessBase, table=True):

@@ -56,6 +56,7 @@ class SqlTokens:
             expires_at=token.expires_at,
             last_used_at=token.last_used_at,
             revoked_at=token.revoked_at,
+            grantors=list(token.grantors) or None,
         )
         with writing(self._engine) as session:
             if session_id:
@@ -125,6 +126,7 @@ def _told(row: ApiTokenRow) -> dict[str, Any]:
         "name": row.name,
         "scopes": row.scopes,
         "expires_at": row.expires_at.isoformat(),
+        "grantors": row.grantors or [],
     }
 
 
@@ -138,4 +140,5 @@ def _token(row: ApiTokenRow) -> ApiToken:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        grantors=tuple(row.grantors or ()),
     )

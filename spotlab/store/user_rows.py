@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sqlmodel import Session, col, select
+
 from spotlab.domain.access import Role
 from spotlab.domain.ports import User
+from spotlab.errors import Conflict
 from spotlab.store.tables_access import UserRow
 
 
@@ -76,3 +79,18 @@ def user_of(row: UserRow) -> User:
         created_at=row.created_at,
         last_sign_in_at=row.last_sign_in_at,
     )
+
+
+def refuse_no_administrator(session: Session, changed: UserRow, *, everywhere: bool) -> None:
+    """Nobody gives what they do not have: without one of every account, nobody would ever be one.
+
+    Raises:
+        Conflict: the change that was made in this transaction leaves none.
+    """
+    query = select(UserRow).where(UserRow.role == Role.ADMIN.value, col(UserRow.active))
+    left = [row for row in session.exec(query) if row.accounts is None or not everywhere]
+    if not left:  # what was changed is flushed by the query
+        raise Conflict(
+            f"{changed.name} is the last active administrator.",
+            remedy=f"Make somebody else administrator{' of every account' * everywhere} first.",
+        )

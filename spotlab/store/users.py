@@ -16,9 +16,23 @@ from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.sessions import refuse_ended, revoke_sessions
 from spotlab.store.tables_access import LinkRow, UserRow
-from spotlab.store.user_rows import Credential, credential_of, row_of, told, user_of
+from spotlab.store.tokens import revoke_tokens
+from spotlab.store.user_rows import (
+    Credential,
+    credential_of,
+    refuse_no_administrator,
+    row_of,
+    told,
+    user_of,
+)
 
 _ONE_CHANGE: Final = "one change to the users"
+Check = Callable[[User], None]
+"""Raises where a user may not be changed; asked in the transaction, before and after."""
+
+
+def _anybody(_user: User) -> None:
+    """No check."""
 
 
 class SqlUsers:
@@ -98,6 +112,7 @@ class SqlUsers:
         email: str | None = None,
         subject: str | None = None,
         active: bool | None = None,
+        check: Check = _anybody,
     ) -> User:
         """Set what is given; what is not stays. Who may not sign in has no session either.
 
@@ -113,6 +128,7 @@ class SqlUsers:
 
         def apply(session: Session, row: UserRow) -> None:
             administered = row.role == Role.ADMIN.value and row.active
+            everywhere = row.accounts is None
             if subject is not None:
                 _refuse_known_subject(session, subject, name)
                 if row.subject not in (None, subject):
@@ -128,12 +144,10 @@ class SqlUsers:
                 row.active = active
             if active is False:
                 revoke_sessions(session, name, by)
-            if (
-                administered
-            ):  # where nobody is administrator yet, others can be changed all the same
-                _refuse_no_administrator(session, row)
+            if administered:  # where nobody is yet, others can be changed all the same
+                refuse_no_administrator(session, row, everywhere=everywhere)
 
-        return self._change(name, by, "user.change", apply)
+        return self._change(name, by, "user.change", apply, check)
 
     def set_password(
         self, name: str, password_hash: str, by: By, *, checked: str, session_id: str
@@ -159,8 +173,9 @@ class SqlUsers:
             refuse_ended(session, session_id)
             return choose_password(session, name, password_hash, by)
 
-    def must_choose(self, name: str, by: By) -> User:
-        """Forget the password, end their sessions and links: a new one has to be chosen by a link.
+    def must_choose(self, name: str, by: By, check: Check = _anybody) -> User:
+        """Forget the password, end their sessions, links and API tokens: they choose anew by a
+        link.
 
         Raises:
             NotFound: no such user.
@@ -170,23 +185,33 @@ class SqlUsers:
             row.password_hash, row.must_change = None, True
             _end_links(session, name, by)
             revoke_sessions(session, name, by)
+            revoke_tokens(session, name, by)
 
-        return self._change(name, by, "user.reset_password", apply)
+        return self._change(name, by, "user.reset_password", apply, check)
 
-    def unlock(self, name: str, by: By) -> User:
+    def unlock(self, name: str, by: By, check: Check = _anybody) -> User:
         """Forget failures and the lock that came of them. Raises NotFound."""
 
         def apply(_session: Session, row: UserRow) -> None:
             row.failures, row.locked_until = 0, None
 
-        return self._change(name, by, "user.unlock", apply)
+        return self._change(name, by, "user.unlock", apply, check)
 
     def _change(
-        self, name: str, by: By, action: str, apply: Callable[[Session, UserRow], None]
+        self,
+        name: str,
+        by: By,
+        action: str,
+        apply: Callable[[Session, UserRow], None],
+        check: Check,
     ) -> User:
         with writing(self._engine) as session:
             one_at_a_time(session, _ONE_CHANGE)
-            return _changed(session, _known(session, name), by, action, apply)
+            row = _known(session, name)
+            check(user_of(row))
+            changed = _changed(session, row, by, action, apply)
+            check(changed)
+            return changed
 
 
 def add_user(session: Session, user: User, by: By, password_hash: str | None) -> None:
@@ -254,13 +279,4 @@ def _refuse_known_subject(session: Session, subject: str | None, name: str) -> N
         raise Conflict(
             f"The provider's account belongs to the user {known.name!r} already.",
             remedy="One account is one user.",
-        )
-
-
-def _refuse_no_administrator(session: Session, changed: UserRow) -> None:
-    query = select(UserRow).where(UserRow.role == Role.ADMIN.value, col(UserRow.active))
-    if session.exec(query).first() is None:  # what was changed is flushed by the query
-        raise Conflict(
-            f"{changed.name} is the last active administrator.",
-            remedy="Make somebody else administrator first.",
         )

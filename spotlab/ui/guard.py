@@ -17,13 +17,15 @@ from spotlab.errors import NotSignedIn, SpotlabError
 from spotlab.runtime import process
 from spotlab.runtime.access.gate import LOCAL_ADMINISTRATOR, SESSION_COOKIE, Gate
 from spotlab.runtime.access.loopback import is_loopback
-from spotlab.ui import errors
+from spotlab.ui import errors, screen_files
 
 __all__ = ["LOCAL_ADMINISTRATOR", "Right", "current", "is_loopback", "require"]
 
 BY_ITSELF: Final = "run by itself"
 """In the session's state while a page runs because of news: nobody did something, so a screen that
 is left open does not keep its session alive."""
+
+WHOSE: Final = "whose screen this is"
 
 
 def require(right: Right) -> Principal:
@@ -33,6 +35,7 @@ def require(right: Right) -> Principal:
     except SpotlabError as exc:
         errors.show(exc)
         st.stop()
+    _keep_to(who)
     if not who.may(right):
         may = ", ".join(role for role in Role if right in RIGHTS[role])
         st.title("This page is not for your role", anchor=False)
@@ -44,6 +47,17 @@ def require(right: Right) -> Principal:
         )
         st.stop()
     return who
+
+
+def _keep_to(who: Principal) -> None:
+    """A screen's state is its user's: a tab that was left open and connects again as somebody else,
+    who signed in in the same browser, begins anew."""
+    if st.session_state.get(WHOSE, who.name) != who.name:
+        st.session_state.clear()
+        st.session_state[WHOSE] = who.name
+        st.rerun()
+    st.session_state[WHOSE] = who.name
+    screen_files.KNOWN.opened(screen_files.this_screen(), who.name)
 
 
 def current() -> Principal:

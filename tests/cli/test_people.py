@@ -159,6 +159,11 @@ def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab
 
     code, told = typed.json("audit", "verify")
     assert (code, told["entries"], told["holds"]) == (0, 2, True)
+    head = told["head"]
+    assert typed.json("audit", "verify", "--head", head)[0] == 0
+    code, told = typed.json("audit", "verify", "--head", "f" * 64)
+    assert (code, told["holds"]) == (1, False)
+    assert "No entry has the digest that was kept" in told["reason"]
     with writing(lab.store.engine) as session:
         session.connection().execute(text("UPDATE audit_log SET actor = 'eve' WHERE number = 1"))
     code, told = typed.json("audit", "verify")

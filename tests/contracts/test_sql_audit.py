@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.domain.ports import AuditFilter
 from spotlab.errors import DatabaseDown, Fenced, NotFound
+from spotlab.runtime.access.sign_in import new_user
 from spotlab.store import Store
 from spotlab.store.audit import append
 from spotlab.store.engine import Fence, fenced, writing
@@ -78,17 +80,21 @@ def test_entries_about_other_accounts_are_left_out(store: Store) -> None:
         ("job.run", "zeta"),
     ):
         store.audit.add(make.BY, action, target)
-    seen = AuditFilter(accounts=("acme",), alert_rules=("r1",))
+    for name in ("ana", "eve"):
+        store.users.add(new_user(name, Role.VIEWER, None, "", make.NOW), make.BY)
+        store.audit.add(make.BY, "session.begin", f"an ended session of {name}")
+    seen = AuditFilter(accounts=("acme",), alert_rules=("r1",), users=("ana",))
     assert [(each.action, each.target) for each in store.audit.entries(seen)] == [
+        ("user.add", "ana"),
         ("job.run", "zeta"),
         ("alert.test", "r1"),
         ("event.add", "i-0a1"),
         ("instance.shadow", "i-0a1"),
         ("account.add", "acme"),
     ]
-    assert store.audit.count(seen) == 5
-    assert store.audit.count(replace(seen, accounts=())) == 2
-    assert store.audit.count() == 9
+    assert store.audit.count(seen) == 6
+    assert store.audit.count(replace(seen, accounts=())) == 3
+    assert store.audit.count() == 13
 
 
 def test_a_change_and_its_entry_are_one(store: Store) -> None:

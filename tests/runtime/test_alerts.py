@@ -123,6 +123,28 @@ def test_a_receiver_is_told_of_no_account_that_the_author_does_not_see(
         assert not any(b"zeta" in body for _, body in own.got)
 
 
+def test_nobody_has_a_rule_tell_of_more_than_its_author_saw(lab: Lab, receiver: Receiver) -> None:
+    """Nor sends what another sees to a receiver of their own."""
+    add_account(lab)
+    fleet = Condition(AlertKind.STATE, component=INSTANCE_MANAGER)
+    insider = desk(lab, person(Role.OPERATOR, "acme"))
+    of_all = desk(lab).add("all", fleet, Channel.WEBHOOK, receiver.address).rule
+    own = insider.add("own", fleet, Channel.WEBHOOK, receiver.address).rule
+    for refused in (
+        lambda: insider.change(of_all.rule_id, address=receiver.address),
+        lambda: insider.change(of_all.rule_id, condition=fleet),
+        lambda: insider.delete(of_all.rule_id),
+        lambda: insider.signing_key(of_all.rule_id),
+        lambda: insider.test(of_all.rule_id),
+    ):
+        with pytest.raises(Forbidden, match="does not see every account"):
+            refused()
+    for change in ({"enabled": False}, {"condition": replace(fleet, again_h=2.0)}):
+        changed = desk(lab).change(own.rule_id, **change)  # type: ignore[arg-type]
+        assert changed.condition.accounts == ("acme",)
+    assert insider.change(own.rule_id, enabled=True).condition.accounts == ("acme",)
+
+
 def test_a_receiver_can_check_the_signature(lab: Lab, receiver: Receiver) -> None:
     added = desk(lab).add("test", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     assert desk(lab).test(added.rule.rule_id).ok

@@ -149,6 +149,29 @@ def test_an_administrator_of_some_accounts_adds_none_beside_them(lab: Lab) -> No
             desk.accounts.add(Account(name, "1" * 12, regions=("us-east-1",)))
 
 
+def test_an_administrator_of_some_accounts_points_none_at_what_is_not_theirs(lab: Lab) -> None:
+    """A name shows the instances of the AWS account that is behind it."""
+    own, foreign = emulated_accounts(lab.settings.demo_seed)[:2]
+    Desk(lab, ANA).accounts.save("own", own.account_id, ["us-east-1"], role_arn=own.role_arn)
+    desk = Desk(lab, person(Role.ADMIN, "own")).accounts
+    for number, role_arn in ((foreign.account_id, foreign.role_arn), (own.account_id, "")):
+        with pytest.raises(Forbidden, match="may not point an account at"):
+            desk.save("own", number, ["us-east-1"], role_arn=role_arn)
+    changed = desk.save("own", own.account_id, ["us-east-1"], role_arn=own.role_arn, active=False)
+    assert not changed.active
+    nowhere = Desk(lab, person(Role.ADMIN, "nowhere")).accounts
+    with pytest.raises(Forbidden, match="another AWS account"):
+        nowhere.add(Account("nowhere", foreign.account_id, regions=("us-east-1",)))
+
+
+@pytest.mark.parametrize("name", ["TEAM-X", "team-x ", " team-x", "team\u2010x", "\uff54eam-x"])
+def test_no_account_is_called_what_reads_like_another(desk: Desk, name: str) -> None:
+    if all(account.name != "team-x" for account in desk.accounts.list()):
+        desk.accounts.save("team-x", "1" * 12, ["us-east-1"])
+    with pytest.raises((Conflict, InvalidInput)):
+        desk.accounts.add(Account(name, "1" * 12, regions=("us-east-1",)))
+
+
 def test_which_accounts_are_looked_after() -> None:
     file = Account("file", "1" * 12)
     kept = Account("kept", "2" * 12, from_settings=False)

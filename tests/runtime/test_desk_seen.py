@@ -125,6 +125,27 @@ def test_why_a_job_failed_names_nothing_foreign(lab: Lab, secret: str) -> None:
             assert told.result["instances"] == 4
 
 
+def test_the_audit_log_tells_nothing_of_foreign_users(lab: Lab) -> None:
+    desk = Desk(lab, ANA)
+    for name, accounts in (("in", ["acme"]), ("out", ["zeta"]), ("all", None)):
+        desk.users.add(name, Role.VIEWER, accounts=accounts)
+        desk.tokens.create(name, f"token of {name}", [Right.READ], timedelta(days=1))
+    audit = Desk(lab, person(Role.ADMIN, "acme")).audit
+    for action, seen in (("user", 1), ("link", 1), ("token", 1)):
+        where = AuditFilter(action=action)
+        assert (audit.count(where), desk.audit.count(where)) == (seen, 3)
+        assert "zeta" not in repr(audit.list(where))
+
+
+def test_what_is_about_every_account_is_for_who_sees_them_all(lab: Lab, tmp_path: Path) -> None:
+    keeping = Desk(lab, person(Role.ADMIN, "acme")).keeping
+    for keep in (keeping.sweep, lambda: keeping.back_up(tmp_path / "backup.tar")):
+        with pytest.raises(Forbidden, match="about every account"):
+            keep()
+    assert not list(tmp_path.iterdir())
+    assert Desk(lab, person(Role.ADMIN)).keeping.sweep(dry_run=True)
+
+
 def test_foreign_requirements_are_not_derived(lab: Lab, secret: str) -> None:
     instance = lab.store.fleet.instance(secret)
     for ask in (Desk(lab, OWN).market.requirements_of, Desk(lab, OWN).market.in_force):

@@ -105,7 +105,7 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
 
 
 def test_who_may_give_a_token_everything_is_told_so_where_it_is_made() -> None:
-    assert "as good as an administrator" in mighty_scope(person(Role.ADMIN))
+    assert "all that it may do" in mighty_scope(person(Role.ADMIN))
     assert mighty_scope(person(Role.OPERATOR)) == ""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from spotlab.domain.access import Right, Role
+from spotlab.domain.access import RIGHTS, Reach, Right, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class User:
     locked_until: datetime | None
     created_at: datetime
     last_sign_in_at: datetime | None
+
+    @property
+    def reach(self) -> Reach:
+        """What they may do, and whose instances they see."""
+        return Reach(RIGHTS[self.role], self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class ApiToken:
         scopes: the rights it is limited to.
         created_at, expires_at: aware UTC.
         last_used_at, revoked_at: aware UTC, or None.
+        grantors: the users who made it, beside its own: it has no right and no account that one
+            of them has lost, and ends with the first who may not sign in any more.
     """
 
     token_id: str
@@ -85,6 +92,7 @@ class ApiToken:
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    grantors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +151,11 @@ class AuditFilter:
         target: to this.
         since: not before, aware UTC.
         before: only those with a lower number.
-        accounts: what is about an account, an instance or an alert rule only where it is one of
-            these, one of theirs or one of `alert_rules`; whatever else there is, too.
+        accounts: what is about an account, an instance, an alert rule or a user only where it is
+            one of these, one of theirs, one of `alert_rules`, or one of `users` or theirs; whatever
+            else there is, too.
         alert_rules: ids; counts where accounts are given.
+        users: names; counts where accounts are given.
     """
 
     actor: str | None = None
@@ -155,6 +165,7 @@ class AuditFilter:
     before: int | None = None
     accounts: tuple[str, ...] | None = None
     alert_rules: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 class AuditLog(Protocol):
@@ -170,6 +181,6 @@ class AuditLog(Protocol):
         """How many there are."""
         ...
 
-    def check(self) -> AuditCheck:
-        """Follow the chain from its first entry to its last."""
+    def check(self, kept: str = "") -> AuditCheck:
+        """Follow the chain from its first entry to its last; a head that was kept is one of it."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
 
-from spotlab.domain.access import VISITOR, Principal, Role
+from spotlab.domain.access import VISITOR, Principal, Reach, Role
 from spotlab.domain.ports import ApiToken, Topic, User, UserSession
 from spotlab.errors import NotSignedIn, SpotlabError
 from spotlab.runtime.access import tokens
@@ -57,12 +57,16 @@ class _Known(Generic[T]):
         return kept is not None and 0 <= now - kept[0] < KNOWN_FOR_S and kept[1] == version
 
 
+_KnownToken = tuple[ApiToken, str, User | None, tuple[User | None, ...]]
+"""A token, its hash, its user and its grantors."""
+
+
 @dataclass(slots=True)
 class _Memory:
     """What all gates of one database share."""
 
     sessions: _Known[tuple[UserSession | None, User | None]] = field(default_factory=_Known)
-    tokens: _Known[tuple[ApiToken, str, User | None] | None] = field(default_factory=_Known)
+    tokens: _Known[_KnownToken | None] = field(default_factory=_Known)
     emulated: _Known[tuple[str, ...]] = field(default_factory=_Known)
 
 
@@ -93,7 +97,7 @@ class Gate:
         kept = None if split is None else self._token(split[0])
         if split is None or kept is None or not tokens.matches(split[1], kept[1]):
             raise NotSignedIn("This API token is not known.", remedy="Ask for a new one.")
-        known, _, user = kept
+        known, _, user, grantors = kept
         now = self._lab.clock.now()
         if known.revoked_at is not None:
             raise NotSignedIn(f"The API token {known.name!r} was revoked.")
@@ -101,9 +105,14 @@ class Gate:
             raise NotSignedIn(f"The API token {known.name!r} has expired.")
         if user is None or not user.active:
             raise NotSignedIn(f"The user of the API token {known.name!r} may not sign in.")
+        if not all(grantor is not None and grantor.active for grantor in grantors):
+            raise NotSignedIn(
+                f"Somebody who made the API token {known.name!r} may not sign in any more.",
+                remedy="Ask for a new one.",
+            )
         if self._is_to_note(known.last_used_at):
             self._note(lambda: self._lab.store.tokens.used(known.token_id, now))
-        return Principal(user.name, user.role, user.accounts, known.scopes, f"token {known.name}")
+        return _acting(known, [user, *(each for each in grantors if each is not None)])
 
     def knows(self, token: str) -> bool:
         """Whether `bearer` would tell who sends this without a look at the database."""
@@ -187,13 +196,19 @@ class Gate:
 
         return self._memory.sessions.get(session_id, self._monotonic(), self._version(), read)
 
-    def _token(self, token_id: str) -> tuple[ApiToken, str, User | None] | None:
-        def read() -> tuple[ApiToken, str, User | None] | None:
+    def _token(self, token_id: str) -> _KnownToken | None:
+        def read() -> _KnownToken | None:
             kept = self._lab.store.tokens.find(token_id)
             if kept is None:
                 return None
-            found = self._lab.store.users.find(kept.token.user)
-            return kept.token, kept.token_hash, None if found is None else found.user
+            names = (kept.token.user, *kept.token.grantors)
+            user, *grantors = [self._lab.store.users.find(name) for name in names]
+            return (
+                kept.token,
+                kept.token_hash,
+                None if user is None else user.user,
+                tuple(None if each is None else each.user for each in grantors),
+            )
 
         return self._memory.tokens.get(token_id, self._monotonic(), self._version(), read)
 
@@ -209,3 +224,20 @@ class Gate:
         else:
             self._memory.sessions.read.clear()
             self._memory.tokens.read.clear()
+
+
+def _acting(token: ApiToken, behind: Sequence[User]) -> Principal:
+    """Whoever sends a token: its user, with what its scopes, its user and each of its grantors have
+    in common now."""
+    user = behind[0]
+    reach = Reach(token.scopes, None)
+    for each in behind:
+        reach = reach.within(each.reach)
+    return Principal(
+        user.name,
+        user.role,
+        reach.accounts,
+        reach.rights,
+        f"token {token.name}",
+        grantors=token.grantors,
+    )

@@ -24,9 +24,16 @@ def first_administrator_link(lab: Lab) -> str | None:
     return _path(lab, Link(Purpose.FIRST_ADMINISTRATOR, "", by.at + FIRST_FOR), by)
 
 
-def password_link(lab: Lab, name: str, by: By) -> str:
-    """The path of a link with which a user chooses a password; it ends those before it."""
-    return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR), by)
+def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -> str:
+    """The path of a link with which a user chooses a password; it ends those before it.
+
+    Args:
+        lab: everything there is.
+        name: whose password it is.
+        by: who makes it, and when.
+        grantors: the users on whose word it counts; see `Principal.vouching`.
+    """
+    return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR, grantors), by)
 
 
 def _path(lab: Lab, link: Link, by: By) -> str:

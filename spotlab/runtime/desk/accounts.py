@@ -17,13 +17,20 @@ from spotlab.aws.checks import Check, check_account
 from spotlab.aws.regions import is_region
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account, Listing, Topic
-from spotlab.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound, SpotlabError
+from spotlab.errors import (
+    ChangedMeanwhile,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    SpotlabError,
+)
 from spotlab.runtime.access.keys import secret_key
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.hiding import foreign
 
 MASK: Final = "***"
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?")
 _NUMBER: Final = re.compile(r"[0-9]{12}")
 _ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
@@ -108,11 +115,13 @@ class AccountsDesk(DeskPart):
             account: `emulated` is whatever the AWS of this lab is.
             reason: why.
         Raises:
-            Forbidden: they may not change accounts, or see some accounts only, and not this one.
+            Forbidden: they may not change accounts, or see some accounts only.
             InvalidInput: says which field and what would be right.
-            Conflict: there is one of this name.
+            Conflict: there is one of this name, or of one that reads the same.
         """
         self.require(Right.CHANGE_ACCOUNTS, account.name)
+        self._refuse_foreign(account, None)
+        self._refuse_alike(account.name)
         emulated = self.lab.settings.aws == "emulated"
         made = replace(account, emulated=emulated, from_settings=False)
         _check(made)
@@ -144,7 +153,8 @@ class AccountsDesk(DeskPart):
             reason: why, in their words.
             expected: as it was when the change was thought of; None: as it is now.
         Raises:
-            Forbidden: they may not change accounts, or do not see this one.
+            Forbidden: they may not change accounts, do not see this one, or see some accounts only
+                and would point it at another AWS account or at SpotLab's own credentials.
             Conflict: an account of this name comes from the settings.
             ChangedMeanwhile: it is not as expected.
             InvalidInput: says which field and what would be right.
@@ -171,6 +181,7 @@ class AccountsDesk(DeskPart):
         if former is None:
             return self.add(account, reason)
         _check(account)
+        self._refuse_foreign(account, former)
         return self._saved(account, reason, self._as_expected(former, expected))
 
     def set_active(
@@ -209,6 +220,28 @@ class AccountsDesk(DeskPart):
         self.lab.store.audit.add(self.by(), "fleet.list", "fleet", None, {"failed": len(errors)})
         return [hidden(str(error)) for error in errors]
 
+    def _refuse_foreign(self, account: Account, former: Account | None) -> None:
+        """Whose instances a name shows is decided by who sees every account: whoever sees some may
+        not have one of them show another's."""
+        if self.sees_all():
+            return
+        same = former is not None and account.aws_account_id == former.aws_account_id
+        by_role = bool(account.role_arn) or (former is not None and not former.role_arn)
+        if not same or not by_role:
+            raise Forbidden(
+                f"{self.who.name} may not point an account at "
+                + ("another AWS account." if not same else "SpotLab's own credentials."),
+                remedy="Somebody who sees every account may.",
+            )
+
+    def _refuse_alike(self, name: str) -> None:
+        """Two names that read the same would be taken for each other."""
+        for account in self.lab.store.fleet.accounts():
+            if account.name != name and _read(account.name) == _read(name):
+                raise Conflict(
+                    f"There is an account {account.name!r} already.", remedy="Choose another name."
+                )
+
     def _saved(self, account: Account, reason: str, expected: Account) -> Account:
         self.lab.store.fleet.save_account(account, self.by(reason), expected)
         if not account.active:
@@ -237,6 +270,10 @@ class AccountsDesk(DeskPart):
             if account.name == name and self.who.sees(name):
                 return account
         raise NotFound(f"There is no account {name!r}.", remedy="List the accounts there are.")
+
+
+def _read(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _check(account: Account) -> None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spotlab.domain.access import Principal, Right
+from spotlab.domain.access import Principal, Reach, Right
 from spotlab.domain.alerts import AlertRule, Channel, Condition, checked, scoped
 from spotlab.domain.ports import Delivery, Topic
 from spotlab.domain.ringing import Event, Message
@@ -107,7 +107,8 @@ class AlertsDesk(DeskPart):
         reason: str = "",
         expected: AlertRule | None = None,
     ) -> AlertRule:
-        """Change what is given; what rang starts anew.
+        """Change what is given; what rang starts anew. It tells of no more accounts than before:
+        its receiver was named by somebody who saw those.
 
         Args:
             rule_id: which.
@@ -124,10 +125,12 @@ class AlertsDesk(DeskPart):
         if address is not None:
             rule = replace(rule, shown_address=receivers.shown(address))
             sealed = sealer(self.lab.settings).seal(address.strip())
+        whole = rule.condition if condition is None else self._checked(condition)
+        told = self.who.reach.within(Reach(frozenset(), rule.condition.accounts)).accounts
         changed = replace(
             rule,
             name=rule.name if name is None else _name(name),
-            condition=rule.condition if condition is None else self._checked(condition),
+            condition=scoped(whole, told),
             channel=rule.channel if channel is None else channel,
             enabled=rule.enabled if enabled is None else enabled,
             rung={},
@@ -188,8 +191,11 @@ class AlertsDesk(DeskPart):
         return [rule.rule_id for rule in self.rules()]
 
     def _mine(self, rule_id: str) -> AlertRule:
+        """One that they may change: they see every account that its receiver is told of."""
         self.require(Right.CHANGE_ALERTS)
-        return self.rule(rule_id)
+        rule = self.rule(rule_id)
+        self.require_all_of(Reach(frozenset(), _told(rule.condition)))
+        return rule
 
     def _checked(self, condition: Condition) -> Condition:
         whole = scoped(checked(condition), self.who.accounts)
@@ -211,11 +217,14 @@ class AlertsDesk(DeskPart):
 
 def sees(who: Principal, rule: AlertRule) -> bool:
     """Whether a rule is shown to somebody."""
-    condition = rule.condition
-    if who.accounts is None or not condition.about_instances:
-        return True
-    told = (condition.account,) if condition.account else condition.accounts
-    return told is not None and all(who.sees(name) for name in told)
+    return not rule.condition.about_instances or who.reach.sees(_told(rule.condition))
+
+
+def _told(condition: Condition) -> tuple[str, ...] | None:
+    """The accounts that a rule's receiver is told of; None: all."""
+    if condition.about_instances and condition.account:
+        return (condition.account,)
+    return condition.accounts
 
 
 def _name(text: str) -> str:

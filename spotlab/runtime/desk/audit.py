@@ -14,8 +14,8 @@ from spotlab.runtime.desk.base import DeskPart
 class AuditDesk(DeskPart):
     """Every change: who, what, before and after.
 
-    What is about accounts, instances and alert rules that somebody does not see is not there for
-    them; the chain is followed over all entries.
+    What is about accounts, instances, alert rules and users that somebody does not see is not there
+    for them; the chain is followed over all entries.
     """
 
     __slots__ = ()
@@ -30,10 +30,15 @@ class AuditDesk(DeskPart):
         """How many there are. Raises Forbidden."""
         return self.lab.store.audit.count(self._seen(where))
 
-    def check(self) -> AuditCheck:
-        """Follow the whole chain from its first entry to its last. Raises Forbidden."""
+    def check(self, kept: str = "") -> AuditCheck:
+        """Follow the whole chain from its first entry to its last; see `SqlAudit.check`.
+
+        Raises:
+            Forbidden: they may not read it.
+            InvalidInput: what was kept is no digest.
+        """
         self.require(Right.READ_AUDIT)
-        return self.lab.store.audit.check()
+        return self.lab.store.audit.check(kept)
 
     def _seen(self, where: AuditFilter | None) -> AuditFilter:
         self.require(Right.READ_AUDIT)
@@ -42,4 +47,10 @@ class AuditDesk(DeskPart):
             return asked
         rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
         ids = tuple(rule.rule_id for rule in rules)
-        return replace(asked, accounts=self.who.accounts, alert_rules=ids)
+        users = [user for user in self.lab.store.users.list() if self.who.reach.sees(user.accounts)]
+        return replace(
+            asked,
+            accounts=self.who.accounts,
+            alert_rules=ids,
+            users=tuple(user.name for user in users),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spotlab.domain.access import Principal, Right
+from spotlab.domain.access import Principal, Reach, Right
 from spotlab.domain.ports import By
 from spotlab.runtime.lab import Lab
 
@@ -28,6 +28,10 @@ class DeskPart:
     def sees_all(self) -> bool:
         """Whether every account's instances are shown to them."""
         return self.who.accounts is None
+
+    def require_all_of(self, reach: Reach) -> None:
+        """See `Principal.require_all_of`. Raises Forbidden."""
+        self.who.require_all_of(reach)
 
     def by(self, reason: str = "") -> By:
         """The signature under a change made now."""

@@ -1,4 +1,4 @@
-"""Old data and backups: for administrators. Runtime floor.
+"""Old data and backups: for administrators of every account. Runtime floor.
 
 Restoring is not here: while it goes on, there is no lab.
 """
@@ -27,12 +27,12 @@ class KeepingDesk(DeskPart):
         cancelled: Callable[[], bool] | None = None,
     ) -> Swept:
         """Delete what is older than the settings say; see `retention.sweep`. Raises Forbidden."""
-        self.require(Right.KEEP_DATA)
+        self.who.require_everywhere(Right.KEEP_DATA)
         return sweep(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
 
     def back_up(self, target: Path, *, with_secrets: bool = False) -> Backup:
         """Write a backup; see `backup.back_up`. Raises Forbidden, Conflict, NotAvailable."""
-        self.require(Right.KEEP_DATA)
+        self.who.require_everywhere(Right.KEEP_DATA)
         lab = self.lab
         home = lab.settings.home.absolute()
         made = back_up(lab.store, home, lab.clock, target.absolute(), with_secrets=with_secrets)

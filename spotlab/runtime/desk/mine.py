@@ -26,7 +26,7 @@ class MyDesk(DeskPart):
     def user(self) -> User:
         """Who they are. Raises Forbidden: they are no user."""
         found = self.lab.store.users.find(self.who.name)
-        if found is None or not (self.who.session_id or self.who.via.startswith("token ")):
+        if found is None or not self.who.is_user:
             raise Forbidden(
                 f"{self.who.name} has no account here.",
                 remedy="Sign in with an account of your own.",
@@ -107,7 +107,17 @@ def issue(
         desk.require(right)
     token_id, shown, kept = new_token()
     by = desk.by()
-    token = ApiToken(token_id, user, plain, wanted, by.at, by.at + valid_for, None, None)
+    token = ApiToken(
+        token_id=token_id,
+        user=user,
+        name=plain,
+        scopes=wanted,
+        created_at=by.at,
+        expires_at=by.at + valid_for,
+        last_used_at=None,
+        revoked_at=None,
+        grantors=desk.who.vouching(user),
+    )
     desk.lab.store.tokens.add(token, kept, by, desk.who.session_id)
     Gate(desk.lab).forget()
     return token, shown

@@ -1,4 +1,7 @@
-"""Everybody's API tokens, for those who may change users. Runtime floor."""
+"""API tokens of the users whom somebody may change. Runtime floor.
+
+The same holds as for users: nobody makes or ends a token of a user who may do more than they.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from datetime import timedelta
 
 from spotlab.domain.access import RIGHTS, Right
 from spotlab.domain.ports import ApiToken
-from spotlab.errors import InvalidInput
+from spotlab.errors import InvalidInput, NotFound
 from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.desk.mine import issue
+from spotlab.runtime.desk.users import UsersDesk
 
 
 class TokensDesk(DeskPart):
@@ -20,8 +24,8 @@ class TokensDesk(DeskPart):
 
     def list(self, user: str | None = None) -> Sequence[ApiToken]:
         """Newest first (of a user), those that ended too. Raises Forbidden."""
-        self.require(Right.CHANGE_USERS)
-        return self.lab.store.tokens.list(user)
+        seen = {each.name for each in UsersDesk(self.lab, self.who).list()}
+        return [each for each in self.lab.store.tokens.list(user) if each.user in seen]
 
     def create(
         self, user: str, name: str, scopes: Iterable[Right], valid_for: timedelta
@@ -36,10 +40,9 @@ class TokensDesk(DeskPart):
         Raises:
             NotFound: no such user.
             InvalidInput: a name, scopes or a time that cannot be.
-            Forbidden: they may not.
+            Forbidden: they may not, or may not do themselves all that the user may.
         """
-        self.require(Right.CHANGE_USERS)
-        wanted, role = frozenset(scopes), self.lab.store.users.get(user).role
+        wanted, role = frozenset(scopes), UsersDesk(self.lab, self.who).theirs(user).role
         if beyond := wanted - RIGHTS[role]:
             raise InvalidInput(
                 f"{user} ({role}) may not do that: {', '.join(sorted(beyond))}.",
@@ -49,7 +52,12 @@ class TokensDesk(DeskPart):
 
     def revoke(self, token_id: str, reason: str = "") -> ApiToken:
         """End one. Raises NotFound, Forbidden."""
-        self.require(Right.CHANGE_USERS)
+        users = UsersDesk(self.lab, self.who)
+        seen = {each.name for each in users.list()}
+        kept = self.lab.store.tokens.find(token_id)
+        if kept is None or kept.token.user not in seen:
+            raise NotFound(f"There is no token {token_id!r}.", remedy="List the tokens there are.")
+        users.theirs(kept.token.user)
         ended = self.lab.store.tokens.revoke(token_id, self.by(reason))
         Gate(self.lab).forget()
         return ended

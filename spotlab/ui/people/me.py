@@ -92,7 +92,10 @@ def show_password(user: User) -> None:
         ):
             st.text_input(label, type="password", key=key, autocomplete=auto, max_chars=256)
         st.form_submit_button("Change the password", type="primary", on_click=_change_password)
-    st.caption("12 characters at least. Your other browsers are signed out.")
+    st.caption(
+        "12 characters at least. Your other browsers are signed out; API tokens stay until you "
+        "revoke them above."
+    )
 
 
 def _change_password() -> None:
@@ -186,8 +189,8 @@ def mighty_scope(who: Principal) -> str:
     if not who.may(Right.CHANGE_USERS):
         return ""
     return (
-        f"A token that may {MEANINGS[Right.CHANGE_USERS]} is as good as an administrator: it can "
-        "add one, or let you see every account. Keep it like a password."
+        f"A token that may {MEANINGS[Right.CHANGE_USERS]} can give others all that it may do "
+        "itself. Keep it like a password."
     )
 
 

@@ -189,7 +189,7 @@ def _show_ways_out(user: User, now: datetime) -> None:
             on_click=_reset,
             args=(name,),
             key=f"reset {name}",
-            help="Ends their sessions; they choose a new password by a link that you give them.",
+            help="Ends their sessions and API tokens; a link from you lets them choose a new one.",
         )
     if user.active:
         _button(
@@ -225,7 +225,7 @@ def show_add() -> None:
         role.selectbox(
             "Role", telling.OFFERED, format_func=ROLE_WORDS.__getitem__, key="new-user-role"
         )
-        _pick_accounts(accounts, "new-user-accounts", None)
+        _pick_accounts(accounts, "new-user-accounts", session.desk().who.accounts)
         email.text_input("Email", key="new-user-email", max_chars=200)
         st.form_submit_button("Add", type="primary", on_click=_add)
 

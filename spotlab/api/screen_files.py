@@ -1,0 +1,56 @@
+"""Files that screens make and take, each for the user whose screen it is. Screens floor.
+
+Streamlit gives an image or an export to whoever knows its address, and takes an upload for whoever
+knows a screen's: the address of a file is that of its content. Here it is asked whose it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from spotlab.domain.access import Principal, Right
+from spotlab.errors import Forbidden, NotFound
+
+MADE: Final = "/media/"
+SENT: Final = "/_stcore/upload_file/"
+_UPLOADING: Final = (Right.BACKTEST, Right.UPLOAD_MODELS)
+"""Whoever has none of these is shown no form that takes a file."""
+
+
+class Owners(Protocol):
+    """Whose files are whose; see ui/screen_files.py, which alone may know Streamlit."""
+
+    def made_for(self, file_id: str, user: str) -> bool:
+        """Whether a file was made for a screen of theirs."""
+        ...
+
+    def is_screen_of(self, session_id: str, user: str) -> bool:
+        """Whether a screen is theirs."""
+        ...
+
+
+_owners: list[Owners] = []
+
+
+def use(owners: Owners) -> None:
+    """Ask these; called once, by the launcher. Before that, no file is given or taken."""
+    _owners[:] = [owners]
+
+
+def refuse_foreign(path: str, who: Principal) -> None:
+    """Nothing, if a path is none of a file, or of one of theirs.
+
+    Raises:
+        NotFound: it is of no file or screen of theirs.
+        Forbidden: they may not send files at all.
+    """
+    if path.startswith(MADE):
+        file_id = path.removeprefix(MADE).partition(".")[0]
+        if not any(owners.made_for(file_id, who.name) for owners in _owners):
+            raise NotFound("There is no such file.", remedy="Open the page that it is on anew.")
+    if path.startswith(SENT):
+        if not any(who.may(right) for right in _UPLOADING):
+            raise Forbidden(f"{who.name} ({who.role}) may not send files.")
+        session_id = path.removeprefix(SENT).partition("/")[0]
+        if not any(owners.is_screen_of(session_id, who.name) for owners in _owners):
+            raise NotFound("There is no such screen.", remedy="Load the page anew.")

@@ -1,0 +1,490 @@
+"""Nobody grants what they do not have: every actor, every granting verb, every user it is done to.
+
+What is expected is one rule, spelled out here and nowhere taken from the code: what is granted, and
+what the user it is done to has before and after, is all the actor's own. Verbs and operations are
+found, not listed; one that has no entry here fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import product
+from typing import Any, Final
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from spotlab.api import server
+from spotlab.api.lab_api import build
+from spotlab.api.mounted import LabApi
+from spotlab.api.who import principal_of
+from spotlab.domain.access import RIGHTS, Principal, Right, Role
+from spotlab.domain.ports import Account, By
+from spotlab.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
+from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
+from spotlab.runtime.access.sign_in import SignIn
+from spotlab.runtime.desk import Desk
+from spotlab.runtime.desk.mine import MyDesk
+from spotlab.runtime.desk.tokens import TokensDesk
+from spotlab.runtime.desk.users import UsersDesk
+from spotlab.runtime.lab import Lab
+from tests.support.access import (
+    PASSWORD,
+    VISIT,
+    add_user,
+    lab,
+    migrated,
+    quick_passwords,
+    signed_in,
+)
+from tests.support.people import ANA
+
+__all__ = ["lab", "migrated", "quick_passwords"]
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
+Accounts = tuple[str, ...] | None
+DAY: Final = timedelta(days=1)
+ROLES: Final = (Role.VIEWER, Role.RESEARCHER, Role.OPERATOR, Role.ADMIN)
+SEEN: Final[tuple[Accounts, ...]] = (None, ("acme",), ("zeta",), ("acme", "zeta"), ())
+SCOPES: Final = (
+    frozenset(Right),
+    frozenset({Right.CHANGE_USERS}),
+    frozenset({Right.READ, Right.CHANGE_USERS}),
+    RIGHTS[Role.OPERATOR] | {Right.CHANGE_USERS},
+    frozenset(Right) - {Right.CHANGE_USERS},
+)
+"""Of tokens that act."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who tries; `secret` is what a request of theirs carries."""
+
+    told: str
+    user: str
+    rights: frozenset[Right]
+    accounts: Accounts
+    who: Principal
+    secret: str
+
+    def owns(self, rights: frozenset[Right], accounts: Accounts) -> bool:
+        """The rule: whether all of this is their own."""
+        if not rights <= self.rights:
+            return False
+        if self.accounts is None:
+            return True
+        return accounts is not None and all(name in self.accounts for name in accounts)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A user that something is done to, and a token of theirs."""
+
+    name: str
+    role: Role
+    accounts: Accounts
+    token_id: str
+
+
+@dataclass(frozen=True)
+class Try:
+    """A verb tried on a user: what they have after it, or what somebody new has."""
+
+    told: str
+    act: Callable[[Desk, str], object]
+    rights: frozenset[Right] = frozenset()
+    accounts: Accounts = ()
+    new: bool = False
+
+
+@pytest.fixture
+def two_accounts(lab: Lab) -> Lab:
+    for name, number in (("acme", "1"), ("zeta", "9")):
+        lab.store.fleet.save_account(Account(name, number * 12, emulated=True))
+    add_user(lab, "root")
+    return lab
+
+
+def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
+    """One user by session and by tokens of several scopes."""
+    name = f"{role}-{'of-one' if accounts else 'of-all'}"
+    add_user(lab, name, role, accounts)
+    cookie = signed_in(lab, name).token
+    mine = Desk(lab, Gate(lab).session(cookie)).mine
+    made = [Actor(name, name, RIGHTS[role], accounts, mine.who, cookie)]
+    for scopes in SCOPES if role is Role.ADMIN else (RIGHTS[role],):
+        _, token = mine.create_token("of a test", scopes, DAY)
+        told = f"{name} with {len(scopes)} scopes"
+        made.append(Actor(told, name, scopes, accounts, Gate(lab).bearer(token), token))
+    return made
+
+
+def targets_of(lab: Lab) -> list[Target]:
+    """Users who see all, one, another, both and no account, and of other roles."""
+    made = []
+    some = [(Role.VIEWER, seen) for seen in SEEN]
+    some += product((Role.OPERATOR, Role.ADMIN), (None, ("acme",)))
+    for number, (role, accounts) in enumerate(some):
+        name = f"user-{number}"
+        add_user(lab, name, role, accounts)
+        token, _ = Desk(lab, ANA).tokens.create(name, "theirs", [Right.READ], DAY)
+        made.append(Target(name, role, accounts, token.token_id))
+    return made
+
+
+def tries(target: Target) -> Iterator[Try]:
+    """Every verb, with what it grants."""
+    rights, seen = RIGHTS[target.role], target.accounts
+    for role, accounts in product(ROLES, SEEN):
+        yield Try(
+            f"add a {role} of {accounts}",
+            lambda desk, name, r=role, a=accounts: desk.users.add(name, r, accounts=a),
+            RIGHTS[role],
+            accounts,
+            new=True,
+        )
+    for role in ROLES:
+        yield Try(
+            f"set role {role}",
+            lambda desk, name, r=role: desk.users.set(name, role=r),
+            RIGHTS[role],
+            seen,
+        )
+    for accounts in SEEN:
+        yield Try(
+            f"set accounts {accounts}",
+            lambda desk, name, a=accounts: desk.users.set(name, accounts=a),
+            rights,
+            accounts,
+        )
+    same: tuple[tuple[str, Callable[[Desk, str], object]], ...] = (
+        ("set email", lambda desk, name: desk.users.set(name, email="me@example.org")),
+        ("disable", lambda desk, name: desk.users.set(name, active=False)),
+        ("enable", lambda desk, name: desk.users.set(name, active=True)),
+        ("unlock", lambda desk, name: desk.users.unlock(name)),
+        ("sign_out", lambda desk, name: desk.users.sign_out(name)),
+        ("reset_password", lambda desk, name: desk.users.reset_password(name)),
+        ("revoke", lambda desk, _name: desk.tokens.revoke(target.token_id)),
+    )
+    for told, act in same:
+        yield Try(told, act, rights, seen)
+    for scopes in ({Right.READ}, {Right.READ, Right.EVALUATE}, set(Right)):
+        if scopes <= rights:
+            yield Try(
+                f"create a token of {len(scopes)}",
+                lambda desk, name, s=frozenset(scopes): desk.tokens.create(name, "made", s, DAY),
+                frozenset(scopes),
+                seen,
+            )
+
+
+GRANTING: Final = {
+    UsersDesk: {"add", "set", "unlock", "reset_password", "sign_out"},
+    TokensDesk: {"create", "revoke"},
+    MyDesk: {"create_token"},
+}
+"""Tried here."""
+ASKING: Final = {
+    UsersDesk: {"list", "get", "theirs", "sessions"},
+    TokensDesk: {"list"},
+    MyDesk: {"user", "sessions", "tokens", "change_password", "end_session", "revoke_token"},
+}
+"""They give nothing to anybody; those of MyDesk are about whoever asks alone."""
+
+
+@pytest.mark.parametrize("part", GRANTING, ids=lambda part: part.__name__)
+def test_every_verb_is_tried(part: type) -> None:
+    verbs = {name for name, _ in inspect.getmembers(part, inspect.isfunction) if name[0] != "_"}
+    shared = {name for name, _ in inspect.getmembers(part.__base__, inspect.isfunction)}
+    assert verbs - shared == GRANTING[part] | ASKING[part]
+
+
+def expected(actor: Actor, target: Target, each: Try | Request) -> bool:
+    """The rule: what is granted, and what the user has before and after, is the actor's own."""
+    had = each.new or actor.owns(RIGHTS[target.role], target.accounts)
+    return Right.CHANGE_USERS in actor.rights and had and actor.owns(each.rights, each.accounts)
+
+
+def restore(lab: Lab, target: Target) -> None:
+    by = By("a test", lab.clock.now())
+    lab.store.users.change(
+        target.name, by, role=target.role, accounts=target.accounts, active=True, email=""
+    )
+
+
+@pytest.mark.parametrize("seen", [None, ("acme",)], ids=["of all", "of one"])
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_grants_or_takes_over_more_than_is_their_own(
+    role: Role, seen: Accounts, two_accounts: Lab
+) -> None:
+    lab, wrong, tried = two_accounts, [], {True: 0, False: 0}
+    targets = targets_of(lab)
+    for actor in actors_of(lab, role, seen):
+        desk = Desk(lab, actor.who)
+        own = Target(actor.user, role, seen, targets[0].token_id)
+        for target in (own, *targets):
+            for each in tries(target):
+                if each.new != (target is own) and (each.new or each.told == "revoke"):
+                    continue
+                allowed, before = expected(actor, target, each), lab.store.audit.count()
+                name = f"new-{sum(tried.values())}" if each.new else target.name
+                said = "done"
+                try:
+                    each.act(desk, name)
+                except (Forbidden, NotFound, InvalidInput) as exc:
+                    said = str(exc)
+                tried[allowed] += 1
+                changed = lab.store.audit.count() != before
+                if allowed != (said == "done") or (changed and not allowed):
+                    wrong.append(f"{actor.told}: {each.told} of {target}: {said}")
+                if changed and not each.new:
+                    restore(lab, target)
+    assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
+    assert (tried[True] > 100) is (role is Role.ADMIN), tried
+
+
+# The same by requests
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, with what it grants."""
+
+    operation: str
+    method: str
+    path: str
+    body: Any
+    rights: frozenset[Right]
+    accounts: Accounts
+    new: bool = False
+
+
+def requests_of(target: Target) -> Iterator[Request]:
+    """Every operation that grants, as it is sent about a user."""
+    rights, seen, user = RIGHTS[target.role], target.accounts, f"/users/{target.name}"
+
+    def listed(accounts: Accounts) -> list[str] | None:
+        return None if accounts is None else list(accounts)
+
+    for role, accounts in product((Role.VIEWER, Role.ADMIN), (None, ("acme",), ("zeta",))):
+        body = {"name": "NEW", "role": role, "accounts": listed(accounts)}
+        yield Request("create_user", "POST", "/users", body, RIGHTS[role], accounts, new=True)
+    yield Request("change_user", "PATCH", user, {"active": True}, rights, seen)
+    yield Request("change_user", "PATCH", user, {"active": False}, rights, seen)
+    for role in (Role.VIEWER, Role.ADMIN):
+        yield Request("change_user", "PATCH", user, {"role": role}, RIGHTS[role], seen)
+    for accounts in SEEN:
+        body = {"accounts": listed(accounts)}
+        yield Request("change_user", "PATCH", user, body, rights, accounts)
+    for scopes in (["read"], ["read", "users:write"]):
+        wanted = frozenset(map(Right, scopes))
+        if wanted <= rights:
+            body = {"user": target.name, "name": "made", "scopes": scopes}
+            yield Request("create_token", "POST", "/tokens", body, wanted, seen)
+    path = f"/tokens/{target.token_id}"
+    yield Request("revoke_token", "DELETE", path, None, rights, seen)
+
+
+def headers_of(actor: Actor) -> dict[str, str]:
+    if actor.who.session_id:
+        cookie = f"{SESSION_COOKIE}={actor.secret}"
+        return {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+    return {"Authorization": f"Bearer {actor.secret}"}
+
+
+def served(lab: Lab) -> Starlette:
+    """The server's own routes and middleware."""
+    lab.settings = lab.settings.model_copy(
+        update={
+            "auth": "accounts",
+            "api_reads_per_minute": 100_000,
+            "api_writes_per_minute": 100_000,
+        }
+    )
+    routes = [
+        LabApi(lambda: build(lambda: lab, principal_of)) if isinstance(r, LabApi) else r
+        for r in server.ROUTES
+    ]
+    return Starlette(routes=routes, middleware=server.MIDDLEWARE)
+
+
+def test_every_operation_that_grants_is_tried(two_accounts: Lab) -> None:
+    document: dict[str, Any] = build(lambda: two_accounts, principal_of).openapi()  # type: ignore[attr-defined]
+    writes = {
+        each["operationId"]
+        for path, found in document["paths"].items()
+        for method, each in found.items()
+        if path.startswith(("/api/v1/users", "/api/v1/tokens")) and method != "get"
+    }
+    assert writes == {each.operation for each in requests_of(targets_of(two_accounts)[0])}
+
+
+@pytest.mark.parametrize("seen", [None, ("acme",)], ids=["of all", "of one"])
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
+def test_no_request_grants_or_takes_over_more_than_is_ones_own(
+    role: Role, seen: Accounts, two_accounts: Lab
+) -> None:
+    lab, wrong, tried = two_accounts, [], {True: 0, False: 0}
+    app, every = served(lab), targets_of(lab)
+    targets = [each for each in every if each.accounts in (None, ("acme",), ("acme", "zeta"))]
+    actors = actors_of(lab, role, seen)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://lab/api/v1") as client:
+            for actor, target in product(actors, targets):
+                for each in requests_of(target):
+                    if each.new and target is not targets[0]:
+                        continue
+                    allowed = expected(actor, target, each)
+                    before, body = lab.store.audit.count(), each.body
+                    if each.new:
+                        body = body | {"name": f"new-{sum(tried.values())}"}
+                    answer = await client.request(
+                        each.method, each.path, json=body, headers=headers_of(actor)
+                    )
+                    tried[allowed] += 1
+                    changed = lab.store.audit.count() != before
+                    good = answer.status_code in ((200, 201) if allowed else (403, 404, 422))
+                    if not good or (changed and not allowed):
+                        said = f"{answer.status_code} {answer.text}"
+                        wrong.append(f"{actor.told}: {each.method} {each.path} {body}: {said}")
+                    if changed and not each.new:
+                        restore(lab, target)
+
+    asyncio.run(ask())
+    assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
+    assert (tried[True] > 50) is (role is Role.ADMIN), tried
+
+
+# What was reproduced, and what outlives who granted it
+
+
+def by_session(lab: Lab, name: str) -> Desk:
+    """A user at the desk, signed in."""
+    return Desk(lab, Gate(lab).session(signed_in(lab, name).token))
+
+
+def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
+    add_user(two_accounts, "eve", Role.ADMIN, ("acme",))
+    eve = by_session(two_accounts, "eve")
+    for accounts, refused in ((None, Forbidden), (("acme", "zeta"), InvalidInput)):
+        with pytest.raises(refused) as told:
+            eve.users.set("eve", accounts=accounts)
+        assert "zeta" not in (told.value.remedy or "").replace("'zeta'", ""), (
+            "names nothing foreign"
+        )
+    assert two_accounts.store.users.get("eve").accounts == ("acme",)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"role": Role.VIEWER}, ({Right.READ}, None)),
+        ({"accounts": ("zeta",)}, ({Right.READ, Right.EVALUATE}, ("zeta",))),
+        ({"accounts": ()}, ({Right.READ, Right.EVALUATE}, ())),
+        ({"active": False}, None),
+    ],
+)
+def test_a_token_is_worth_no_more_than_who_made_it(
+    change: dict[str, Any], left: tuple[set[Right], Accounts] | None, two_accounts: Lab
+) -> None:
+    lab, root = two_accounts, Desk(two_accounts, ANA)
+    add_user(lab, "eve", Role.ADMIN)
+    add_user(lab, "robot", Role.OPERATOR)
+    scopes = [Right.READ, Right.EVALUATE]
+    _, token = by_session(lab, "eve").tokens.create("robot", "ci", scopes, DAY)
+    _, of_owner = root.tokens.create("robot", "of the machine's owner", scopes, DAY)
+    root.users.set("eve", **change)
+    if left is None:
+        with pytest.raises(NotSignedIn, match="made the API token 'ci'"):
+            Gate(lab).bearer(token)
+    else:
+        who = Gate(lab).bearer(token)
+        assert (who.rights, who.accounts) == left
+    assert Gate(lab).bearer(of_owner).rights == set(scopes)
+    assert Gate(lab).bearer(of_owner).accounts is None
+
+
+def test_a_token_that_a_token_made_is_worth_no_more_than_either_maker(two_accounts: Lab) -> None:
+    lab, root = two_accounts, Desk(two_accounts, ANA)
+    for name in ("eve", "ben", "robot"):
+        add_user(lab, name, Role.ADMIN)
+    _, first = by_session(lab, "eve").tokens.create("ben", "first", Right, DAY)
+    by_token = Desk(lab, Gate(lab).bearer(first))
+    _, second = by_token.tokens.create("robot", "second", [Right.READ], DAY)
+    assert Gate(lab).bearer(second).accounts is None
+    root.users.set("eve", accounts=("acme",))
+    assert Gate(lab).bearer(second).accounts == ("acme",)
+    root.users.set("ben", accounts=("zeta",))
+    assert Gate(lab).bearer(second).accounts == ()
+    root.users.set("eve", active=False)
+    with pytest.raises(NotSignedIn):
+        Gate(lab).bearer(second)
+
+
+def test_a_token_of_whoever_is_given_more_later_brings_its_maker_nothing(
+    two_accounts: Lab,
+) -> None:
+    lab = two_accounts
+    add_user(lab, "eve", Role.ADMIN, ("acme",))
+    add_user(lab, "victim", Role.VIEWER, ("acme",))
+    _, token = by_session(lab, "eve").tokens.create("victim", "ci", [Right.READ], DAY)
+    Desk(lab, ANA).users.set("victim", accounts=None)
+    assert Gate(lab).bearer(token).accounts == ("acme",)
+
+
+@pytest.mark.parametrize("whose", ["widened", "disabled", "narrowed"])
+def test_a_link_counts_while_its_maker_could_make_it(whose: str, two_accounts: Lab) -> None:
+    lab, root = two_accounts, Desk(two_accounts, ANA)
+    add_user(lab, "eve", Role.ADMIN, ("acme",))
+    _, path = by_session(lab, "eve").users.add("victim", Role.VIEWER, accounts=["acme"])
+    code = path.partition("code=")[2]
+    if whose == "widened":
+        root.users.set("victim", role=Role.ADMIN, accounts=None)
+    elif whose == "disabled":
+        root.users.set("eve", active=False)
+    else:
+        root.users.set("eve", accounts=["zeta"])
+    with pytest.raises(NotFound):
+        SignIn(lab).by_password_link(code, "victim", PASSWORD, VISIT)
+    of_root = root.users.reset_password("victim").partition("code=")[2]
+    assert SignIn(lab).by_password_link(of_root, "victim", PASSWORD, VISIT)
+
+
+def test_an_administrator_of_every_account_is_left(two_accounts: Lab) -> None:
+    add_user(two_accounts, "ben", Role.ADMIN, ("acme",))
+    root = by_session(two_accounts, "root").users
+    for change in ({"accounts": ["acme"]}, {"role": Role.VIEWER}, {"active": False}):
+        with pytest.raises(Conflict, match="last active administrator"):
+            root.set("root", **change)  # type: ignore[arg-type]
+
+
+def test_who_is_reset_has_no_token_either(two_accounts: Lab) -> None:
+    lab = two_accounts
+    add_user(lab, "victim", Role.OPERATOR)
+    _, stolen = by_session(lab, "victim").mine.create_token("stolen", [Right.READ], DAY)
+    Desk(lab, ANA).users.reset_password("victim")
+    with pytest.raises(NotSignedIn, match="revoked"):
+        Gate(lab).bearer(stolen)
+
+
+def test_who_sees_some_accounts_sees_the_users_of_those_alone(two_accounts: Lab) -> None:
+    lab, targets = two_accounts, targets_of(two_accounts)
+    add_user(lab, "eve", Role.ADMIN, ("acme",))
+    eve = by_session(lab, "eve")
+    known = {each.name for each in targets if each.accounts in (("acme",), ())}
+    assert {user.name for user in eve.users.list()} == known | {"eve"}
+    assert {token.user for token in eve.tokens.list()} == known
+    for target in targets:
+        if target.name not in known:
+            for look in (eve.users.get, eve.users.sessions, eve.users.sign_out):
+                with pytest.raises(NotFound):
+                    look(target.name)
+            with pytest.raises(NotFound):
+                eve.tokens.revoke(target.token_id)
