@@ -53,6 +53,7 @@ def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
         "revision": manifest.revision,
         "rows": manifest.counts,
         "with_secrets": manifest.with_secrets,
+        "left_out": list(made.left_out),
     }
     text = (
         f"{made.path}: {sum(manifest.counts.values()):,} rows of {manifest.database} at revision "
@@ -63,6 +64,8 @@ def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
             "\nWithout the secret key: where another is used, everybody signs in anew and the "
             "addresses of alert rules have to be given again."
         )
+    if made.left_out:
+        text += f"\nLeft out, as no plain files: {', '.join(made.left_out)}"
     return Answer(document, text)
 
 
