@@ -90,12 +90,16 @@ def _restore(args: argparse.Namespace, settings: Settings) -> Answer:
         "revision": done.revision,
         "rows": manifest.counts,
         "former": list(done.former),
+        "audit": done.broken,
     }
     text = (
         f"{sum(manifest.counts.values()):,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC are in "
         f"place, at revision {done.revision}."
     )
-    return Answer(document, "\n".join([text, *(f"Kept beside: {what}" for what in done.former)]))
+    lines = [text, *(f"Kept beside: {what}" for what in done.former)]
+    if done.broken:
+        lines.append(f"The audit log that it brought is not whole: {done.broken}")
+    return Answer(document, "\n".join(lines))
 
 
 BACKUP = Command(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import Any, Final
 
@@ -91,24 +92,34 @@ class SqlAudit:
 
     def check(self) -> AuditCheck:
         """Follow the chain from its first entry to its last."""
-        previous, number = "", 0
-        for row in self._rows():
-            number += 1
-            if reason := _wrong(row, number, previous):
-                return AuditCheck(number - 1, row.number, reason, previous)
-            previous = row.digest
-        return AuditCheck(number, None, "", previous)
+        return check(lambda: reading(self._engine))
 
-    def _rows(self) -> Iterator[AuditRow]:
-        after = 0
-        while True:
-            query = select(AuditRow).where(col(AuditRow.number) > after)
-            with reading(self._engine) as session:
-                rows = session.exec(query.order_by(col(AuditRow.number)).limit(_BATCH)).all()
-            if not rows:
-                return
-            yield from rows
-            after = rows[-1].number
+
+def check(opened: Callable[[], AbstractContextManager[Session]]) -> AuditCheck:
+    """Follow the chain from its first entry to its last.
+
+    Args:
+        opened: gives a session for each batch of entries, so that none is open for long.
+    """
+    previous, number = "", 0
+    for row in _rows(opened):
+        number += 1
+        if reason := _wrong(row, number, previous):
+            return AuditCheck(number - 1, row.number, reason, previous)
+        previous = row.digest
+    return AuditCheck(number, None, "", previous)
+
+
+def _rows(opened: Callable[[], AbstractContextManager[Session]]) -> Iterator[AuditRow]:
+    after = 0
+    while True:
+        query = select(AuditRow).where(col(AuditRow.number) > after)
+        with opened() as session:
+            rows = session.exec(query.order_by(col(AuditRow.number)).limit(_BATCH)).all()
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1].number
 
 
 def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:

@@ -44,6 +44,12 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     return before, newest
 
 
+def upgrade_on(connection: Connection, revision: str) -> None:
+    """Migrate in an open transaction of somebody's own."""
+    _take_lock(connection)
+    command.upgrade(scripts(connection), revision)
+
+
 def current(engine: Engine) -> str | None:
     """The revision a database is at; None where SpotLab never migrated it.
 
