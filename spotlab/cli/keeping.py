@@ -61,7 +61,7 @@ def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
     )
     if not manifest.with_secrets:
         text += (
-            "\nWithout the secret key: where another is used, everybody signs in anew and the "
+            "\nThe secret key is not in it. Where another is used, everybody signs in anew and the "
             "addresses of alert rules have to be given again."
         )
     if made.left_out:
