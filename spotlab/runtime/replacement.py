@@ -150,7 +150,7 @@ def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
         NotAvailable: a restore is at work, or its files cannot be moved.
         DatabaseDown: the database does not say whether it has committed.
     """
-    if not any(each.name.startswith((JOURNAL, PREFIX)) for each in os.scandir(home)):
+    if not any(each.name.startswith((JOURNAL, PREFIX)) for each in home.iterdir()):
         return
     with alone_in(home, _WAIT_S):
         journal = home / JOURNAL
