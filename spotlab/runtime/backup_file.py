@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,9 @@ def opened(source: Path) -> Iterator[BackupFile]:
         raw = FileIO(source, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))
     except OSError as exc:
         raise InvalidInput(f"{source} cannot be read: {exc.strerror}.", remedy=_MADE_BY) from exc
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise _no_backup(source)
     try:
         with _Bounded(raw) as content, tarfile.open(fileobj=content, mode="r:") as archive:
             yield BackupFile(source, _manifest_of(archive, source), archive)
