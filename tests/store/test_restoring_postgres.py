@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,22 +20,37 @@ from tests.support import builders as make
 from tests.support.databases import fresh_postgres
 
 pytestmark = pytest.mark.postgres
-MARK = "m" * 200
+MARK = "m" * 500
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[str]:
+    """The url of a database with rows."""
+    with fresh_postgres() as url:
+        store = open_store(url, Path("none.db"))
+        for number in range(3):
+            store.ledger.record(make.experiment(instance=make.instance(f"i-{number}")))
+        store.audit.add(make.BY, "instance.shadow", MARK)
+        store.close()
+        yield url
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[Engine]:
+    """A database that stays empty where what is put into it is refused."""
+    with fresh_postgres() as url:
+        engine = connect(url, Path("none.db"))
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[tuple[Store, Store]]:
-    """One with rows, and an empty database."""
-    with ExitStack() as stack:
-        urls = [stack.enter_context(fresh_postgres()) for _ in range(2)]
-        full = open_store(urls[0], tmp_path / "none.db")
-        stack.callback(full.close)
-        for number in range(3):
-            full.ledger.record(make.experiment(instance=make.instance(f"i-{number}")))
-        full.audit.add(make.BY, "instance.shadow", MARK)
-        empty = connect(urls[1], tmp_path / "none.db")
-        stack.callback(empty.dispose)
-        yield full, Store.of(empty)
+def source(whole: str) -> Iterator[Engine]:
+    """A copy of the database with rows, to be changed."""
+    with fresh_postgres(like=whole) as url:
+        engine = connect(url, Path("none.db"))
+        yield engine
+        engine.dispose()
 
 
 def plain_dump(engine: Engine, target: Path) -> Path:
@@ -51,86 +65,81 @@ def put(engine: Engine, copy: Path, dumped: Dump) -> str | None:
     return put_postgres(engine, copy, dumped, "20261130T000000", lambda _connection: None)
 
 
-def refused(stores: tuple[Store, Store], copy: Path, dumped: Dump, why: str) -> None:
+def refused(empty: Engine, copy: Path, dumped: Dump, why: str) -> None:
     with pytest.raises((InvalidInput, DatabaseDown), match=why):
-        put(stores[1].engine, copy, dumped)
-    assert is_empty(stores[1].engine)
+        put(empty, copy, dumped)
+    assert is_empty(empty)
 
 
-@pytest.mark.parametrize("sly", [r"\! touch {mark}", "DROP TABLE users;", r"\i /etc/passwd"])
-def test_what_stands_between_the_rows_is_not_run(
-    stores: tuple[Store, Store], tmp_path: Path, sly: str
-) -> None:
-    dumped = dump(stores[0].engine, tmp_path / "copy")
-    copy = plain_dump(stores[0].engine, tmp_path / "plain")
+def test_what_stands_between_the_rows_is_not_run(source: Engine, tmp_path: Path) -> None:
+    dumped = dump(source, tmp_path / "copy")
+    copy = plain_dump(source, tmp_path / "plain")
     mark = tmp_path / "run"
     # The row ends, the data ends, and what comes then is the script's.
-    lines = f"\t\t\t\t\t\t\n\\.\n{sly.format(mark=mark)}\n".encode()
+    sly = f"\t\t\t\t\t\n\\.\n\\! touch {mark}\nCOPY (SELECT 1) TO PROGRAM 'touch {mark}';\n"
+    sly += "DROP TABLE users;\n"
     whole = copy.read_bytes()
-    assert len(lines) <= len(MARK)
-    changed = whole.replace(MARK.encode(), lines + b"-" * (len(MARK) - len(lines)))
+    changed = whole.replace(MARK.encode(), sly.ljust(len(MARK), "-").encode())
     assert changed != whole
+    assert len(changed) == len(whole)
     copy.write_bytes(changed)
-    refused(stores, copy, dumped, "audit_log are refused|manifest says")
+    with fresh_postgres() as url:
+        store = Store.of(connect(url, Path("none.db")))
+        put(store.engine, copy, dumped)
+        assert store.users.list() == []
+        assert [entry.target for entry in store.audit.entries()] == [""]
+        assert store.audit.check().broken_at == 1
+        store.close()
     assert not mark.exists()
 
 
-DEFINED = {
-    "a trigger": "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN DELETE FROM users; RETURN NEW; END $$; "
+DEFINED = (
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN DELETE FROM users; RETURN NEW; END $$",
     "CREATE TRIGGER t AFTER INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION f()",
-    "a view": "CREATE VIEW v AS SELECT pg_read_file('/etc/passwd')",
-    "a rule": "CREATE RULE r AS ON INSERT TO audit_log DO ALSO DELETE FROM users",
-    "a default": "ALTER TABLE audit_log ALTER actor SET DEFAULT current_user",
-    "a check": "ALTER TABLE audit_log ADD CHECK (actor <> pg_sleep(0)::text)",
-}
+    "CREATE VIEW v AS SELECT pg_read_file('/etc/passwd')",
+    "CREATE RULE r AS ON INSERT TO audit_log DO ALSO DELETE FROM users",
+    "ALTER TABLE audit_log ALTER actor SET DEFAULT current_user",
+    "ALTER TABLE audit_log ADD CHECK (actor <> pg_sleep(0)::text)",
+)
 
 
-@pytest.mark.parametrize("what", DEFINED)
-def test_what_a_dump_defines_is_not_made(
-    stores: tuple[Store, Store], tmp_path: Path, what: str
-) -> None:
-    dumped = dump(stores[0].engine, tmp_path / "copy")
-    change(stores[0].engine, DEFINED[what])
-    copy = plain_dump(stores[0].engine, tmp_path / "plain")
-    put(stores[1].engine, copy, dumped)
-    assert [each.instance_id for each in stores[1].ledger.list()] == ["i-2", "i-1", "i-0"]
-    assert stores[1].ledger.record(make.experiment()) == 4
-    with stores[1].engine.connect() as connection:
-        for query in (
-            "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
-            "SELECT count(*) FROM pg_views WHERE schemaname = 'public'",
-            "SELECT count(*) FROM pg_rules WHERE schemaname = 'public'",
-            "SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0 "
-            "AND connamespace = 'public'::regnamespace",
-        ):
-            assert connection.execute(text(query)).scalar_one() == 0
-    assert stores[1].audit.check() == stores[0].audit.check()
+def test_what_a_dump_defines_is_not_made(source: Engine, tmp_path: Path) -> None:
+    dumped = dump(source, tmp_path / "copy")
+    change(source, *DEFINED)
+    copy = plain_dump(source, tmp_path / "plain")
+    with fresh_postgres() as url:
+        store = Store.of(connect(url, Path("none.db")))
+        put(store.engine, copy, dumped)
+        assert [each.instance_id for each in store.ledger.list()] == ["i-2", "i-1", "i-0"]
+        assert store.ledger.record(make.experiment()) == 4
+        assert store.audit.check() == Store.of(source).audit.check()
+        with store.engine.connect() as connection:
+            for query in (
+                "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
+                "SELECT count(*) FROM pg_views WHERE schemaname = 'public'",
+                "SELECT count(*) FROM pg_rules WHERE schemaname = 'public'",
+                "SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0 "
+                "AND connamespace = 'public'::regnamespace",
+            ):
+                assert connection.execute(text(query)).scalar_one() == 0
+        store.close()
 
 
-def change(engine: Engine, statement: str) -> None:
+def change(engine: Engine, *statements: str) -> None:
     with engine.begin() as connection:
-        connection.exec_driver_sql(statement)
+        for statement in statements:
+            connection.exec_driver_sql(statement)
 
 
 ODD = {
     "no number": ("UPDATE experiments SET risk = 'NaN'", "holds in risk"),
-    "no end": ("UPDATE experiments SET horizon_h = '-Infinity'", "holds in horizon_h"),
     "a moment without end": ("UPDATE experiments SET created_at = 'infinity'", "in created_at"),
-    "a moment before Christ": (
-        "UPDATE experiments SET created_at = '0044-03-15 00:00:00+00 BC'",
-        "in created_at",
-    ),
     "JSON without bottom": (
         "UPDATE experiments SET policy = (repeat('[', 5000) || repeat(']', 5000))::json",
         "experiments holds no JSON",
     ),
     "another column": ("ALTER TABLE users ADD COLUMN more text", "users has other columns"),
-    "a column less": ("ALTER TABLE users DROP COLUMN email", "users has other columns"),
-    "another type": (
-        "ALTER TABLE experiments ALTER risk TYPE text USING 'high'",
-        "experiments are refused: invalid input syntax",
-    ),
     "nothing where something must be": (
         "ALTER TABLE experiments ALTER reason DROP NOT NULL; UPDATE experiments SET reason = NULL",
         "experiments are refused: null value",
@@ -149,12 +158,12 @@ ODD = {
 
 @pytest.mark.parametrize("what", ODD)
 def test_rows_that_no_spotlab_writes_are_refused(
-    stores: tuple[Store, Store], tmp_path: Path, what: str
+    source: Engine, empty: Engine, tmp_path: Path, what: str
 ) -> None:
-    dumped = dump(stores[0].engine, tmp_path / "copy")
+    dumped = dump(source, tmp_path / "copy")
     statement, why = ODD[what]
-    change(stores[0].engine, statement)
-    refused(stores, plain_dump(stores[0].engine, tmp_path / "plain"), dumped, why)
+    change(source, statement)
+    refused(empty, plain_dump(source, tmp_path / "plain"), dumped, why)
 
 
 @pytest.mark.parametrize(
@@ -168,26 +177,26 @@ def test_rows_that_no_spotlab_writes_are_refused(
     ],
 )
 def test_a_dump_that_is_none_is_refused(
-    stores: tuple[Store, Store], tmp_path: Path, spoil: Callable[[bytes], bytes]
+    source: Engine, empty: Engine, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     copy = tmp_path / "copy"
-    dumped = dump(stores[0].engine, copy)
+    dumped = dump(source, copy)
     copy.write_bytes(spoil(copy.read_bytes()))
-    refused(stores, copy, dumped, "cannot be read|manifest says|no SpotLab|refused|no JSON")
+    refused(empty, copy, dumped, "cannot be read|manifest says|no SpotLab|refused|no JSON")
 
 
-def test_what_fails_at_the_end_undoes_it_all(stores: tuple[Store, Store], tmp_path: Path) -> None:
-    dumped = dump(stores[0].engine, tmp_path / "copy")
+def test_what_fails_at_the_end_undoes_it_all(source: Engine, empty: Engine, tmp_path: Path) -> None:
+    dumped = dump(source, tmp_path / "copy")
 
     def fail(_connection: Connection) -> None:
         raise Conflict("no")
 
     with pytest.raises(Conflict):
-        put_postgres(stores[0].engine, tmp_path / "copy", dumped, "20261130T000000", fail)
-    assert stores[0].ledger.count() == 3
+        put_postgres(source, tmp_path / "copy", dumped, "20261130T000000", fail)
+    assert Store.of(source).ledger.count() == 3
 
 
-def test_a_dump_of_another_schema_is_told(stores: tuple[Store, Store], tmp_path: Path) -> None:
-    dumped = dump(stores[0].engine, tmp_path / "copy")
+def test_a_dump_of_another_schema_is_told(source: Engine, empty: Engine, tmp_path: Path) -> None:
+    dumped = dump(source, tmp_path / "copy")
     with pytest.raises(Conflict, match="are in the schema other"):
-        put(stores[1].engine, tmp_path / "copy", replace(dumped, schema="other"))
+        put(empty, tmp_path / "copy", replace(dumped, schema="other"))
