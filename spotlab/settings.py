@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spotlab.errors import InvalidSetting
@@ -132,6 +133,11 @@ class Settings(BaseSettings):
         default="",
         description="Addresses, separated by commas, of proxies whose X-Forwarded-For is believed.",
     )
+    alert_networks: str = Field(
+        default="",
+        description="Networks, separated by commas, that receivers of alerts may be in besides the "
+        "public internet (`10.20.0.0/16`).",
+    )
     secret_key: SecretStr | None = Field(
         default=None,
         description="Signs sessions and seals what is kept secret, 32 characters or more, the "
@@ -249,10 +255,29 @@ class Settings(BaseSettings):
         json_schema_extra={"unit": "d"},
     )
 
+    @field_validator("alert_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in _parts(text):
+            try:
+                ip_network(part)
+            except ValueError as exc:
+                raise ValueError(f"{exc}; networks are such as 10.20.0.0/16") from None
+        return text
+
+    @property
+    def receiver_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What `alert_networks` names."""
+        return tuple(ip_network(part) for part in _parts(self.alert_networks))
+
     @property
     def sqlite_path(self) -> Path:
         """The SQLite file that is used when no database_url is set."""
         return self.home / "spotlab.db"
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def load(**overrides: object) -> Settings:
@@ -267,7 +292,8 @@ def load(**overrides: object) -> Settings:
         first = exc.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"])
         raise InvalidSetting(
-            f"SPOTLAB_{name.upper()}: {first['msg']}.", remedy="See the README's settings table."
+            f"SPOTLAB_{name.upper()}: {first['msg'].removeprefix('Value error, ')}.",
+            remedy="See the README's settings table.",
         ) from None
 
 

@@ -74,7 +74,7 @@ def _watch_key(lab: Lab, stop: threading.Event) -> None:
             ours, now = secret_key(lab.settings).fingerprint, lab.clock.now()
             others = set(lab.store.sessions.note_key(ours, now, now - KEY_SINCE)) - told
         except SpotlabError as exc:
-            log.warning("cannot compare secret keys: %s", exc)
+            log.warning("cannot compare the secret keys of the processes: %s", exc)
             others = set()
         for other in sorted(others):
             log.error(

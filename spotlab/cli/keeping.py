@@ -53,6 +53,7 @@ def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
         "revision": manifest.revision,
         "rows": manifest.counts,
         "with_secrets": manifest.with_secrets,
+        "left_out": list(made.left_out),
     }
     text = (
         f"{made.path}: {sum(manifest.counts.values()):,} rows of {manifest.database} at revision "
@@ -60,9 +61,11 @@ def _backup(args: argparse.Namespace, settings: Settings) -> Answer:
     )
     if not manifest.with_secrets:
         text += (
-            "\nWithout the secret key: where another is used, everybody signs in anew and the "
+            "\nThe secret key is not in it. Where another is used, everybody signs in anew and the "
             "addresses of alert rules have to be given again."
         )
+    if made.left_out:
+        text += f"\nLeft out, as no plain files: {', '.join(made.left_out)}"
     return Answer(document, text)
 
 
@@ -87,12 +90,16 @@ def _restore(args: argparse.Namespace, settings: Settings) -> Answer:
         "revision": done.revision,
         "rows": manifest.counts,
         "former": list(done.former),
+        "audit": done.broken,
     }
     text = (
         f"{sum(manifest.counts.values()):,} rows of {manifest.made_at:%Y-%m-%d %H:%M} UTC are in "
         f"place, at revision {done.revision}."
     )
-    return Answer(document, "\n".join([text, *(f"Kept beside: {what}" for what in done.former)]))
+    lines = [text, *(f"Kept beside: {what}" for what in done.former)]
+    if done.broken:
+        lines.append(f"The audit log that it brought is not whole: {done.broken}")
+    return Answer(document, "\n".join(lines))
 
 
 BACKUP = Command(

@@ -31,6 +31,7 @@ from spotlab.store.store import Store
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "database"
+_NAME_MAX_BYTES: Final = 255
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,12 +81,14 @@ class Backup:
         manifest: what it holds.
         bytes: of the whole file.
         sha256: of the whole file, in hex.
+        left_out: what is among the uploaded models and no plain file, by its path in the home.
     """
 
     path: Path
     manifest: Manifest
     bytes: int
     sha256: str
+    left_out: tuple[str, ...] = ()
 
 
 def back_up(
@@ -110,7 +113,7 @@ def back_up(
         made_at = clock.now().astimezone(UTC)
         copied = dump(store.engine, folder / DATABASE)
         # Models come after the database: every upload that it names is on disk by now.
-        _copy_models(home / UPLOADS, folder / UPLOADS)
+        left_out = _copy_models(home / UPLOADS, folder / UPLOADS)
         has_key = with_secrets and (home / SECRET_KEY).is_file()
         if has_key:
             shutil.copyfile(home / SECRET_KEY, folder / SECRET_KEY)
@@ -123,7 +126,7 @@ def back_up(
             os.link(whole, target)  # unlike a rename, it overwrites nothing
         finally:
             whole.unlink(missing_ok=True)
-    return Backup(target, manifest, size, digest)
+    return Backup(target, manifest, size, digest, tuple(left_out))
 
 
 def hashed(path: Path) -> str:
@@ -150,9 +153,43 @@ def _manifest(folder: Path, copied: Dump, made_at: datetime, has_key: bool) -> M
     )
 
 
-def _copy_models(uploads: Path, target: Path) -> None:
-    if uploads.is_dir():
-        shutil.copytree(uploads, target, ignore=shutil.ignore_patterns(".*"))
+def is_plain(name: str) -> bool:
+    """Whether a backup takes a file or folder of that name along: hidden ones it leaves out."""
+    return (
+        name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("\\:")
+        and 0 < len(name.encode()) <= _NAME_MAX_BYTES
+    )
+
+
+def _copy_models(uploads: Path, target: Path) -> list[str]:
+    """Copy plain files, and folders of them; gives what else there is, by its path.
+
+    Links are not followed: they lead out of the home, or round. Nothing that waits is opened.
+    """
+    left_out: list[str] = []
+    folders = [uploads] if uploads.is_dir() else []
+    for folder in folders:  # grows while it is walked
+        place = target / folder.relative_to(uploads)
+        place.mkdir(mode=0o700)
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False) and is_plain(entry.name):
+                folders.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False) and is_plain(entry.name):
+                _copy_plain(Path(entry.path), place / entry.name)
+            else:
+                left_out.append(Path(entry.path).relative_to(uploads.parent).as_posix())
+    return left_out
+
+
+def _copy_plain(source: Path, target: Path) -> None:
+    # What was a plain file when it was listed may be a pipe or a link by now.
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as content, target.open("xb") as copy:
+        shutil.copyfileobj(content, copy)
 
 
 def _pack(folder: Path, manifest: Manifest, whole: Path) -> None:

@@ -6,14 +6,20 @@ import os
 from pathlib import Path
 
 from spotlab.errors import InvalidSetting
+from spotlab.runtime.replacement import settle
 from spotlab.settings import Settings
+from spotlab.store.engine import connect
+from spotlab.store.restoring import has_noted
 
 
 def usable_home(settings: Settings) -> Path:
     """SPOTLAB_HOME, absolute; it must be writable where the database is a file in it.
 
+    A restore that was killed is finished first.
+
     Raises:
         InvalidSetting: it cannot be made, is no folder, or cannot be written.
+        NotAvailable, DatabaseDown: a restore is at work, or cannot be finished.
     """
     home = settings.home.absolute()
     why = ""
@@ -30,4 +36,14 @@ def usable_home(settings: Settings) -> Path:
             f"SPOTLAB_HOME {home} cannot be used: {why}.",
             remedy="Name a folder that SpotLab may write.",
         )
+    settle(home, lambda restore_id: _has_committed(settings, restore_id))
     return home
+
+
+def _has_committed(settings: Settings, restore_id: str) -> bool:
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    engine = connect(url, settings.sqlite_path)
+    try:
+        return has_noted(engine, restore_id)
+    finally:
+        engine.dispose()

@@ -6,35 +6,47 @@ nobody uses what is replaced. Where a step fails, all is as it was.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
+from uuid import uuid4
 
-import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlmodel import Session
 
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import By, Clock
 from spotlab.errors import Conflict, InvalidInput, NotAvailable
 from spotlab.runtime.access.keys import FILE as SECRET_KEY
-from spotlab.runtime.backup import DATABASE, FORMAT, MANIFEST, Manifest, hashed
+from spotlab.runtime.backup import DATABASE, Manifest
+from spotlab.runtime.backup_file import opened
+from spotlab.runtime.home import usable_home
 from spotlab.runtime.models import UPLOADS
+from spotlab.runtime.replacement import (
+    DATABASE_FILE,
+    JOURNAL,
+    NEW,
+    PREFIX,
+    Plan,
+    alone_in,
+    begin,
+    end,
+    free_stamp,
+    put_files,
+    undo,
+)
 from spotlab.settings import Settings
-from spotlab.store.audit import SqlAudit
-from spotlab.store.dumps import TABLES, Dump, examined, one_file
-from spotlab.store.engine import connect
-from spotlab.store.failures import is_sqlite
-from spotlab.store.migrate import upgrade
-from spotlab.store.restoring import is_empty, put_postgres, put_sqlite, refuse_newer
-
-_MANIFEST_MAX: Final = 16 * 2**20
-_MADE_BY: Final = "Name a file that `spotlab backup FILE` made."
+from spotlab.store.audit import append, check
+from spotlab.store.dumps import Dump, one_file
+from spotlab.store.engine import connect, writer
+from spotlab.store.failures import is_sqlite, translated
+from spotlab.store.foreign import take_rows
+from spotlab.store.migrate import head, upgrade
+from spotlab.store.restoring import alone_with, has_noted, is_empty, put_sqlite, refuse_newer
+from spotlab.store.restoring_postgres import put_postgres
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,13 @@ class Restored:
         manifest: what it holds.
         revision: of the tables now.
         former: where each thing that was replaced is kept.
+        broken: what is wrong with the chain of the audit log that it brought; "": nothing.
     """
 
     manifest: Manifest
     revision: str
     former: tuple[str, ...]
+    broken: str
 
 
 def restore(
@@ -73,101 +87,88 @@ def restore(
     who.require_everywhere(Right.KEEP_DATA)
     home = settings.home.absolute()
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    stamp = f"{clock.now():%Y%m%dT%H%M%S}"
-    by = By(who.name, clock.now(), via=who.via)
     with _in_words(home), ExitStack() as stack:
-        archive = stack.enter_context(_opened(source))
-        manifest = _manifest_of(archive, source)
-        engine = connect(url, home / "spotlab.db")
+        file = stack.enter_context(opened(source))
+        engine = connect(url, home / DATABASE_FILE)
         stack.callback(engine.dispose)
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix=".restore-", dir=home))
-        )
-        _unpack(archive, manifest, source, folder)
+        usable_home(settings)
+        stack.enter_context(alone_in(home))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
+        stack.callback(_clear, home, folder)
+        file.unpack(folder)
+        manifest = file.manifest
         _refuse_other(manifest, engine)
         refuse_newer(manifest.revision)
         _refuse_full(engine, home, manifest, replace)
-        if is_sqlite(engine):
-            revision = _ready_sqlite(folder / DATABASE, manifest, by, source.name)
-        moved = stack.enter_context(_files_in_place(folder, home, manifest, stamp))
-        if is_sqlite(engine):
-            former: object = put_sqlite(folder / DATABASE, home / "spotlab.db", stamp)
-        else:
-            former = put_postgres(engine, folder / DATABASE, _as_dump(manifest), stamp)
-            revision = upgrade(engine)[1]
-            _note(engine, by, source.name, manifest)
-        moved.keep = True
-        kept = [*moved.former, *([str(former)] if former else [])]
-    return Restored(manifest, revision, tuple(kept))
+        names = _names_of(manifest, engine)
+        stamp = free_stamp(home, names, f"{clock.now():%Y%m%dT%H%M%S}")
+        plan = Plan(uuid4().hex, folder.name, names, stamp, not is_sqlite(engine))
+        note = _Note(By(who.name, clock.now(), via=who.via), source.name, manifest, plan.restore_id)
+        (folder / NEW).mkdir()
+        for name in names:
+            if name != DATABASE_FILE:
+                (folder / name).rename(folder / NEW / name)
+        place = _in_place_sqlite if is_sqlite(engine) else _in_place_postgres
+        former = place(engine, home, plan, note)
+    return Restored(manifest, head(), former, note.broken)
 
 
-def _opened(source: Path) -> tarfile.TarFile:
+def _in_place_sqlite(_engine: Engine, home: Path, plan: Plan, note: _Note) -> tuple[str, ...]:
+    folder = home / plan.folder
+    made = folder / NEW / DATABASE_FILE
+    take_rows(folder / DATABASE, made, note.dump)
+    engine = connect(None, made)
     try:
-        return tarfile.open(source, "r:")
+        upgrade(engine)
+        with translated(engine), writer(engine).begin() as connection:
+            note(connection)
+    finally:
+        engine.dispose()
+    one_file(made)
+    with alone_with(home / DATABASE_FILE):
+        begin(home, plan)
+        try:
+            former = [*put_files(home, plan), put_sqlite(made, home / DATABASE_FILE, plan.stamp)]
+        except BaseException:
+            undo(home, plan)
+            end(home, plan)
+            raise
+        end(home, plan)
+    return tuple(str(each) for each in former if each)
+
+
+def _in_place_postgres(engine: Engine, home: Path, plan: Plan, note: _Note) -> tuple[str, ...]:
+    begin(home, plan)
+    try:
+        beside = put_postgres(engine, home / plan.folder / DATABASE, note.dump, plan.stamp, note)
+    except BaseException:
+        # Who is cut off while the server commits learns only by asking whether it did. Where that
+        # is not answered either, the journal stands, and the next start asks.
+        if not has_noted(engine, plan.restore_id):
+            end(home, plan)
+        raise
+    try:
+        former = put_files(home, plan)
+        end(home, plan)
     except OSError as exc:
-        raise InvalidInput(f"{source} cannot be read: {exc.strerror}.", remedy=_MADE_BY) from exc
-    except tarfile.TarError as exc:
-        raise _no_backup(source) from exc
+        raise NotAvailable(
+            f"The database is restored, but not all files of {home}: {exc.strerror or exc}.",
+            remedy="Check the space and the rights of the home; the next start finishes it.",
+        ) from exc
+    return (*former, *([beside] if beside else []))
 
 
-def _no_backup(source: Path) -> InvalidInput:
-    return InvalidInput(f"{source} is no backup of SpotLab.", remedy=_MADE_BY)
+def _clear(home: Path, folder: Path) -> None:
+    """Remove what is no longer needed; where a journal stands, the next start needs it."""
+    if not (home / JOURNAL).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack(archive: tarfile.TarFile, manifest: Manifest, source: Path, folder: Path) -> None:
-    """The backup's files into a folder, each as its manifest says."""
-    try:
-        for name in manifest.files:
-            _extract(archive, name, folder)
-    except (tarfile.TarError, KeyError, EOFError) as exc:
-        raise InvalidInput(f"{source} is no whole backup: {exc}.") from exc
-    for name, part in manifest.files.items():
-        path = folder / name
-        if path.stat().st_size != part.bytes or hashed(path) != part.sha256:
-            raise InvalidInput(f"{source}: {name} is not as it was backed up (checksum).")
-
-
-def _manifest_of(archive: tarfile.TarFile, source: Path) -> Manifest:
-    """Raises InvalidInput."""
-    try:
-        member = archive.next()
-        content = None if member is None else archive.extractfile(member)
-        if member is None or content is None or member.name != MANIFEST:
-            raise _no_backup(source)
-        manifest = msgspec.json.decode(content.read(_MANIFEST_MAX), type=Manifest)
-    except (tarfile.TarError, KeyError, EOFError) as exc:
-        raise _no_backup(source) from exc
-    except msgspec.MsgspecError as exc:
-        raise InvalidInput(f"{source}: the manifest cannot be read: {exc}.") from exc
-    if manifest.format != FORMAT:
-        raise InvalidInput(
-            f"{source} has format {manifest.format}, this SpotLab reads {FORMAT}.",
-            remedy="Restore it with the version that made it.",
-        )
-    unknown = [name for name in manifest.files if not _may_be_there(name)]
-    if unknown or DATABASE not in manifest.files or not set(manifest.counts) <= set(TABLES):
-        raise InvalidInput(f"{source} names files or tables that no backup has.")
-    return manifest
-
-
-def _may_be_there(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    if ".." in parts or PurePosixPath(name).is_absolute():
-        return False
-    return name in (DATABASE, SECRET_KEY) or (len(parts) > 1 and parts[0] == UPLOADS)
-
-
-def _extract(archive: tarfile.TarFile, name: str, folder: Path) -> None:
-    member = archive.getmember(name)
-    content = archive.extractfile(member) if member.isreg() else None
-    if content is None:
-        raise InvalidInput(f"{name} is no plain file.")
-    path = folder / name
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with path.open("xb") as out:
-        shutil.copyfileobj(content, out)
-    path.chmod(0o644 if name.startswith(f"{UPLOADS}/") else 0o600)
+def _names_of(manifest: Manifest, engine: Engine) -> tuple[str, ...]:
+    names = [UPLOADS] if _has_models(manifest) else []
+    names += [SECRET_KEY] if SECRET_KEY in manifest.files else []
+    names += [DATABASE_FILE] if is_sqlite(engine) else []
+    return tuple(names)
 
 
 def _refuse_other(manifest: Manifest, engine: Engine) -> None:
@@ -203,61 +204,42 @@ def _is_full(folder: Path) -> bool:
     return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-def _ready_sqlite(copy: Path, manifest: Manifest, by: By, name: str) -> str:
-    """Check the copy, bring it to this version and note the restoring, all before it is used."""
-    found = examined(copy)
-    if found.counts != manifest.counts or found.revision != manifest.revision:
-        raise InvalidInput("The backup's database does not hold what its manifest says.")
-    engine = connect(None, copy)
-    try:
-        revision = upgrade(engine)[1]
-        _note(engine, by, name, manifest)
-    finally:
-        engine.dispose()
-    one_file(copy)
-    return revision
+class _Note:
+    """Writes a restoring into the audit log that it brought, in an open transaction.
 
+    Args:
+        by: who restores.
+        name: of the backup's file.
+        manifest: what it holds.
+        restore_id: of this restoring.
+    """
 
-def _note(engine: Engine, by: By, name: str, manifest: Manifest) -> None:
-    rows = sum(manifest.counts.values())
-    told = {"made_at": manifest.made_at.isoformat(), "spotlab": manifest.spotlab, "rows": rows}
-    SqlAudit(engine).add(by, "data.restore", name, None, told)
+    def __init__(self, by: By, name: str, manifest: Manifest, restore_id: str) -> None:
+        self._by = by
+        self._name = name
+        self._manifest = manifest
+        self._restore_id = restore_id
+        self.broken = ""
 
+    @property
+    def dump(self) -> Dump:
+        """What the manifest says of the database."""
+        manifest = self._manifest
+        return Dump(manifest.database, manifest.revision, manifest.schema, manifest.counts)
 
-def _as_dump(manifest: Manifest) -> Dump:
-    return Dump(manifest.database, manifest.revision, manifest.schema, manifest.counts)
-
-
-@dataclass(slots=True)
-class _Moved:
-    """Files that were put in place; put back unless they are to be kept."""
-
-    former: list[str]
-    keep: bool = False
-
-
-@contextmanager
-def _files_in_place(folder: Path, home: Path, manifest: Manifest, stamp: str) -> Iterator[_Moved]:
-    """Put models (and the secret key) in place for as long as nothing fails."""
-    names = [UPLOADS] if _has_models(manifest) else []
-    names += [SECRET_KEY] if manifest.with_secrets else []
-    moved = _Moved([])
-    undo: list[tuple[Path, Path]] = []
-    try:
-        for name in names:
-            final = home / name
-            if final.exists():
-                beside = final.with_name(f"{name}.before-{stamp}")
-                final.rename(beside)
-                undo.append((beside, final))
-                moved.former.append(str(beside))
-            (folder / name).rename(final)
-            undo.append((final, folder / name))
-        yield moved
-    finally:
-        if not moved.keep:
-            for here, there in reversed(undo):
-                os.replace(here, there)  # noqa: PTH105 (also where a folder is there)
+    def __call__(self, connection: Connection) -> None:
+        """Follow the chain as it came, and go on with it."""
+        manifest = self._manifest
+        with Session(connection) as session:
+            self.broken = check(lambda: nullcontext(session)).reason
+            told = {
+                "restore": self._restore_id,
+                "made_at": manifest.made_at.isoformat(),
+                "spotlab": manifest.spotlab,
+                "rows": sum(manifest.counts.values()),
+                "audit": self.broken or "unbroken",
+            }
+            append(session, self._by, "data.restore", self._name, None, told)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,9 @@ MB: Final = 2**20
 _CHUNK_BYTES: Final = 2**16
 _PLAIN_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
+_NAME_MAX_BYTES: Final = 255
+_RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
+"""What Windows takes for a device, whatever follows the dot."""
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".dill", ".npy", ".pt", ".pth")
 _REMEDY: Final = (
     "Upload a zip or a folder with the three files of an artefact: the model as text or skops, "
@@ -103,6 +108,8 @@ def _folder_files(folder: Path, limits: UnpackLimits) -> Iterator[tuple[str, IO[
             if len(names) > limits.files:
                 raise _refused(f"The folder holds more than {limits.files} files.")
     for name in sorted(names):
+        if not _is_plain(name):
+            raise _refused(f"{name[:100]!r}: is no plain name of a file.")
         yield name, _open_plain(folder / name, name)
 
 
@@ -116,7 +123,7 @@ def _zipped_files(
     paths = [_plain_path(info) for info in files]
     if len({path.parent for path in paths}) > 1:
         raise _refused("The archive holds files in several folders.")
-    if len({path.name.lower() for path in paths}) < len(paths):
+    if len({_folded(path.name) for path in paths}) < len(paths):
         raise _refused("The archive holds two files of the same name.")
     if sum(info.file_size for info in files) > limits.unpacked_mb * MB:
         raise _too_large(limits)
@@ -134,11 +141,25 @@ def _plain_path(info: zipfile.ZipInfo) -> PurePosixPath:
     if info.compress_type not in _PLAIN_METHODS:
         raise _refused(f"{shown!r}: is packed by another method than deflate.")
     parts = info.orig_filename.split("/")
-    if any(part in ("", ".", "..") for part in parts) or not info.orig_filename.isprintable():
-        raise _refused(f"{shown!r}: is no plain path inside the archive.")
-    if "\\" in info.orig_filename or ":" in info.orig_filename:
+    if not all(map(_is_plain, parts)):
         raise _refused(f"{shown!r}: is no plain path inside the archive.")
     return PurePosixPath(*parts)
+
+
+def _is_plain(name: str) -> bool:
+    """A name that means one file, the same on every system that the model may be taken to."""
+    return (
+        name.isprintable()
+        and not set(name) & set('\\:*?"<>|')
+        and not name.endswith((".", " "))
+        and 0 < len(name.encode()) <= _NAME_MAX_BYTES
+        and not _RESERVED.fullmatch(name)
+    )
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file system takes for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _write_all(files: Iterable[tuple[str, IO[bytes]]], target: Path, limits: UnpackLimits) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import Any, Final
 
@@ -93,57 +94,68 @@ class SqlAudit:
             return int(session.exec(query).one())
 
     def check(self, kept: str = "") -> AuditCheck:
-        """Follow the chain from its first entry to its last.
+        """Follow the chain from its first entry to its last; see `check`."""
+        return check(lambda: reading(self._engine), kept)
 
-        Args:
-            kept: a digest, or 16 of its signs or more, that an earlier check said of the last
-                entry: it has to be one of these. The chain alone does not show that its end was
-                cut off, or all of it written anew.
-        Raises:
-            InvalidInput: no digest begins so.
-        """
-        if kept and not _KEPT.fullmatch(kept):
-            raise InvalidInput(f"{kept!r} is no digest.", remedy="Give 16 to 64 hex digits.")
-        previous, number, found = "", 0, False
-        for stored, row in self._rows():
-            number += 1
-            if row is None or (reason := _wrong(row, number, previous)):
-                said = f"Entry {number} cannot be read." if row is None else reason
-                return AuditCheck(number - 1, stored, said, previous)
-            previous, found = row.digest, found or row.digest.startswith(kept)
-        if kept and not found:
-            said = f"No entry has the digest that was kept, {kept}: its end was cut off, or more."
-            return AuditCheck(number, number + 1, said, previous)
-        return AuditCheck(number, None, "", previous)
 
-    def _rows(self) -> Iterator[tuple[int, AuditRow | None]]:
-        """Every entry by its number, those below 1 too, which no entry has; None: unreadable."""
-        batch = select(AuditRow.number).order_by(col(AuditRow.number)).limit(_BATCH)
-        query = batch
-        while True:
-            with reading(self._engine) as session:
-                numbers = session.exec(query).all()
-            if not numbers:
-                return
-            yield from self._read(numbers)
-            query = batch.where(col(AuditRow.number) > numbers[-1])
+Opened = Callable[[], AbstractContextManager[Session]]
 
-    def _read(self, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
-        rows: Sequence[AuditRow] = ()
-        query = select(AuditRow).where(col(AuditRow.number).between(numbers[0], numbers[-1]))
-        try:
-            with reading(self._engine) as session:
-                rows = session.exec(query.order_by(col(AuditRow.number))).all()
-        except (TypeError, ValueError, DatabaseDown):
-            with reading(self._engine) as session:  # raises where it is the database, not a value
-                session.exec(select(func.count(col(AuditRow.number)))).one()
-            if len(numbers) == 1:
-                yield numbers[0], None
-                return
-            half = len(numbers) // 2
-            yield from self._read(numbers[:half])
-            yield from self._read(numbers[half:])
-        yield from ((row.number, row) for row in rows)
+
+def check(opened: Opened, kept: str = "") -> AuditCheck:
+    """Follow the chain from its first entry to its last.
+
+    Args:
+        opened: gives a session for each batch of entries, so that none is open for long.
+        kept: a digest, or 16 of its signs or more, that an earlier check said of the last entry:
+            it has to be one of these. The chain alone does not show that its end was cut off, or
+            all of it written anew.
+    Raises:
+        InvalidInput: no digest begins so.
+    """
+    if kept and not _KEPT.fullmatch(kept):
+        raise InvalidInput(f"{kept!r} is no digest.", remedy="Give 16 to 64 hex digits.")
+    previous, number, found = "", 0, False
+    for stored, row in _rows(opened):
+        number += 1
+        if row is None or (reason := _wrong(row, number, previous)):
+            said = f"Entry {number} cannot be read." if row is None else reason
+            return AuditCheck(number - 1, stored, said, previous)
+        previous, found = row.digest, found or row.digest.startswith(kept)
+    if kept and not found:
+        said = f"No entry has the digest that was kept, {kept}: its end was cut off, or more."
+        return AuditCheck(number, number + 1, said, previous)
+    return AuditCheck(number, None, "", previous)
+
+
+def _rows(opened: Opened) -> Iterator[tuple[int, AuditRow | None]]:
+    """Every entry by its number, those below 1 too, which no entry has; None: unreadable."""
+    batch = select(AuditRow.number).order_by(col(AuditRow.number)).limit(_BATCH)
+    query = batch
+    while True:
+        with opened() as session:
+            numbers = session.exec(query).all()
+        if not numbers:
+            return
+        yield from _read(opened, numbers)
+        query = batch.where(col(AuditRow.number) > numbers[-1])
+
+
+def _read(opened: Opened, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
+    rows: Sequence[AuditRow] = ()
+    query = select(AuditRow).where(col(AuditRow.number).between(numbers[0], numbers[-1]))
+    try:
+        with opened() as session:
+            rows = session.exec(query.order_by(col(AuditRow.number))).all()
+    except (TypeError, ValueError, DatabaseDown):
+        with opened() as session:  # raises where it is the database, not a value
+            session.exec(select(func.count(col(AuditRow.number)))).one()
+        if len(numbers) == 1:
+            yield numbers[0], None
+            return
+        half = len(numbers) // 2
+        yield from _read(opened, numbers[:half])
+        yield from _read(opened, numbers[half:])
+    yield from ((row.number, row) for row in rows)
 
 
 def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:

@@ -26,7 +26,10 @@ BUSY_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 POSTGRES: Final = "postgresql+psycopg"
-_REMEDY: Final = f"Use {POSTGRES}://user:password@host:5432/name, or leave it empty for SQLite."
+_REMEDY: Final = (
+    f"Use {POSTGRES}://user@host:5432/name, with the password behind the user, or leave it empty "
+    "for SQLite."
+)
 
 
 def connect(url: str | None, sqlite_path: Path) -> Engine:

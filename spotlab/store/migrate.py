@@ -21,24 +21,33 @@ _LOCK_KEY: Final = 7_368_912_455
 """Of the PostgreSQL advisory lock that lets one process migrate at a time."""
 
 
-def upgrade(engine: Engine) -> tuple[str | None, str]:
+def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Migrate to the newest revision, all of it or nothing.
 
     Two processes may start at once: the second waits for the first, and finds nothing to do.
 
+    Args:
+        engine: the database.
+        revision: a former one, for a database that is to be made as it was then.
     Returns:
         The revision before (None: an empty database) and after.
     Raises:
         DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
     """
-    newest = head()
+    newest = head() if revision == "head" else revision
     with translated(engine), writer(engine).begin() as connection:
         _take_lock(connection)
         before = _revision(connection)
         _refuse_unknown(engine, before)
         if before != newest:
-            command.upgrade(scripts(connection), "head")
+            command.upgrade(scripts(connection), newest)
     return before, newest
+
+
+def upgrade_on(connection: Connection, revision: str) -> None:
+    """Migrate in an open transaction of somebody's own."""
+    _take_lock(connection)
+    command.upgrade(scripts(connection), revision)
 
 
 def current(engine: Engine) -> str | None:

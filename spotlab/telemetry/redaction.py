@@ -1,7 +1,8 @@
 """The one place where secrets are masked in what is written. Bottom floor.
 
 Known shapes first; then whatever follows a telling name; then, whatever it is, any long run of
-random characters: a renewal token or the code of a one-time link has no shape of its own.
+random characters: a renewal token or the code of a one-time link has no shape of its own. What is
+no secret stays readable: an error that is told half is of no use to whoever has to act on it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ _NAMES: Final = (
     r"secret|passw(?:or)?d|passphrase|pwd|token|external_?id|api_?key|private_?key|signature"
     r"|credential|renewal"
 )
+_VALUE: Final = r"(?:\\?\"(?!…\")[^\"]*\"|'[^']*'|[^\s\"',}&]+)"
 _SECRETS: Final = (
     # An address's password: scheme://user:password@host.
     (re.compile(r"(://[^:/@\s]*:)[^@/\s]+(@)"), rf"\1{MASK}\2"),
@@ -29,21 +31,27 @@ _SECRETS: Final = (
         re.compile(r"(?i)(authorization[\\\"']*\s*[:=,]\s*[\\\"']*)(?:[\w-]+\s+)?[^\s\"',}]+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
+    # "bearer tokens" is no secret: a word in small letters is one only where a header begins.
+    (re.compile(r"\b(Bearer\s+)(?!realm=)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
+    (re.compile(r"\b((?i:bearer)\s+)(?![a-z]{6,15}\b)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),
     (re.compile(r"\bspl_[\w-]+"), MASK),
     (re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{12,}\b"), MASK),
     # Session tokens of AWS STS.
     (re.compile(r"\b(?:FwoG|FQoG|IQoJ)[A-Za-z0-9+/=]{40,}"), MASK),
-    (
-        re.compile(
-            rf"(?i)((?:{_NAMES})[\w\- ]*[\\\"']*\s*[:=]\s*)"
-            r"(?:\\?\"[^\"]*\"|'[^']*'|[^\s\"',}&]+)"
-        ),
-        rf"\1{MASK}",
-    ),
 )
+_NAMED: Final = re.compile(
+    rf"(?i)((?:{_NAMES})[\w-]{{0,60}}(?: (?:access )?(?:key|token|value|code|id|hash)s?)?"
+    rf"(?: (?:of|for) [\w.@-]{{1,60}})?[\\\"']*\s*[:=]\s*){_VALUE}"
+)
+"""A colon stands in sentences, too: "the token is used: …" gives no token away."""
+_NAME_BEFORE: Final = re.compile(r"[\w-]{0,200}\Z")
 _TELLING: Final = re.compile(rf"(?i){_NAMES}|authorization|cookie|webhook")
+_JOINT: Final = re.compile(r"[-_]+")
+_WORD: Final = re.compile(
+    r"|[A-Z]*[0-9]{0,4}|(?:[A-Z]?[a-z]+)+[0-9]{0,4}|[0-9]+|[0-9]{2,8}T[0-9]{2,6}Z?"
+)
+"""Words, also of several capitals, with a short number behind; numbers; moments."""
 _LONG: Final = re.compile(r"(?<![\w-])[\w-]{40,}(?![\w-])", re.ASCII)
 
 
@@ -55,7 +63,7 @@ def redact(text: str) -> str:
     """
     for pattern, mask in _SECRETS:
         text = pattern.sub(mask, text)
-    return _LONG.sub(_unless_readable, text)
+    return _LONG.sub(_unless_readable, _NAMED.sub(_unless_path, text))
 
 
 def redacted(value: Any) -> Any:
@@ -74,12 +82,24 @@ def redacted(value: Any) -> Any:
     return redact(str(value))
 
 
+def _unless_path(found: re.Match[str]) -> str:
+    """`/srv/with-secrets: it is a folder` names a file, whose name is none of a secret's."""
+    before = found.string[max(0, found.start() - 200) : found.start()]
+    start = len(before) - len(_NAME_BEFORE.search(before)[0])  # type: ignore[index]
+    is_path = before[:start].endswith("/") and found[1][-1].isspace()
+    return found[0] if is_path else f"{found[1]}{MASK}"
+
+
 def _unless_readable(found: re.Match[str]) -> str:
-    """A name or a digest is readable; small and large letters among digits are random."""
+    """Names are readable: words and numbers, whatever joins them; so are digests.
+
+    Small and large letters among digits are random.
+    """
     text = found[0]
     random = (
         any(c.isdigit() for c in text)
         and any(c.islower() for c in text)
         and any(c.isupper() for c in text)
     )
-    return MASK if random else text
+    words = all(map(_WORD.fullmatch, _JOINT.split(text)))
+    return MASK if random and not words else text

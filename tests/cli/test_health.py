@@ -20,6 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPOTLAB_HOME", str(folder))
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(models))
     monkeypatch.setenv("SPOTLAB_MARKET", "simulated")
+    monkeypatch.setenv("SPOTLAB_ALERT_NETWORKS", "127.0.0.0/8")
     monkeypatch.setenv("SPOTLAB_REDIS_URL", f"unix://{tmp_path}/no-server.sock")
     return folder
 
@@ -53,7 +54,7 @@ def test_a_rule_is_added_tested_listed_and_deleted(
         rule_id = document["rule"]["rule_id"]  # type: ignore[index]
         assert run(capsys, "alerts", "test", rule_id) == (
             0,
-            {"taken": True, "answer": "It answered 200 OK: ok"},
+            {"taken": True, "answer": "It answered 200 OK."},
         )
     assert run(capsys, "alerts", "test", rule_id)[0] == 1
     assert main(["alerts", "list"]) == 0

@@ -47,7 +47,7 @@ def test_what_rings_and_what_was_told(
     assert list(ringing["subject"]) == ["Redis cache is down"]
     assert list(rules["told"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
     assert list(history["state"]) == ["● sent"]
-    assert list(history["error"]) == ["It answered 200 OK: ok"]
+    assert list(history["error"]) == ["It answered 200 OK."]
     assert SECRET_PATH not in said(app) + rules.to_csv() + history.to_csv()
 
 

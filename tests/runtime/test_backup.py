@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
+import socket
+import sqlite3
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from spotlab.runtime.restore import Restored, restore
 from spotlab.settings import Settings
 from spotlab.store import Store, dumps, open_store
 from spotlab.store.engine import connect, writing
+from spotlab.store.migrate import head, upgrade
 from spotlab.store.restoring import is_empty
 from tests.support import builders as make
 from tests.support.databases import KINDS, fresh_postgres
@@ -364,3 +369,212 @@ def test_writes_are_not_kept_waiting_by_a_copy(tmp_path: Path) -> None:
         made = back_up(store, here.home, CLOCK, tmp_path / "one.tar")
     assert made.manifest.counts["experiments"] == 0
     store.close()
+
+
+def summed_anew(source: Path, target: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
+    """A backup with one file changed, and a manifest that agrees with it."""
+    changed = rewritten(source, target, name, change)
+    with tarfile.open(changed) as archive:
+        content = archive.extractfile(name)
+        assert content is not None
+        data = content.read()
+
+    def agree(text: bytes) -> bytes:
+        manifest = json.loads(text)
+        part = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        return json.dumps({**manifest, "files": {**manifest["files"], name: part}}).encode()
+
+    return rewritten(changed, target.with_name(f"{target.name}.summed"), "manifest.json", agree)
+
+
+def on_sqlite(tmp_path: Path, *statements: str) -> Callable[[bytes], bytes]:
+    """Changes a database file as somebody with sqlite3 does."""
+
+    def change(content: bytes) -> bytes:
+        path = tmp_path / "changed.db"
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return path.read_bytes()
+
+    return change
+
+
+EVIL_USER = (
+    "INSERT INTO users (name, role, email, active, must_change, failures, created_at) "
+    "VALUES ('mallory', 'admin', '', 1, 0, 0, '2026-01-01 00:00:00')"
+)
+
+
+def test_a_trigger_in_a_backup_is_not_run(tmp_path: Path) -> None:
+    here = Place(tmp_path / "here", None)
+    made = here.backup(tmp_path / "one.tar").path
+    trigger = f"CREATE TRIGGER t AFTER INSERT ON audit_log BEGIN {EVIL_USER}; END"
+    changed = summed_anew(made, tmp_path / "two.tar", "database", on_sqlite(tmp_path, trigger))
+    refused(Place(tmp_path / "there", None), changed, "defines trigger 't', which no SpotLab makes")
+
+
+def test_an_audit_log_that_was_changed_is_restored_and_told(tmp_path: Path) -> None:
+    here, there = Place(tmp_path / "here", None), Place(tmp_path / "there", None)
+    store = here.open()
+    for number in range(3):
+        store.audit.add(make.BY, "instance.shadow", f"i-{number}")
+    store.close()
+    made = here.backup(tmp_path / "one.tar").path
+    change = on_sqlite(tmp_path, "UPDATE audit_log SET actor = 'nobody' WHERE number = 2")
+    done = there.restore(summed_anew(made, tmp_path / "two.tar", "database", change))
+    assert done.broken == "Entry 2 was changed since it was written."
+    store = there.open()
+    last = store.audit.entries()[0]
+    assert (last.action, last.after["audit"]) == ("data.restore", done.broken)
+    assert store.audit.check().broken_at == 2
+    store.close()
+
+
+def test_a_backup_of_a_former_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    here, there = Place(tmp_path / "here", None), Place(tmp_path / "there", None)
+    engine = connect(None, here.home / "spotlab.db")
+    upgrade(engine, "r0008")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO home_state VALUES ('a', 'b')"))
+    whole = Store.of(engine)
+    made = back_up(whole, here.home, CLOCK, tmp_path / "one.tar")
+    engine.dispose()
+    assert made.manifest.revision == "r0008"
+    assert there.restore(made.path).revision == head()
+    store = there.open()
+    with store.engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM home_state")).all() == [("a", "b")]
+    store.close()
+
+
+def tampered(change: Callable[[tarfile.TarInfo], None], data: bytes = b"") -> Callable[..., Path]:
+    """Gives the database's entry of a backup another header."""
+
+    def make_one(source: Path, target: Path) -> Path:
+        with tarfile.open(source) as old, tarfile.open(target, "w") as new:
+            for member in old:
+                content = old.extractfile(member)
+                assert content is not None
+                whole = content.read()
+                if member.name == "database":
+                    change(member)
+                    whole = data or whole
+                    header = member.tobuf(tarfile.GNU_FORMAT)
+                    assert new.fileobj is not None
+                    new.fileobj.write(header + whole + b"\0" * (-len(whole) % 512))
+                    new.offset += len(header) + len(whole) + (-len(whole) % 512)
+                else:
+                    new.addfile(member, io.BytesIO(whole))
+        return target
+
+    return make_one
+
+
+def become(**values: object) -> Callable[[tarfile.TarInfo], None]:
+    def change(member: tarfile.TarInfo) -> None:
+        for name, value in values.items():
+            setattr(member, name, value)
+
+    return change
+
+
+HEADERS = {
+    "a link": become(type=tarfile.SYMTYPE, linkname="/etc/passwd", size=0),
+    "a hard link": become(type=tarfile.LNKTYPE, linkname="manifest.json", size=0),
+    "a device": become(type=tarfile.CHRTYPE, size=0),
+    "a pipe": become(type=tarfile.FIFOTYPE, size=0),
+    "a sparse file": become(type=tarfile.GNUTYPE_SPARSE),
+    "another name": become(name="models/toy/x"),
+    "a header as long as a disk": become(type=tarfile.XHDTYPE, size=2**33 - 1),
+    "a name as long as a disk": become(type=tarfile.GNUTYPE_LONGNAME, size=2**33 - 1),
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_an_entry_that_is_no_plain_file_is_refused(what: str, tmp_path: Path) -> None:
+    made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
+    changed = tampered(HEADERS[what])(made, tmp_path / "two.tar")
+    refused(Place(tmp_path / "there", None), changed, "no whole backup|is something else")
+
+
+def test_files_that_the_manifest_does_not_name_are_refused(tmp_path: Path) -> None:
+    made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
+    with tarfile.open(made, "a") as archive:
+        archive.addfile(tarfile.TarInfo("models/more"))
+    refused(Place(tmp_path / "there", None), made, "files that its manifest does not name")
+
+
+NAMES = {
+    "climbing": "models/../../x",
+    "absolute": "/models/x",
+    "of 300 letters": f"models/{'a' * 300}",
+    "with a NUL": "models/a\0b",
+    "hidden": "models/.quarantine/x",
+    "of Windows": "models\\x",
+    "with a drive": "models/C:x",
+    "twice as a folder": "database/x",
+    "empty": "models//x",
+    "the manifest": "manifest.json",
+    "the journal": ".restoring.json",
+    "the database in use": "spotlab.db",
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_a_name_that_no_backup_has_is_refused(what: str, tmp_path: Path) -> None:
+    made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
+
+    def more(data: bytes) -> bytes:
+        manifest = json.loads(data)
+        part = {"sha256": "0" * 64, "bytes": 0}
+        return json.dumps({**manifest, "files": {**manifest["files"], NAMES[what]: part}}).encode()
+
+    changed = rewritten(made, tmp_path / "two.tar", "manifest.json", more)
+    refused(Place(tmp_path / "there", None), changed, "names files or tables that no backup has")
+
+
+LIES = {
+    "a larger file": manifest_with(files={"database": {"sha256": "0" * 64, "bytes": 2**60}}),
+    "a file less than empty": manifest_with(files={"database": {"sha256": "0" * 64, "bytes": -1}}),
+    "rows below zero": manifest_with(counts={"users": -1}),
+    "no JSON": lambda _data: b"{",
+    "JSON without bottom": lambda _data: b'{"format":' + b"[" * 100_000,
+    "no text": lambda _data: b"\xff\xfe",
+    "a number of tomorrow": manifest_with(format=2),
+    "more fields": manifest_with(more=1),
+}
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_a_manifest_that_lies_is_refused(what: str, tmp_path: Path) -> None:
+    made = Place(tmp_path / "here", None).backup(tmp_path / "one.tar").path
+    changed = rewritten(made, tmp_path / "two.tar", "manifest.json", LIES[what])
+    refused(Place(tmp_path / "there", None), changed, "no whole backup|manifest|has format 2")
+
+
+def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="is no backup"):
+        Place(tmp_path / "there", None).restore(tmp_path / "pipe")
+
+
+def test_a_backup_takes_plain_files_alone_and_tells_what_it_left_out(tmp_path: Path) -> None:
+    here, there = Place(tmp_path / "here", None), Place(tmp_path / "there", None)
+    here.open().close()
+    models = here.home / "models"
+    (models / "toy").mkdir(parents=True)
+    (models / "toy" / "model.txt").write_text("tree\n")
+    (models / "toy" / "round").symlink_to(models)
+    (models / "toy" / "passwords").symlink_to("/etc/passwd")
+    (models / "gone").symlink_to(tmp_path / "nowhere")
+    (models / ".quarantine").mkdir()
+    os.mkfifo(models / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(models / "socket"))
+        made = here.backup(tmp_path / "one.tar")
+    out = ("gone", "pipe", "socket", "toy/passwords", "toy/round")
+    assert sorted(made.left_out) == [f"models/{name}" for name in out]
+    there.restore(made.path)
+    assert [path.name for path in (there.home / "models").rglob("*")] == ["toy", "model.txt"]

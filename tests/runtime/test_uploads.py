@@ -114,6 +114,11 @@ def bit_flipped(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 0x40]) + content[at + 1 :]
 
 
+def misspelt(old: bytes, new: bytes) -> bytes:
+    """An entry whose name is said to be UTF-8, and is other bytes."""
+    return with_entry("\u00fc" + old.decode()).replace(old, new)
+
+
 def encrypted() -> bytes:
     """The flag of encryption, in the local and the central header."""
     content = bytearray(zipped(artefact()))
@@ -151,6 +156,28 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "an absolute path": (lambda: with_entry("/etc/x.txt"), "no plain path"),
     "a Windows path": (lambda: with_entry("..\\x.txt"), "no plain path"),
     "a drive": (lambda: with_entry("C:x.txt"), "no plain path"),
+    "a name of 300 letters": (lambda: with_entry("a" * 300), "no plain path"),
+    "a name of 300 bytes": (lambda: with_entry("ü" * 150), "no plain path"),
+    "a folder of 300 letters": (lambda: with_entry("a" * 300 + "/x.txt"), "no plain path"),
+    "a NUL in a name": (lambda: with_entry("a\x00b.txt"), "no plain path"),
+    "a dot at the end": (lambda: with_entry("model.txt."), "no plain path"),
+    "a blank at the end": (lambda: with_entry("model.txt "), "no plain path"),
+    "only dots": (lambda: with_entry("..."), "no plain path"),
+    "a device of Windows": (lambda: with_entry("NUL.txt"), "no plain path"),
+    "a stream of Windows": (lambda: with_entry("model.txt:x"), "no plain path"),
+    "a name that is no UTF-8": (lambda: misspelt(b"aaaa", b"\xff\xfe\xfa\xfb"), "no zip archive"),
+    "two spellings of a name": (
+        lambda: zipped({"caf\u00e9.txt": b"", "cafe\u0301.txt": b""}),
+        "two files of the same name",
+    ),
+    "two cases of a name": (
+        lambda: zipped({"stra\u00dfe.txt": b"", "STRASSE.TXT": b""}),
+        "two files of the same name",
+    ),
+    "ten thousand files": (
+        lambda: zipped({f"{n}.txt": b"" for n in range(10_000)}, method=zipfile.ZIP_STORED),
+        "larger than 0.5 MB|10000 entries",
+    ),
     "a bell in a name": (lambda: with_entry("a\x07b"), "no plain path"),
     "several folders": (lambda: with_entry("inner/x.txt"), "several folders"),
     "a name twice": (lambda: with_entry("Model.txt"), "two files of the same name"),
@@ -265,6 +292,17 @@ def test_a_folder_with_a_link_or_a_pipe_is_refused(home: Home, tmp_path: Path) -
     os.mkfifo(folder / "pipe")
     with pytest.raises(ArtefactRefused, match="pipe: is a link, a folder or no plain file"):
         home.upload(folder)
+
+
+@pytest.mark.parametrize("name", ["con.txt", "a\nb", "trailing.", os.fsdecode(b"\xff.txt")])
+def test_a_folder_with_a_name_that_is_not_plain_is_refused(
+    home: Home, tmp_path: Path, name: str
+) -> None:
+    folder = models.saved(tmp_path / "made")
+    (folder / name).touch()
+    with pytest.raises(ArtefactRefused, match="no plain name") as refused:
+        home.upload(folder)
+    assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib"])

@@ -71,14 +71,19 @@ def _administer(statement: sql.Composable) -> None:
 
 
 @contextmanager
-def fresh_postgres() -> Iterator[str]:
-    """The url of a database of its own, dropped at the end; skips where there is no server."""
+def fresh_postgres(like: str = "") -> Iterator[str]:
+    """The url of a database of its own, dropped at the end; skips where there is no server.
+
+    Args:
+        like: the url of one that it is a copy of, and that nobody uses; "": it is empty.
+    """
     reason = _why_no_postgres()
     if reason:
         pytest.skip(reason)
     name = f"spotlab_test_{secrets.token_hex(6)}"
     database = sql.Identifier(name)
-    _administer(sql.SQL("CREATE DATABASE {}").format(database))
+    copied = sql.Identifier((like and make_url(like).database) or "template1")
+    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, copied))
     try:
         _administer(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
         url: URL = make_url(POSTGRES_URL).set(database=name)

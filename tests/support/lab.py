@@ -95,7 +95,9 @@ def no_aws() -> Cloud:
 
 def empty_lab(home: Path, models_dir: Path, online: DictStore | None = None) -> Lab:
     """A lab that has collected nothing and looks after nothing."""
-    settings = Settings(home=home, models_dir=models_dir, market="simulated")
+    settings = Settings(
+        home=home, models_dir=models_dir, market="simulated", alert_networks="127.0.0.0/8"
+    )
     lab = bootstrap(settings, clock=StillClock(), online=online or DictStore(), cloud=no_aws)
     lab.log_stream = ListStream()
     return lab

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Network
 from typing import Any
 
+LOOPBACK = (IPv4Network("127.0.0.0/8"),)
 SECRET_PATH = "/services/T0/B0/hunter2-secret"
 
 

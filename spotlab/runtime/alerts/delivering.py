@@ -124,4 +124,5 @@ def _send(
         return Answer(False, False, str(exc))
     base = lab.settings.public_url.rstrip("/")
     body = shapes.body(rule.channel, alert_id, message, f"{base}/alerts" if base else "")
-    return receivers.post(address, body, key, int(lab.clock.now().timestamp()))
+    at_s, networks = int(lab.clock.now().timestamp()), lab.settings.receiver_networks
+    return receivers.post(address, body, key, at_s, networks=networks)

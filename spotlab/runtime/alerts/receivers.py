@@ -1,8 +1,7 @@
 """Posts to a receiver, and to nowhere else. Runtime floor.
 
-Who writes rules chooses where this server connects to: so it follows no redirect, uses no proxy,
-resolves the name once, refuses the addresses where clouds keep credentials, and connects to the
-very address that it checked.
+It follows no redirect and uses no proxy of the environment: either would connect to an address
+that nobody judged (see `addresses`). Of the answer, the status alone is told.
 """
 
 from __future__ import annotations
@@ -10,42 +9,31 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
 from spotlab import __version__
-from spotlab.errors import InvalidInput, SpotlabError
+from spotlab.errors import InvalidInput
+from spotlab.runtime.alerts.addresses import (
+    Network,
+    Refused,
+    SocketAddress,
+    Target,
+    parsed,
+    resolve,
+)
 
 LIMIT_S: Final = 5.0
 MOST_READ: Final = 2048
 SIGNATURE: Final = "X-SpotLab-Signature"
-_SAID: Final = 160
 _AGAIN: Final = frozenset({408, 425, 429})
-_REFUSED: Final = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8",
-        "169.254.0.0/16",
-        "100.100.100.200/32",
-        "192.0.0.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        "::/128",
-        "fe80::/10",
-        "fd00:ec2::/32",
-        "fd20:ce::/32",
-        "ff00::/8",
-        "64:ff9b::/96",
-        "2002::/16",
-    )
-)
-"""Link-local and metadata addresses, and those that are no single machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +43,7 @@ class Answer:
     Args:
         ok: it took the message.
         final: asking again is of no use.
-        words: for a person; never the address.
+        words: for a person; never the address, and nothing that the receiver wrote.
     """
 
     ok: bool
@@ -63,42 +51,10 @@ class Answer:
     words: str
 
 
-class _Refused(SpotlabError):
-    """An address that is not connected to."""
-
-
-def parsed(address: str) -> SplitResult:
-    """A receiver's address, in its parts.
-
-    Raises:
-        InvalidInput: it is none; the address is never repeated.
-    """
-    try:
-        parts = urlsplit(address.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(sign.isspace() or ord(sign) < 32 for sign in address.strip()):
-        raise InvalidInput(
-            "The receiver's address cannot be used.",
-            remedy="Use https://host/path or http://….",
-            field="address",
-        )
-    if parts.username is not None:
-        raise InvalidInput(
-            "The receiver's address holds a user.",
-            remedy="Put what is secret into its path.",
-            field="address",
-        )
-    return parts
-
-
 def shown(address: str) -> str:
     """What may be shown of it: `https://hooks.example.com/…`."""
-    parts = parsed(address)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}/…"
+    target = parsed(address)
+    return f"{target.scheme}://{target.shown_host}/…"
 
 
 def signature(key: str, body: bytes, at_s: int) -> str:
@@ -107,7 +63,15 @@ def signature(key: str, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={signed.hexdigest()}"
 
 
-def post(address: str, body: bytes, key: str, at_s: int, limit_s: float = LIMIT_S) -> Answer:
+def post(
+    address: str,
+    body: bytes,
+    key: str,
+    at_s: int,
+    limit_s: float = LIMIT_S,
+    *,
+    networks: Sequence[Network] = (),
+) -> Answer:
     """Send once, and give what was answered; raises nothing.
 
     Args:
@@ -116,52 +80,64 @@ def post(address: str, body: bytes, key: str, at_s: int, limit_s: float = LIMIT_
         key: signs it.
         at_s: now, seconds since 1970.
         limit_s: for all of it.
+        networks: where receivers may be besides the public internet.
     """
+    ends = time.monotonic() + limit_s
     try:
-        parts = parsed(address)
-        connection = _connection(parts, limit_s)
-    except (_Refused, InvalidInput) as exc:
+        target = parsed(address)
+    except InvalidInput as exc:
         return Answer(False, True, str(exc))
+    try:
+        raw = _reach(resolve(target, networks, limit_s), ends)
+    except Refused as exc:
+        # A name that is refused is tried again as an unknown one is: the two must not differ.
+        return Answer(False, target.is_number, str(exc))
     except OSError as exc:
         return Answer(False, False, _trouble(exc))
     headers = {
+        "Host": target.shown_host,
         "Content-Type": "application/json",
         "User-Agent": f"spotlab/{__version__}",
         SIGNATURE: signature(key, body, at_s),
     }
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = http.client.HTTPConnection(target.name, target.port)
+    connection.sock = _wrapped(raw, target)
     # A receiver that sends a byte now and then would outlive every timeout of a single read.
     late = threading.Event()
-    hang_up = threading.Timer(limit_s, _hang_up, (connection, late))
+    left_s = max(0.0, ends - time.monotonic())
+    hang_up = threading.Timer(left_s, _hang_up, (connection.sock, late))
     hang_up.daemon = True
     hang_up.start()
     try:
-        connection.request("POST", path, body, headers)
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
+        connection.request("POST", target.path, body, headers)
         response = connection.getresponse()
-        said = response.read(MOST_READ).decode("utf-8", "replace")
+        if late.is_set():
+            raise TimeoutError  # where it was cut off, half an answer looks like a whole one
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            response.read(MOST_READ)  # so that the receiver is not cut off amid its answer
     except (OSError, http.client.HTTPException, ValueError) as exc:
         return Answer(False, False, _trouble(TimeoutError() if late.is_set() else exc))
     finally:
         hang_up.cancel()
         connection.close()
-    return _judged(response.status, response.reason, said)
+    return _judged(response.status)
 
 
-def _judged(status: int, reason: str, said: str) -> Answer:
-    text = " ".join("".join(c if c.isprintable() else " " for c in said).split())[:_SAID]
-    words = f"It answered {status} {reason}".rstrip() + (f": {text}" if text else ".")
-    if 200 <= status < 300:
-        return Answer(True, True, words)
+def _judged(status: int) -> Answer:
     if 300 <= status < 400:
         return Answer(False, True, f"It answered {status}: redirects are not followed.")
-    return Answer(False, status < 500 and status not in _AGAIN, words)
+    phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
+    words = f"It answered {status}{phrase}."
+    if 200 <= status < 300:
+        return Answer(True, True, words)
+    return Answer(False, 400 <= status < 500 and status not in _AGAIN, words)
 
 
 def _trouble(exc: Exception) -> str:
     if isinstance(exc, TimeoutError):
         return "It did not answer in time."
-    if isinstance(exc, socket.gaierror):
-        return "Its host is not known."
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"Its certificate cannot be trusted: {exc.verify_message}."
     if isinstance(exc, ConnectionRefusedError):
@@ -169,60 +145,35 @@ def _trouble(exc: Exception) -> str:
     return f"The connection broke: {type(exc).__name__}."
 
 
-def _hang_up(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+def _hang_up(connected: socket.socket, late: threading.Event) -> None:
     late.set()
-    try:
-        connection.sock.shutdown(socket.SHUT_RDWR)
-    except (OSError, AttributeError):
-        return
+    with suppress(OSError):
+        # Not the method of TLS, which takes the session from under whoever reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-def _connection(parts: SplitResult, limit_s: float) -> http.client.HTTPConnection:
-    """Connected to an address that was checked.
-
-    Raises:
-        _Refused: the host is, or also is, at an address that is not connected to.
-        OSError: it cannot be connected to.
-    """
-    host, secure = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    made = http.client.HTTPConnection(parts.netloc.rpartition("@")[2], port, timeout=limit_s)
-    made.host, made.port = host, port
-    ends = time.monotonic() + limit_s
-    raw = _reach(_addresses(host, port), port, ends)
-    try:
-        raw.settimeout(max(0.1, ends - time.monotonic()))
-        context = ssl.create_default_context() if secure else None
-        made.sock = context.wrap_socket(raw, server_hostname=host) if context else raw
-    except BaseException:
-        raw.close()
-        raise
-    return made
-
-
-def _addresses(host: str, port: int) -> list[str]:
-    found = list(
-        dict.fromkeys(str(i[4][0]) for i in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    )
-    for each in found:
-        address = ipaddress.ip_address(each.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if any(address in network for network in _REFUSED if network.version == address.version):
-            raise _Refused(
-                "Its host is at a link-local, metadata or group address, which is never asked."
-            )
-    return found
-
-
-def _reach(addresses: list[str], port: int, ends: float) -> socket.socket:
+def _reach(addresses: Sequence[SocketAddress], ends: float) -> socket.socket:
+    """Connected to the first that can be: by its numbers, so that no name is asked for again."""
     trouble: OSError = TimeoutError()
-    for address in addresses:
+    for family, at in addresses:
         left_s = ends - time.monotonic()
         if left_s <= 0:
             break
+        raw = socket.socket(family, socket.SOCK_STREAM)
         try:
-            return socket.create_connection((address, port), timeout=left_s)
+            raw.settimeout(left_s)
+            raw.connect(at)
         except OSError as exc:
+            raw.close()
             trouble = exc
+        else:
+            return raw
     raise trouble
+
+
+def _wrapped(raw: socket.socket, target: Target) -> socket.socket:
+    """For TLS before its handshake; the certificate must be for the name, wherever that led."""
+    if target.scheme == "http":
+        return raw
+    context = ssl.create_default_context()
+    return context.wrap_socket(raw, server_hostname=target.name, do_handshake_on_connect=False)
