@@ -35,7 +35,8 @@ Number = Annotated[float | None, BeforeValidator(known)]
 """A number that may be unknown."""
 
 
-def _possible(moment: datetime) -> datetime:
+def possible(moment: datetime) -> datetime:
+    """The same, in the years that a database keeps. Raises ValueError: it is not."""
     if not 1970 <= moment.year <= 2999:
         raise ValueError("should be in the years 1970 to 2999")
     return moment
@@ -47,7 +48,7 @@ def _written_out(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_possible), BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, AfterValidator(possible), BeforeValidator(_written_out)]
 """A time that is asked for: with its zone, in the years that a database keeps."""
 
 

@@ -207,7 +207,7 @@ def _headers(validator: str) -> dict[str, str]:
 def _date(header: str) -> datetime | None:
     try:
         return parsedate_to_datetime(header).astimezone(UTC) if header else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -83,13 +83,15 @@ def parse_on_demand(
         FeedKind.ON_DEMAND,
         market,
         region,
-        _published(origin, document.manifest.published_at),
+        _published(origin, document.manifest.published_at, feed),
         digest_of(content),
         table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
     )
 
 
-def _published(origin: Provenance, at: datetime | None) -> Provenance:
+def _published(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
     if at is None:
         return origin
+    if not 1970 <= at.year <= 2999:
+        refuse(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
     return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))
