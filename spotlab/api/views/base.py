@@ -10,9 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
+from spotlab.telemetry.text import LABEL as LABEL
 
-LABEL = r"^[^\x00-\x1f\x7f]*$"
-"""A line of text: no control characters, which no database and no log takes."""
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
