@@ -147,9 +147,9 @@ def _pick_pool(subject: Subject) -> Pool:
 
 def _follow_decision() -> None:
     """A link names a decision alone: its instance is picked with it."""
-    asked = st.query_params.get("decision", "")
-    if asked.isdecimal() and "instance" not in st.query_params:
-        about = session.experiment(int(asked)).instance
+    asked = widgets.number_asked("decision")
+    if asked is not None and "instance" not in st.query_params:
+        about = session.experiment(asked).instance
         st.query_params["instance"] = about.instance_id
 
 
@@ -162,11 +162,11 @@ def _recent(instance_id: str) -> dict[str, str]:
         f"{decision_mark(e.decision)}"
         for e in session.desk().decisions.list(where, limit=MOST_DECISIONS)
     }
-    asked = st.query_params.get("decision", "")
-    if asked.isdecimal() and asked not in found:
-        older = session.experiment(int(asked))
+    asked = widgets.number_asked("decision")
+    if asked is not None and str(asked) not in found:
+        older = session.experiment(asked)
         if older.instance.instance_id == instance_id:
-            found[asked] = f"decision #{asked}, {ago(older.created_at, now)}"
+            found[str(asked)] = f"decision #{asked}, {ago(older.created_at, now)}"
     return found
 
 

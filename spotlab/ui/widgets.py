@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +15,8 @@ from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
 from spotlab.ui import guard
 from spotlab.ui.words import age, count, listed, moment
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 
 def headline(sentence: str, details: str = "") -> None:
@@ -42,6 +46,12 @@ def rows_left(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
     every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
     st.caption(f"{every}{count(of, noun)}", width="content")
+
+
+def number_asked(key: str) -> int | None:
+    """The number of something that the URL names; None where it names none that there can be."""
+    asked = st.query_params.get(key, "")
+    return int(asked) if _NUMBER.fullmatch(asked) else None
 
 
 def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
