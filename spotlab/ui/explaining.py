@@ -23,7 +23,7 @@ from spotlab.inference.card import CardSpec, with_kinds
 from spotlab.inference.explain import Explanation
 from spotlab.runtime.desk.explaining import frame_of
 from spotlab.ui import pools, session, widgets
-from spotlab.ui.words import ago, decision_mark
+from spotlab.ui.words import ago, decision_mark, plain
 
 NOW = "now"
 MOST_POOLS = 100
@@ -173,9 +173,10 @@ def _recent(instance_id: str) -> dict[str, str]:
 def show_notes(model: RiskModel, in_log_odds: str) -> None:
     """What the risk is and is not, and the model card."""
     st.caption(
-        f"{in_log_odds} The risk is a model's estimate of how often AWS reclaims capacity, learnt "
-        "from the advisor's monthly buckets and spread evenly over the month. It is no promise for "
-        "the next hours, and a contribution says what moved the model, not what causes it."
+        f"{plain(in_log_odds)} The risk is a model's estimate of how often AWS reclaims capacity, "
+        "learnt from the advisor's monthly buckets and spread evenly over the month. It is no "
+        "promise for the next hours, and a contribution says what moved the model, not "
+        "what causes it."
     )
     with st.expander(f"Model card of {model.name}@{model.version}", icon=":material/description:"):
         st.json(dict(model.card), expanded=1)

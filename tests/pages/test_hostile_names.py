@@ -28,10 +28,17 @@ from tests.support.people import look_as
 
 PAGES: Final = [page.name for page in PAGE_TABLE]
 MARKUP: Final = re.compile(
-    r"(?<!\\):red\[|(?<!\\)\]\((?:http|javascript)|(?<!\\)\$y|(?<!\\)<b>|(?<!\\)`q|(?<!\\)\*s\*"
+    r"(?<!\\):red\[|(?<!\\)\]\((?:http|javascript)|(?<!\\)\$y|(?<!\\)<b>|(?<!\\)\*s\*"
 )
-HTML: Final = re.compile(r"<b>")
+CODE: Final = re.compile(r"(?<![`\\])`(?!`)[^`]+`(?!`)")
+"""Shown as it is, whatever it holds."""
+HTML: Final = re.compile(r"<b>z")
 UNSEEN: Final = re.compile("[\u202e\x1b]|\nFAKE")
+HIDDEN: Final = re.compile("[\u202e\x1b]")
+IN_LINES: Final = {"Code", "Text"}
+"""What may have several lines."""
+EDITED: Final = {"PageLink", "TextInput", "TextArea"}
+"""What holds a value itself, not its words: an address, and what is changed in a form."""
 AS_IT_IS: Final = {
     "Code": {"code_text"},
     "Json": {"body"},
@@ -69,9 +76,9 @@ def wrong(kind: str, field: str, text: str) -> Iterator[str]:
         rule = None
     else:
         rule = HTML if kind == "Html" else MARKUP
-    if rule is not None and rule.search(text):
+    if rule is not None and rule.search(CODE.sub("", text)):
         yield where
-    elif UNSEEN.search(text) and kind != "PageLink":
+    elif (HIDDEN if kind in IN_LINES else UNSEEN).search(text) and kind not in EDITED:
         yield f"unseen in {where}"
 
 

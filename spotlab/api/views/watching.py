@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from spotlab.api.views.base import LABEL, Asked, Number, Reasoned, View
+from spotlab.api.views.base import Asked, Number, Reasoned, View
 from spotlab.api.views.base import about as told
 from spotlab.domain.alerts import (
     HIGHEST_THRESHOLD,
@@ -20,6 +20,7 @@ from spotlab.domain.alerts import (
 )
 from spotlab.domain.ports import DeliveryState
 from spotlab.domain.ringing import Event
+from spotlab.telemetry.text import LABEL
 
 BadState = Literal["degraded", "down", "unknown"]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=LABEL)]
