@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spotlab.ui import errors, guard, session, widgets
+from spotlab.ui import errors, guard, session, widgets, words
 from spotlab.ui.alerts import acting, asking, listing
 from spotlab.ui.theme import palette
 
@@ -15,7 +15,7 @@ def show_now() -> None:
     """What rings and what was told; looked at again every 30 s."""
     with errors.boundary():
         if said := st.session_state.pop(asking.DONE, ""):
-            st.toast(said, icon=":material/check:")
+            st.toast(words.plain(said), icon=":material/check:")
         desk, now = session.desk().alerts, session.now()
         rules, told = desk.rules(), desk.history(limit=MOST)
         widgets.headline(

@@ -60,8 +60,8 @@ def show_history() -> None:
         )
 
 
-asked = st.query_params.get("id", "")
-if asked.isdecimal():
-    show_decision(int(asked))
+asked = widgets.number_asked("id")
+if asked is not None:
+    show_decision(asked)
 else:
     show_history()

@@ -6,6 +6,7 @@ from spotlab.inference.explain import difference, explain
 from spotlab.inference.words import difference_in_words, in_words
 from spotlab.ui import charts, explaining, guard, links, session, widgets
 from spotlab.ui.theme import palette
+from spotlab.ui.words import plain
 
 guard.require(guard.Right.READ)
 
@@ -28,16 +29,16 @@ with answer:
     )
 
 if change is not None and against is not None:
-    st.header(f"Against {against.label}, where it runs", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in compared_words[1:-1]))
+    st.header(plain(f"Against {against.label}, where it runs"), anchor=False)
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in compared_words[1:-1]))
     st.plotly_chart(
         charts.changes(change.changes, colours, against.instance_type, pool.instance_type),
         config=charts.CONFIG,
         key="changes",
         alt="Features that set the two pools apart, in log-odds",
     )
-st.header(f"What makes the risk of {pool.label}", anchor=False)
-st.markdown("\n".join(f"- {sentence}" for sentence in told[:-1]))
+st.header(plain(f"What makes the risk of {pool.label}"), anchor=False)
+st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told[:-1]))
 st.plotly_chart(
     charts.waterfall(here, colours, explaining.base_rate(model, here)),
     config=charts.CONFIG,

@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets
+from spotlab.ui import guard, session, widgets, words
 from spotlab.ui.models import (
     board,
     card,
     deciding,
     drifting,
-    facts,
     in_use,
     parsing,
     reading,
@@ -32,7 +31,7 @@ def show_board() -> None:
     with answer:
         widgets.headline(board.headline(records), board.small_print(records))
     for notice in session.desk().models.notices():
-        st.info(facts.plain(notice), icon=":material/rule:")
+        st.info(words.plain(notice), icon=":material/rule:")
     if not entries:
         board.show_empty()
     picked = board.show(entries, now, colours)

@@ -7,11 +7,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
 from spotlab.cli.users import at_desk
 from spotlab.domain.ports import AuditEntry, AuditFilter
-from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,13 +47,16 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     add("--actor", help="only what this user did")
     add("--action", help='only this action, or all that begin with it ("instance")')
     add("--target", help="only changes of this")
-    add("--limit", type=int, default=LIMIT, metavar="N", help=f"the newest N (default {LIMIT})")
+    add(
+        "--limit",
+        type=options.whole(1),
+        default=LIMIT,
+        metavar="N",
+        help=f"the newest N (default {LIMIT})",
+    )
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> Answer:
-    if args.limit < 1:
-        raise InvalidSetting("--limit must be at least 1.")
-
     def ask(desk: Desk) -> Answer:
         where = AuditFilter(args.actor, args.action, args.target)
         entries = desk.audit.list(where, limit=args.limit)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.cli.desk import at_desk
@@ -20,22 +19,10 @@ if TYPE_CHECKING:
     from spotlab.runtime.sweep_plans import SweepSpec
 
 
-def _above_0(text: str) -> float:
-    return _number(text, lambda number: number > 0, "a number above 0")
-
-
-def _from_0(text: str) -> float:
-    return _number(text, lambda number: number >= 0, "a number of 0 or more")
-
-
-def _number(text: str, right: Callable[[float], bool], wanted: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (right(number) and number < math.inf):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return number
+_HOURS = options.number(0, options.LONGEST_H, "hours", above=True)
+_HOURS_OR_NONE = options.number(0, options.LONGEST_H, "hours")
+_USD = options.number(0, options.DEAREST_USD, "USD")
+_USD_ABOVE_0 = options.number(0, options.DEAREST_USD, "USD", above=True)
 
 
 class _Span(argparse.Action):
@@ -58,56 +45,70 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add("--trace-dir", type=Path, required=True, help="folder with the traces of one campaign")
     add("--trace-format", choices=["json", "csv"], help="default: by the files' names")
     add("--polarity", choices=["available", "unavailable"], help="what a 1 in a CSV means")
-    add("--gap-s", type=_above_0, metavar="S", help="seconds from tick to tick, where a file lacks")
+    add(
+        "--gap-s",
+        type=options.number(0, options.DAY_S, "seconds", above=True),
+        metavar="S",
+        help="seconds from tick to tick, where a file lacks",
+    )
     add("--workload", choices=["deadline", "service"], default="deadline")
     add("--policies", default="all", metavar="all|A,B", help="names with commas (default all)")
     add("--model", action="append", default=[], metavar="NAME", help="whose forecasts SpotLab uses")
-    add("--windows", type=int, default=40, metavar="N", help="how many (default 40)")
-    add("--seed", type=int, default=7, help="of windows and workloads (default 7)")
+    add(
+        "--windows",
+        type=options.whole(1, 100_000),
+        default=40,
+        metavar="N",
+        help="how many (default 40)",
+    )
+    add("--seed", type=options.whole(0), default=7, help="of windows and workloads (default 7)")
     span: dict[str, Any] = {"nargs": "+", "metavar": "H", "action": _Span}
     add(
         "--changeover-h",
-        type=_from_0,
+        type=_HOURS_OR_NONE,
         default=(0.02, 0.4),
         help="hours until an instance is useful: one number, or a range to draw from "
         "(default 0.02 0.4)",
         **span,
     )
     job = parser.add_argument_group("a job with a deadline")
-    job.add_argument("--work-h", type=_above_0, default=48.0, metavar="H", help="default 48")
+    job.add_argument("--work-h", type=_HOURS, default=48.0, metavar="H", help="default 48")
     job.add_argument(
         "--deadline-h",
-        type=_above_0,
+        type=_HOURS,
         default=(52.0, 92.0),
         help="one number, or a range to draw from (default 52 92)",
         **span,
     )
     job.add_argument(
         "--checkpoint-h",
-        type=_from_0,
+        type=_HOURS_OR_NONE,
         default=0.0,
         metavar="H",
         help="hours of work from checkpoint to checkpoint; 0 (default): none is ever lost",
     )
     service = parser.add_argument_group("a service")
-    service.add_argument("--hours", type=_above_0, default=168.0, metavar="H", help="default 168")
+    service.add_argument("--hours", type=_HOURS, default=168.0, metavar="H", help="default 168")
     service.add_argument(
         "--downtime-usd-per-hour",
-        type=_from_0,
+        type=_USD,
         metavar="USD",
         help="what an hour of downtime is worth (default: the on-demand price)",
     )
-    add("--on-demand-usd", type=_above_0, metavar="USD", help="on-demand price per hour")
-    add("--spot-usd", type=_from_0, metavar="USD", help="spot price per hour, of every pool")
+    add("--on-demand-usd", type=_USD_ABOVE_0, metavar="USD", help="on-demand price per hour")
+    add("--spot-usd", type=_USD, metavar="USD", help="spot price per hour, of every pool")
     add("--prices-file", type=Path, help="CSV: trace,spot_usd_per_hour[,advisor_bucket]")
-    add("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    add(
+        "--workers",
+        type=options.whole(1, 1_024),
+        metavar="N",
+        help="processes (default: one for each core)",
+    )
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.sweeps import choose_workers
 
-    if args.workers is not None and args.workers < 1:
-        raise InvalidSetting(f"--workers {args.workers} are none.", remedy="Use 1 or more.")
     workers = choose_workers(settings, args.workers)
 
     said = ""

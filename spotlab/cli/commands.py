@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from spotlab import __version__
+from spotlab.cli import options
 from spotlab.cli.answers import (
     Answer,
     collect_document,
@@ -40,6 +40,7 @@ from spotlab.domain.market import FeedKind
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
+_SIZE = options.number(0, 1e6, above=True)
 PACKAGES = ("streamlit", "boto3", "redis", "sqlmodel", "lightgbm", "shap", "plotly", "pandas")
 
 
@@ -71,39 +72,33 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Answer:
     )
 
 
-def _positive(text: str) -> float:
-    """A finite number above 0; what argparse says otherwise names the option and the text."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
-
-
 def _score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--region", action="append", default=[], help="repeat for several")
     add("--zone", action="append", default=[], help="availability zone; repeat for several")
     add("--family", action="append", default=[], help="such as m6i; repeat for several")
-    add("--vcpu-min", type=_positive, metavar="N")
-    add("--vcpu-max", type=_positive, metavar="N")
-    add("--memory-gb-min", type=_positive, metavar="GIB")
-    add("--memory-gb-max", type=_positive, metavar="GIB")
+    add("--vcpu-min", type=_SIZE, metavar="N")
+    add("--vcpu-max", type=_SIZE, metavar="N")
+    add("--memory-gb-min", type=_SIZE, metavar="GIB")
+    add("--memory-gb-max", type=_SIZE, metavar="GIB")
     add("--arch", choices=["x86_64", "arm64"])
     add("--accelerator", action=argparse.BooleanOptionalAction, help="GPU or other accelerator")
     add("--burstable", action=argparse.BooleanOptionalAction, help="t series")
-    add("--max-bucket", type=int, choices=range(5), help="highest advisor bucket allowed")
-    add("--horizon-h", type=_positive, default=PolicyParams().horizon_h, help="hours (default 24)")
-    add("--risk-ceiling", type=_positive, default=PolicyParams().risk_ceiling, metavar="P")
+    add(
+        "--max-bucket",
+        type=options.whole(0, 4),
+        metavar="0-4",
+        help="highest advisor bucket allowed",
+    )
+    hours = options.number(0, options.HOURS_OF_A_YEAR, above=True)
+    add("--horizon-h", type=hours, default=PolicyParams().horizon_h, help="hours (default 24)")
+    share = options.number(0, 1, above=True)
+    add("--risk-ceiling", type=share, default=PolicyParams().risk_ceiling, metavar="P")
     add("--model", help="name or name@version (default: the champion)")
-    add("--top", type=int, default=10, help="how many to show (default 10)")
+    add("--top", type=options.whole(1), default=10, help="how many to show (default 10)")
 
 
 def _score(args: argparse.Namespace, settings: Settings) -> Answer:
-    if args.risk_ceiling > 1 or args.top < 1:
-        raise InvalidSetting("--top must be at least 1, --risk-ceiling between 0 and 1.")
     requirements = Requirements(
         regions=tuple(args.region),
         zones=tuple(args.zone),

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.settings import Settings
@@ -17,8 +18,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="*", type=Path, metavar="FILE", help="none: list the forms")
     add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV trace")
-    add("--gap-s", type=float, metavar="S", help="seconds between ticks, where the file lacks it")
-    add("--nodes", type=int, default=1, metavar="N", help="a tick is available with N nodes")
+    add(
+        "--gap-s",
+        type=options.number(0, options.DAY_S, "seconds", above=True),
+        metavar="S",
+        help="seconds between ticks, where the file lacks it",
+    )
+    add(
+        "--nodes",
+        type=options.whole(1),
+        default=1,
+        metavar="N",
+        help="a tick is available with N nodes",
+    )
 
 
 def _run(args: argparse.Namespace, _settings: Settings) -> Answer:

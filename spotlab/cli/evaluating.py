@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.cli.desk import at_desk
@@ -17,22 +17,8 @@ DEFAULT_HORIZON_H = 1.0
 Document = dict[str, Any]
 
 
-def _hours(text: str) -> float:
-    return _above(text, 0.0, "hours above 0")
-
-
-def _seconds(text: str) -> float:
-    return _above(text, 0.0, "seconds above 0")
-
-
-def _above(text: str, lowest: float, right: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not lowest < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of {right}")
-    return number
+_HOURS = options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True)
+_SECONDS = options.number(0, options.DAY_S, "seconds", above=True)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +33,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="availability traces, or folders of them; several are seen together",
     )
-    add("--horizon-h", type=_hours, help=f"hours looked ahead (default {DEFAULT_HORIZON_H:g})")
+    add("--horizon-h", type=_HOURS, help=f"hours looked ahead (default {DEFAULT_HORIZON_H:g})")
     add("--trace-format", choices=["json", "csv"], help="default: by the file's name")
     add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV")
     add(
-        "--gap-s", type=_seconds, metavar="S", help="seconds between ticks, where the file lacks it"
+        "--gap-s", type=_SECONDS, metavar="S", help="seconds between ticks, where the file lacks it"
     )
-    add("--nodes", type=int, metavar="N", help="a tick is available with N nodes (default 1)")
+    add(
+        "--nodes",
+        type=options.whole(1),
+        metavar="N",
+        help="a tick is available with N nodes (default 1)",
+    )
     add(
         "--advisor-before",
         nargs="+",
@@ -130,8 +121,6 @@ def _check(args: argparse.Namespace) -> None:
     stray = [option for option, value in of_traces.items() if value is not None]
     if advisor and stray:
         raise InvalidSetting(f"{stray[0]} belongs to --trace.")
-    if args.nodes is not None and args.nodes < 1:
-        raise InvalidSetting(f"--nodes {args.nodes} is none.", remedy="Ask for 1 or more.")
 
 
 EVALUATE = Command(

@@ -8,10 +8,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.cli.desk import at_desk
-from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition, Feed
+from spotlab.domain.alerts import (
+    HIGHEST_THRESHOLD,
+    LONGEST_H,
+    LONGEST_WINDOW_MIN,
+    MOST_TRIES,
+    AlertKind,
+    AlertRule,
+    Channel,
+    Condition,
+    Feed,
+)
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
@@ -107,12 +118,16 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--instance", default="", metavar="INSTANCE_ID", help="of risk and price")
     add("--account", default="", help="of risk and price")
     add("--pool", default="", metavar="POOL", help="of price: region:zone:type:system")
-    add("--over", type=float, metavar="N", help="minutes, share, probability or USD per hour")
+    over = options.number(0, HIGHEST_THRESHOLD, above=True)
+    add("--over", type=over, metavar="N", help="minutes, share, probability or USD per hour")
     add("--of-on-demand", action="store_true", help="price: --over is a share of on-demand")
-    add("--window-min", type=float, default=60.0, metavar="MIN")
-    add("--least", type=int, default=5, metavar="N")
-    add("--horizon-h", type=float, default=24.0, metavar="H")
-    add("--again-h", type=float, default=24.0, metavar="H", help="told again after; 0: never")
+    window = options.number(1, LONGEST_WINDOW_MIN, "minutes")
+    add("--window-min", type=window, default=60.0, metavar="MIN")
+    add("--least", type=options.whole(1, MOST_TRIES, "tries"), default=5, metavar="N")
+    horizon = options.number(0, LONGEST_H, "hours", above=True)
+    add("--horizon-h", type=horizon, default=24.0, metavar="H")
+    again = options.number(0, LONGEST_H, "hours")
+    add("--again-h", type=again, default=24.0, metavar="H", help="told again after; 0: never")
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> Answer:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.cli.desk import at_desk
@@ -121,7 +122,7 @@ def _time(at: datetime | None) -> str | None:
 
 def _history_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="JOB", help="of one job (default: all)")
-    parser.add_argument("--limit", type=int, default=20, help="how many (default 20)")
+    parser.add_argument("--limit", type=options.whole(1), default=20, help="how many (default 20)")
 
 
 def _history(args: argparse.Namespace, settings: Settings) -> Answer:

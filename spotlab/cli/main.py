@@ -16,6 +16,7 @@ from spotlab.cli.command import EPILOG
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load, unknown_variables
 from spotlab.telemetry import logs
+from spotlab.telemetry.text import visible
 
 DONE, FAILED, USAGE, NOT_AVAILABLE = 0, 1, 2, 3
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if answer.document is not None:
         _print(json.dumps(answer.document, default=str) if args.json else answer.text)
     if answer.failed:
-        sys.stderr.write(f"spotlab: {answer.failed}\n")
+        sys.stderr.write(f"spotlab: {visible(answer.failed)}\n")
     return answer.code
 
 
@@ -91,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _fail(args: argparse.Namespace, message: str, code: int) -> int:
-    redacted = logs.redact(message)
+    redacted = visible(logs.redact(message))
     if args.json:
         _print(json.dumps({"error": redacted, "exit_code": code}))
     sys.stderr.write(f"spotlab: {redacted}\n")
@@ -99,4 +100,4 @@ def _fail(args: argparse.Namespace, message: str, code: int) -> int:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.write(visible(text.rstrip("\n"), lines=True) + "\n")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
 from spotlab.cli.desk import at_desk
@@ -24,7 +24,6 @@ from spotlab.cli.model_answers import (
     upload_document,
     upload_text,
 )
-from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,13 +77,10 @@ def _show(args: argparse.Namespace, settings: Settings) -> Answer:
 def _history_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="name or name@version (default: every model)")
-    add("--limit", type=int, metavar="N", help="only the newest N")
+    add("--limit", type=options.whole(1), metavar="N", help="only the newest N")
 
 
 def _history(args: argparse.Namespace, settings: Settings) -> Answer:
-    if args.limit is not None and args.limit < 1:
-        raise InvalidSetting("--limit must be at least 1.")
-
     def ask(desk: Desk) -> Answer:
         events = desk.models.history(args.model, args.limit)
         text = "\n".join(event_text(event) for event in events) or "No events."
@@ -95,16 +91,9 @@ def _history(args: argparse.Namespace, settings: Settings) -> Answer:
 
 def _live_at_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help="such as advisor")
-    parser.add_argument("time", metavar="TIME", type=_moment, help="such as 2026-11-23T18:00Z")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        at = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time") from None
-    return at
+    parser.add_argument(
+        "time", metavar="TIME", type=options.moment_in_utc, help="such as 2026-11-23T18:00Z"
+    )
 
 
 def _live_at(args: argparse.Namespace, settings: Settings) -> Answer:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.cli.desk import at_desk
@@ -117,17 +118,6 @@ def _event_document(event: InterruptionEvent) -> dict[str, Any]:
     }
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        at = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time") from None
-    if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} has no time zone; end it with Z for UTC")
-    return at
-
-
 def _pool(text: str) -> Pool:
     try:
         return Pool.parse(text)
@@ -140,7 +130,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("instance_id", nargs="?", metavar="INSTANCE_ID")
     kinds = [kind.value for kind in InterruptionKind]
     add("--kind", choices=kinds, default=InterruptionKind.NOTICE.value)
-    add("--at", type=_moment, metavar="TIME", help="ISO 8601 with a zone (default: now)")
+    add("--at", type=options.moment, metavar="TIME", help="ISO 8601 with a zone (default: now)")
     add("--pool", type=_pool, help="region:zone:type:system (default: as the fleet knows it)")
     add("--file", type=Path, help="JSON of EventBridge spot events, one or a list")
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.errors import InvalidSetting, NotAvailable
@@ -25,7 +26,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--port", type=int, default=8501, help="port (default 8501)")
+    add("--port", type=options.whole(1, 65_535), default=8501, help="port (default 8501)")
     add("--address", default=LOOPBACK, help="IP address to listen on (default 127.0.0.1)")
 
 
@@ -70,8 +71,6 @@ def _check_address(address: str, settings: Settings) -> None:
 
 
 def _check_port(address: str, port: int) -> None:
-    if not 0 < port < 65536:
-        raise InvalidSetting(f"--port {port} is no port.", remedy="Use 1 to 65535.")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,6 +6,7 @@ import argparse
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
 from spotlab.cli.users import at_desk
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spotlab.runtime.desk import Desk
 
 DAYS: Final = 90.0
+LONGEST_DAYS: Final = 366.0
 
 
 def token_document(token: ApiToken) -> dict[str, Any]:
@@ -71,7 +73,13 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCOPE",
         help=f"what it may do; repeat for several: {', '.join(Right)}",
     )
-    add("--days", type=float, default=DAYS, help=f"until it expires (default {DAYS:g})")
+    add(
+        "--days",
+        type=options.number(0, LONGEST_DAYS, "days", above=True),
+        default=DAYS,
+        metavar="N",
+        help=f"until it expires (default {DAYS:g}, at most {LONGEST_DAYS:g})",
+    )
 
 
 def _create(args: argparse.Namespace, settings: Settings) -> Answer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.cli.desk import at_desk
@@ -88,9 +89,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--split", default="", metavar="SPEC", help=SPLIT_HELP)
     add("--out", type=Path, metavar="DIR", help="models folder (default: SPOTLAB_MODELS_DIR)")
-    add("--seed", type=int, default=7)
-    add("--search-trials", type=_count, metavar="N", help="search settings: at most N trials")
-    add("--search-minutes", type=_minutes, metavar="M", help="begin no trial after M minutes")
+    add("--seed", type=options.whole(0), default=7)
+    add(
+        "--search-trials",
+        type=options.whole(1, 100_000, "trials"),
+        metavar="N",
+        help="search settings: at most N trials",
+    )
+    minutes = options.number(0, 60 * options.HOURS_OF_A_YEAR, "minutes", above=True)
+    add("--search-minutes", type=minutes, metavar="M", help="begin no trial after M minutes")
     add("--version", metavar="X", help="version to write (default: the first free one)")
 
 
@@ -236,22 +243,6 @@ def _known_here(out: Path, settings: Settings) -> bool:
 
     folders = (settings.models_dir, settings.home / UPLOADS)
     return out.resolve() in {folder.resolve() for folder in folders}
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of trials, 1 or more")
-    return int(text)
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0.0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
-    return minutes
 
 
 TRAIN: Final = Command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -50,6 +49,13 @@ class Feed(StrEnum):
     PRICES = "prices"
     MARKET = "market"
     FLEET = "fleet"
+
+
+HIGHEST_THRESHOLD: Final = 1e6
+LONGEST_WINDOW_MIN: Final = 1_440.0
+MOST_TRIES: Final = 100_000
+LONGEST_H: Final = 8_766.0
+"""Limits of a rule's numbers: a year, a day, and what no part does in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +166,14 @@ def checked(condition: Condition) -> Condition:
                 field="pool",
             ) from None
     _check_threshold(condition)
-    numbers = (condition.window_min, condition.horizon_h, float(condition.least))
-    if not all(0 < number < math.inf for number in numbers) or not 0 <= condition.again_h < 1e6:
-        raise InvalidInput("Window, horizon and least count are above 0, the repetition not below.")
+    for number, low, high, what in (
+        (condition.window_min, 1, LONGEST_WINDOW_MIN, "window, in minutes,"),
+        (condition.least, 1, MOST_TRIES, "least count of tries"),
+        (condition.horizon_h, _ABOVE_0, LONGEST_H, "horizon, in hours,"),
+        (condition.again_h, 0, LONGEST_H, "time until it is told again, in hours,"),
+    ):
+        if not low <= number <= high:
+            raise InvalidInput(f"The {what} is from {low:g} to {high:g}, not {number:g}.")
     return condition
 
 
@@ -175,9 +186,11 @@ def _check_threshold(condition: Condition) -> None:
     kind, limit = condition.kind, condition.threshold
     if kind in (AlertKind.STATE, AlertKind.DRIFT):
         return
-    if limit is None or not 0 < limit < math.inf:
+    if limit is None or not 0 < limit <= HIGHEST_THRESHOLD:
         raise InvalidInput(
-            "The threshold is a number above 0.", remedy=_THRESHOLDS[kind], field="threshold"
+            f"The threshold is a number above 0, up to {HIGHEST_THRESHOLD:g}.",
+            remedy=_THRESHOLDS[kind],
+            field="threshold",
         )
     if kind in (AlertKind.FAILURES, AlertKind.RISK) and limit >= 1:
         raise InvalidInput(
@@ -185,6 +198,7 @@ def _check_threshold(condition: Condition) -> None:
         )
 
 
+_ABOVE_0: Final = 1e-6
 _THRESHOLDS: Final = {
     AlertKind.STALENESS: "Minutes since the last success.",
     AlertKind.FAILURES: "A share between 0 and 1, such as 0.2.",

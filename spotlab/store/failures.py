@@ -43,6 +43,10 @@ _EXPLANATIONS: Final = {
 """By SQLite's error name (its first two words) or PostgreSQL's SQLSTATE."""
 
 
+_SQLITE_LIMITS: Final = ("pattern too complex", "integer overflow", "too big", "malformed JSON")
+_POSTGRES_LIMITS: Final = "54"
+"""The class of SQLSTATE of a program's limits: a text that is longer than an index takes."""
+
 READ_ON: Final = frozenset({_FULL[0], _READ_ONLY[0]})
 """What is wrong with a database that refuses what is written and can still be read."""
 
@@ -59,6 +63,9 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except StatementError as exc:
         raise _explained(engine, exc, exc.orig) from exc
+    except (OverflowError, UnicodeError) as exc:
+        # The driver could not even send it: an integer over 64 bits, half of a surrogate pair.
+        raise _unstorable(engine, exc) from exc
     except (SQLAlchemyError, OSError) as exc:
         raise _down(engine, exc) from exc
 
@@ -78,15 +85,37 @@ def is_sqlite(engine: Engine) -> bool:
 def _explained(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
     if isinstance(cause, SpotlabError):
         return cause
-    if isinstance(exc, DataError | IntegrityError) or isinstance(cause, ValueError | TypeError):
-        return InvalidInput(f"The database cannot store this value: {_first_line(engine, cause)}")
+    if (
+        isinstance(exc, DataError | IntegrityError)
+        or isinstance(cause, ValueError | TypeError | ArithmeticError)
+        or _beyond_a_limit(cause)
+    ):
+        return _unstorable(engine, cause)
     return _down(engine, cause or exc)
 
 
-def _down(engine: Engine, cause: BaseException) -> DatabaseDown:
-    code = getattr(cause, "sqlstate", None) or "_".join(
+def _unstorable(engine: Engine, cause: BaseException | None) -> InvalidInput:
+    return InvalidInput(
+        f"The database cannot store this value: {_first_line(engine, cause)}.",
+        remedy="Give a number, time or text that a database holds.",
+    )
+
+
+def _beyond_a_limit(cause: BaseException | None) -> bool:
+    """Whether a sound database refused a value for its size or shape."""
+    if _code(cause) == "SQLITE_ERROR":  # its name for whatever has no name of its own
+        return any(words in str(cause) for words in _SQLITE_LIMITS)
+    return _code(cause).startswith(_POSTGRES_LIMITS)
+
+
+def _code(cause: BaseException | None) -> str:
+    return getattr(cause, "sqlstate", None) or "_".join(
         getattr(cause, "sqlite_errorname", "").split("_")[:2]
     )
+
+
+def _down(engine: Engine, cause: BaseException) -> DatabaseDown:
+    code = _code(cause)
     unknown = _NOT_OPENED if isinstance(cause, OSError) else _NO_ANSWER
     what, remedy = _EXPLANATIONS.get(code, unknown)
     message = f"The database {address(engine)} {what} ({_first_line(engine, cause)})."

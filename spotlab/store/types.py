@@ -25,7 +25,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """To what the driver stores."""
         if value is None:
             return None
-        moment = require_aware(value).astimezone(UTC)
+        moment = _in_utc(require_aware(value))
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(
@@ -51,6 +51,16 @@ def require_aware(moment: datetime) -> datetime:
             remedy="Give an aware time, such as datetime.now(UTC).",
         )
     return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(
+            f"The time {moment.isoformat()} is before the year 1 or after 9999 in UTC.",
+            remedy="Give a time in the years 1970 to 2999.",
+        ) from None
 
 
 def to_json(value: object) -> str:

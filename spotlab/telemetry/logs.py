@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from spotlab.telemetry import metrics
 from spotlab.telemetry.redaction import redact, redacted
+from spotlab.telemetry.text import json_visible
 
 __all__ = ["adopt", "configure", "correlated", "correlation_id", "inside", "note", "redact"]
 
@@ -61,7 +62,7 @@ class JsonFormatter(logging.Formatter):
             line["fields"] = redacted(fields)
         if record.exc_info:
             line["error"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json_visible(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class _Counting(logging.Handler):

@@ -7,7 +7,7 @@ import streamlit as st
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import SpotlabError
 from spotlab.runtime.mode import Mode
-from spotlab.ui import session
+from spotlab.ui import session, words
 from spotlab.ui.words import age, ago, moment
 
 PRICES = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
@@ -26,7 +26,7 @@ def show() -> None:
     try:
         _show(session.desk().market.mode())
     except SpotlabError as exc:
-        st.badge("■ mode unknown", color="red", help=str(exc))
+        st.badge("■ mode unknown", color="red", help=words.plain(str(exc)))
 
 
 def _show(mode: Mode) -> None:

@@ -29,6 +29,7 @@ from spotlab.errors import (
 )
 from spotlab.telemetry import logs
 from spotlab.ui import links
+from spotlab.ui.words import plain
 
 log = logging.getLogger("spotlab.ui")
 
@@ -95,7 +96,8 @@ def show(exc: Exception) -> bool:
 def explain(exc: SpotlabError) -> None:
     """What happened, what it means and what to do, as one calm box."""
     meaning = _of(exc, MEANINGS)
-    lines = [exc.message, meaning, f"**What to do:** {exc.remedy}" if exc.remedy else ""]
+    remedy = f"**What to do:** {plain(exc.remedy)}" if exc.remedy else ""
+    lines = [plain(exc.message), meaning, remedy]
     box = st.info if isinstance(exc, Cancelled) else st.warning if _mild(exc) else st.error
     signed_out = isinstance(exc, NotSignedIn)
     icon = "info" if box is st.info else "lock" if signed_out else "warning"

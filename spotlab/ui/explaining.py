@@ -23,7 +23,7 @@ from spotlab.inference.card import CardSpec, with_kinds
 from spotlab.inference.explain import Explanation
 from spotlab.runtime.desk.explaining import frame_of
 from spotlab.ui import pools, session, widgets
-from spotlab.ui.words import ago, decision_mark
+from spotlab.ui.words import ago, decision_mark, plain
 
 NOW = "now"
 MOST_POOLS = 100
@@ -148,9 +148,9 @@ def _pick_pool(subject: Subject) -> Pool:
 
 def _follow_decision() -> None:
     """A link names a decision alone: its instance is picked with it."""
-    asked = st.query_params.get("decision", "")
-    if asked.isdecimal() and "instance" not in st.query_params:
-        about = session.experiment(int(asked)).instance
+    asked = widgets.number_asked("decision")
+    if asked is not None and "instance" not in st.query_params:
+        about = session.experiment(asked).instance
         st.query_params["instance"] = about.instance_id
 
 
@@ -163,20 +163,21 @@ def _recent(instance_id: str) -> dict[str, str]:
         f"{decision_mark(e.decision)}"
         for e in session.desk().decisions.list(where, limit=MOST_DECISIONS)
     }
-    asked = st.query_params.get("decision", "")
-    if asked.isdecimal() and asked not in found:
-        older = session.experiment(int(asked))
+    asked = widgets.number_asked("decision")
+    if asked is not None and str(asked) not in found:
+        older = session.experiment(asked)
         if older.instance.instance_id == instance_id:
-            found[asked] = f"decision #{asked}, {ago(older.created_at, now)}"
+            found[str(asked)] = f"decision #{asked}, {ago(older.created_at, now)}"
     return found
 
 
 def show_notes(model: RiskModel, in_log_odds: str) -> None:
     """What the risk is and is not, and the model card."""
     st.caption(
-        f"{in_log_odds} The risk is a model's estimate of how often AWS reclaims capacity, learnt "
-        "from the advisor's monthly buckets and spread evenly over the month. It is no promise for "
-        "the next hours, and a contribution says what moved the model, not what causes it."
+        f"{plain(in_log_odds)} The risk is a model's estimate of how often AWS reclaims capacity, "
+        "learnt from the advisor's monthly buckets and spread evenly over the month. It is no "
+        "promise for the next hours, and a contribution says what moved the model, not "
+        "what causes it."
     )
     with st.expander(f"Model card of {model.name}@{model.version}", icon=":material/description:"):
         st.json(dict(model.card), expanded=1)

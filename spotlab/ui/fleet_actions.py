@@ -14,7 +14,8 @@ from spotlab.domain.lifecycle import unusable
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.in_force import RISK_TASK
-from spotlab.ui import allowing, errors, guard, links, runs, session
+from spotlab.telemetry.text import visible
+from spotlab.ui import allowing, errors, guard, links, runs, session, words
 from spotlab.ui.words import ago, count, decision_mark, moment
 
 SLOT: Final = "evaluate"
@@ -67,11 +68,13 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
         with why:
-            st.header(instance.name or instance_id, anchor=False)
+            st.header(words.plain(instance.name or instance_id), anchor=False)
             if last is None:
                 st.write("Not evaluated yet.")
             else:
-                st.write(f"**{decision_mark(last.decision)}** {last.reason or last.error}")
+                st.write(
+                    f"**{decision_mark(last.decision)}** {words.plain(last.reason or last.error)}"
+                )
                 st.caption(
                     f"{instance_id} · decided {ago(last.created_at, now)} by {last.model} from "
                     f"{count(last.candidates_evaluated, 'candidate')}",
@@ -94,6 +97,7 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         "Model",
         options,
         index=options.index(model) if model else 0,
+        format_func=visible,
         key=f"model {instance_id}",
         on_change=_assign,
         args=(instance_id,),

@@ -14,6 +14,7 @@ import streamlit as st
 
 from spotlab.domain.access import Principal
 from spotlab.runtime.desk.logs import LEVELS, LogFilter, LogLine
+from spotlab.telemetry.text import visible
 from spotlab.ui import links, session, tables, widgets, words
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
@@ -190,15 +191,16 @@ def show(tail: Tail, now: datetime, palette: Palette) -> None:
     if failed:
         st.header("The newest errors", anchor=False)
     for line in failed:
-        with st.expander(f"{line.time:%H:%M:%S} {line.component}: {line.message}"):
+        with st.expander(words.plain(f"{line.time:%H:%M:%S} {line.component}: {line.message}")):
             _show_error(line)
 
 
 def open_line(line: LogLine) -> None:
     """Everything that one line says."""
     with st.container(border=True):
-        st.markdown(f"**{MARKS.get(line.level, '')} {line.level}** in {line.component}")
-        st.text(line.message)
+        level, component = words.plain(line.level), words.plain(line.component)
+        st.markdown(f"**{MARKS.get(line.level, '')} {level}** in {component}")
+        st.text(visible(line.message, lines=True))
         facts = {
             "written": words.moment(line.time),
             "process": line.process,
@@ -207,13 +209,14 @@ def open_line(line: LogLine) -> None:
             "request": line.request_id,
             **{name: _plain(value) for name, value in line.fields.items()},
         }
-        st.caption(" · ".join(f"{name}: {value}" for name, value in facts.items() if value))
+        told = (words.plain(f"{name}: {value}") for name, value in facts.items() if value)
+        st.caption(" · ".join(told))
         _show_error(line)
 
 
 def _show_error(line: LogLine) -> None:
     if line.error:
-        st.code(line.error, language="python")
+        st.code(visible(line.error, lines=True), language="python")
     if line.correlation_id:
         links.of_logs(line.correlation_id, "All lines with its id")
 

@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.access import Principal, Role
-from spotlab.ui import links, session
+from spotlab.ui import links, session, words
 
 ROLE_WORDS: Final[dict[Role, str]] = {
     Role.DEMO: "visitor",
@@ -24,8 +24,8 @@ ROLE_WORDS: Final[dict[Role, str]] = {
 def show(who: Principal) -> None:
     """A quiet button with the name, and what is behind it."""
     with st.popover(who.name, icon=":material/account_circle:", type="tertiary", key="menu"):
-        st.markdown(f"**{who.name}**")
-        st.caption(f"{ROLE_WORDS[who.role].capitalize()}, {seen(who)}")
+        st.markdown(f"**{words.plain(who.name)}**")
+        st.caption(f"{ROLE_WORDS[who.role].capitalize()}, {words.plain(seen(who))}")
         links.to("me", "My account", ":material/manage_accounts:")
         if who.session_id:
             st.html(links.OUTSIDE.format(href="/sign-out", text="Sign out"))

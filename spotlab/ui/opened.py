@@ -47,9 +47,13 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
     )
     widgets.degraded(experiment.degraded, "The decision was made from what was left.")
     if verdict is None:
-        st.error(experiment.error, title="No decision could be made", icon=":material/warning:")
+        st.error(
+            words.plain(experiment.error),
+            title="No decision could be made",
+            icon=":material/warning:",
+        )
     else:
-        st.write(verdict.reason)
+        st.write(words.plain(verdict.reason))
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
     links.of_logs(session.desk().decisions.correlation_id(experiment))
@@ -96,7 +100,7 @@ def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
     for column, (title, side) in zip(st.columns(2), sides.items(), strict=True):
         with column:
             why = " ".join(side.reasons) if side else "Unknown." if title == "current" else "None."
-            st.caption(f"**{title.capitalize()}.** {why}")
+            st.caption(f"**{title.capitalize()}.** {words.plain(why)}")
 
 
 def facts(side: Candidate) -> dict[str, str]:
@@ -200,7 +204,7 @@ def _show_making(experiment: Experiment) -> None:
         st.markdown("**Policy parameters**")
         _show_parameters(experiment.policy.as_dict())
         st.markdown("**Asked for**")
-        st.caption(pools.asked(experiment.requirements))
+        st.caption(words.plain(pools.asked(experiment.requirements)))
 
 
 def _show_parameters(values: Mapping[str, float]) -> None:
@@ -264,7 +268,7 @@ def _show_sources(experiment: Experiment) -> None:
                     for o in origins
                 ],
             },
-            index=pd.Index([o.source for o in origins], name="source"),
+            index=pd.Index([words.plain(o.source) for o in origins], name="source"),
         ),
         border="horizontal",
     )

@@ -91,7 +91,7 @@ def _show_part(part: PartHealth, health: Health, palette: Palette) -> None:
     row = st.columns(WIDTHS, vertical_alignment="center")
     with row[0]:
         badge = f":{COLOURS.get(state.state, 'gray')}-badge[{words.state_mark(state.state)}]"
-        st.markdown(f"{badge} **{state.name}** {_plain(state.reason)}{_consequence(part)}")
+        st.markdown(f"{badge} **{state.name}** {words.plain(state.reason)}{_consequence(part)}")
         st.caption(
             f"last success {words.ago(part.last_success_at, health.now)}",
             help=words.moment(part.last_success_at),
@@ -233,10 +233,3 @@ def _counted(slots: Sequence[Slot]) -> str:
     counts = {state: sum(slot.state == state for slot in slots) for state in (*_HEIGHTS, UNKNOWN)}
     told = [f"{count / 2:g} h {state}" for state, count in counts.items() if count]
     return ", ".join(told)
-
-
-def _plain(text: str) -> str:
-    """A reason is somebody else's words: none of it is Markdown."""
-    for sign in ("\\", "`", "*", "_", "[", "]", "<", ">", "$", "#", "|", "~", ":"):
-        text = text.replace(sign, f"\\{sign}")
-    return text

@@ -8,7 +8,7 @@ import streamlit as st
 
 from spotlab.domain.decision import Candidate, Instance
 from spotlab.domain.placement import PlacementScore
-from spotlab.ui import links, placement, widgets
+from spotlab.ui import links, placement, widgets, words
 
 
 def show(
@@ -23,9 +23,9 @@ def show(
         now: for ages.
     """
     with st.container(border=True):
-        st.header(candidate.pool.label, anchor=False)
-        st.write(" ".join(candidate.reasons))
-        st.write(placement.sentence(score, now))
+        st.header(words.plain(candidate.pool.label), anchor=False)
+        st.write(words.plain(" ".join(candidate.reasons)))
+        st.write(words.plain(placement.sentence(score, now)))
         asked = [score.origin] if score.origin is not None else []
         widgets.sources([*candidate.sources, *asked], now)
         about = {"instance": instance.instance_id} if instance else {}

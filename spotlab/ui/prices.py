@@ -56,7 +56,8 @@ def show_outcome() -> None:
         report = done.result
         if report is not None and report.errors:
             st.warning(
-                "\n\n".join(report.errors), title="Some sources failed; the last good data stays"
+                "\n\n".join(map(words.plain, report.errors)),
+                title="Some sources failed; the last good data stays",
             )
         elif report is not None:
             what = "nothing had changed" if report.unchanged else "new data is in use"

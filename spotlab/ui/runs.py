@@ -16,6 +16,7 @@ import streamlit as st
 
 from spotlab.telemetry import logs
 from spotlab.ui import errors, guard
+from spotlab.ui.words import plain
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -128,7 +129,7 @@ def look(run: Run[Any], *, stoppable: bool = False) -> None:
     if run.finished:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(run.share, text=f"{run.title}: {run.text}")
+        st.progress(run.share, text=plain(f"{run.title}: {run.text}"))
         if stoppable:
             label = "Stopping…" if run.stopping else "Cancel"
             st.button(

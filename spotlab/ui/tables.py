@@ -15,6 +15,7 @@ from zlib import crc32
 import pandas as pd
 import streamlit as st
 
+from spotlab.telemetry.text import visible
 from spotlab.ui.words import UNKNOWN
 
 ROW_PX: Final = 33
@@ -91,11 +92,23 @@ def styled(frame: pd.DataFrame, columns: Mapping[str, Column]) -> Any:
     texts: dict[Any, Any] = {
         column: spec.show for column, spec in columns.items() if spec.show is not str
     }
-    style = frame.style.format(texts, na_rep=UNKNOWN)
+    style = as_seen(frame).style.format(texts, na_rep=UNKNOWN)
     for column, spec in columns.items():
         if spec.colour is not None:
             style = style.map(_css(spec.colour), subset=[column])
     return style
+
+
+def as_seen(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with what is not seen in its texts as escapes."""
+    changed = {}
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+            changed[name] = column.map(
+                lambda each: visible(each) if isinstance(each, str) else each
+            )
+    return frame.assign(**changed) if changed else frame
 
 
 def at(now: datetime, say: Callable[[datetime, datetime], str]) -> Callable[[Any], str]:

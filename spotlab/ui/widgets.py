@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
+from spotlab.telemetry.text import visible
 from spotlab.ui import guard
-from spotlab.ui.words import age, count, listed, moment
+from spotlab.ui.words import age, count, listed, moment, plain
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 
 def headline(sentence: str, details: str = "") -> None:
     """The page's answer, in a sentence with numbers, and one line of small print."""
-    st.title(sentence, anchor=False)
+    st.title(plain(sentence), anchor=False)
     if details:
-        st.caption(details)
+        st.caption(plain(details))
 
 
 def degraded(reasons: Sequence[str], meaning: str) -> None:
     """Says why what is shown is less than it should be, and what that means here."""
     if reasons:
-        st.warning("\n\n".join([*reasons, meaning]), title="Degraded", icon=":material/warning:")
+        told = "\n\n".join(map(plain, [*reasons, meaning]))
+        st.warning(told, title="Degraded", icon=":material/warning:")
 
 
 def empty(what: str, do: str) -> None:
     """Nothing to show: what that means, and what to do."""
-    st.info(f"{what}\n\n**What to do:** {do}", icon=":material/inbox:")
+    st.info(f"{plain(what)}\n\n**What to do:** {plain(do)}", icon=":material/inbox:")
 
 
 def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
     """A filter that lives in the URL; nothing picked means all."""
-    return st.multiselect(label, sorted(options), key=key, bind="query-params", placeholder="all")
+    return st.multiselect(
+        label,
+        sorted(options),
+        format_func=visible,
+        key=key,
+        bind="query-params",
+        placeholder="all",
+    )
 
 
 def rows_left(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
     every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
     st.caption(f"{every}{count(of, noun)}", width="content")
+
+
+def number_asked(key: str) -> int | None:
+    """The number of something that the URL names; None where it names none that there can be."""
+    asked = st.query_params.get(key, "")
+    return int(asked) if _NUMBER.fullmatch(asked) else None
 
 
 def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
@@ -66,7 +85,7 @@ def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "")
         label,
         list(names),
         index=list(names).index(chosen) if chosen is not None else None,
-        format_func=lambda option: names.get(option, option),
+        format_func=lambda option: visible(names.get(option, option)),
         placeholder=blank or "nothing to choose from",
         key=widget,
         on_change=_write_to_url,
@@ -126,8 +145,8 @@ def sources(origins: Iterable[Provenance], now: datetime) -> None:
         f"{o.source}{' (approximate)' if o.approximate else ''}, {age(o.age_s(now))} old"
         for o in known
     ]
-    hover = "\n\n".join(f"{o.source}: {moment(o.event_time)}" for o in known)
-    st.caption(f"Sources: {listed(texts, most=5)}.", help=hover)
+    hover = "\n\n".join(plain(f"{o.source}: {moment(o.event_time)}") for o in known)
+    st.caption(plain(f"Sources: {listed(texts, most=5)}."), help=hover)
 
 
 def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
 from spotlab.domain.risk import HOURS_PER_MONTH
 from spotlab.inference.words import percent as _percent
+from spotlab.telemetry.text import visible
 
 UNKNOWN: Final = "—"
 MINUS: Final = "−"
@@ -44,6 +46,31 @@ class RiskLevel(StrEnum):
 
 
 LOW_BELOW, HIGH_FROM = 0.05, 0.20
+
+
+_CODE: Final = re.compile(r"((?<![`\\])`(?!`)[^`]+`(?!`))")
+"""What stands between two backticks is shown as it is."""
+_MARKUP: Final = re.compile(
+    r"([\\`*\[\]<$~|]|(?<!\w)_|_(?!\w)|:(?=[A-Za-z])|&(?=#?\w+;)|^\s*(?:[#>+=-]|[0-9]+[.)]))"
+)
+
+
+def plain(text: str) -> str:
+    r"""Somebody's words for Markdown: nothing in them is markup, and what is not seen is an escape.
+
+    Code stays code, as in the remedies of errors; nothing in it is markup either.
+
+    >>> plain("[x](http://y) *z*")
+    '\\[x\\](http://y) \\*z\\*'
+    """
+    parts = _CODE.split(visible(text))
+    return "".join(
+        part if number % 2 else _MARKUP.sub(_escape, part) for number, part in enumerate(parts)
+    )
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\{found[0][-1]}"
 
 
 def known(value: float | None) -> bool:

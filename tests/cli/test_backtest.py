@@ -129,10 +129,8 @@ def test_prices_and_buckets_from_a_file(run: Run, tmp_path: Path) -> None:
         (("--policies", "spotlab:luck"), 1, "No model 'luck'"),
         (("--model", "luck"), 1, "No model 'luck'"),
         (("--policies", "spotlab:advisor-lgbm"), 1, "a model of the task advisor"),
-        (("--windows", "0"), 1, "0 windows were asked for"),
         (("--deadline-h", "7000"), 1, "does not hold 7000 h"),
         (("--work-h", "9"), 1, "too short for 9 h of work"),
-        (("--workers", "0"), 2, "--workers 0"),
         (("--spot-usd", "1"), 2, "Give --on-demand-usd with"),
         (("--prices-file", "none.csv", "--on-demand-usd", "2"), 1, "none.csv: it cannot be read"),
     ],
@@ -153,7 +151,13 @@ def test_what_cannot_be_is_said_in_one_line(
 
 @pytest.mark.parametrize(
     "more",
-    [("--deadline-h", "9", "8"), ("--work-h", "-1"), ("--changeover-h", "nan")],
+    [
+        ("--deadline-h", "9", "8"),
+        ("--work-h", "-1"),
+        ("--changeover-h", "nan"),
+        ("--windows", "0"),
+        ("--workers", "0"),
+    ],
     ids="_".join,
 )
 def test_a_number_that_cannot_be_is_wrong_usage(

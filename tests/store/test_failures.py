@@ -6,11 +6,13 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event, text
 
+from spotlab.domain.ports import ExperimentFilter
 from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.store import Store, engine, open_store
 from tests.support import builders as make
@@ -194,3 +196,42 @@ def test_a_missing_database_is_named_without_its_password(postgres_url: str, pat
     with pytest.raises(DatabaseDown, match=r"_gone does not answer .*does not exist") as caught:
         open_store(url, path)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_number_over_64_bits_is_the_inputs_fault(store: Store) -> None:
+    huge = text("INSERT INTO home_state (key, value) VALUES ('x', CAST(:number AS BIGINT))")
+    with (
+        pytest.raises(InvalidInput, match="cannot store this value"),
+        engine.writing(store.engine) as session,
+    ):
+        session.connection().execute(huge, {"number": 10**30})
+
+
+def test_half_of_a_character_is_the_inputs_fault(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="cannot store this value"):
+        store.fleet.instance("\ud800")
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"], ids=["late", "early"]
+)
+def test_a_time_beyond_the_calendar_is_the_inputs_fault(store: Store, moment: str) -> None:
+    at = datetime.fromisoformat(moment)
+    with pytest.raises(InvalidInput, match=r"before the year 1 or after 9999"):
+        store.ledger.list(ExperimentFilter(since=at))
+
+
+def test_a_pattern_that_is_too_long_is_the_inputs_fault(sqlite: Store) -> None:
+    asked = text("SELECT 1 WHERE 'a' LIKE :pattern")
+    with (
+        pytest.raises(InvalidInput, match="pattern too complex"),
+        engine.reading(sqlite.engine) as session,
+    ):
+        session.connection().execute(asked, {"pattern": "a" * 60_000}).all()
+
+
+@pytest.mark.postgres
+def test_a_text_that_no_index_takes_is_the_inputs_fault(postgres: Store) -> None:
+    long = make.instance(instance_id="".join(chr(0x4E00 + n * 7 % 20_000) for n in range(9_000)))
+    with pytest.raises(InvalidInput, match="index row"):
+        postgres.fleet.sync("production", [long])

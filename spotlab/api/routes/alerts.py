@@ -14,7 +14,6 @@ from spotlab.api.conditions import IfMatch
 from spotlab.api.operation import NOT_THERE, Operation, about
 from spotlab.api.paging import AskedPage, Page, place
 from spotlab.api.service import AskedDesk
-from spotlab.api.views.base import LABEL
 from spotlab.api.views.watching import (
     ConditionView,
     DeliveryView,
@@ -28,6 +27,7 @@ from spotlab.api.views.watching import (
 from spotlab.domain.access import Right
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Delivery, Topic
+from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation, tags=["alerts"])
 

@@ -13,7 +13,7 @@ from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Page, PageAsked, read
 from spotlab.api.routes.instances import Id
 from spotlab.api.service import AskedDesk
-from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of
+from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of, possible
 from spotlab.api.views.experiments import (
     CandidateView,
     ExperimentView,
@@ -73,7 +73,7 @@ def _number(numbered: tuple[int, object]) -> list[int]:
 def _place(cursor: str) -> tuple[datetime, int]:
     place = read(cursor, ["", 0])
     try:
-        at = datetime.fromisoformat(place[0])
+        at = possible(datetime.fromisoformat(place[0]))
         if at.tzinfo is None or not 0 < place[1] <= MOST_ID:
             raise ValueError("no place in the ledger")
     except ValueError:

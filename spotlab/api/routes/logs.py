@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from spotlab.api.operation import Operation
 from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
 from spotlab.api.service import AskedDesk, Service, TheService
-from spotlab.api.views.base import LABEL, Moment, View, about
+from spotlab.api.views.base import Moment, View, about
 from spotlab.api.views.running import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
@@ -25,6 +25,7 @@ from spotlab.runtime.desk import Desk
 from spotlab.runtime.desk.logs import LogFilter, LogLine
 from spotlab.runtime.leaving import LEAVING
 from spotlab.runtime.metrics import Metrics
+from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation)
 

@@ -10,9 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
+from spotlab.telemetry.text import LABEL
 
-LABEL = r"^[^\x00-\x1f\x7f]*$"
-"""A line of text: no control characters, which no database and no log takes."""
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
@@ -35,7 +34,8 @@ Number = Annotated[float | None, BeforeValidator(known)]
 """A number that may be unknown."""
 
 
-def _possible(moment: datetime) -> datetime:
+def possible(moment: datetime) -> datetime:
+    """The same, in the years that a database keeps. Raises ValueError: it is not."""
     if not 1970 <= moment.year <= 2999:
         raise ValueError("should be in the years 1970 to 2999")
     return moment
@@ -47,7 +47,7 @@ def _written_out(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_possible), BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, AfterValidator(possible), BeforeValidator(_written_out)]
 """A time that is asked for: with its zone, in the years that a database keeps."""
 
 

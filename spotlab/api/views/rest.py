@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import LABEL, Number, PlainName, PoolView, Reasoned, View, about
+from spotlab.api.views.base import Number, PlainName, PoolView, Reasoned, View, about
 from spotlab.domain.access import Right, Role
 from spotlab.inference.explain import Explanation
+from spotlab.telemetry.text import LABEL
 
 
 class MeView(View):

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import LABEL, Asked, Number, PlainName, Reasoned, View
+from spotlab.api.views.base import Asked, Number, PlainName, Reasoned, View
 from spotlab.api.views.base import about as told
 from spotlab.domain.access import Right, Role
+from spotlab.telemetry.text import LABEL
 
 USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
 

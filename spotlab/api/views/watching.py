@@ -7,11 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from spotlab.api.views.base import LABEL, Asked, Number, Reasoned, View
+from spotlab.api.views.base import Asked, Number, Reasoned, View
 from spotlab.api.views.base import about as told
-from spotlab.domain.alerts import AlertKind, Channel, Condition
+from spotlab.domain.alerts import (
+    HIGHEST_THRESHOLD,
+    LONGEST_H,
+    LONGEST_WINDOW_MIN,
+    MOST_TRIES,
+    AlertKind,
+    Channel,
+    Condition,
+)
 from spotlab.domain.ports import DeliveryState
 from spotlab.domain.ringing import Event
+from spotlab.telemetry.text import LABEL
 
 BadState = Literal["degraded", "down", "unknown"]
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=LABEL)]
@@ -68,19 +77,21 @@ class ConditionAsked(Asked):
     threshold: float | None = Field(
         default=None,
         gt=0,
-        le=1e6,
+        le=HIGHEST_THRESHOLD,
         description="Minutes (staleness), share (failures), P within horizon_h (risk), or price.",
     )
     of_on_demand: bool = Field(
         default=False, description="Of price: the threshold is a share of the on-demand price."
     )
-    window_min: float = Field(default=60.0, ge=1, le=1440, description="Of failures, min.")
-    least: int = Field(
-        default=5, ge=1, le=100_000, description="Of failures: with fewer tries it is unknown."
+    window_min: float = Field(
+        default=60.0, ge=1, le=LONGEST_WINDOW_MIN, description="Of failures, min."
     )
-    horizon_h: float = Field(default=24.0, gt=0, le=8766, description="Of risk, h.")
+    least: int = Field(
+        default=5, ge=1, le=MOST_TRIES, description="Of failures: with fewer tries it is unknown."
+    )
+    horizon_h: float = Field(default=24.0, gt=0, le=LONGEST_H, description="Of risk, h.")
     again_h: float = Field(
-        default=24.0, ge=0, le=8766, description="Told again after this long, h; 0: never."
+        default=24.0, ge=0, le=LONGEST_H, description="Told again after this long, h; 0: never."
     )
 
     def condition(self) -> Condition:

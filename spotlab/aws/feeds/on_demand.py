@@ -92,7 +92,6 @@ def parse_on_demand(
 def _published(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
     if at is None:
         return origin
-    try:
-        return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))
-    except OverflowError:
-        refuse(feed, f"it was published at {at}, which UTC has not", "a time of this century")
+    if not 1970 <= at.year <= 2999:
+        refuse(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
+    return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))

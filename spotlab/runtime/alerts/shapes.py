@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from spotlab.domain.alerts import Channel
 from spotlab.domain.ringing import Event
+from spotlab.telemetry.text import visible
 
 MARKS: Final = {
     Event.FIRING: "■ Alert",
@@ -27,10 +28,20 @@ def body(channel: Channel, alert_id: int, message: Mapping[str, Any], link: str 
         message: rule, event, key, subject, text, value, since and at.
         link: of the Alerts page; "": unknown.
     """
+    seen = _seen(message)
     if channel is Channel.SLACK:
-        return json.dumps(slack(message, link)).encode()
-    document = {"source": "spotlab", "version": 1, "id": alert_id, **message}
+        return json.dumps(slack(seen, link)).encode()
+    document = {"source": "spotlab", "version": 1, "id": alert_id, **seen}
     return json.dumps(document | ({"link": link} if link else {})).encode()
+
+
+def _seen(value: Any) -> Any:
+    """Names in it are somebody else's: what a reader would not see is written as an escape."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {name: _seen(each) for name, each in value.items()}
+    return value
 
 
 def slack(message: Mapping[str, Any], link: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from spotlab.runtime.alerts.delivering import tell_now
 from spotlab.runtime.alerts.sealing import sealer
 from spotlab.runtime.desk.base import DeskPart
 from spotlab.runtime.hiding import foreign
+from spotlab.telemetry.text import hides_something, visible
 
 LONGEST_NAME = 80
 
@@ -231,4 +232,10 @@ def _name(text: str) -> str:
     name = " ".join(text.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise InvalidInput(f"A rule's name has 1 to {LONGEST_NAME} characters.", field="name")
+    if hides_something(name):
+        raise InvalidInput(
+            f"A rule's name has characters that are seen, unlike '{visible(name)}'.",
+            remedy="Leave out what is shown as an escape.",
+            field="name",
+        )
     return name

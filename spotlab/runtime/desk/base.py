@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Principal, Reach, Right
 from spotlab.domain.ports import By
+from spotlab.errors import InvalidInput
 from spotlab.runtime.lab import Lab
+from spotlab.telemetry.text import hides_something, visible
+
+LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +38,12 @@ class DeskPart:
         self.who.require_all_of(reach)
 
     def by(self, reason: str = "") -> By:
-        """The signature under a change made now."""
+        """The signature under a change made now. Raises InvalidInput: no reason is like that."""
+        if len(reason) > LONGEST_REASON or hides_something(reason):
+            raise InvalidInput(
+                f"A reason has up to {LONGEST_REASON} characters in one line, each of which is "
+                f"seen, not {visible(reason[:40])!r}.",
+                remedy="Write it anew, in plain words.",
+                field="reason",
+            )
         return By(self.who.name, self.lab.clock.now(), reason, self.who.via)

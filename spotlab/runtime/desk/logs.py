@@ -212,11 +212,12 @@ def _parsed(entry: Entry) -> LogLine | None:
     stream_id, text = entry
     try:
         line = _decode(text)
-    except msgspec.MsgspecError:
+        at = line.time.astimezone(UTC)
+    except (msgspec.MsgspecError, OverflowError):  # OverflowError: before the year 1 in UTC
         return None
     return LogLine(
         id=stream_id,
-        time=line.time.astimezone(UTC),
+        time=at,
         level=line.level,
         component=line.component,
         message=line.message,

@@ -13,6 +13,7 @@ from spotlab.runtime.access.gate import Gate
 from spotlab.runtime.access.sign_in import SignIn
 from spotlab.runtime.access.tokens import new_token
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.telemetry.text import hides_something, visible
 
 LONGEST: Final = timedelta(days=366)
 NAME_CHARS: Final = 80
@@ -99,6 +100,11 @@ def issue(
     wanted, plain = frozenset(scopes), " ".join(name.split())
     if not plain or len(plain) > NAME_CHARS:
         raise InvalidInput(f"A token's name has 1 to {NAME_CHARS} characters.")
+    if hides_something(plain):
+        raise InvalidInput(
+            f"A token's name has characters that are seen, unlike '{visible(plain)}'.",
+            remedy="Leave out what is shown as an escape.",
+        )
     if not wanted:
         raise InvalidInput("A token needs a scope.", remedy=f"There are: {', '.join(Right)}.")
     if not timedelta(0) < valid_for <= LONGEST:

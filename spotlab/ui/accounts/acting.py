@@ -50,12 +50,15 @@ def show_outcome() -> None:
     done = runs.take(LIST)
     if done is not None and done.result is not None:
         if done.result:
-            st.warning("\n\n".join(done.result), title="Not every account could be listed")
+            st.warning(
+                "\n\n".join(map(words.plain, done.result)),
+                title="Not every account could be listed",
+            )
         else:
             st.toast("Every account was listed.")
     runs.watch(LIST)
     if said := st.session_state.pop(DONE, ""):
-        st.toast(said, icon=":material/check:")
+        st.toast(words.plain(said), icon=":material/check:")
 
 
 def show_details(standing: AccountStanding, now: datetime) -> None:
@@ -64,10 +67,10 @@ def show_details(standing: AccountStanding, now: datetime) -> None:
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            st.header(account.name, anchor=False)
-            st.write(_told(standing, now))
+            st.header(words.plain(account.name), anchor=False)
+            st.write(words.plain(_told(standing, now)))
             if standing.listing.error:
-                st.warning(standing.listing.error, title="The last listing failed")
+                st.warning(words.plain(standing.listing.error), title="The last listing failed")
             _show_checks(account)
         with right:
             if not allowing.caption(Right.CHANGE_ACCOUNTS):
@@ -111,7 +114,9 @@ def _show_checks(account: Account) -> None:
     found: Validation | None = st.session_state.get(FOUND)
     if found is not None and found.account == account.name:
         for check in found.checks:
-            st.markdown(f"**{check.name}** {MARKS[check.ok]}: {check.reason}")
+            st.markdown(
+                f"**{words.plain(check.name)}** {MARKS[check.ok]}: {words.plain(check.reason)}"
+            )
 
 
 def _validate(name: str) -> None:

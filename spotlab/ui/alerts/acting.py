@@ -8,7 +8,7 @@ import streamlit as st
 
 from spotlab.domain.alerts import AlertRule
 from spotlab.errors import SpotlabError
-from spotlab.ui import errors, session
+from spotlab.ui import errors, session, words
 from spotlab.ui.alerts import asking
 
 
@@ -16,7 +16,9 @@ def show(rule: AlertRule) -> None:
     """Buttons for the selected rule."""
     desk, key = session.desk().alerts, rule.rule_id
     with st.container(border=True):
-        st.markdown(f"**{rule.name}**: rings when {rule.condition.words}.")
+        st.markdown(
+            f"**{words.plain(rule.name)}**: rings when {words.plain(rule.condition.words)}."
+        )
         with st.container(horizontal=True):
             if st.button("Send a test", icon=":material/send:", key=f"test {key}"):
                 _try(lambda: _test(rule))
@@ -29,7 +31,9 @@ def show(rule: AlertRule) -> None:
                 st.caption("Its receiver checks the header X-SpotLab-Signature with it.")
                 st.code(desk.signing_key(key), language=None)
             with st.popover("Delete", icon=":material/delete:"):
-                st.write(f"“{rule.name}” is watched no longer; what waits is not sent.")
+                st.write(
+                    f"“{words.plain(rule.name)}” is watched no longer; what waits is not sent."
+                )
                 if st.button("Delete it", key=f"delete {key}"):
                     _try(lambda: desk.delete(key), again=True)
         with st.expander("Change it", icon=":material/edit:"):
@@ -37,10 +41,13 @@ def show(rule: AlertRule) -> None:
 
 
 def _test(rule: AlertRule) -> None:
-    with st.spinner(f"asking {rule.shown_address}"):
+    with st.spinner(words.plain(f"asking {rule.shown_address}")):
         answer = session.desk().alerts.test(rule.rule_id)
     box = st.success if answer.ok else st.error
-    box(answer.words, title="The receiver took it" if answer.ok else "The receiver did not take it")
+    box(
+        words.plain(answer.words),
+        title="The receiver took it" if answer.ok else "The receiver did not take it",
+    )
 
 
 def _try(act: Callable[[], object], *, again: bool = False) -> None:

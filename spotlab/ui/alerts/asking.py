@@ -15,7 +15,8 @@ from streamlit.delta_generator import DeltaGenerator
 from spotlab.domain.alerts import KIND_WORDS, AlertKind, AlertRule, Channel, Condition, Feed
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidInput, SpotlabError
-from spotlab.ui import errors, session, tables
+from spotlab.telemetry.text import visible
+from spotlab.ui import errors, session, tables, words
 
 ANY: Final = "any"
 NEW: Final = "new"
@@ -41,7 +42,7 @@ def show_add() -> None:
     if (added := st.session_state.pop(ADDED, None)) is not None:
         name, signing_key = added
         st.success(
-            f"“{name}” is watched from now on. Its receiver checks the header "
+            f"“{words.plain(name)}” is watched from now on. Its receiver checks the header "
             "X-SpotLab-Signature with this key:",
             icon=":material/check_circle:",
         )
@@ -234,7 +235,7 @@ def _choose(
         label,
         options,
         options.index(chosen or ANY),
-        format_func=lambda each: names.get(each, each),
+        format_func=lambda each: visible(names.get(each, each) or ""),
         key=_named(field, key),
     )
     _say_wrong(place, field, key)

@@ -22,7 +22,7 @@ from spotlab.runtime.sweep_specs import (
     SweepSpec,
     TraceChoice,
 )
-from spotlab.ui import declaring, errors, session, widgets
+from spotlab.ui import declaring, errors, session, widgets, words
 from spotlab.ui.backtests import files, jobs, naming
 from spotlab.ui.models.files import sent
 
@@ -77,7 +77,7 @@ def _chosen(every: SweepSpec) -> Sweep | None:
             ),
         )
         for name, reason in whole.left_out.items():
-            st.caption(f"{naming.policy(name, {})} is left out: {reason}")
+            st.caption(words.plain(f"{naming.policy(name, {})} is left out: {reason}"))
         if not picked or len(picked) == len(fitting):
             return whole if picked else None
         return jobs.planned(replace(every, policies=tuple(picked), models=()))

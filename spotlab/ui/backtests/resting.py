@@ -8,9 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
-from spotlab.ui import tables
+from spotlab.ui import tables, words
 from spotlab.ui.backtests import naming
-from spotlab.ui.models import facts
 from spotlab.ui.tables import Column
 
 
@@ -22,9 +21,9 @@ def assumptions(record: SweepRecord) -> None:
         for name, reason in config["left_out"].items()
     ]
     st.header("What do the figures rest on?", anchor=False)
-    st.markdown("\n".join(f"- {facts.plain(told)}" for told in told_of(config) + left_out))
-    with st.expander(f"Traces and their sources: {naming.zones(config)}"):
-        st.caption(facts.plain(f"Read from {config['trace_dir']}."))
+    st.markdown("\n".join(f"- {words.plain(told)}" for told in told_of(config) + left_out))
+    with st.expander(words.plain(f"Traces and their sources: {naming.zones(config)}")):
+        st.caption(words.plain(f"Read from {config['trace_dir']}."))
         rows = [
             {"trace": name, "source": source, "spot": price}
             for (name, source), price in zip(

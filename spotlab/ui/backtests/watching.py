@@ -42,7 +42,7 @@ def _progress(sweep_id: str, reason: str | None) -> None:
         st.session_state[first] = True
         st.rerun()  # once: the first windows are complete, and have figures
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(progress.share, text=_said(record, progress.text))
+        st.progress(progress.share, text=words.plain(_said(record, progress.text)))
         stopping = record.cancel_requested
         if st.button(
             "Stopping…" if stopping else "Cancel",
@@ -79,8 +79,9 @@ def _left(record: SweepRecord) -> str:
 def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
     left = words.count(record.total - record.done, "cell")
     st.warning(
-        f"{_TOLD[state]} {record.error} {record.done:,} of {record.total:,} cells are kept, {left} "
-        "left.\n\n**What to do:** let it go on; the result is the same as if it had never stopped.",
+        f"{_TOLD[state]} {words.plain(record.error)} {record.done:,} of {record.total:,} cells "
+        f"are kept, {left} left.\n\n**What to do:** let it go on; "
+        "the result is the same as if it had never stopped.",
         title=f"Not finished: {state}",
         icon=":material/warning:",
     )

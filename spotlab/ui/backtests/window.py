@@ -137,7 +137,7 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
 
 def _show_moves(word: str, name: str, seen: Seen) -> None:
     frame = moves(seen)
-    st.markdown(f"**{word}**: {words.count(len(frame), 'event')}")
+    st.markdown(f"**{words.plain(word)}**: {words.count(len(frame), 'event')}")
     columns = {
         "time_h": Column("at (h)", lambda hours: f"{hours:.2f}", number=True, width="small"),
         "what": Column("what"),

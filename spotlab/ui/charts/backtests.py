@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import plotly.graph_objects as go
 
-from spotlab.ui.charts.base import figure, label
+from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.charts.placing import Box, placed
 from spotlab.ui.theme import Palette
 
@@ -75,7 +75,7 @@ def tradeoff(outcomes: Sequence[Outcome], *, x: str, y: str, palette: Palette) -
     for number, one in enumerate(above):
         label(
             chart,
-            f"▲ above: {one.name}, {one.y[0]:,.1f} at {one.x[0]:,.1f}",
+            f"▲ above: {plain(one.name)}, {one.y[0]:,.1f} at {one.x[0]:,.1f}",
             0.0,
             high,
             _colour(one, palette),
@@ -145,7 +145,7 @@ def _mark(chart: go.Figure, one: Outcome, colour: str, x: str, y: str, palette: 
             },
             error_x=_ends(one.x, palette.dots),
             error_y=_ends(one.y, palette.dots),
-            hovertemplate=f"<b>{one.name}</b><br>{x}: {_told(one.x)}<br>{y}: {_told(one.y)}"
+            hovertemplate=f"<b>{plain(one.name)}</b><br>{x}: {_told(one.x)}<br>{y}: {_told(one.y)}"
             "<extra></extra>",
         )
     )
@@ -169,7 +169,7 @@ def _told(value: Estimate3) -> str:
 
 def _name(chart: go.Figure, one: Outcome, box: Box, colour: str, palette: Palette) -> None:
     chart.add_annotation(
-        text=f"<b>{one.name}</b>" if one.role != "other" else one.name,
+        text=f"<b>{plain(one.name)}</b>" if one.role != "other" else plain(one.name),
         x=one.x[0],
         y=one.y[0],
         ax=box.right_px,

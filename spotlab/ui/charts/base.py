@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
+from spotlab.telemetry.text import visible
 from spotlab.ui.theme import Palette
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons stay out of the way; zooming by dragging works without them."""
+
+
+def plain(text: str) -> str:
+    """Somebody's words for Plotly, which reads some HTML, links too."""
+    return html.escape(visible(text), quote=False)
 
 
 def figure(palette: Palette, *, x: str, y: str, height: int = 420, left: int = 10) -> go.Figure:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
 from spotlab.inference.words import described, phrase, signed, spoken
-from spotlab.ui.charts.base import figure
+from spotlab.ui.charts.base import figure, plain
 from spotlab.ui.theme import Palette
 from spotlab.ui.words import percent
 
@@ -33,7 +33,7 @@ def waterfall(
     risk = explanation.risk
     names = [
         f"base: {percent(base_monthly_rate)} a month",
-        *(described(step.feature, step.value, step.unit) for step in steps),
+        *(plain(described(step.feature, step.value, step.unit)) for step in steps),
         f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
         f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
     ]
@@ -73,14 +73,14 @@ def changes(
     shown = items[:top]
     chart = figure(
         palette,
-        x=f"log-odds: right makes {after} riskier than {before}",
+        x=plain(f"log-odds: right makes {after} riskier than {before}"),
         y="",
         height=90 + ROW_PX * max(1, len(shown)),
     )
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=[_change_name(change) for change in shown],
+            y=[plain(_change_name(change)) for change in shown],
             x=[change.log_odds for change in shown],
             marker={"color": [palette.bad if c.log_odds > 0 else palette.good for c in shown]},
             text=[signed(change.log_odds) for change in shown],

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from spotlab.ui.charts.base import figure, label
+from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.theme import Palette
 from spotlab.ui.words import percent, usd
 
@@ -159,13 +159,13 @@ def _draw_mark(chart: go.Figure, mark: Mark, *, log: bool, leftwards: bool, heig
                 "color": mark.colour,
                 "line": {"width": 1.5, "color": mark.colour},
             },
-            hovertemplate=f"<b>{mark.text}</b><br>risk {percent(mark.risk)}<br>"
+            hovertemplate=f"<b>{plain(mark.text)}</b><br>risk {percent(mark.risk)}<br>"
             f"{usd(mark.usd_per_hour)} USD/h<extra></extra>",
         )
     )
     label(
         chart,
-        f"<b>{mark.text}</b>",
+        f"<b>{plain(mark.text)}</b>",
         100 * mark.risk,
         math.log10(mark.usd_per_hour) if log else mark.usd_per_hour,
         mark.colour,
@@ -181,4 +181,4 @@ def _draw_mark(chart: go.Figure, mark: Mark, *, log: bool, leftwards: bool, heig
 
 def _names(table: pd.DataFrame) -> list[str]:
     place = table["availability_zone"].where(table["availability_zone"].notna(), table["region"])
-    return [f"{t} in {p}" for t, p in zip(table["instance_type"], place, strict=True)]
+    return [plain(f"{t} in {p}") for t, p in zip(table["instance_type"], place, strict=True)]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from spotlab.domain.risk import BUCKET_LABELS
-from spotlab.ui.charts.base import figure, label
+from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.theme import Palette
 from spotlab.ui.words import usd
 
@@ -76,8 +76,8 @@ def heat_map(
     chart.add_trace(
         go.Heatmap(
             z=mean.to_numpy(),
-            x=list(mean.columns),
-            y=list(mean.index),
+            x=[*map(plain, mean.columns)],
+            y=[*map(plain, mean.index)],
             zmin=0,
             zmax=4,
             xgap=1,
@@ -108,7 +108,7 @@ def drops(counts: Mapping[str, int], palette: Palette) -> go.Figure:
     chart.add_trace(
         go.Bar(
             orientation="h",
-            y=list(counts),
+            y=[*map(plain, counts)],
             x=list(counts.values()),
             text=[f"{count:,}" for count in counts.values()],
             textposition="outside",

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from spotlab.training.scores import FloatArray, ReliabilityBin
-from spotlab.ui.charts.base import figure, label
+from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.theme import Palette
 
 SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up")
@@ -94,15 +94,15 @@ def precision_recall(
             go.Scatter(
                 x=100 * curve.recall[keep],
                 y=100 * curve.precision[keep],
-                name=curve.name,
+                name=plain(curve.name),
                 mode="lines",
                 line={
                     "color": _colour(number, palette),
                     "width": 2,
                     "dash": ("solid", "dash", "dot", "dashdot")[number % 4],
                 },
-                hovertemplate=f"{curve.name}<br>recall %{{x:.0f}} %<br>precision %{{y:.0f}} %"
-                "<extra></extra>",
+                hovertemplate=f"{plain(curve.name)}<br>recall %{{x:.0f}} %"
+                "<br>precision %{y:.0f} %<extra></extra>",
             )
         )
     chart.add_hline(100 * base_rate, line={"color": palette.quiet, "dash": "dot", "width": 1})
@@ -137,7 +137,7 @@ def forest(estimates: Sequence[Estimate], metric: str, palette: Palette) -> go.F
         chart.add_trace(
             go.Scatter(
                 x=[estimate.value],
-                y=[estimate.name],
+                y=[plain(estimate.name)],
                 mode="markers+text",
                 text=[f"{estimate.value:.3f}"],
                 textposition="top center",
@@ -221,7 +221,7 @@ def _add_curve(chart: go.Figure, curve: Reliability, colour: str, symbol: str) -
         go.Scatter(
             x=[100 * row.mean_forecast for row in curve.bins],
             y=[100 * share for share in seen],
-            name=curve.name,
+            name=plain(curve.name),
             mode="lines+markers",
             line={"color": colour, "width": 1.5},
             marker={
@@ -238,7 +238,7 @@ def _add_curve(chart: go.Figure, curve: Reliability, colour: str, symbol: str) -
                 "thickness": 1,
             },
             customdata=[row.rows for row in curve.bins],
-            hovertemplate=f"{curve.name}<br>forecast %{{x:.1f}} %<br>observed %{{y:.1f}} %"
+            hovertemplate=f"{plain(curve.name)}<br>forecast %{{x:.1f}} %<br>observed %{{y:.1f}} %"
             "<br>%{customdata:,} rows<extra></extra>",
         )
     )

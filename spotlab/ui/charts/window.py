@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import plotly.graph_objects as go
 
-from spotlab.ui.charts.base import figure, label
+from spotlab.ui.charts.base import figure, label, plain
 from spotlab.ui.theme import Palette
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def timeline(
     chart.update_xaxes(range=[-0.004 * length_h, length_h * 1.01])
     chart.update_yaxes(
         tickvals=[*range(len(places))],
-        ticktext=places,
+        ticktext=[*map(plain, places)],
         range=[len(places) - 0.5, -0.5],
         showgrid=False,
     )
@@ -107,7 +107,7 @@ def _course(
         filled = state in {"on spot", "on-demand"}
         chart.add_trace(
             go.Bar(
-                name=f"{course.name}: {state}",
+                name=f"{plain(course.name)}: {state}",
                 orientation="h",
                 y=[places.index(span.place or NOWHERE) + lane for span in spans],
                 base=[span.start_h for span in spans],
@@ -124,8 +124,10 @@ def _course(
                         "solidity": 0.35,
                     },
                 },
-                customdata=[[span.place or NOWHERE, span.start_h, span.end_h] for span in spans],
-                hovertemplate=f"<b>{course.name}</b>, {state}<br>%{{customdata[0]}}"
+                customdata=[
+                    [plain(span.place or NOWHERE), span.start_h, span.end_h] for span in spans
+                ],
+                hovertemplate=f"<b>{plain(course.name)}</b>, {state}<br>%{{customdata[0]}}"
                 "<br>%{customdata[1]:.2f} h to %{customdata[2]:.2f} h<extra></extra>",
                 showlegend=bool(spans),
             )
@@ -178,7 +180,7 @@ def work_done(
                 y=[done for _, done in course.progress],
                 mode="lines",
                 line={"color": colour, "width": 2, "dash": ("solid", "dash")[number]},
-                hovertemplate=f"{course.name}<br>%{{x:.1f}} h<br>%{{y:.1f}} h of work done"
+                hovertemplate=f"{plain(course.name)}<br>%{{x:.1f}} h<br>%{{y:.1f}} h of work done"
                 "<extra></extra>",
             )
         )
@@ -187,7 +189,7 @@ def work_done(
             anchor = "right" if number == 0 else "left"
             label(
                 chart,
-                course.name,
+                plain(course.name),
                 at,
                 done,
                 colour,

@@ -100,7 +100,7 @@ def _do(what: Callable[[JobsDesk, str], object], name: str, said: str) -> None:
     except SpotlabError as exc:
         st.session_state[WRONG] = exc
     else:
-        st.toast(said)
+        st.toast(words.plain(said))
 
 
 def show_history(name: str, now: datetime, palette: Palette) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
 from spotlab.runtime.registry import ModelEntry
+from spotlab.telemetry.text import visible
 from spotlab.ui import charts, tables, widgets, words
 from spotlab.ui.models import board, facts
 from spotlab.ui.models.facts import METRIC_WORDS, METRICS, Facts, Measured
@@ -51,12 +52,12 @@ def small_print(entry: ModelEntry, now: datetime) -> str:
 def show_label(told: Facts) -> None:
     """What is forecast, and what is not."""
     st.header("What it forecasts", anchor=False)
-    st.markdown(facts.plain(told.summary or "The card says nothing about it."))
+    st.markdown(words.plain(told.summary or "The card says nothing about it."))
     if told.label:
-        st.markdown(f"**Label.** {facts.plain(told.label)}")
+        st.markdown(f"**Label.** {words.plain(told.label)}")
     if told.not_label:
         st.markdown("**What it is not**")
-        st.markdown("\n".join(f"- {facts.plain(line)}" for line in told.not_label))
+        st.markdown("\n".join(f"- {words.plain(line)}" for line in told.not_label))
 
 
 def show_figures(told: Facts, palette: Palette) -> None:
@@ -71,7 +72,7 @@ def show_figures(told: Facts, palette: Palette) -> None:
     test = _pick_test(told.measured)
     rows = f"{words.count(test.rows, 'row')}, " if test.rows else ""
     st.caption(
-        f"Measured on {facts.plain(test.on)}: {rows}base rate {words.percent(test.base_rate)}. "
+        f"Measured on {words.plain(test.on)}: {rows}base rate {words.percent(test.base_rate)}. "
         "Intervals are 95 %."
     )
     left, right = st.columns(2, gap="large")
@@ -267,12 +268,12 @@ def show_features(told: Facts) -> None:
 def show_limits(told: Facts) -> None:
     """Where it ends."""
     if told.limits:
-        st.markdown("\n".join(f"- {facts.plain(line)}" for line in told.limits))
+        st.markdown("\n".join(f"- {words.plain(line)}" for line in told.limits))
     else:
         st.caption("The card names no limits, which does not mean that there are none.")
     if told.formula:
         st.markdown("**From the score to the risk**")
-        st.code("\n".join(told.formula), language=None)
+        st.code("\n".join(map(visible, told.formula)), language=None)
 
 
 def show_whole(record: ModelRecord) -> None:

@@ -14,6 +14,7 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.in_force import RISK_TASK
 from spotlab.runtime.registry import ModelEntry
+from spotlab.telemetry.text import visible
 from spotlab.ui import allowing, errors, session, widgets, words
 from spotlab.ui.models import facts, reading
 
@@ -94,7 +95,7 @@ def show(entry: ModelEntry, user: Principal) -> None:
     """The moves that are allowed, what each would change, and a field for the reason."""
     st.header("Decide", anchor=False)
     if entry.refused:
-        st.warning(facts.plain(entry.refused), title="Its files cannot be used")
+        st.warning(words.plain(entry.refused), title="Its files cannot be used")
     moves = {LABELS[action]: action for action in offered(entry) if user.may(RIGHT_FOR[action])}
     if not user.may(Right.DECIDE_MODELS):
         allowing.caption(Right.DECIDE_MODELS)
@@ -122,12 +123,14 @@ def _ask(action: ModelAction, entry: ModelEntry) -> None:
         instance_id = st.selectbox(
             "Instance",
             [*names],
-            format_func=lambda each: names[each],
+            format_func=lambda each: visible(names[each]),
             index=None,
             placeholder="choose one",
             key=f"assign {reference}",
         )
-    st.markdown(f"**What will change.** {consequence(action, entry, champion, without_own)}")
+    st.markdown(
+        f"**What will change.** {words.plain(consequence(action, entry, champion, without_own))}"
+    )
     with st.form(f"decide {reference}", border=False, enter_to_submit=False):
         st.text_input(
             "Reason",
@@ -178,6 +181,6 @@ def show_outcome() -> None:
     """What the last move did, once."""
     well, said = st.session_state.pop(DONE, (True, ""))
     if said and well:
-        st.toast(said, icon=":material/check:")
+        st.toast(words.plain(said), icon=":material/check:")
     elif said:
-        st.warning(said, icon=":material/edit:")
+        st.warning(words.plain(said), icon=":material/edit:")

@@ -21,14 +21,14 @@ def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
         return
     if not report.moved:
         st.info(
-            f"{report.words} A market is noted at every evaluation, at most once an hour; the "
-            "first days of it are the reference.",
+            f"{words.plain(report.words)} A market is noted at every evaluation, at most once an "
+            "hour; the first days of it are the reference.",
             icon=":material/hourglass_empty:",
         )
         return
     icon = ":material/warning:" if report.alarm else ":material/check_circle:"
     box = st.warning if report.alarm else st.success
-    box(report.words, icon=icon)
+    box(words.plain(report.words), icon=icon)
     first, last = report.reference_from, report.reference_until
     since = f" ({first:%Y-%m-%d} to {last:%Y-%m-%d})" if first and last else ""
     st.caption(

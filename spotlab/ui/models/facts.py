@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,7 +25,6 @@ TASK_WORDS: Final[Mapping[str, str]] = {
     "advisor": "interruptions next month",
     "capacity": "capacity lost within hours",
 }
-_SIGNS: Final = re.compile(r"([\\`*_\[\]<>#$~|:!])")
 MAIN_HORIZON: Final = "1 h"
 
 Document = Mapping[str, Any]
@@ -154,15 +152,6 @@ def task_words(task: str) -> str:
 def spoken(name: str) -> str:
     """A card's name as words: `last_bucket_only` is `last bucket only`."""
     return name.replace("_", " ")
-
-
-def plain(text: str) -> str:
-    """A card's text for Markdown, with its signs as signs: a stranger may have written it.
-
-    >>> plain("[x](http://y) *z*")
-    '\\\\[x\\\\](http\\\\://y) \\\\*z\\\\*'
-    """
-    return _SIGNS.sub(r"\\\1", text)
 
 
 def trained_on(told: Facts) -> str:

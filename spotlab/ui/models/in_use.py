@@ -14,7 +14,7 @@ from spotlab.domain.outcomes import Estimate, ShadowDecision
 from spotlab.pipeline.shadow import Comparison
 from spotlab.runtime.outcomes import OutcomesView
 from spotlab.ui import exports, tables, widgets, words
-from spotlab.ui.models import facts, views
+from spotlab.ui.models import views
 from spotlab.ui.tables import Column, at
 from spotlab.ui.theme import Palette
 
@@ -70,10 +70,10 @@ def show(
     exports.offer(lambda: shadow_table(compared, now), "challengers", "shadows-file")
     apart = chosen.disagreements
     if not apart:
-        st.caption(f"{facts.plain(chosen.model)} decided as the champion every time.")
+        st.caption(f"{words.plain(chosen.model)} decided as the champion every time.")
         return
     st.markdown(
-        f"**Where {facts.plain(chosen.model)} would have decided otherwise**: "
+        f"**Where {words.plain(chosen.model)} would have decided otherwise**: "
         f"{words.count(len(apart), 'decision')}. Select a row to open the decision."
     )
     listed = apart[:MOST_LISTED]

@@ -32,7 +32,7 @@ def show(result: Result, task: str, palette: Palette) -> None:
     told = ", ".join(f"{name} nearer to what happened in {count}" for name, count in nearer.items())
     st.caption(
         f"The {len(places):,} of {result.found.rows:,} rows where the forecasts are farthest "
-        f"apart: {told}."
+        f"apart: {words.plain(told)}."
     )
     tables.show(
         frame,

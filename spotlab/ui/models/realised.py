@@ -53,7 +53,7 @@ def show(
     if known:
         exports.offer(lambda: exported(cards, now), "outcomes", "outcomes-file")
     if seen is not None and seen.price is not None:
-        st.caption(f"{seen.price.words} The forecast is that a price stays as it was.")
+        st.caption(f"{words.plain(seen.price.words)} The forecast is that a price stays as it was.")
 
 
 def _show_settle() -> None:
@@ -115,7 +115,10 @@ def _show_known(cards: Sequence[Scorecard], palette: Palette) -> None:
     target = Target(chosen) if chosen else cards[0].target
     here = [card for card in cards if card.target is target]
     tables.show(rows(here), columns(), name="Predicted and realised", key="realised")
-    st.caption(f"Predicted: {TARGET_WORDS[target]}. " + " ".join(_said(card) for card in here[:2]))
+    st.caption(
+        f"Predicted: {TARGET_WORDS[target]}. "
+        + " ".join(words.plain(_said(card)) for card in here[:2])
+    )
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(

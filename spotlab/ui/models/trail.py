@@ -120,8 +120,8 @@ def live_at(task: str, moment: datetime, event: ModelEvent | None) -> str:
     told = f"{moment:%Y-%m-%d %H:%M} UTC"
     if event is None:
         return f"At {told} no model was in force for {facts.task_words(task)}."
-    why = f": {facts.plain(event.reason)}" if event.reason else "."
+    why = f": {words.plain(event.reason)}" if event.reason else "."
     return (
         f"At {told} **{event.name}@{event.version}** was in force for {facts.task_words(task)}, "
-        f"made champion by {facts.plain(event.actor)} at {words.moment(event.at)}{why}"
+        f"made champion by {words.plain(event.actor)} at {words.moment(event.at)}{why}"
     )

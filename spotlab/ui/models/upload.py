@@ -87,9 +87,9 @@ def _outcome() -> UploadReport | SpotlabError | None:
 
 
 def _show_refusal(refused: SpotlabError) -> None:
-    remedy = f"\n\n**What to do:** {facts.plain(refused.remedy)}" if refused.remedy else ""
+    remedy = f"\n\n**What to do:** {words.plain(refused.remedy)}" if refused.remedy else ""
     st.warning(
-        f"{facts.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
+        f"{words.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
         f"history.{remedy}",
         title="Refused",
         icon=":material/block:",
@@ -99,7 +99,7 @@ def _show_refusal(refused: SpotlabError) -> None:
 def _show_report(report: UploadReport) -> None:
     record = report.record
     st.success(
-        f"{facts.plain(record.reference)} is a candidate for {facts.task_words(record.task)}. "
+        f"{words.plain(record.reference)} is a candidate for {facts.task_words(record.task)}. "
         f"Files, checksums and card agree; {first_words(report)}. SHA-256 `{record.digest[:12]}`.",
         title="Registered",
         icon=":material/verified:",

@@ -91,11 +91,12 @@ def show(result: Result, request: Request, now: datetime, palette: Palette) -> N
     """Figures, differences, curves and disagreements."""
     found = result.found
     if said := warnings(result):
-        st.warning("\n\n".join(map(facts.plain, said)), icon=":material/warning:")
+        st.warning("\n\n".join(map(words.plain, said)), icon=":material/warning:")
     st.caption(
-        f"Outcome: {result.rows.label}. Base rate {words.percent(found.base_rate)}; intervals draw "
+        f"Outcome: {words.plain(result.rows.label)}. Base rate "
+        f"{words.percent(found.base_rate)}; intervals draw "
         f"{words.count(found.blocks, result.rows.block, _plural(result.rows.block))}. "
-        + " ".join(map(facts.plain, result.rows.notes))
+        + " ".join(map(words.plain, result.rows.notes))
     )
     tables.show(figure_rows(result), figure_columns(result), name="Figures", key="versus-figures")
     exports.offer(lambda: exported(result, now), "head-to-head", "versus-file")
@@ -126,7 +127,7 @@ def show(result: Result, request: Request, now: datetime, palette: Palette) -> N
         )
     parting.show(result, request.task, palette)
     st.caption(
-        f"Sources: {facts.plain(words.listed(result.rows.sources, most=4))}. Result "
+        f"Sources: {words.plain(words.listed(result.rows.sources, most=4))}. Result "
         f"{result.digest[:12]}: equal models, files and options give the same."
     )
 
@@ -217,7 +218,7 @@ def exported(result: Result, now: datetime) -> exports.Table:
         headers=headers,
         digits=dict.fromkeys([*headers][1:], 4),
         notes=(
-            f"Outcome: {result.rows.label}. Base rate {found.base_rate:.3f}.",
+            f"Outcome: {words.plain(result.rows.label)}. Base rate {found.base_rate:.3f}.",
             f"Paired bootstrap over {found.blocks} blocks ({result.rows.block}), 95 %.",
             *result.rows.warnings,
             *result.rows.notes,

@@ -64,7 +64,7 @@ def user_of() -> User | None:
 def show_outcome() -> None:
     """What the last change did, once."""
     if said := st.session_state.pop(DONE, ""):
-        st.toast(said, icon=":material/check:")
+        st.toast(words.plain(said), icon=":material/check:")
 
 
 def show_rights(who: Principal) -> None:
@@ -114,8 +114,9 @@ def show_sessions(sessions: Sequence[UserSession], who: Principal, now: datetime
         here = each.session_id == who.session_id
         row = st.columns([5, 2], vertical_alignment="center")
         row[0].markdown(
-            f"{'**This browser** · ' if here else ''}{_agent(each.agent)} · {each.address} · "
-            f"since {words.ago(each.created_at, now)}, used {words.ago(each.seen_at, now)}",
+            f"{'**This browser** · ' if here else ''}{words.plain(_agent(each.agent))} · "
+            f"{words.plain(each.address)} · since {words.ago(each.created_at, now)}, "
+            f"used {words.ago(each.seen_at, now)}",
             help=f"Ends by itself {words.moment(each.expires_at)}.",
         )
         if here:
@@ -157,7 +158,7 @@ def show_tokens(tokens: Sequence[ApiToken], who: Principal, now: datetime) -> No
         row = st.columns([5, 2], vertical_alignment="center")
         used = f"used {words.ago(each.last_used_at, now)}" if each.last_used_at else "never used"
         row[0].markdown(
-            f"**{words_of(each.name)}** `spl_{each.token_id}_…` · "
+            f"**{words.plain(words_of(each.name))}** `spl_{each.token_id}_…` · "
             f"{', '.join(sorted(each.scopes))} · {used}",
             help=f"Expires {words.moment(each.expires_at)}.",
         )

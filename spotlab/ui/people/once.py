@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from spotlab.ui import words
+
 
 def keep(slot: str, title: str, secret: str) -> None:
     """Have it shown from the next run on."""
@@ -18,7 +20,7 @@ def show(slot: str) -> None:
     if not secret:
         return
     with st.container(border=True):
-        st.markdown(f"**{title}** It is kept as a hash only, and never shown again.")
+        st.markdown(f"**{words.plain(title)}** It is kept as a hash only, and never shown again.")
         st.code(secret, language=None, wrap_lines=True)
         st.button("I have it: put it away", on_click=forget, args=(slot,), key=f"put away {slot}")
 

@@ -95,8 +95,9 @@ def show_broken(found: AuditCheck) -> None:
     """What is wrong with it, where something is."""
     if found.broken_at is not None:
         st.error(
-            f"{found.reason} The {found.entries:,} entries before it are as they were written."
-            "\n\n**What to do:** find out who can write to the database; compare with a backup.",
+            f"{words.plain(found.reason)} The {found.entries:,} entries before it are as they "
+            "were written.\n\n**What to do:** find out who can write to the database; "
+            "compare with a backup.",
             title="The chain is broken",
             icon=":material/link_off:",
         )
@@ -117,10 +118,12 @@ def show(entries: Sequence[AuditEntry], now: datetime) -> None:
         return
     entry = entries[picked[0]]
     with st.container(border=True):
-        st.header(f"#{entry.number} {entry.action}", anchor=False)
+        st.header(words.plain(f"#{entry.number} {entry.action}"), anchor=False)
         st.caption(
-            f"{entry.actor} ({entry.via or 'the app itself'}), {words.moment(entry.at)}, on "
-            f"{entry.target or words.UNKNOWN}. {entry.reason}"
+            words.plain(
+                f"{entry.actor} ({entry.via or 'the app itself'}), {words.moment(entry.at)}, on "
+                f"{entry.target or words.UNKNOWN}. {entry.reason}"
+            )
         )
         before, after = st.columns(2, gap="large")
         with before:

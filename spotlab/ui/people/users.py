@@ -13,6 +13,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import SpotlabError
 from spotlab.runtime.desk.users import UsersDesk
+from spotlab.telemetry.text import visible
 from spotlab.ui import errors, session, tables, words
 from spotlab.ui.menu import ROLE_WORDS
 from spotlab.ui.people import once, telling
@@ -52,7 +53,7 @@ def small_print() -> str:
 def show_outcome() -> None:
     """What the last change did, once, and a link that is shown once."""
     if said := st.session_state.pop(DONE, ""):
-        st.toast(said, icon=":material/check:")
+        st.toast(words.plain(said), icon=":material/check:")
     once.show(LINK)
 
 
@@ -110,7 +111,7 @@ def show_details(user: User, now: datetime) -> None:
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            st.header(user.name, anchor=False)
+            st.header(words.plain(user.name), anchor=False)
             st.caption(f"A {ROLE_WORDS[user.role]} may {telling.allows(user.role)}.")
             _show_rights(user)
         with right:
@@ -141,6 +142,7 @@ def _pick_accounts(place: Any, key: str, chosen: Sequence[str] | None) -> None:
         "Accounts",
         sorted({*known, *(chosen or ())}),
         list(chosen or ()),
+        format_func=visible,
         key=key,
         placeholder=nothing,
         help=f"Whose instances they see; nothing picked: {nothing}.",

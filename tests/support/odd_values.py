@@ -1,0 +1,46 @@
+"""Values at the edge of what a number, a time, an id or a text can be, for generated tests."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+NUMBERS: Final = (
+    *("nan", "inf", "-inf", "-1", "0", "1e99", "1e999", str(10**30), "9" * 5_000),
+    *(str(2**31), str(2**63), str(2**64), "-9223372036854775809", "0x10", "1_000", "٣"),
+)
+TIMES: Final = (
+    *("0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"),
+    *("2999-12-31T23:59:59-12:00", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z", "1e300"),
+    *("2026-11-01T00:00:00+99:99", "2026-11-01T00:00:00", "-1", "99999999999999999999"),
+)
+TEXTS: Final = (
+    *("", " ", "\x00", "a\x00b", "\x1b[2J", "a\r\nb", "\u202egnp.exe", "\u2028", "\ufeff"),
+    *("a" * 5_000, "🙂" * 100, "%", "_", "' OR 1=1 --", "=1+1", "../../etc/passwd", "\U000e0041"),
+)
+ODD: Final = (*NUMBERS, *TIMES, *TEXTS)
+
+BODY_VALUES: Final = (
+    *("NaN", "Infinity", "-Infinity", "-1", "0", "1e99", "1e999", str(10**30), "9" * 5_000),
+    *("2147483648", "9223372036854775808", "0.5", "true", "null", "[]", "{}", '""', '"\\u0000"'),
+    *('"\\ud800"', '"a\\udfffb"', '"\\u202e"', '"\\u2028"', '"\\n"', '"9999-12-31T23:59:59-12:00"'),
+    *('"nan"', '"-1"', '["\\u0000"]', '["\\ud800"]', "[null]", f'"{"a" * 5_000}"'),
+)
+"""As they stand in a JSON body: what Python's reader takes for a number, too."""
+
+
+def cursor(*place: Any) -> str:
+    """A cursor that no page gave."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+CURSORS: Final = (
+    *(cursor("9999-12-31T23:59:59-12:00", 1), cursor("0001-01-01T00:00:00+12:00", 1)),
+    *(cursor("9999-12-31T23:59:59+00:00", 1), cursor("2026-11-01T00:00:00+00:00", 2**63)),
+    *(cursor("2026-11-01T00:00:00+00:00", -1), cursor("2026-11-01", 1), cursor("x", 1)),
+    *(cursor(2**31), cursor(2**63), cursor(2**64), cursor(10**30), cursor(-1), cursor(0)),
+    *(cursor(1.5), cursor(True), cursor(None), cursor(), cursor("\x00"), cursor("a", "\x00")),
+    *(cursor("\u202e"), cursor([]), cursor({}), cursor("9" * 200), cursor(1, 2, 3), "A", "____"),
+    *(cursor("99999999999999999999-0"), cursor("1-1-1"), cursor("0-99999999999999999999")),
+)
