@@ -13,10 +13,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 EXAMPLES ?= 50
+MUTANTS ?= 200000
 # Without bytecode in .venv every process compiles each module anew: four seconds a start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test lint types check bench api-fuzz results format lock train clean
+.PHONY: help setup run test lint types check bench api-fuzz model-fuzz results format lock train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ bench: setup ## measure against named peers, as ratios
 
 api-fuzz: setup ## let Schemathesis try to break the API (EXAMPLES=50)
 	$(BIN)/python -m tests.api.fuzzing --max-examples $(EXAMPLES)
+
+model-fuzz: setup ## give LightGBM mutants of models that the proof takes (MUTANTS=200000)
+	$(BIN)/python -m tests.inference.model_fuzz --mutants $(MUTANTS)
 
 results: setup ## measure every figure of docs/results.md anew
 	$(BIN)/spotlab results

@@ -72,7 +72,8 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
 
 def test_from_upload_to_champion_and_back_in_time(ask: Ask, tmp_path: Path) -> None:
     code, uploaded = ask("upload", str(another(tmp_path)), "--reason", "fresh data")
-    assert (code, uploaded["state"], uploaded["first_prediction"]["rows"]) == (0, "candidate", 256)
+    assert (code, uploaded["state"]) == (0, "candidate")
+    assert uploaded["first_prediction"]["rows"] > 256
     code, refused = ask("champion", "toy@1.1.0")
     assert (code, refused["exit_code"]) == (1, 1)
     assert "toy@1.1.0 is candidate" in refused["error"]

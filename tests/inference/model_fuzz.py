@@ -13,6 +13,7 @@ import argparse
 import math
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -211,29 +212,23 @@ def _lines(worker: subprocess.Popen[bytes]) -> Iterator[str]:
     worker.kill()
 
 
-def check_memory(numbers: Sequence[int]) -> str:
-    """Give mutants that were taken to LightGBM under valgrind: "" or what it found.
-
-    Python's own memory is taken from malloc, so that a read beyond any array is seen.
+def check_memory(numbers: Sequence[int]) -> list[str]:
+    """Give mutants that were taken to LightGBM under valgrind; what it finds there, each with its
+    stack. Python takes its memory from malloc there, so that a read beyond any array is seen.
     """
     with tempfile.NamedTemporaryFile("r") as log:
-        tool = ["valgrind", "--error-exitcode=99", "--undef-value-errors=no", "--leak-check=no"]
+        tool = ["valgrind", "--undef-value-errors=no", "--leak-check=no", "--num-callers=30"]
+        worker = [sys.executable, "-m", MODULE, "--only", *map(str, numbers)]
         done = subprocess.run(
-            [
-                *tool,
-                f"--log-file={log.name}",
-                sys.executable,
-                "-m",
-                MODULE,
-                "--only",
-                *map(str, numbers),
-            ],
+            [*tool, f"--log-file={log.name}", *worker],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONMALLOC": "malloc"},
             stdout=subprocess.DEVNULL,
             check=False,
         )
-        return "" if done.returncode == 0 else f"code {done.returncode}\n{log.read()[-5000:]}"
+        errors = re.split(r"^==\d+== \n", log.read(), flags=re.MULTILINE)
+    found = [error for error in errors if "lib_lightgbm" in error]
+    return found if done.returncode == 0 else [*found, f"valgrind ended with {done.returncode}"]
 
 
 def main() -> int:
@@ -251,13 +246,13 @@ def main() -> int:
         return 0
     tally = fuzz(args.mutants, args.processes, args.first)
     print("\n".join([*tally.bad, str(tally)]))
-    found = ""
+    found: list[str] = []
     if not shutil.which("valgrind"):
         print("memory: not checked; valgrind is not installed")
     elif args.checked:
         checked = sorted(tally.predicted)[: args.checked]
         found = check_memory(checked)
-        print(f"memory: {len(checked)} predicted mutants under valgrind, {found or 'no error'}")
+        print("\n".join([*found, f"memory: {len(checked)} under valgrind, errors: {len(found)}"]))
     return 1 if tally.bad or found else 0
 
 

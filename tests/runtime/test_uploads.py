@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import stat
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import pytest
 from spotlab.domain.ports import By, ModelEvent
 from spotlab.errors import ArtefactRefused, InvalidInput, NotAvailable, SpotlabError
 from spotlab.inference.predictor import Predictor
+from spotlab.inference.tree_limits import TreeLimits
 from spotlab.runtime import uploads
 from spotlab.runtime.dry_run import DryRun, DryRunLimits, dry_run
 from spotlab.runtime.models import UPLOADS
@@ -374,15 +376,44 @@ def test_a_model_whose_text_lies_is_refused_in_words(home: Home, name: str) -> N
     assert (event.action, event.name, event.version) == ("refuse", "toy", "1.0.0")
 
 
-@pytest.mark.parametrize("name", hostile.HOSTILE)
-def test_a_shipped_model_made_hostile_is_refused_in_words(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "advisor-lgbm" / "6.6.6"
-    folder.mkdir(parents=True)
-    for file, content in hostile.hostile_artefact(name).items():
-        (folder / file).write_bytes(content)
+@pytest.mark.parametrize("name", ["own child", "far leaf", "near leaf", "far column"])
+def test_a_shipped_model_made_hostile_is_refused_in_words(home: Home, name: str) -> None:
+    packed = zipped(hostile.hostile_artefact(name))
+    by = By("ana", make.NOW, "")
 
     with pytest.raises(ArtefactRefused, match=hostile.HOSTILE[name][1]):
-        dry_run(folder, DryRunLimits())
+        upload(packed, by, home.store.registry, home.predictor, home.path)
+
+    assert home.left_over() == []
+    assert home.events()[0].action == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("exec tail -f /dev/null", "took more than 1 s"), ("kill -SEGV $$", "was ended by SIGSEGV")],
+    ids=["hangs", "crashes"],
+)
+def test_a_model_that_misbehaves_ends_in_its_own_process(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, said: str
+) -> None:
+    """Native code that goes wrong for all that was proved, played by a program that does."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/bash\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    with pytest.raises(ArtefactRefused, match=said):
+        home.upload(zipped(artefact()), DryRunLimits(wall_s=1.0))
+
+    assert home.left_over() == []
+    assert home.events()[0].action == "refuse"
+
+
+def test_the_limits_of_the_settings_are_those_of_an_upload(home: Home) -> None:
+    small = Predictor(home.path / UPLOADS, limits=TreeLimits(trees=19))
+    by = By("ana", make.NOW, "")
+    with pytest.raises(ArtefactRefused, match="has 20 trees; 1 to 19 are read"):
+        upload(zipped(artefact()), by, home.store.registry, small, home.path)
 
 
 def test_a_first_prediction_has_no_more_memory_than_it_may(tmp_path: Path) -> None:
