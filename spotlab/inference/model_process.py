@@ -36,7 +36,7 @@ class WorkerLimits:
 
     Args:
         workers: how many there are at most.
-        memory_mb: address space of each, MB.
+        memory_mb: address space of each beyond its libraries', MB.
         wall_s: seconds of a call.
     """
 
