@@ -49,8 +49,9 @@ class Settings(BaseSettings):
     )
     model_memory_mb: int = Field(
         default=1024,
-        ge=256,
-        description="Address space of such a process.",
+        ge=64,
+        description="Memory of such a process, beyond what its libraries take before they read the "
+        "model.",
         json_schema_extra={"unit": "MB"},
     )
     model_wall_s: float = Field(

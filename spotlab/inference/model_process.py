@@ -37,7 +37,7 @@ class WorkerLimits:
 
     Args:
         workers: how many there are at most.
-        memory_mb: address space of each, MB.
+        memory_mb: address space of each beyond its libraries', MB.
         wall_s: seconds of a call.
         trees: how large a model's trees may be.
     """

@@ -26,10 +26,11 @@ from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import Artefact, open_verified
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
+from spotlab.inference.estimators import open_estimator
 from spotlab.inference.lightgbm_alone import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.framing import Buffer, Ended, receive, send
-from spotlab.processes.limits import Limits, die_with, restrict
+from spotlab.processes.limits import Limits, address_space_mb, confine, die_with, restrict
 
 Opener = Callable[[Artefact, Path, TreeLimits], CheckedModel | CapacityModel]
 
@@ -55,8 +56,8 @@ def main(arguments: Sequence[str], opener: Opener = open_verified) -> int:
     """Answer until nobody asks any more.
 
     Args:
-        arguments: process id of whoever asks, memory in MB, processor seconds, the model's kind,
-            how large its trees may be, as JSON.
+        arguments: process id of whoever asks, memory beyond the libraries' in MB, processor
+            seconds, the model's kind, how large its trees may be as JSON.
         opener: opens a verified artefact; a test gives another.
     """
     parent, memory_mb, cpu_s = (int(word) for word in arguments[:3])
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str], opener: Opener = open_verified) -> int:
     trees = msgspec.json.decode(arguments[4], type=TreeLimits)
     answers = _own_stdout()
     _import_libraries(arguments[3])
-    restrict(Limits(memory_mb, cpu_s))
+    limits = Limits(address_space_mb() + memory_mb, cpu_s, open_files=0)
+    confine()
+    restrict(limits)
     send(answers, [DONE])
     model: Any = None
     try:
@@ -89,12 +92,33 @@ def _own_stdout() -> int:
 
 
 def _import_libraries(kind: str) -> None:
-    """Before the model's time is counted."""
+    """Before the model's time is counted, and before nothing can be read any more."""
     if kind == "lightgbm":
         lightgbm()
     else:
-        import shap  # noqa: F401
-        import skops.io  # noqa: F401
+        _rehearse()
+
+
+def _rehearse() -> None:
+    """Let scikit-learn, skops and shap answer once: much of them is imported by then only."""
+    import pandas as pd
+    import skops.io
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.arange(60.0).reshape(-1, 1)
+    frame = pd.DataFrame(rows, columns=["feature"])
+    for estimator in (
+        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()),
+        HistGradientBoostingClassifier(max_iter=1),
+    ):
+        fitted = estimator.fit(frame, rows[:, 0] > 30.0)
+        opened = open_estimator(skops.io.dumps(fitted), np.zeros(1))
+        opened.log_odds(rows)
+        opened.parts(rows)
 
 
 def _opened(question: memoryview, opener: Opener, trees: TreeLimits) -> tuple[Any, list[Buffer]]:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
+import socket
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +96,31 @@ class Odd:
 
     def answer_nan(self, rows: Any) -> Any:
         return np.full(len(rows), np.nan)
+
+    def open_a_file(self, rows: Any) -> Any:
+        return self._whether(lambda: Path("/etc/passwd").read_bytes(), rows)
+
+    def connect(self, rows: Any) -> Any:
+        return self._whether(socket.socket, rows)
+
+    def start_a_program(self, rows: Any) -> Any:
+        return self._whether(lambda: subprocess.run(["/bin/true"], check=True), rows)
+
+    def allow_itself_more(self, rows: Any) -> Any:
+        files = resource.RLIMIT_NOFILE
+        return self._whether(lambda: resource.setrlimit(files, (64, 64)), rows)
+
+    def signal_the_app(self, rows: Any) -> Any:
+        return self._whether(lambda: os.kill(os.getppid(), 0), rows)
+
+    @staticmethod
+    def _whether(reach: Callable[[], Any], rows: Any) -> Any:
+        """1 where it could, 0 where it could not."""
+        try:
+            reach()
+        except (OSError, ValueError):
+            return np.zeros(len(rows))
+        return np.ones(len(rows))
 
     def object(self, _rows: Any) -> None:
         raise ValueError("[click](http://evil.example) www.evil.example <script> " + "x" * 5000)
