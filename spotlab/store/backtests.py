@@ -13,7 +13,7 @@ from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import reading, writing
+from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.tables import SweepCellRow, SweepRow
 from spotlab.store.upserts import upsert
 
@@ -57,6 +57,7 @@ class SqlSweeps:
             cancel_requested=False,
         )
         with writing(self._engine) as session:
+            one_at_a_time(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
             upsert(session, row, update=("sweep_id",))  # one that is there stays as it is
             session.connection().execute(
@@ -81,6 +82,7 @@ class SqlSweeps:
     def cancel(self, sweep_id: str, by: By | None = None) -> None:
         """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
         with writing(self._engine) as session:
+            one_at_a_time(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
             if before is None:
                 raise _not_found(sweep_id)

@@ -242,6 +242,14 @@ def test_a_job_is_asked_for_once_and_begins_once(store: Store) -> None:
     assert began.count(None) == MANY - 1
 
 
+def test_a_backtest_is_started_and_cancelled_once(store: Store) -> None:
+    opened = partial(store.sweeps.open, "s1", {"windows": 2}, 8, NOW, BY)
+    assert outcomes(all_at_once([opened] * MANY)) == {"ok": MANY}
+    assert outcomes(all_at_once([partial(store.sweeps.cancel, "s1", BY)] * MANY)) == {"ok": MANY}
+    told = [entry.action for entry in store.audit.entries(AuditFilter(target="s1"))]
+    assert told == ["sweep.cancel", "sweep.start"]
+
+
 def test_a_write_is_claimed_once(store: Store) -> None:
     claim = partial(store.answers.claim, "ana", "key", "POST /x", "digest", NOW)
     told = all_at_once([claim] * MANY)
