@@ -75,7 +75,7 @@ class NoFleet:
     def accounts(self) -> list[Account]:
         return []
 
-    def instances(self, *, active_only: bool = True) -> list[Instance]:  # noqa: ARG002
+    def instances(self, *, active_only: bool = True) -> list[Instance]:
         return []
 
 

@@ -15,6 +15,7 @@ LABEL = r"^[^\x00-\x1f\x7f]*$"
 """A line of text: no control characters, which no database and no log takes."""
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
+AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
 POOL = r"^[a-z0-9-]+:([a-z0-9-]+|-):[A-Za-z0-9.-]+:(Linux|Windows)$"
 MOST_ID = 2**31 - 1
