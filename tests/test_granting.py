@@ -488,3 +488,37 @@ def test_who_sees_some_accounts_sees_the_users_of_those_alone(two_accounts: Lab)
                     look(target.name)
             with pytest.raises(NotFound):
                 eve.tokens.revoke(target.token_id)
+
+
+@pytest.mark.parametrize(
+    "accounts", [["*"], ["%"], ["all"], [""], ["ACME"], ["acme "], ["acme,zeta"], ["\uff41cme"]]
+)
+def test_no_account_is_named_by_what_reads_like_it(accounts: list[str], two_accounts: Lab) -> None:
+    for desk in (Desk(two_accounts, ANA), by_session(two_accounts, "root")):
+        with pytest.raises(InvalidInput, match="There is no account"):
+            desk.users.add("new", Role.VIEWER, accounts=accounts)
+        with pytest.raises(InvalidInput, match="There is no account"):
+            desk.users.set("root", accounts=accounts)
+
+
+def test_no_body_takes_what_it_does_not_name(two_accounts: Lab) -> None:
+    """Every object that a request may hold, at any depth, refuses fields it does not know."""
+    document: dict[str, Any] = build(lambda: two_accounts, principal_of).openapi()  # type: ignore[attr-defined]
+    schemas, waiting, seen = document["components"]["schemas"], list[Any](), set[str]()
+    for found in document["paths"].values():
+        waiting += [each["requestBody"] for each in found.values() if "requestBody" in each]
+    loose = []
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            name = part.get("$ref", "").rpartition("/")[2]
+            if name and name not in seen:
+                seen.add(name)
+                waiting.append(schemas[name])
+                if "properties" in schemas[name]:
+                    loose += [name] * (schemas[name].get("additionalProperties") is not False)
+            waiting += [value for key, value in part.items() if key != "examples"]
+    assert len(seen) > 10
+    assert loose == []

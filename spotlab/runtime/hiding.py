@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from spotlab.domain.access import Principal
 from spotlab.runtime.lab import Lab
@@ -32,3 +32,14 @@ def foreign(lab: Lab, who: Principal) -> Callable[[str], str]:
         return INSTANCE.sub(lambda m: m[0] if m[0] in seen else "another instance", text)
 
     return hidden
+
+
+def everywhere(value: Any, hidden: Callable[[str], str]) -> Any:
+    """A JSON value with every text in it as `foreign` gives it, names of fields too."""
+    if isinstance(value, str):
+        return hidden(value)
+    if isinstance(value, Mapping):
+        return {hidden(str(name)): everywhere(each, hidden) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [everywhere(each, hidden) for each in value]
+    return value

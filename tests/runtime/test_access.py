@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.errors import (
+    Conflict,
     Forbidden,
     InvalidInput,
     InvalidSetting,
@@ -527,6 +528,42 @@ def test_a_provider_vouches_by_verified_email_and_then_by_subject(lab: Lab) -> N
     assert user_of(lab, _identity(lab, email="changed@example.org")).name == "ana"
     with pytest.raises(Forbidden):
         user_of(lab, _identity(lab, sub="43"))  # the address is another subject's now
+
+
+def test_an_address_that_only_reads_like_another_vouches_for_nobody(lab: Lab) -> None:
+    """The Kelvin sign is a k once it is lowered."""
+    desk = Desk(with_settings(lab, auth="oidc"), Principal("root", Role.ADMIN, via="a test"))
+    desk.users.add("kate", Role.ADMIN, email="kate@example.org")
+    desk.users.add("mike", Role.ADMIN, email="mi\u212ae@example.org")
+    for email in ("\u212aate@example.org", "mike@example.org"):
+        with pytest.raises(Forbidden, match="no account here"):
+            user_of(lab, _identity(lab, email=email))
+    assert user_of(lab, _identity(lab, email="KATE@example.org")).name == "kate"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Admin",
+        " admin ",
+        "ADMIN",
+        "\uff41dmin",
+        "\u0430dmin",
+        "admin\u200b",
+        "adm\u0131n",
+        "admin\n",
+        "admin\x00",
+        "a*",
+        "%",
+        "admin'--",
+    ],
+)
+def test_no_user_is_called_what_reads_like_another(lab: Lab, name: str) -> None:
+    desk = Desk(lab, ANA)
+    desk.users.add("admin", Role.ADMIN)
+    with pytest.raises((Conflict, InvalidInput)):
+        desk.users.add(name, Role.VIEWER)
+    assert [user.name for user in desk.users.list()] == ["admin"]
 
 
 def test_somebody_new_gets_the_role_of_the_settings_or_none(lab: Lab) -> None:

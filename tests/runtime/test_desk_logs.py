@@ -12,6 +12,8 @@ from typing import Any, cast
 import pytest
 
 from spotlab.domain.access import Principal, Role
+from spotlab.domain.decision import Instance
+from spotlab.domain.ports import Account
 from spotlab.errors import Forbidden, InvalidInput, OnlineStoreDown
 from spotlab.features.redis_online import connect_once
 from spotlab.runtime.desk.logs import LogFilter, LogsDesk
@@ -67,8 +69,19 @@ def stream(request: pytest.FixtureRequest) -> LogStream:
     return cast("LogStream", request.getfixturevalue(request.param))
 
 
+class NoFleet:
+    """No accounts, and no instances."""
+
+    def accounts(self) -> list[Account]:
+        return []
+
+    def instances(self, *, active_only: bool = True) -> list[Instance]:
+        return []
+
+
 def desk(stream: LogStream, who: Principal = ANA) -> LogsDesk:
-    return LogsDesk(cast("Lab", SimpleNamespace(log_stream=stream)), who)
+    lab = SimpleNamespace(log_stream=stream, store=SimpleNamespace(fleet=NoFleet()))
+    return LogsDesk(cast("Lab", lab), who)
 
 
 def messages(stream: LogStream, who: Principal = ANA, **where: Any) -> list[str]:

@@ -14,6 +14,7 @@ from spotlab.telemetry.text import LABEL
 
 InstanceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,39}$")]
+AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$")]
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9][A-Za-z0-9._+-]*)?$"
 POOL = r"^[a-z0-9-]+:([a-z0-9-]+|-):[A-Za-z0-9.-]+:(Linux|Windows)$"
 MOST_ID = 2**31 - 1

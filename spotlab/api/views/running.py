@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Asked, Number, PlainName, Reasoned, View
+from spotlab.api.views.base import AccountName, Asked, Number, Reasoned, View
 from spotlab.api.views.base import about as told
 from spotlab.domain.access import Right, Role
 from spotlab.telemetry.text import LABEL
@@ -122,7 +122,7 @@ class UserAsked(Reasoned):
 
     name: str = Field(pattern=USER, description="Lower case, unique.", examples=["cleo"])
     role: Role = Field(description="What they are trusted with.", examples=["viewer"])
-    accounts: list[PlainName] | None = Field(
+    accounts: list[AccountName] | None = Field(
         default=None, max_length=100, description="null: all.", examples=[["acme"]]
     )
     email: str = Field(
@@ -134,7 +134,7 @@ class UserChange(Reasoned):
     """What is changed of a user; what is not given stays."""
 
     role: Role | None = Field(default=None, description="Their new role.", examples=["viewer"])
-    accounts: list[PlainName] | None = Field(
+    accounts: list[AccountName] | None = Field(
         default=None, max_length=100, description="null: all.", examples=[["acme"]]
     )
     active: bool | None = Field(default=None, description="They may sign in.", examples=[True])

@@ -93,10 +93,14 @@ def user_of(lab: Lab, identity: Identity) -> User:
 
 
 def _by_email(lab: Lab, identity: Identity, subject: str, now: datetime) -> User | None:
-    """Whom an administrator has added by address; from now on the subject counts."""
-    if not identity.email:
+    """Whom an administrator has added by address; from now on the subject counts.
+
+    Signs beyond ASCII are another mailbox's, though some turn into ASCII as they are lowered.
+    """
+    if not identity.email.isascii():
         return None
-    found = [user for user in lab.store.users.with_email(identity.email) if user.subject is None]
+    known = lab.store.users.with_email(identity.email) if identity.email else []
+    found = [user for user in known if user.subject is None and user.email.isascii()]
     if len(found) != 1:
         return None
     by = By(found[0].name, now, "first sign-in with the provider", "oidc")

@@ -9,7 +9,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.ports import JobRun, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.runtime.desk.base import DeskPart
-from spotlab.runtime.hiding import foreign
+from spotlab.runtime.hiding import everywhere, foreign
 from spotlab.runtime.jobs.catalogue import JOBS, Job, job
 from spotlab.runtime.jobs.overview import JobsOverview, JobView, overview
 from spotlab.runtime.jobs.schedules import parse
@@ -118,7 +118,4 @@ class JobsDesk(DeskPart):
 
 def _told(run: JobRun, hidden: Callable[[str], str]) -> JobRun:
     """The same, without the names of what somebody does not see."""
-    result = {
-        key: hidden(value) if isinstance(value, str) else value for key, value in run.result.items()
-    }
-    return replace(run, cause=hidden(run.cause), result=result)
+    return replace(run, cause=hidden(run.cause), result=everywhere(run.result, hidden))

@@ -1,22 +1,24 @@
 """Log lines, as far as somebody may read them. Runtime floor.
 
 Who sees every account reads every line. Who sees some accounts reads the lines that name one of
-those, and no other: a line that names none may speak of anybody's.
+those, and no other: a line that names none may speak of anybody's. What they read of another
+account in it is hidden, and is not found either.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from spotlab.domain.access import Right
-from spotlab.errors import InvalidInput
+from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.runtime.desk.base import DeskPart
+from spotlab.runtime.hiding import everywhere, foreign
 from spotlab.runtime.logstream import Entry
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -150,18 +152,18 @@ class LogsDesk(DeskPart):
             InvalidInput: `before` is no id of a line.
             OnlineStoreDown: lines are on each process's stderr alone.
         """
-        fits = self._fits(where)
+        fitting = self._fitting(where)
         before = _checked(before) if before else None
         newest_id = self.lab.log_stream.newest_id()
         lines: list[LogLine] = []
         for line in self._backwards(before):
             if where.since is not None and line.time < where.since:
                 break
-            if not fits(line):
+            if (shown := fitting(line)) is None:
                 continue
             if len(lines) == limit:
                 return LogPage(lines, newest_id, more=True)
-            lines.append(line)
+            lines.append(shown)
         return LogPage(lines, newest_id)
 
     def follow(
@@ -172,10 +174,11 @@ class LogsDesk(DeskPart):
         Raises:
             Forbidden, InvalidInput, OnlineStoreDown: as in `query`.
         """
-        fits = self._fits(where)
+        fitting = self._fitting(where)
         after_id = _checked(after_id)
         found = self.lab.log_stream.after(after_id, limit)
-        lines = [line for line in map(_parsed, found) if line is not None and fits(line)]
+        parsed = [line for line in map(_parsed, found) if line is not None]
+        lines = [shown for shown in map(fitting, parsed) if shown is not None]
         return lines, found[-1][0] if found else after_id
 
     def newest_id(self) -> str:
@@ -183,12 +186,31 @@ class LogsDesk(DeskPart):
         self.require(Right.READ_LOGS)
         return self.lab.log_stream.newest_id()
 
-    def _fits(self, where: LogFilter) -> Callable[[LogLine], bool]:
+    def _fitting(self, where: LogFilter) -> Callable[[LogLine], LogLine | None]:
+        """Gives a line as they may read it, where it fits; else None."""
         self.require(Right.READ_LOGS)
-        seen = self.who.accounts
-        if seen is None:
-            return where.fits
-        return lambda line: line.account in seen and where.fits(line)
+        if self.sees_all():
+            return lambda line: line if where.fits(line) else None
+        hidden = self._hidden()
+
+        def fitting(line: LogLine) -> LogLine | None:
+            if not self.who.sees(line.account):
+                return None
+            shown = replace(
+                line,
+                message=hidden(line.message),
+                error=hidden(line.error),
+                fields=everywhere(line.fields, hidden),
+            )
+            return shown if where.fits(shown) else None
+
+        return fitting
+
+    def _hidden(self) -> Callable[[str], str]:
+        try:
+            return foreign(self.lab, self.who)
+        except DatabaseDown:
+            return lambda _: "Not shown while it cannot be read which accounts you see."
 
     def _backwards(self, before: str | None) -> Iterator[LogLine]:
         while entries := self.lab.log_stream.before(before, _BATCH):
