@@ -125,7 +125,11 @@ def hostile_artefact(
         version: of the hostile one.
     """
     change, _ = HOSTILE[name]
-    model = change((shipped / "model.txt").read_text()).encode()
+    return artefact_files(change((shipped / "model.txt").read_text()).encode(), shipped, version)
+
+
+def artefact_files(model: bytes, shipped: Path, version: str) -> dict[str, bytes]:
+    """The three files of an artefact with this text and a shipped model's card."""
     card = json.loads((shipped / "card.json").read_text()) | {"version": version}
     files = {"card.json": json.dumps(card).encode(), card["file"]: model}
     sums = "".join(f"{hashlib.sha256(c).hexdigest()}  {n}\n" for n, c in sorted(files.items()))
