@@ -116,12 +116,13 @@ def _plain_text(content: bytes, limits: TreeLimits) -> str:
         raise not_written(
             "The model", f"has {len(content)} bytes; at most {limits.text_mb:g} MB are read"
         )
-    if not content.startswith(b"tree\n"):
+    if not content.startswith((b"tree\n", b"tree\r")):
         raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
     odd = content.translate(None, _PRINTABLE)
     if odd:
         line = content.count(b"\n", 0, content.index(odd[:1])) + 1
-        raise not_written(f"Line {line}", f"holds the byte {odd[0]:#04x}; text is printable ASCII")
+        why = "a carriage return" if odd[:1] == b"\r" else f"the byte {odd[0]:#04x}"
+        raise not_written(f"Line {line}", f"holds {why}, not printable ASCII alone")
     return content.decode("ascii")
 
 
