@@ -29,6 +29,7 @@ from spotlab.inference.tree_text import (
     shown,
 )
 
+_MOST_FEATURES: Final = 100_000
 _PRINTABLE: Final = bytes([10, *range(32, 127)])
 _HEADER: Final = (
     "version",
@@ -45,16 +46,17 @@ _HEADER: Final = (
 )
 _OPTIONAL: Final = frozenset({"objective", "average_output", "monotone_constraints"})
 _OBJECTIVE: Final = re.compile(
-    rf"binary sigmoid:(?=[^-])(?:{NUMBER})|regression(?: sqrt)?|regression_l1|quantile|huber|fair"
-    r"|poisson|mape|gamma|tweedie|cross_entropy|cross_entropy_lambda|lambdarank|rank_xendcg"
+    rf"binary sigmoid:(?=[^-])(?:{NUMBER})|(?:regression|regression_l1|huber|fair|quantile|mape)"
+    r"(?: sqrt)?|poisson|gamma|tweedie|cross_entropy|cross_entropy_lambda|lambdarank|rank_xendcg"
 )
 """Those that give one number a row, as they write themselves."""
 _FEATURE_INFO: Final = re.compile(r"none|\[[-+.a-z0-9]+:[-+.a-z0-9]+\]|-?[0-9]+(?::-?[0-9]+)*+")
+_CATEGORIES: Final = r'\[(?:[^][\n"]|"(?:[^"\\\n]|\\[^\n])*+")*+\]'
 _REST: Final = re.compile(
     r"end of trees\n"
     r"\nfeature_importances:\n(?:[^\n=]+=[0-9]+\n)*+"
     r"(?:\nparameters:\n(?P<parameters>(?:\[[a-z0-9_]+: [^\n]*\]\n)*+)\nend of parameters\n)?"
-    r"(?:\npandas_categorical:(?:null|\[(?:\[[^][\n]*\](?:, \[[^][\n]*\])*+)?\])\n)?"
+    rf"(?:\npandas_categorical:(?:null|\[(?:{_CATEGORIES}(?:, {_CATEGORIES})*+)?\])\n)?"
 )
 _LINEAR_PARAMETER: Final = re.compile(r"^\[linear_tree: (?!0\]$)", re.MULTILINE)
 
@@ -87,17 +89,18 @@ def read_trees(content: bytes, limits: TreeLimits) -> TreeModel:
     head, blank, _ = text.partition("\n\n")
     header = _read_header(head.split("\n"))
     names = _read_features(header)
-    sizes = integers("header", "tree_sizes", header["tree_sizes"], 1, INT32_MAX)
-    if not 1 <= len(sizes) <= limits.trees:
-        raise not_written("header", f"has {len(sizes)} trees; 1 to {limits.trees} are read")
+    count = len(header["tree_sizes"].split(" ", limits.trees)) if header["tree_sizes"] else 0
+    if not 1 <= count <= limits.trees:
+        raise not_written("header", f"tree_sizes has {count} entries, not 1 to {limits.trees}")
+    sizes = integers("header", "tree_sizes", header["tree_sizes"], 1, INT32_MAX, count)
     bounds = list(accumulate(sizes, initial=len(head) + len(blank)))
-    trees = [
-        read_tree(number, text[begin:end], len(names), limits)
-        for number, (begin, end) in enumerate(pairwise(bounds))
-    ]
-    leaves = sum(len(tree.leaf_value) for tree in trees)
-    if leaves > limits.leaves:
-        raise not_written("The model", f"has {leaves} leaves; at most {limits.leaves} are read")
+    trees, leaves = list[Tree](), 0
+    for number, (begin, end) in enumerate(pairwise(bounds)):
+        tree = read_tree(number, text[begin:end], len(names), limits)
+        trees.append(tree)
+        leaves += len(tree.leaf_value)
+        if leaves > limits.leaves:
+            raise not_written("The model", f"has more than {limits.leaves} leaves")
     rest = _REST.fullmatch(text, bounds[-1])
     if rest is None:
         raise ArtefactRefused(
@@ -113,12 +116,13 @@ def _plain_text(content: bytes, limits: TreeLimits) -> str:
         raise not_written(
             "The model", f"has {len(content)} bytes; at most {limits.text_mb:g} MB are read"
         )
-    if not content.startswith(b"tree\n"):
+    if not content.startswith((b"tree\n", b"tree\r")):
         raise ArtefactRefused("is no LightGBM text model", remedy="It starts with 'tree'.")
     odd = content.translate(None, _PRINTABLE)
     if odd:
         line = content.count(b"\n", 0, content.index(odd[:1])) + 1
-        raise not_written(f"Line {line}", f"holds the byte {odd[0]:#04x}; text is printable ASCII")
+        why = "a carriage return" if odd[:1] == b"\r" else f"the byte {odd[0]:#04x}"
+        raise not_written(f"Line {line}", f"holds {why}, not printable ASCII alone")
     return content.decode("ascii")
 
 
@@ -144,20 +148,27 @@ def _read_header(lines: list[str]) -> dict[str, str]:
 
 
 def _read_features(header: dict[str, str]) -> tuple[str, ...]:
-    integers("header", "label_index", header["label_index"], 0, INT32_MAX, count=1)
-    [last] = integers("header", "max_feature_idx", header["max_feature_idx"], 0, 10**6, count=1)
-    names, infos = (header[key].split(" ") for key in ("feature_names", "feature_infos"))
-    for key, values in (("feature_names", names), ("feature_infos", infos)):
-        if len(values) != last + 1 or "" in values:
-            raise not_written(
-                "header", f"{key} has {len(values)} entries, max_feature_idx says {last + 1}"
-            )
-        if "=" in header[key]:
-            raise not_written("header", f"{key} holds '='")
+    integers("header", "label_index", header["label_index"], 0, INT32_MAX, 1)
+    [last] = integers(
+        "header", "max_feature_idx", header["max_feature_idx"], 0, _MOST_FEATURES - 1, 1
+    )
+    names, infos = (
+        _entries(key, header[key], last + 1) for key in ("feature_names", "feature_infos")
+    )
     for info in infos:
         if not _FEATURE_INFO.fullmatch(info):
             raise not_written("header", f"feature_infos holds {shown(info)}")
     if "monotone_constraints" in header:
         value = header["monotone_constraints"]
-        integers("header", "monotone_constraints", value, -1, 1, count=last + 1)
+        integers("header", "monotone_constraints", value, -1, 1, last + 1)
     return tuple(names)
+
+
+def _entries(key: str, value: str, count: int) -> list[str]:
+    found = value.count(" ") + 1
+    if found != count:
+        raise not_written("header", f"{key} has {found} entries, max_feature_idx says {count}")
+    entries = value.split(" ")
+    if "" in entries or "=" in value:
+        raise not_written("header", f"{key} holds '' or '='")
+    return entries

@@ -34,7 +34,7 @@ class Tree:
 
     Args:
         split_feature: column that each inner node asks for.
-        threshold: of each inner node; an index into `categories` where it is categorical.
+        threshold: of each inner node; an index into `cat_boundaries` where it is categorical.
         decision_type: of each inner node: bit 0 categorical, bit 1 unknown values go left, bits 2
             and 3 what is unknown (0 nothing, 1 zero, 2 NaN).
         left_child, right_child: of each inner node: i >= 0 is inner node i, i < 0 leaf -i - 1.
@@ -61,6 +61,7 @@ class Tree:
 
 
 def not_written(where: str, problem: str) -> ArtefactRefused:
+    """The refusal of what LightGBM does not write."""
     return ArtefactRefused(
         f"{where}: {problem}" if where != "The model" else f"The model {problem}",
         remedy="Save the model again with LightGBM 4 (Booster.save_model) and change nothing.",
@@ -68,6 +69,16 @@ def not_written(where: str, problem: str) -> ArtefactRefused:
 
 
 def read_tree(number: int, block: str, features: int, limits: TreeLimits) -> Tree:
+    """Read one tree.
+
+    Args:
+        number: of the tree, from 0.
+        block: its text, from "Tree=" to the two empty lines behind it.
+        features: how many columns the model has.
+        limits: how many leaves it may have.
+    Raises:
+        ArtefactRefused: not what LightGBM writes, or an index that is out of range; says where.
+    """
     where = f"Tree {number}"
     begin, end = f"Tree={number}\n", "\n\n\n"
     if not (block.startswith(begin) and block.endswith(end)):
@@ -141,8 +152,8 @@ def _linear_leaves(where: str, lines: Iterator[str], leaves: int, features: int)
 
 def _by_leaf(where: str, key: str, value: str, each: list[int]) -> str:
     """The numbers alone; LightGBM writes a blank behind each, and one more behind each leaf."""
-    numbers = value.split()
     ends = list(accumulate(each, initial=0))
+    numbers = value.split(maxsplit=ends[-1])
     if len(numbers) != ends[-1]:
         raise not_written(where, f"{key} has {len(numbers)} values, num_features says {ends[-1]}")
     written = "".join(
@@ -160,9 +171,12 @@ def _value(where: str, lines: Iterator[str], key: str) -> str:
     return line[len(key) + 1 :]
 
 
-def integers(
-    where: str, key: str, value: str, low: int, high: int, count: int | None = None
-) -> list[int]:
+def integers(where: str, key: str, value: str, low: int, high: int, count: int) -> list[int]:
+    """So many integers within a range.
+
+    Raises:
+        ArtefactRefused: others, or not spelled as LightGBM does.
+    """
     numbers = list(map(int, _tokens(where, key, value, _INTEGERS, count)))
     if numbers and (min(numbers) < low or max(numbers) > high):
         worst = next(number for number in numbers if not low <= number <= high)
@@ -170,18 +184,17 @@ def integers(
     return numbers
 
 
-def _tokens(
-    where: str, key: str, value: str, pattern: re.Pattern[str], count: int | None
-) -> list[str]:
+def _tokens(where: str, key: str, value: str, pattern: re.Pattern[str], count: int) -> list[str]:
     if value and not pattern.fullmatch(value):
         good = pattern.match(value)
         odd = value[good.end() if good else 0 :]
         raise not_written(where, f"{key} holds {shown(odd)}, not numbers with a blank between")
-    tokens = value.split(" ") if value else []
-    if count is not None and len(tokens) != count:
-        raise not_written(where, f"{key} has {len(tokens)} values, not {count}")
-    return tokens
+    found = value.count(" ") + 1 if value else 0
+    if found != count:
+        raise not_written(where, f"{key} has {found} values, not {count}")
+    return value.split(" ") if value else []
 
 
 def shown(part: str | None) -> str:
+    """The beginning of a text, for a message."""
     return repr((part or "")[:60])

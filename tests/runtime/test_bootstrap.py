@@ -1,4 +1,4 @@
-"""A lab over real helper processes goes on when one of them dies."""
+"""A lab goes on when one of its helper processes dies, and keeps to its settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from spotlab.demo.ready import read_ready, ready_file
+from spotlab.errors import ArtefactRefused
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.settings import load
-from tests.support.lab import save_toy_model
+from tests.support.lab import DictStore, no_aws, save_toy_model
 
 
 def test_the_fleet_is_listed_again_after_the_emulated_aws_was_killed(tmp_path: Path) -> None:
@@ -26,3 +29,13 @@ def test_the_fleet_is_listed_again_after_the_emulated_aws_was_killed(tmp_path: P
         while lab.sync_fleet() or read_ready(path) == killed:
             assert time.monotonic() < deadline, "the emulated AWS does not come back"
         assert [instance.instance_id for instance in lab.store.fleet.instances()] == before
+
+
+def test_the_settings_say_how_large_a_model_may_be(tmp_path: Path) -> None:
+    save_toy_model(tmp_path / "models")
+    settings = load(home=tmp_path / "home", models_dir=tmp_path / "models", model_trees=29)
+    with (
+        bootstrap(settings, online=DictStore(), cloud=no_aws) as lab,
+        pytest.raises(ArtefactRefused, match="tree_sizes has 30 entries, not 1 to 29"),
+    ):
+        lab.predictor.get("toy")
