@@ -3,9 +3,9 @@
 Inference floor. It is sent the model's bytes, opens no file of it, and answers with plain numbers.
 What it reads may subvert it, so whoever asks takes nothing that it says for granted.
 
-Frames to it begin with an operation: OPEN (length of the card, the card, the digest, the model), or
-SCORE, PARTS and their like (horizon in hours, number of rows, the rows as float64). Frames from it
-begin with DONE and hold float64 numbers, or with why there are none and a sentence.
+Frames to it begin with an operation: OPEN (length of the card, digest, card, model), or SCORE or
+PARTS (horizon in hours, number of rows, the rows as float64). Frames from it begin with DONE and
+hold float64 numbers, or with why there are none and a sentence.
 """
 
 from __future__ import annotations
@@ -152,7 +152,10 @@ def _answer(model: Any, question: memoryview) -> list[Buffer]:
 def _numbers(
     model: Any, operation: bytes, rows: NDArray[np.float64], horizon_h: float
 ) -> list[NDArray[np.float64]]:
-    """What the model's own library says: scores, or contributions and bases, C-contiguous."""
+    """What the model's own library says: scores, or contributions and bases, C-contiguous.
+
+    That is private to the models: whoever asks applies the card to it, as they do themselves.
+    """
     parts = operation == PARTS
     if isinstance(model, CapacityModel):
         said = (model._trees(rows, horizon_h, contributions=parts),)

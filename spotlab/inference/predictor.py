@@ -51,9 +51,9 @@ class Isolation:
     """Which models are opened in another process.
 
     Args:
-        folder: those in it, such as a home's uploads,
-        trusts: unless this says so of a name, a version and the digest of its files; asked each
-            time that a model is wanted.
+        folder: those in it, such as a home's uploads.
+        trusts: whether one of this name, version and digest of its files is opened in this process
+            after all; asked each time that it is wanted.
         workers: the processes.
     """
 

@@ -97,6 +97,8 @@ def bootstrap(
     store = open_store(_plain(chosen.database_url), home / "spotlab.db")
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
     limits = _tree_limits(chosen)
+    if shipped.resolve() == uploads.resolve():
+        shipped = uploads  # by whichever way it is named, what is in it was sent
     workers = ModelWorkers(
         WorkerLimits(chosen.model_workers, chosen.model_memory_mb, chosen.model_wall_s, limits)
     )

@@ -91,7 +91,8 @@ def of_now(instance: Instance) -> Subject:
         NoMarketData: nothing was collected yet.
     """
     market = session.desk().market
-    model, _ = market.in_force(instance)
+    model, instead = market.in_force(instance)
+    widgets.degraded([instead] if instead else [], "The champion's risks are explained.")
     ranking = session.ranking(market.requirements_of(instance), model, None)
     current = pools.current_of(ranking, instance)
     best = ranking.take(range(min(MOST_POOLS, len(ranking.candidates))))

@@ -113,6 +113,28 @@ def test_records_are_by_name_then_newest_version(store: Store) -> None:
     ]
 
 
+def test_a_version_is_trusted_from_graduation_on_while_it_is_enabled(store: Store) -> None:
+    record = make.model_record("1.0.0")
+    trusts = store.registry.trusts
+    assert not trusts("advisor-lgbm", "1.0.0", record.digest), "nobody knows it"
+    registered(store, "1.0.0")
+    for action, trusted in (
+        ("", False),
+        ("graduate", True),
+        ("disable", False),
+        ("enable", True),
+        ("reject", False),
+        ("graduate", True),
+        ("archive", False),
+        ("graduate", True),
+        ("champion", True),
+    ):
+        move(store, "1.0.0", *([action] if action else []))
+        assert trusts("advisor-lgbm", "1.0.0", record.digest) is trusted, action
+        assert not trusts("advisor-lgbm", "1.0.0", "0" * 64), "of other content"
+        assert not trusts("advisor-lgbm", "1.0.1", record.digest)
+
+
 def test_every_task_has_one_champion_and_the_former_steps_down(store: Store) -> None:
     registered(store, "1.0.0", "1.1.0")
     store.registry.register(make.model_record("3", name="capacity-lgbm", task="capacity"))

@@ -70,6 +70,19 @@ def test_a_shipped_model_is_inside_and_a_sent_one_outside(lab_with: Opener) -> N
     assert entries == {"toy@1.0.0": False, SENT: True}
 
 
+def test_a_link_does_not_make_a_sent_model_a_shipped_one(tmp_path: Path) -> None:
+    shipped = save_toy_model(tmp_path / "home" / UPLOADS)
+    send(tmp_path / "home", shipped)
+    (tmp_path / "linked").symlink_to(tmp_path / "home" / UPLOADS)
+    with empty_lab(tmp_path / "home", tmp_path / "linked") as lab:
+        champion = lab.store.registry.champion("advisor")
+        assert champion is not None
+        assert not is_outside(lab, champion.reference)
+        others = {record.reference for record in lab.models()} - {champion.reference}
+        assert all(is_outside(lab, reference) for reference in others)
+        assert len(others) == 1
+
+
 def test_both_give_the_same_risks_and_reasons(lab_with: Opener, tmp_path: Path) -> None:
     lab = lab_with()
     outside = lab.scored(SENT).table["hazard_per_hour"]
