@@ -17,6 +17,7 @@ ADVISOR: Final = "advisor"
 PRICES: Final = "spot-prices"
 _TRACE_FILE: Final = re.compile(r".+\.(json|csv)(\.gz)?")
 _DATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.json(\.gz)?")
+_LONGEST_NAME: Final = 100
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -87,4 +88,5 @@ def on_disk(files: Sequence[Sent]) -> Iterator[list[Path]]:
 
 
 def _plain(name: str) -> str:
-    return _NOT_IN_NAMES.sub("_", Path(name).name).lstrip(".") or "file"
+    plain = _NOT_IN_NAMES.sub("_", Path(name).name)
+    return plain[-_LONGEST_NAME:].lstrip(".") or "file"
