@@ -15,6 +15,7 @@ from typing import Final
 
 _NAME = re.compile(r"^(?P<series>u-[0-9a-z]+|[a-z]+)(?P<generation>\d+)?(?P<options>[a-z0-9-]*)$")
 _SIZE = re.compile(r"^(?P<factor>\d+)?(?P<word>nano|micro|small|medium|large|xlarge|metal)")
+_LONGEST: Final = 64
 _SMALL_SIZES: Final = {
     "nano": 0.0625,
     "micro": 0.125,
@@ -76,7 +77,7 @@ def parse_type(instance_type: str) -> TypeName:
     <Architecture.ARM64: 'arm64'>
     """
     family, dot, size = instance_type.partition(".")
-    match = _NAME.match(family)
+    match = _NAME.match(family) if len(instance_type) <= _LONGEST else None
     if not dot or not size or match is None:
         raise ValueError(f"{instance_type!r} is not an instance type such as 'm6i.xlarge'")
     series, options = match["series"], match["options"]

@@ -18,6 +18,8 @@ from spotlab.errors import ArtefactRefused
 from spotlab.inference.calibrators import Calibrator, problem
 
 CARD_FORMAT: Final = 1
+MAX_CARD_BYTES: Final = 2**20
+"""Twenty times the largest shipped; it is kept in memory and in SQL, where it takes more."""
 CAPACITY: Final = "capacity"
 """The task of models that say whether capacity will be lost."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -180,8 +182,11 @@ def parse_card(content: bytes) -> Card:
     """Read card.json.
 
     Raises:
-        ArtefactRefused: malformed, of a newer format, or inconsistent in itself; says where.
+        ArtefactRefused: too large, malformed, of a newer format, or inconsistent in itself; says
+            where.
     """
+    if len(content) > MAX_CARD_BYTES:
+        raise _refused(f"it is larger than {MAX_CARD_BYTES // 2**20} MB")
     try:
         text = msgspec.json.decode(content, type=dict[str, Any])
         _check_format(text)

@@ -41,8 +41,19 @@ class Estimator:
         return tuple(str(name) for name in self._fitted.feature_names_in_)
 
     def log_odds(self, rows: Matrix) -> FloatArray:
-        """The decision function, (n,)."""
-        return np.asarray(self._fitted.decision_function(self._frame(rows)), dtype=np.float64)
+        """The decision function, (n,).
+
+        Raises:
+            InvalidInput: scikit-learn cannot compute it, as when a value is beyond all numbers.
+        """
+        try:
+            found = self._fitted.decision_function(self._frame(rows))
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise InvalidInput(
+                f"The estimator gives no log-odds ({exc}).",
+                remedy="Disable the model, and ask for one that was fitted on such values.",
+            ) from exc
+        return np.asarray(found, dtype=np.float64)
 
     def parts(self, rows: Matrix) -> tuple[Matrix, FloatArray]:
         """Contributions and bases that add up to `log_odds`.

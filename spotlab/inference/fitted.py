@@ -8,6 +8,7 @@ shape, before the first prediction. Nothing here imports scikit-learn.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
@@ -99,10 +100,20 @@ def _prove_attributes(fitted: Any) -> None:
     kind = type(fitted)
     parameters = kind._get_param_names() if hasattr(kind, "_get_param_names") else []
     allowed = {*parameters, *_PRIVATE.get(kind.__name__, ())}
-    for name in getattr(fitted, "__dict__", {}):
+    held = getattr(fitted, "__dict__", {})
+    for name in held:
         fitted_one = name.endswith("_") and not name.startswith("_")
         if (name not in allowed and not fitted_one) or hasattr(kind, name):
-            raise ArtefactRefused(f"{kind.__name__} holds {name!r}, which fitting does not leave")
+            raise _of_another_version(
+                f"{kind.__name__} holds {name!r}, which fitting does not leave"
+            )
+    if missing := sorted(set(parameters) - set(held)):
+        raise _of_another_version(f"{kind.__name__} lacks {missing[0]!r}")
+
+
+def _of_another_version(problem: str) -> ArtefactRefused:
+    here = version("scikit-learn")
+    return ArtefactRefused(problem, remedy=f"Fit and save it with scikit-learn {here}.")
 
 
 def _features(first: Any) -> int:
@@ -136,7 +147,8 @@ def _prove_imputer(step: Any, features: int) -> None:
     if not isinstance(missing, float | int) or getattr(step, "add_indicator", False):
         raise ArtefactRefused("SimpleImputer: adds columns, or replaces what is no number")
     for name in ("_fit_dtype", "_fill_dtype"):
-        if getattr(step, name, None) != np.dtype(np.float64):
+        found = getattr(step, name, None)
+        if not isinstance(found, np.dtype) or found != np.float64:
             raise ArtefactRefused(f"SimpleImputer: {name} is not float64")
 
 

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from spotlab.errors import NotAvailable
+
 TRACES: Final = "traces"
 PRICES: Final = "prices"
+MAX_KEPT_BYTES: Final = 2 * 2**30
+"""Of all that is kept: nothing deletes it by itself, as a sweep may go on any day."""
 _DIGEST_LETTERS: Final = 16
 
 
@@ -22,6 +26,8 @@ def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]
         named: one or more files, content by name.
     Returns:
         The folder, whole (another reader never sees a part of it), and whether it is new.
+    Raises:
+        NotAvailable: with it, more would be kept than may be.
     """
     digest = hashlib.sha256()
     for name, content in sorted(named.items()):
@@ -30,6 +36,13 @@ def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]
     place = home / part / digest.hexdigest()[:_DIGEST_LETTERS]
     if place.is_dir():
         return place, False
+    coming = sum(len(content) for content in named.values())
+    if _kept_bytes(home) + coming > MAX_KEPT_BYTES:
+        raise NotAvailable(
+            f"The files that were sent take {MAX_KEPT_BYTES / 1e9:.1f} GB, as much as they may.",
+            remedy=f"Ask whoever runs the server to delete old ones under {TRACES} and {PRICES} "
+            "in SPOTLAB_HOME.",
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix="sent-") as made:
         whole = Path(made) / "whole"
@@ -39,3 +52,8 @@ def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]
         if not place.is_dir():
             whole.replace(place)
     return place, True
+
+
+def _kept_bytes(home: Path) -> int:
+    files = (file for part in (TRACES, PRICES) for file in (home / part).glob("*/*"))
+    return sum(file.stat().st_size for file in files)

@@ -104,6 +104,7 @@ def upload(
 
 
 _PLACE: Final = ("upload", "model")
+_MOST_SAID: Final = 1000
 
 
 @contextmanager
@@ -187,8 +188,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _without_place(exc: SpotlabError) -> SpotlabError:
-    """The same error, without the quarantine's path: the file's own name says enough."""
+    """The same error, without the quarantine's path, and short: it may repeat what was sent."""
     message = exc.message.removeprefix("/".join(_PLACE) + "/")
+    if len(message) > _MOST_SAID:
+        message = f"{message[:_MOST_SAID]}…"
     return type(exc)(message, remedy=exc.remedy)
 
 

@@ -3,6 +3,9 @@
 Known shapes first; then whatever follows a telling name; then, whatever it is, any long run of
 random characters: a renewal token or the code of a one-time link has no shape of its own. What is
 no secret stays readable: an error that is told half is of no use to whoever has to act on it.
+
+Much of what is written was sent by somebody. So no pattern repeats without an upper bound before
+something that may fail: a text made of half-matches would take the square of its length.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MASK: Final = "***"
+MAX_CHARS: Final = 65_536
+"""Of a longer text the beginning and the end are kept."""
 _NAMES: Final = (
     r"secret|passw(?:or)?d|passphrase|pwd|token|external_?id|api_?key|private_?key|signature"
     r"|credential|renewal"
@@ -23,18 +28,23 @@ _SECRETS: Final = (
     # Whoever knows a webhook's address may post to it.
     (re.compile(r"(https?://hooks\.slack(?:-gov)?\.com/)[^\s\"'<>]+"), rf"\1{MASK}"),
     (
-        re.compile(r"(?i)(https?://[^\s/]+/(?:[^\s?#\"']*?/)?(?:web)?hooks?(?:b2)?/)[^\s\"'<>]+"),
+        re.compile(
+            r"(?i)(https?://[^\s/]{1,255}/(?:[^\s?#\"']{0,512}?/)?(?:web)?hooks?(?:b2)?/)[^\s\"'<>]+"
+        ),
         rf"\1{MASK}",
     ),
     (re.compile(r"(?i)\b((?:set-)?cookie[\"']?\s*[:=]\s*)[^\r\n]+"), rf"\1{MASK}"),
     (
-        re.compile(r"(?i)(authorization[\\\"']*\s*[:=,]\s*[\\\"']*)(?:[\w-]+\s+)?[^\s\"',}]+"),
+        re.compile(
+            r"(?i)(authorization[\\\"']{0,8}\s{0,8}[:=,]\s{0,64}[\\\"']{0,8})"
+            r"(?:[\w-]{1,64}\s{1,8})?[^\s\"',}]+"
+        ),
         rf"\1{MASK}",
     ),
     # "bearer tokens" is no secret: a word in small letters is one only where a header begins.
-    (re.compile(r"\b(Bearer\s+)(?!realm=)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
-    (re.compile(r"\b((?i:bearer)\s+)(?![a-z]{6,15}\b)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),
+    (re.compile(r"\b(Bearer\s{1,8})(?!realm=)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
+    (re.compile(r"\b((?i:bearer)\s{1,8})(?![a-z]{6,15}\b)[\w.~+/=-]{6,}"), rf"\1{MASK}"),
+    (re.compile(r"\beyJ[\w-]{1,512}\.[\w-]{1,4096}\.[\w-]*"), MASK),
     (re.compile(r"\bspl_[\w-]+"), MASK),
     (re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{12,}\b"), MASK),
     # Session tokens of AWS STS.
@@ -42,7 +52,7 @@ _SECRETS: Final = (
 )
 _NAMED: Final = re.compile(
     rf"(?i)((?:{_NAMES})[\w-]{{0,60}}(?: (?:access )?(?:key|token|value|code|id|hash)s?)?"
-    rf"(?: (?:of|for) [\w.@-]{{1,60}})?[\\\"']*\s*[:=]\s*){_VALUE}"
+    rf"(?: (?:of|for) [\w.@-]{{1,60}})?[\\\"']{{0,8}}\s{{0,64}}[:=]\s{{0,64}}){_VALUE}"
 )
 """A colon stands in sentences, too: "the token is used: …" gives no token away."""
 _NAME_BEFORE: Final = re.compile(r"[\w-]{0,200}\Z")
@@ -61,9 +71,26 @@ def redact(text: str) -> str:
     >>> redact("redis://:hunter2@127.0.0.1:6379")
     'redis://:***@127.0.0.1:6379'
     """
+    if len(text) > MAX_CHARS:
+        text = _shortened(text)
     for pattern, mask in _SECRETS:
         text = pattern.sub(mask, text)
     return _LONG.sub(_unless_readable, _NAMED.sub(_unless_path, text))
+
+
+def _shortened(text: str) -> str:
+    """Without its middle, and without what the cuts went through: half a secret has no shape."""
+    begins, ends = text[: MAX_CHARS // 2], text[-MAX_CHARS // 2 :]
+    return f"{begins[: _last_gap(begins)]} … {ends[_first_gap(ends) :]}"
+
+
+def _last_gap(text: str) -> int:
+    return max(text.rfind(" "), text.rfind("\n"), 0)
+
+
+def _first_gap(text: str) -> int:
+    gap = re.search(r"\s", text)
+    return len(text) if gap is None else gap.start()
 
 
 def redacted(value: Any) -> Any:

@@ -47,6 +47,12 @@ def test_refuses_what_is_no_instance_type(name: str) -> None:
 
 
 @pytest.mark.shared_data
+def test_a_name_of_any_length_is_refused_at_once() -> None:
+    for name in ("a" * 100_000 + "!.large", "a1" * 50_000 + ".large", "u-" + "0" * 100_000 + "!.x"):
+        with pytest.raises(ValueError, match="is not an instance type"):
+            parse_type(name)
+
+
 def test_agrees_with_the_published_architecture_of_every_type(shared_data: Path) -> None:
     path = shared_data / "instance-specs" / "instance_types-2026-08-21.csv"
     spelled = {"amd64": Architecture.X86_64, "arm64": Architecture.ARM64}

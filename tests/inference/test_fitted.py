@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spotlab.errors import ArtefactRefused
+from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference.estimators import open_estimator
 from spotlab.inference.fitted import MAX_TREE_DEPTH, prove
 from tests.support import models, skops_files
@@ -119,6 +119,14 @@ def with_attribute(name: str, value: Any) -> Callable[[Any], None]:
     return change
 
 
+def without(name: str) -> Callable[[Any], None]:
+    def change(fitted: Any) -> None:
+        step, attribute = name.split(".")
+        delattr(fitted[int(step)], attribute)
+
+    return change
+
+
 BOOSTED = {
     "in_fit": (with_attribute("_in_fit", 1), "'_in_fit', which fitting does not leave"),
     "shadowed method": (with_attribute("decision_function", "x"), "'decision_function', which"),
@@ -169,6 +177,8 @@ LINEAR = {
     "unknown statistics": (with_attribute("0.statistics_", np.full(4, np.nan)), "statistics_"),
     "filling with text": (with_attribute("0.missing_values", "x"), "replaces what is no number"),
     "other type": (with_attribute("0._fit_dtype", np.dtype(np.float32)), "_fit_dtype"),
+    "no type": (without("0._fill_dtype"), "_fill_dtype is not float64"),
+    "no parameter": (without("0.add_indicator"), "SimpleImputer lacks 'add_indicator'"),
     "cache on disk": (with_attribute("memory", "/tmp"), "Pipeline with memory"),
     "no steps": (with_attribute("steps", []), "without named steps"),
     "steps of text": (with_attribute("steps", ["ab"]), "without named steps"),
@@ -187,6 +197,15 @@ def test_a_linear_model_whose_numbers_do_not_fit_is_refused(name: str) -> None:
 
     with pytest.raises(ArtefactRefused, match=said):
         reopened(fitted)
+
+
+def test_numbers_beyond_all_others_are_told_as_input_that_does_not_fit() -> None:
+    fitted = skops_files.linear()
+    fitted[1].scale_ = np.full(4, 1e-300)
+    model = reopened(fitted)
+
+    with pytest.raises(InvalidInput, match="gives no log-odds"), np.errstate(all="ignore"):
+        model.log_odds(models.rows(3) * 1e10)
 
 
 @pytest.mark.parametrize(

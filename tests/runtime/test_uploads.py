@@ -217,6 +217,11 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: card_text(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
         "card.json",
     ),
+    "a card without end": (
+        lambda: card_text(json.dumps(models.card(more="x" * 2**20)).encode()),
+        "larger than 1 MB",
+    ),
+    "a name without end": (lambda: zipped(artefact(file="secret " * 100_000)), "secret"),
     "a card of tomorrow": (lambda: zipped(artefact(format=2)), "format 2 is newer"),
     "a name that climbs": (lambda: zipped(artefact(name="../../x")), "no plain word"),
     "a version that climbs": (lambda: zipped(artefact(version="..")), "no plain word"),
@@ -235,6 +240,7 @@ def test_what_is_malformed_is_refused_in_words_and_removed(home: Home, name: str
         home.upload(content)
 
     assert "quarantine" not in str(caught.value)
+    assert len(caught.value.message) <= 1001
     assert home.left_over() == []
     assert home.store.registry.records() == []
     [event] = home.events()

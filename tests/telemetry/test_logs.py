@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spotlab.telemetry import logs
+from spotlab.telemetry import logs, redaction
 from spotlab.telemetry.redaction import redacted
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbmEifQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -65,6 +65,45 @@ def test_masks_secrets(text: str, secret: str) -> None:
 )
 def test_leaves_what_is_no_secret(text: str) -> None:
     assert logs.redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("secret ", "secret-", "password", "token\\", "http://a/", "https://a/b/hook", "-eyJ"),
+        *(
+            "authorization",
+            "authorization '",
+            "bearer ",
+            "://a:",
+            "cookie",
+            "secret" + " " * 60_000,
+        ),
+    ],
+    ids=lambda part: part[:20],
+)
+def test_text_that_is_nearly_a_secret_everywhere_takes_no_time(part: str) -> None:
+    text = (part * (60_000 // len(part) + 1))[:60_000]
+    assert len(logs.redact(text)) <= len(text) + 1000
+
+
+def test_a_very_long_text_keeps_its_ends_and_no_half_of_a_secret() -> None:
+    middle = redaction.MAX_CHARS // 2
+    begins = "it began " + "x" * (middle - 20) + f" {RANDOM}"
+    ends = f"{RANDOM} " + "y" * (middle - 20) + " it ended"
+
+    shown = logs.redact(begins + "z " * 1_000_000 + ends)
+
+    assert len(shown) <= redaction.MAX_CHARS + 10
+    assert shown.startswith("it began ")
+    assert shown.endswith(" it ended")
+    assert RANDOM[:8] not in shown
+    assert RANDOM[-8:] not in shown
+
+
+@pytest.mark.parametrize("gap", ["", " ", "   ", " " * 20])
+def test_masks_values_in_columns(gap: str) -> None:
+    assert "hunter2" not in logs.redact(f"password{gap}:{gap}hunter2")
 
 
 def test_masks_in_facts_by_their_name_too() -> None:

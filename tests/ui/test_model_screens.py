@@ -154,3 +154,17 @@ def test_the_board_says_when_nobody_is_trusted() -> None:
     )
     table = board.exported([entry("1.0.0", "champion").record], NOW).frame
     assert table["auc_low"][0] == 0.757
+
+
+def test_a_sent_files_name_is_plain_and_no_longer_than_a_disk_takes() -> None:
+    class Sent:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def getvalue(self) -> bytes:
+            return b"1"
+
+    names = ["../../x.json", "a" * 5000 + ".json.gz", "..", "\x00\u202e.csv", "é/ü.json"]
+    plain = [each.name for each in files.sent([Sent(name) for name in names])]
+
+    assert plain == ["x.json", "a" * 92 + ".json.gz", "file", "_.csv", "_.json"]

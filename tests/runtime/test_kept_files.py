@@ -1,0 +1,35 @@
+"""Files that were sent are kept once, whole, and no more of them than there is room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spotlab.errors import NotAvailable
+from spotlab.runtime import kept_files
+from spotlab.runtime.kept_files import PRICES, TRACES, keep
+
+
+def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
+    place, new = keep(tmp_path, TRACES, {"a.json": b"1", "b.json": b"2"})
+
+    assert new
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == {
+        "a.json": b"1",
+        "b.json": b"2",
+    }
+    assert keep(tmp_path, TRACES, {"b.json": b"2", "a.json": b"1"}) == (place, False)
+
+
+def test_no_more_is_kept_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_files, "MAX_KEPT_BYTES", 100)
+    place, _ = keep(tmp_path, TRACES, {"a.json": bytes(60)})
+    keep(tmp_path, PRICES, {"b.csv": bytes(30)})
+
+    with pytest.raises(NotAvailable, match="as much as they may"):
+        keep(tmp_path, TRACES, {"c.json": bytes(11)})
+
+    assert [folder.name for folder in (tmp_path / TRACES).iterdir()] == [place.name]
+    assert keep(tmp_path, TRACES, {"a.json": bytes(60)}) == (place, False)
+    assert keep(tmp_path, TRACES, {"d.json": bytes(10)})[1]
