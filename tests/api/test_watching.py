@@ -97,7 +97,7 @@ def test_a_change_that_was_overtaken_is_refused(ask: Asking, lab: Lab) -> None:
 
     lab.store.alerts.rule = overtaken  # type: ignore[method-assign]
     mine = ask("PATCH", path, "operator", json={"name": "mine"}, headers=tag)
-    assert (mine.status_code, mine.json()["type"]) == (409, "/api/docs#conflict")
+    assert (mine.status_code, mine.json()["type"]) == (412, "/api/docs#precondition-failed")
     assert lab.store.alerts.rule(made["rule_id"]) == replace(old, name="theirs")
 
 
