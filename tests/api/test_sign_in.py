@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spotlab.api import sign_in, who
+from spotlab.api import screen_files, sign_in, who
 from spotlab.api.cookies import device_cookie
 from spotlab.api.doorway import Doorway
 from spotlab.api.forms import own_path
@@ -28,6 +28,7 @@ from spotlab.runtime.access.links import first_administrator_link
 from spotlab.runtime.access.passwords import passwords
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
+from spotlab.ui.screen_files import ScreenFiles
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
@@ -191,6 +192,38 @@ def test_visitors_come_in_where_they_may(browser: Browser, lab: Lab) -> None:
     lab.settings = lab.settings.model_copy(update={"demo_visitors": True})
     assert browser.get("/candidates").text == "inside "
     assert browser.get("/api/v1/whoami").text == "visitor"
+
+
+def test_a_visitor_sends_no_file_and_is_given_none(browser: Browser, lab: Lab) -> None:
+    lab.settings = lab.settings.model_copy(update={"demo_visitors": True})
+    for method in ("PUT", "DELETE", "POST"):
+        assert browser.ask(method, "/_stcore/upload_file/s/f", content=b"x").status_code == 403
+    assert browser.get("/media/0123.csv").status_code == 404
+    for path in ("/_stcore/agent/openapi.json", "/_stcore/metrics"):
+        assert browser.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.DEMO])
+def test_a_screen_takes_and_gives_files_of_its_own_user_alone(
+    browser: Browser, lab: Lab, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is shown no form that takes a file sends none."""
+    owners = ScreenFiles()
+    monkeypatch.setattr(screen_files, "_owners", [owners])
+    for name, user in (("own", "ana"), ("foreign", "ben")):
+        owners.opened(name, user)
+        owners.made(f"/media/{name}.csv", name)
+        owners.waits(f"later-{name}", name)
+        owners.made(f"/media/later-{name}.csv", owners.screen_of(f"later-{name}"))
+    add_user(lab, "ana", role)
+    enter(browser)
+    takes = role is not Role.VIEWER
+    for name, got, sent in (("own", 200, 200), ("foreign", 404, 404), ("none", 404, 404)):
+        for path in (f"/media/{name}.csv", f"/media/later-{name}.csv"):
+            assert browser.get(path).status_code == got
+        for method in ("PUT", "DELETE"):
+            answer = browser.ask(method, f"/_stcore/upload_file/{name}/f", content=b"x")
+            assert answer.status_code == (sent if takes else 403)
 
 
 def test_without_sign_in_only_this_machine_is_answered(lab: Lab) -> None:
