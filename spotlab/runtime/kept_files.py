@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from spotlab.errors import NotAvailable
+from spotlab.errors import InvalidInput, NotAvailable
+from spotlab.runtime.unpacking import is_plain
 
 TRACES: Final = "traces"
 PRICES: Final = "prices"
@@ -28,7 +29,11 @@ def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]
         The folder, whole (another reader never sees a part of it), and whether it is new.
     Raises:
         NotAvailable: with it, more would be kept than may be.
+        InvalidInput: a name is no plain one.
     """
+    for name in named:
+        if not is_plain(name):
+            raise InvalidInput(f"{name[:100]!r} cannot be the name of a file.")
     digest = hashlib.sha256()
     for name, content in sorted(named.items()):
         digest.update(f"{name}\0{len(content)}\0".encode())

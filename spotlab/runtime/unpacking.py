@@ -108,7 +108,7 @@ def _folder_files(folder: Path, limits: UnpackLimits) -> Iterator[tuple[str, IO[
             if len(names) > limits.files:
                 raise _refused(f"The folder holds more than {limits.files} files.")
     for name in sorted(names):
-        if not _is_plain(name):
+        if not is_plain(name):
             raise _refused(f"{name[:100]!r}: is no plain name of a file.")
         yield name, _open_plain(folder / name, name)
 
@@ -141,16 +141,16 @@ def _plain_path(info: zipfile.ZipInfo) -> PurePosixPath:
     if info.compress_type not in _PLAIN_METHODS:
         raise _refused(f"{shown!r}: is packed by another method than deflate.")
     parts = info.orig_filename.split("/")
-    if not all(map(_is_plain, parts)):
+    if not all(map(is_plain, parts)):
         raise _refused(f"{shown!r}: is no plain path inside the archive.")
     return PurePosixPath(*parts)
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """A name that means one file, the same on every system that the model may be taken to."""
     return (
         name.isprintable()
-        and not set(name) & set('\\:*?"<>|')
+        and not set(name) & set('/\\:*?"<>|')
         and not name.endswith((".", " "))
         and 0 < len(name.encode()) <= _NAME_MAX_BYTES
         and not _RESERVED.fullmatch(name)

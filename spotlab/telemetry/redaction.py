@@ -59,7 +59,7 @@ _NAME_BEFORE: Final = re.compile(r"[\w-]{0,200}\Z")
 _TELLING: Final = re.compile(rf"(?i){_NAMES}|authorization|cookie|webhook")
 _JOINT: Final = re.compile(r"[-_]+")
 _WORD: Final = re.compile(
-    r"|[A-Z]*[0-9]{0,4}|(?:[A-Z]?[a-z]+)+[0-9]{0,4}|[0-9]+|[0-9]{2,8}T[0-9]{2,6}Z?"
+    r"|[A-Z]*[0-9]{0,4}|[A-Z]?[a-z]+(?:[A-Z][a-z]+)*[0-9]{0,4}|[0-9]+|[0-9]{2,8}T[0-9]{2,6}Z?"
 )
 """Words, also of several capitals, with a short number behind; numbers; moments."""
 _LONG: Final = re.compile(r"(?<![\w-])[\w-]{40,}(?![\w-])", re.ASCII)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.errors import NotAvailable
+from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.runtime import kept_files
 from spotlab.runtime.kept_files import PRICES, TRACES, keep
+from spotlab.ui.models.files import sent
 
 
 def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
@@ -33,3 +34,28 @@ def test_no_more_is_kept_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [folder.name for folder in (tmp_path / TRACES).iterdir()] == [place.name]
     assert keep(tmp_path, TRACES, {"a.json": bytes(60)}) == (place, False)
     assert keep(tmp_path, TRACES, {"d.json": bytes(10)})[1]
+
+
+class Sent:
+    """A file from a browser."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def getvalue(self) -> bytes:
+        return b"x"
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", "", "a\0b", "a" * 300])
+def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be the name"):
+        keep(tmp_path, TRACES, {name: b"x"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../x.json", "C:\\x.json", "é" * 300 + ".json", "con/..", "a\0b"])
+def test_what_a_browser_calls_a_file_can_be_kept(name: str, tmp_path: Path) -> None:
+    (file,) = sent([Sent(name)])
+    place, new = keep(tmp_path, TRACES, {file.name: file.content})
+    assert new
+    assert [path.read_bytes() for path in place.iterdir()] == [b"x"]

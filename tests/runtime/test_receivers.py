@@ -269,7 +269,7 @@ def test_no_more_is_read_than_an_answer_has(said: bytes) -> None:
 
 def test_a_body_that_never_ends_changes_nothing() -> None:
     with serving(b"HTTP/1.1 200 OK\r\n\r\n", b"x") as port:
-        assert post(f"http://127.0.0.1:{port}/", 0.15, LOOPBACK).ok
+        assert post(f"http://127.0.0.1:{port}/", 2.0, LOOPBACK).ok
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

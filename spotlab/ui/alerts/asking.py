@@ -154,7 +154,8 @@ def _show_telling(rule: AlertRule | None, again_h: float, key: str) -> None:
         type="password",
         autocomplete="off",
         placeholder=f"stays {rule.shown_address}" if rule else "https://…",
-        help="It is sealed before it is kept; afterwards only its host is shown.",
+        help="On the public internet, or in a network that SPOTLAB_ALERT_NETWORKS names. It is "
+        "sealed before it is kept; afterwards only its host is shown.",
         key=_named("address", key),
     )
     _say_wrong(right, "address", key)
