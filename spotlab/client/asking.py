@@ -27,7 +27,7 @@ _ERRORS: Final[dict[int, type[SpotlabError]]] = {
     403: errors.Forbidden,
     404: errors.NotFound,
     409: errors.Conflict,
-    412: errors.Conflict,
+    412: errors.ChangedMeanwhile,
     502: errors.AwsError,
     503: errors.NotAvailable,
 }
