@@ -102,14 +102,15 @@ def _refuse_another_schema(
     ours: sqlite3.Connection,
     tables: Mapping[str, Sequence[tuple[Any, ...]]],
 ) -> None:
-    query = "SELECT type, name, tbl_name FROM sqlite_schema"
+    # A virtual table has no page of its own: it is a program's.
+    query = "SELECT type, name, tbl_name, rootpage > 0 FROM sqlite_schema"
     expected = set(ours.execute(query))
     found = {
         each
         for each in theirs.execute(query)
         if each[0] != "table" or each[1] not in _MADE_BY_SQLITE
     }
-    for kind, name, _table in sorted(map(_as_texts, found - expected)):
+    for kind, name, *_ in sorted(map(_as_texts, found - expected)):
         raise InvalidInput(
             f"The backup's database defines {kind} {name!r}, which no SpotLab makes.",
             remedy="It was changed after it was made: use another backup.",
@@ -133,6 +134,8 @@ def _copy(
     if theirs.execute(f"SELECT version_num FROM {REVISIONS}").fetchall() != [(promised.revision,)]:  # noqa: S608
         refuse_other_counts()
     if set(promised.counts) != set(tables) or promised.counts[REVISIONS] != 1:
+        refuse_other_counts()
+    if sum(promised.counts.values()) > most_bytes:
         refuse_other_counts()
     taken = _Bytes(most_bytes)
     for name, columns in tables.items():

@@ -77,19 +77,22 @@ def new_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
     return make_one
 
 
-def killed_at(number: int, settings: Settings, source: Path) -> bool:
-    """Restore in a process of its own that kills itself before its so manieth step; did it?"""
+def killed_at(number: int, act: Callable[[], object], *, begun: bool = False) -> bool:
+    """Act in a process of its own that kills itself before its so manieth step; did it?
+
+    Steps are counted from the journal's first, or from the start where something was begun.
+    """
 
     def run() -> None:
-        left, begun = number, False
+        left, counting = number, begun
 
         def counted(real: Callable[..., Any], begins: bool = False) -> Callable[..., Any]:
             def step(*args: Any, **options: Any) -> Any:
-                nonlocal left, begun
-                begun = begun or begins
-                if begun and left == 0:
+                nonlocal left, counting
+                counting = counting or begins
+                if counting and left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
-                left -= begun
+                left -= counting
                 return real(*args, **options)
 
             return step
@@ -99,7 +102,7 @@ def killed_at(number: int, settings: Settings, source: Path) -> bool:
         for name in ("rename", "replace", "link", "unlink"):
             setattr(os, name, counted(getattr(os, name)))
         psycopg.Connection.commit = counted(psycopg.Connection.commit)  # type: ignore[method-assign]
-        restore(settings, CLOCK, source, ANA, replace=True)
+        act()
 
     child = multiprocessing.get_context("fork").Process(target=run)
     child.start()
@@ -127,7 +130,7 @@ def test_wherever_it_is_killed_the_next_start_has_the_old_or_the_new_state(
         kept = tmp_path / "kept"
         shutil.copytree(settings.home, kept)
         for number in range(MOST_STEPS):
-            killed = killed_at(number, settings, source)
+            killed = killed_at(number, lambda: restore(settings, CLOCK, source, ANA, replace=True))
             found.append(state(settings))
             assert left_over(settings.home) == [], number
             if not killed:
@@ -137,6 +140,25 @@ def test_wherever_it_is_killed_the_next_start_has_the_old_or_the_new_state(
     assert not killed
     assert set(found) == {OLD, NEW}
     assert found == sorted(found, key=[OLD, NEW].index)
+
+
+def test_a_start_that_is_killed_while_it_finishes_is_finished_by_the_next(tmp_path: Path) -> None:
+    source, made = tmp_path / "backup.tar", Settings(home=tmp_path / "source")
+    fill(made, "new")
+    store = open_store(None, made.sqlite_path)
+    back_up(store, made.home, CLOCK, source, with_secrets=True)
+    store.close()
+    settings = Settings(home=tmp_path / "home")
+    fill(settings, "old")
+    assert killed_at(3, lambda: restore(settings, CLOCK, source, ANA, replace=True))
+    assert (settings.home / JOURNAL).exists()
+    starts = 0
+    while killed_at(1, lambda: usable_home(settings), begun=True):
+        starts += 1
+        assert starts < MOST_STEPS
+    assert starts > 2
+    assert state(settings) == NEW
+    assert left_over(settings.home) == []
 
 
 def again(settings: Settings, kept: Path) -> None:

@@ -125,7 +125,13 @@ TABLES = {
         "CONSTRAINT pk_home_state PRIMARY KEY (key))",
     ),
     "another type": rewrite("users", "role VARCHAR", "role BLOB"),
-    "a view in a table''s place": (
+    "a virtual table": (
+        "PRAGMA writable_schema = ON",
+        "DELETE FROM sqlite_schema WHERE name = 'sqlite_autoindex_home_state_1'",
+        "UPDATE sqlite_schema SET rootpage = 0, sql = 'CREATE VIRTUAL TABLE home_state USING "
+        "fts5(key, value)' WHERE name = 'home_state'",
+    ),
+    "a view in a table's place": (
         "DROP TABLE home_state",
         "CREATE VIEW home_state AS SELECT name AS key, name AS value FROM users",
     ),
@@ -134,8 +140,13 @@ TABLES = {
 
 @pytest.mark.parametrize("what", TABLES)
 def test_tables_of_another_shape_are_refused(source: Path, what: str) -> None:
+    dumped = promised(source)
     change(source, *TABLES[what])
-    refused(source, "has not the tables of its revision|defines view|does not hold")
+    refused(
+        source,
+        "has not the tables of its revision|defines view|defines table|does not hold",
+        dumped,
+    )
 
 
 def test_a_table_that_is_missing_is_refused(source: Path) -> None:
