@@ -21,7 +21,9 @@ from spotlab.errors import InvalidSetting
 class Settings(BaseSettings):
     """Every setting. `description` is the sentence the README shows; `unit` its unit."""
 
-    model_config = SettingsConfigDict(env_prefix="SPOTLAB_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="SPOTLAB_", frozen=True, extra="forbid", allow_inf_nan=False
+    )
 
     home: Path = Field(
         default=Path(".spotlab"),
@@ -89,18 +91,21 @@ class Settings(BaseSettings):
     feed_timeout_s: float = Field(
         default=10.0,
         gt=0,
+        le=3_600,
         description="Longest wait for a feed to connect or to send more.",
         json_schema_extra={"unit": "s"},
     )
     feed_max_mb: float = Field(
         default=64.0,
         gt=0,
+        le=10_000,
         description="A larger feed is refused.",
         json_schema_extra={"unit": "MB"},
     )
     collect_max_age_s: float = Field(
         default=600.0,
         ge=0,
+        le=1e8,
         description="An evaluation collects anew when the market is older.",
         json_schema_extra={"unit": "s"},
     )
@@ -110,7 +115,10 @@ class Settings(BaseSettings):
         "machine.",
     )
     demo_seed: int = Field(
-        default=7, ge=0, description="Seed of the emulated fleet and the simulated market."
+        default=7,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the emulated fleet and the simulated market.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="Least severe log line that is written to stderr."
@@ -147,12 +155,14 @@ class Settings(BaseSettings):
     session_minutes: float = Field(
         default=15.0,
         gt=0,
+        le=527_040,
         description="How long a session's token is valid before it is renewed.",
         json_schema_extra={"unit": "min"},
     )
     session_max_h: float = Field(
         default=12.0,
         gt=0,
+        le=8_784,
         description="How long a session lasts at most, and unused for a quarter of that.",
         json_schema_extra={"unit": "h"},
     )
@@ -175,6 +185,7 @@ class Settings(BaseSettings):
     lease_ttl_s: float = Field(
         default=10.0,
         gt=0.5,
+        le=3_600,
         description="A scheduler that gave no sign for this long is no longer the leader.",
         json_schema_extra={"unit": "s"},
     )
@@ -191,6 +202,7 @@ class Settings(BaseSettings):
     log_lines: int = Field(
         default=20_000,
         ge=100,
+        le=10_000_000,
         description="Log lines that the online store keeps for the Logs page.",
         json_schema_extra={"unit": "lines"},
     )
@@ -228,30 +240,35 @@ class Settings(BaseSettings):
     api_reads_per_minute: int = Field(
         default=18_000,
         ge=1,
+        le=10_000_000,
         description="API requests that change nothing, for each user.",
         json_schema_extra={"unit": "1/min"},
     )
     api_writes_per_minute: int = Field(
         default=120,
         ge=1,
+        le=10_000_000,
         description="API requests that change something, for each user.",
         json_schema_extra={"unit": "1/min"},
     )
     keep_prices_days: float = Field(
         default=180.0,
         gt=0,
+        le=36_525,
         description="How long collected market snapshots are kept; the newest always are.",
         json_schema_extra={"unit": "d"},
     )
     keep_experiments_days: float = Field(
         default=365.0,
         gt=0,
+        le=36_525,
         description="How long decisions and backtests are kept; each instance's newest always is.",
         json_schema_extra={"unit": "d"},
     )
     keep_health_days: float = Field(
         default=30.0,
         gt=0,
+        le=36_525,
         description="How long probes, job runs, sent alerts and ended sessions are kept.",
         json_schema_extra={"unit": "d"},
     )

@@ -13,6 +13,7 @@ from typing import Any
 from spotlab.domain.decision import Candidate, Experiment
 from spotlab.pipeline.collect import CollectReport
 from spotlab.pipeline.rank import Ranking
+from spotlab.telemetry.text import in_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def collect_text(report: CollectReport) -> str:
         f"{f' of {source.scope}' if source.scope else ''}, {'new' if source.new else 'unchanged'}"
         for source in report.sources
     ]
-    return "\n".join([*lines, f"{report.market} market, {report.regions} regions"])
+    return in_lines([*lines, f"{report.market} market, {report.regions} regions"])
 
 
 def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def score_text(ranking: Ranking, top: int) -> str:
     )
     if dropped:
         lines.append(f"dropped: {dropped}")
-    return "\n".join([*lines, *market.degraded])
+    return in_lines([*lines, *market.degraded])
 
 
 def evaluate_document(experiments: Sequence[Experiment]) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def evaluate_text(experiments: Sequence[Experiment]) -> str:
         for experiment in experiments
     ]
     degraded = sorted({reason for experiment in experiments for reason in experiment.degraded})
-    return "\n".join([*lines, *(f"Degraded: {reason}" for reason in degraded)])
+    return in_lines([*lines, *(f"Degraded: {reason}" for reason in degraded)])
 
 
 def _saving(experiment: Experiment) -> float | None:

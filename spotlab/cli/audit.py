@@ -13,6 +13,7 @@ from spotlab.cli.command import Command, nested
 from spotlab.cli.users import at_desk
 from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.runtime.desk import Desk
@@ -60,7 +61,7 @@ def _list(args: argparse.Namespace, settings: Settings) -> Answer:
     def ask(desk: Desk) -> Answer:
         where = AuditFilter(args.actor, args.action, args.target)
         entries = desk.audit.list(where, limit=args.limit)
-        text = "\n".join(map(_text, entries)) or "No entries."
+        text = in_lines(map(_text, entries)) or "No entries."
         return Answer({"entries": [entry_document(entry) for entry in entries]}, text)
 
     return at_desk(settings, ask)

@@ -10,6 +10,7 @@ from spotlab.cli import options
 from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 Document = dict[str, Any]
 
@@ -37,7 +38,7 @@ def _run(args: argparse.Namespace, _settings: Settings) -> Answer:
     if not args.files:
         return _forms()
     documents = [_described(path, args) for path in args.files]
-    return Answer({"files": documents}, "\n".join(_text(document) for document in documents))
+    return Answer({"files": documents}, "\n".join(map(_text, documents)))
 
 
 def _forms() -> Answer:
@@ -119,7 +120,7 @@ def _text(document: Document) -> str:
     lines += [f"  left out: {text}" for text in document["refused"]]
     if document["notice"]:
         lines.append(f"  {document['notice']}")
-    return "\n".join(lines)
+    return in_lines(lines)
 
 
 DATA = Command("data", "List recorded forms, or say what is in files.", _arguments, _run)

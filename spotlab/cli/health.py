@@ -26,6 +26,7 @@ from spotlab.domain.alerts import (
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.runtime.health.view import Health, PartHealth
@@ -75,7 +76,7 @@ def _health_text(health: Health) -> str:
             f"  {part.state.reason}"
         )
     lines.append(f"{health.probes:,} probes in 24 h; up: share of the time that is known")
-    return "\n".join(lines)
+    return in_lines(lines)
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
@@ -91,7 +92,7 @@ def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
         "rules": [_rule(rule) for rule in rules],
         "deliveries": [{**asdict(each), "message": dict(each.message)} for each in told],
     }
-    return Answer(document, "\n".join(lines))
+    return Answer(document, in_lines(lines))
 
 
 def _rule(rule: AlertRule) -> dict[str, Any]:

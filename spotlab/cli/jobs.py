@@ -13,6 +13,7 @@ from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
 from spotlab.cli.desk import at_desk
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.ports import JobRun
@@ -103,7 +104,7 @@ def _overview_text(seen: JobsOverview) -> str:
     leader = seen.leader
     led = f"{leader.holder} leads since {_short(leader.since)}." if leader else "Nobody leads."
     well = sum(view.well for view in seen.jobs)
-    return "\n".join([f"{well} of {len(seen.jobs)} jobs on schedule. {led}", *lines])
+    return in_lines([f"{well} of {len(seen.jobs)} jobs on schedule. {led}", *lines])
 
 
 def _last(run: JobRun | None) -> str:
@@ -134,7 +135,7 @@ def _history(args: argparse.Namespace, settings: Settings) -> Answer:
         for run in runs
     ]
     document = {"runs": [_run_document(run) for run in runs]}
-    return Answer(document, "\n".join(lines) or "Nothing ran yet.")
+    return Answer(document, in_lines(lines) or "Nothing ran yet.")
 
 
 def _one(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spotlab.domain.ports import ModelEvent
+from spotlab.telemetry.text import in_lines, visible
 
 if TYPE_CHECKING:
     from spotlab.runtime.registry import ModelEntry
@@ -45,7 +46,7 @@ def list_text(entries: Sequence[ModelEntry]) -> str:
             f"{_figure(figures.get('brier')):<22}{record.digest[:12]}"
             f"{f'  refused: {entry.refused}' if entry.refused else ''}"
         )
-    return "\n".join(lines)
+    return in_lines(lines)
 
 
 def _figure(figure: Mapping[str, float | None] | None) -> str:
@@ -71,7 +72,7 @@ def entry_text(entry: ModelEntry, events: Sequence[ModelEvent]) -> str:
         "history:",
         *(event_text(event) for event in events),
     ]
-    return "\n".join(line for line in lines if line)
+    return in_lines(line for line in lines if line)
 
 
 def event_document(event: ModelEvent) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def event_text(event: ModelEvent) -> str:
     model = f"{event.name}@{event.version}" if event.name else "an upload"
     change = f" ({event.before or 'new'} → {event.after})" if event.after else ""
     instance = f" for {event.instance_id}" if event.instance_id else ""
-    return (
+    return visible(
         f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.actor}: {event.action} {model}{instance}{change}"
         f"{f': {event.reason}' if event.reason else ''}"
     )

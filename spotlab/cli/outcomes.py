@@ -17,6 +17,7 @@ from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.outcomes import Estimate
@@ -68,7 +69,7 @@ def _outcomes_text(settled: Settled, view: OutcomesView) -> str:
         f"{len(each.disagreements):,} disagreements, {each.failures:,} failures"
         for each in view.comparisons
     ]
-    return "\n".join(lines)
+    return in_lines(lines)
 
 
 def _drift_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +92,7 @@ def _drift_text(report: DriftReport) -> str:
         f"{each.ks_usual:>7.3f}  {each.words}"
         for each in report.moved[:SHOWN]
     ]
-    return "\n".join(lines)
+    return in_lines(lines)
 
 
 def _list_events(_args: argparse.Namespace, settings: Settings) -> Answer:
@@ -103,7 +104,7 @@ def _list_events(_args: argparse.Namespace, settings: Settings) -> Answer:
         for event in found
     ]
     document = {"events": [_event_document(event) for event in found]}
-    return Answer(document, "\n".join(lines) or "No interruption is recorded.")
+    return Answer(document, in_lines(lines) or "No interruption is recorded.")
 
 
 def _event_document(event: InterruptionEvent) -> dict[str, Any]:

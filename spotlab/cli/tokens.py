@@ -13,6 +13,7 @@ from spotlab.cli.users import at_desk
 from spotlab.domain.access import Right, rights_of
 from spotlab.domain.ports import ApiToken
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.runtime.desk import Desk
@@ -56,7 +57,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 def _list(args: argparse.Namespace, settings: Settings) -> Answer:
     def ask(desk: Desk) -> Answer:
         tokens = desk.tokens.list(args.user)
-        text = "\n".join(map(_text, tokens)) or "No tokens."
+        text = in_lines(map(_text, tokens)) or "No tokens."
         return Answer({"tokens": [token_document(token) for token in tokens]}, text)
 
     return at_desk(settings, ask)

@@ -15,6 +15,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import InvalidInput, InvalidSetting
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.runtime.desk import Desk
@@ -55,7 +56,7 @@ def _text(user: User) -> str:
 def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
     def ask(desk: Desk) -> Answer:
         users = desk.users.list()
-        text = "\n".join(map(_text, users)) or "No users yet."
+        text = in_lines(map(_text, users)) or "No users yet."
         return Answer({"users": [user_document(user) for user in users]}, text)
 
     return at_desk(settings, ask)

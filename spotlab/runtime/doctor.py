@@ -13,6 +13,7 @@ from spotlab.errors import SpotlabError
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.models import notices
 from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
 
 
 def examine(lab: Lab) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def report_text(document: dict[str, Any]) -> str:
         for component in document["components"]
     ]
     notes = [f"note      {notice}" for notice in document["model_notices"]]
-    return "\n".join([f"spotlab {document['spotlab']}", *lines, *notes])
+    return in_lines([f"spotlab {document['spotlab']}", *lines, *notes])
 
 
 def _settings(settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Half of a surrogate pair cannot even be written.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 BASIC: Final = (
@@ -39,6 +40,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     if text.isascii() and text.isprintable():
         return text
     return (_ANY_IN_LINES if lines else _ANY).sub(_escape, text)
+
+
+def in_lines(lines: Iterable[str]) -> str:
+    """Lines as one text; none of them is more than one line."""
+    return "\n".join(map(visible, lines))
 
 
 def hides_something(text: str) -> bool:

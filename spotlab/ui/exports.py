@@ -11,7 +11,9 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from spotlab.telemetry.text import visible
 from spotlab.ui import guard
+from spotlab.ui.tables import as_seen
 from spotlab.ui.words import UNKNOWN
 
 STYLE: Final = (
@@ -21,6 +23,10 @@ STYLE: Final = (
     "th{border-bottom:2px solid #535C67}th:first-child,td:first-child{text-align:left}"
     "footer{color:#535C67;margin-top:1rem}"
 )
+
+
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,27 @@ class Table:
 
 def as_csv(table: Table) -> bytes:
     """Every number whole; unknown is an empty field; headers are the columns' own names."""
-    return table.frame[list(table.headers)].to_csv(index=False).encode()
+    return csv_of(table.frame[list(table.headers)])
+
+
+def csv_of(frame: pd.DataFrame) -> bytes:
+    """A frame as CSV that a spreadsheet may open: no text in it is a formula.
+
+    A text that begins like one gets an apostrophe, which spreadsheets take for "this is text"; a
+    text that is a number, such as -0.5, stays one.
+    """
+    changed = frame.rename(columns=lambda name: _no_formula(str(name)))
+    for number, name in enumerate(frame.columns):
+        column = frame.iloc[:, number]
+        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+            texts = [_no_formula(each) if isinstance(each, str) else each for each in column]
+            changed[_no_formula(str(name))] = pd.Series(texts, index=frame.index, dtype=object)
+    return bytes(changed.to_csv(index=False).encode())
+
+
+def _no_formula(text: str) -> str:
+    seen = visible(text)
+    return f"'{seen}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else seen
 
 
 def as_latex(table: Table) -> bytes:
@@ -115,7 +141,7 @@ def _later(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Calla
 def _read(table: Table, escape: str) -> pd.io.formats.style.Styler:
     """The rows as they are read: headers in words, sensible digits, unknown as a dash."""
     plain = _latex if escape == "latex" else html.escape
-    shown = table.frame[list(table.headers)].rename(
+    shown = as_seen(table.frame[list(table.headers)]).rename(
         columns={name: plain(word) for name, word in table.headers.items()}
     )
     style = shown.style.format(na_rep=UNKNOWN, escape=escape, precision=3)
@@ -139,4 +165,4 @@ _LATEX_SIGNS: Final = {
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)
+    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in visible(text))

@@ -14,7 +14,7 @@ import streamlit as st
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
 from spotlab.telemetry.text import visible
-from spotlab.ui import guard
+from spotlab.ui import exports, guard
 from spotlab.ui.words import age, count, listed, moment, plain
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
@@ -160,7 +160,7 @@ def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "All rows as CSV",
-            data=lambda: rows().to_csv(index=False).encode(),
+            data=lambda: exports.csv_of(rows()),
             file_name=f"{file_name}.csv",
             mime="text/csv",
             icon=":material/download:",

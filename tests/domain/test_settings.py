@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.errors import InvalidSetting
-from spotlab.settings import load, settings_table, unknown_variables
+from spotlab.settings import Settings, load, settings_table, unknown_variables
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -40,3 +40,18 @@ def test_variables_that_others_read_are_not_told() -> None:
     tests = ["SPOTLAB_TEST_REDIS_URL", "SPOTLAB_TEST_NO_SKIPS", "SPOTLAB_SHARED_DATA"]
     kubernetes = ["SPOTLAB_PORT", "SPOTLAB_SERVICE_HOST", "SPOTLAB_PORT_8501_TCP_ADDR"]
     assert unknown_variables([*ours, *tests, *kubernetes, "SPOTLAB", "SPOTLABS_COLOUR"]) == []
+
+
+NUMBERS = [
+    name for name, field in Settings.model_fields.items() if field.annotation in (int, float)
+]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e99", "-1e99", "-1", "9" * 5_000])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_cannot_be_is_refused_by_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SPOTLAB_{name.upper()}", value)
+    with pytest.raises(InvalidSetting, match=f"^SPOTLAB_{name.upper()}: (Input should be|Unable)"):
+        load()

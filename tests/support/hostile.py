@@ -55,8 +55,10 @@ def make_hostile(lab: Lab) -> Lab:
     _add_people(lab, by)
     _tell(lab)
     _run_job(lab)
-    for action in (ModelAction.DISABLE, ModelAction.ENABLE):
-        lab.store.registry.move("toy", "1.0.0", action, by)
+    for record in lab.store.registry.records():
+        if record.state != "champion":
+            for action in (ModelAction.DISABLE, ModelAction.ENABLE):
+                lab.store.registry.move(record.name, record.version, action, by)
     return lab
 
 

@@ -55,3 +55,32 @@ def test_html_is_a_whole_document_that_runs_nothing() -> None:
 @pytest.mark.parametrize("write", [as_latex, as_html], ids=["latex", "html"])
 def test_an_unknown_number_is_a_dash(write: object) -> None:
     assert "—" in write(TABLE).decode()  # type: ignore[operator]
+
+
+HOSTILE = Table(
+    pd.DataFrame(
+        {
+            "text": ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1", "web"],
+            "number": [-0.5, -1e-9, 3.0, float("nan"), 0.0, 1.0, 2.0, 3.0],
+            "told": ["-0.5", "+12", "-1e-3", "—", "\u202egnp", "a\nb", "-", "x=1"],
+        }
+    ),
+    caption="{\\input{/etc/passwd}} <script>",
+    headers={"text": "=Text", "number": "Number", "told": "Told"},
+)
+
+
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers() -> None:
+    read = pd.read_csv(io.BytesIO(as_csv(HOSTILE)), dtype=str, keep_default_na=False)
+    assert list(read["text"]) == [
+        *("'=1+1", "'+cmd|'/C calc'!A0", "'-2+3", "'@SUM(A1)", "'\\t=1", "'\\r=1", "'＝1", "web"),
+    ]
+    assert list(read["told"]) == ["-0.5", "+12", "-1e-3", "—", "\\u202egnp", "a\\nb", "'-", "x=1"]
+    assert list(read["number"].replace("", "nan").astype(float).round(9))[:3] == [-0.5, -1e-9, 3.0]
+
+
+def test_no_text_of_a_paper_or_a_report_is_a_command() -> None:
+    paper, report = as_latex(HOSTILE).decode(), as_html(HOSTILE).decode()
+    assert "\\input" not in paper
+    assert "<script>" not in report
+    assert "\u202e" not in paper + report

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from spotlab.ui import words
 from spotlab.ui.models import facts, parsing
 from tests.support.cards import CAPACITY, DETAILS
 
@@ -75,5 +76,5 @@ def test_a_difference_has_its_sign(value: float, shown: str) -> None:
 
 
 def test_a_strangers_text_is_no_markdown() -> None:
-    shown = facts.plain("![x](http://a) <b> $y$ :red[z] *w*")
-    assert shown == r"\!\[x\](http\://a) \<b\> \$y\$ \:red\[z\] \*w\*"
+    shown = words.plain("![x](http://a) <b> $y$ :red[z] *w*")
+    assert shown == r"!\[x\](http://a) \<b> \$y\$ \:red\[z\] \*w\*"

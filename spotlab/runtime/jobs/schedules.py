@@ -17,10 +17,12 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from spotlab.errors import InvalidInput
 from spotlab.runtime.jobs.catalogue import AT_START
+from spotlab.telemetry.text import visible
 
 _EVERY: Final = re.compile(r"every\s+(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 SHORTEST_S, LONGEST_S = 5.0, 31 * 86400.0
+LONGEST_TEXT = 100
 _FORMS: Final = 'Write "every 600 s" (or min, h, d), or five cron fields in UTC ("15 3 * * *").'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST: Final = timedelta(microseconds=1)
@@ -68,6 +70,8 @@ def parse(text: str) -> Schedule:
     '2026-03-02 03:15:00+00:00'
     """
     plain = " ".join(text.split())
+    if len(plain) > LONGEST_TEXT or not plain.isascii():
+        raise InvalidInput(f"{visible(plain[:40])!r}… is no schedule.", remedy=_FORMS)
     if plain == AT_START:
         return Schedule(plain, None)
     if plain.startswith("every"):
