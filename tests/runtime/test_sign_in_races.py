@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -35,6 +35,7 @@ from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
 from spotlab.store import Store, open_store
 from spotlab.store.sign_ins import SqlSignIns
+from spotlab.store.users import SqlUsers
 from tests.support.access import PASSWORD, VISIT, add_user, migrated, quick_passwords, signed_in
 from tests.support.access import lab as on_sqlite
 from tests.support.databases import postgres_url, store
@@ -529,6 +530,22 @@ def test_what_a_provider_has_signed_begins_one_session(lab: Lab) -> None:
         begin_session(lab, identity(lab), VISIT)
     forward(lab, seconds=1)
     assert begin_session(lab, identity(lab), VISIT)
+
+
+def test_a_tab_that_finds_an_address_bound_by_another_signs_in_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Desk(lab, ANA).users.add("ana", Role.VIEWER, email="ana@example.org")
+    users = type(lab.store.users)
+    with_email, beaten = users.with_email, [lambda: user_of(lab, identity(lab))]
+
+    def late(self: SqlUsers, email: str) -> Sequence[User]:
+        if beaten:
+            beaten.pop()()
+        return with_email(self, email)
+
+    monkeypatch.setattr(users, "with_email", late)
+    assert user_of(lab, identity(lab)).name == "ana"
 
 
 def test_an_address_binds_one_account_of_the_provider(
