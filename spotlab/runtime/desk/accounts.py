@@ -120,8 +120,9 @@ class AccountsDesk(DeskPart):
             Conflict: there is one of this name, or of one that reads the same.
         """
         self.require(Right.CHANGE_ACCOUNTS, account.name)
-        self._refuse_foreign(account, None)
-        self._refuse_alike(account.name)
+        if account.name not in {each.name for each in self.lab.store.fleet.accounts()}:
+            self._refuse_foreign(account, None)
+            self._refuse_alike(account.name)
         emulated = self.lab.settings.aws == "emulated"
         made = replace(account, emulated=emulated, from_settings=False)
         _check(made)
