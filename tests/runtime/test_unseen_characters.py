@@ -18,7 +18,7 @@ from spotlab.runtime.lab import Lab
 from tests.support.lab import empty_lab
 from tests.support.people import ANA
 
-UNSEEN = ["\u202e", "\u2066", "\u200b", "\u061c", "\ufeff", "\u2028", "\U000e0041", "\x1b", "\x9b"]
+UNSEEN = ["\u202e", "\u2066", "\u200b", "\u061c", "\ufeff", "\u2060", "\U000e0041", "\x1b", "\x9b"]
 EVIL = "web \u202egnp.exe\x1b[2J\n■ Alert: fake \U000e0041"
 DOWN = Condition(AlertKind.STATE, component="Redis cache")
 
