@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Final, Literal
@@ -20,7 +21,7 @@ from spotlab.api.service import AskedDesk, Service, TheService
 from spotlab.api.views.base import Moment, View, about
 from spotlab.api.views.running import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
-from spotlab.errors import SpotlabError
+from spotlab.errors import NotFound, SpotlabError
 from spotlab.runtime.desk import Desk
 from spotlab.runtime.desk.logs import LogFilter, LogLine
 from spotlab.runtime.leaving import LEAVING
@@ -35,6 +36,7 @@ ASK_AGAIN_S: Final = 30.0
 LONGEST_S: Final = 600.0
 """A stream ends after this long; a reader that comes again with Last-Event-ID misses nothing."""
 
+LINE_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Words = Annotated[str, Query(max_length=100, pattern=LABEL)]
 Component = Annotated[
@@ -76,6 +78,8 @@ def list_logs(
 ) -> Lines:
     """Newest first. Who sees some accounts only reads the lines about those."""
     before = None if cursor is None else str(read(cursor, [""])[0])
+    if before is not None and not LINE_ID.fullmatch(before):
+        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
     where = LogFilter(component, level or "", text, id, process, since)
     page = desk.logs.query(where, limit=limit, before=before)
     following = write([page.lines[-1].id]) if page.more else None
