@@ -2,18 +2,19 @@
 
 import streamlit as st
 
-from spotlab.api import held_files, provider, screen_files, server
-from spotlab.ui import back_messages, oidc
-from spotlab.ui import screen_files as screens
-from spotlab.ui.errors import show
-from spotlab.ui.held_files import held
+from spotlab.api import screen_files, server, upload_limits
+from spotlab.api.sign_in import oidc as sign_in_oidc
+from spotlab.ui.common import back_messages, oidc
+from spotlab.ui.common import screen_files as screens
+from spotlab.ui.common.errors import show
+from spotlab.ui.common.upload_memory import held
 
-provider.use(oidc.StreamlitLogin())
+sign_in_oidc.use(oidc.StreamlitLogin())
 back_messages.limit()
-held_files.use(held)
+upload_limits.use(held)
 screen_files.use(screens.watch())
 app = st.App(
-    "spotlab/ui/frame.py",
+    "spotlab/ui/common/frame.py",
     secrets=oidc.secrets(),
     routes=server.ROUTES,
     middleware=server.MIDDLEWARE,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.registry import current_user
+from spotlab.runtime.model_catalogue import current_user
+from spotlab.services import Desk
 from spotlab.settings import Settings
 
 

@@ -26,8 +26,8 @@ from benchmarks._people import prepared
 from benchmarks._server import Server
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.registry import current_user
+from spotlab.runtime.model_catalogue import current_user
+from spotlab.services import Desk
 from spotlab.settings import Settings
 from tests.inference.mutants import mutant
 from tests.support.hostile_models import ADVISOR, HOSTILE, artefact_files, hostile_artefact

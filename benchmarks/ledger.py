@@ -21,7 +21,7 @@ import pandas as pd
 
 from spotlab.domain.decision import Candidate
 from spotlab.domain.market import Pool, Provenance
-from spotlab.store import candidates
+from spotlab.store import candidate_codec
 
 RUNS = 5
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -77,8 +77,8 @@ def main(pools: str = "900") -> None:
     peers: tuple[tuple[str, Callable[[], bytes], Callable[[bytes], object]], ...] = (
         (
             "spotlab",
-            lambda: candidates.pack(rows, None, FEATURES),
-            lambda stored: candidates.unpack(stored).candidates,
+            lambda: candidate_codec.pack(rows, None, FEATURES),
+            lambda stored: candidate_codec.unpack(stored).candidates,
         ),
         ("msgspec JSON", lambda: msgspec.json.encode(rows), decoder.decode),
         ("json", lambda: json.dumps([asdict(r) for r in rows], default=str).encode(), json.loads),

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from spotlab.domain.traces import TracePanel
-from spotlab.gym.cells import Cell, run_cell
+from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World
-from spotlab.runtime.dask_workers import DaskWorkers
-from spotlab.runtime.workers import ProcessWorkers, Workers, cores
+from spotlab.sweeps.dask_pool import DaskWorkers
+from spotlab.sweeps.process_pool import ProcessWorkers, Workers, cores
 
 GAP_S = 195.0
 POOLS = 9

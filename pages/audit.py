@@ -4,26 +4,26 @@ import math
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets
-from spotlab.ui.people import trail
+from spotlab.ui.audit import view
+from spotlab.ui.common import guard, session, widgets
 
 who = guard.require(guard.Right.READ_AUDIT)
 
 now, log = session.now(), session.desk().audit
-chain = trail.check()
-widgets.headline(trail.headline(chain), trail.small_print(chain, who))
-trail.show_broken(chain)
-asked = trail.ask(now)
+chain = view.check()
+widgets.headline(view.headline(chain), view.small_print(chain, who))
+view.show_broken(chain)
+asked = view.ask(now)
 found = log.count(asked)
-pages = max(1, math.ceil(found / trail.PAGE_ROWS))
+pages = max(1, math.ceil(found / view.PAGE_ROWS))
 place = st.container()
 number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-offset = (min(number, pages) - 1) * trail.PAGE_ROWS
-entries = log.list(asked, limit=trail.PAGE_ROWS, offset=offset)
+offset = (min(number, pages) - 1) * view.PAGE_ROWS
+entries = log.list(asked, limit=view.PAGE_ROWS, offset=offset)
 with place:
     widgets.rows_left(len(entries), found, "change")
     if found:
-        trail.show(entries, now)
+        view.show(entries, now)
     else:
         widgets.empty("Nothing was changed yet, or the filters leave nothing.", "drop a filter.")
-trail.offer(asked)
+view.offer(asked)

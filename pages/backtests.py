@@ -2,19 +2,23 @@
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets
 from spotlab.ui.backtests import (
-    jobs,
-    listing,
-    pairs,
-    reading,
-    resting,
+    actions,
+    assumptions,
+    policy_pairs,
+    progress,
+    replay,
     results,
-    views,
-    watching,
-    window,
+    table,
 )
-from spotlab.ui.theme import palette
+from spotlab.ui.backtests import (
+    figures as backtests_figures,
+)
+from spotlab.ui.backtests import (
+    results as backtests_results,
+)
+from spotlab.ui.common import guard, session, widgets
+from spotlab.ui.common.theme import palette
 
 guard.require(guard.Right.READ)
 now, colours = session.now(), palette()
@@ -23,17 +27,17 @@ now, colours = session.now(), palette()
 def show_sweep(sweep_id: str) -> None:
     """One backtest: how far it is, what it came to, one window of it."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
-        jobs.show_all()
+        actions.show_all()
     record = session.desk().backtests.get(sweep_id)
-    figures = reading.figures(record)
+    figures = backtests_figures.figures(record)
     answer = st.container()
-    watching.show(record)
-    view = views.pick() if figures is not None else "results"
+    progress.show(record)
+    view = backtests_results.pick() if figures is not None else "results"
     if figures is not None and view == "replay":
-        chosen = window.choose(record, figures)
+        chosen = replay.choose(record, figures)
         with answer:
-            widgets.headline(window.headline(record, figures, chosen), results.which(record, now))
-        window.show(record, chosen, colours)
+            widgets.headline(replay.headline(record, figures, chosen), results.which(record, now))
+        replay.show(record, chosen, colours)
         return
     with answer:
         widgets.headline(
@@ -46,16 +50,16 @@ def show_sweep(sweep_id: str) -> None:
         )
         return
     results.show(record, figures, now, colours)
-    pairs.show(record, figures)
-    resting.assumptions(record)
+    policy_pairs.show(record, figures)
+    assumptions.assumptions(record)
 
 
 def show_all() -> None:
     """What is known, a form to find out more, and what was asked before."""
-    records = listing.known()
-    widgets.headline(listing.headline(records), listing.SMALL_PRINT)
-    listing.show_form()
-    listing.show(records, now)
+    records = table.known()
+    widgets.headline(table.headline(records), table.SMALL_PRINT)
+    table.show_form()
+    table.show(records, now)
 
 
 asked = st.query_params.get("sweep", "")

@@ -3,40 +3,42 @@
 import streamlit as st
 
 from spotlab.domain.decision import Requirements
-from spotlab.pipeline.run import on_demand_price
-from spotlab.ui import (
-    asking,
-    charts,
+from spotlab.pipeline.evaluate import on_demand_price
+from spotlab.ui import charts
+from spotlab.ui.candidates import (
+    details,
+    filters,
+    placement_scores,
+    table,
+)
+from spotlab.ui.common import (
+    formatting,
     guard,
-    picked_pool,
-    placement,
-    pools,
     session,
     tables,
     widgets,
-    words,
 )
-from spotlab.ui.theme import palette
+from spotlab.ui.common.theme import palette
 
 guard.require(guard.Right.READ)
 
 now, colours, market = session.now(), palette(), session.desk().market
 answer = st.container()
-question = asking.ask(session.fleet())
+question = filters.ask(session.fleet())
 instance = question.instance
 model, instead = market.in_force(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
-need = asking.requirements(question, base, scored.table)
+need = filters.requirements(question, base, scored.table)
 worth = on_demand_price(instance.pool, scored) if instance else None
 ranking = session.ranking(need, model, worth)
-current = pools.current_of(ranking, instance) if instance else None
+current = table.current_of(ranking, instance) if instance else None
 kept = ranking.candidates
 
 with answer:
     widgets.headline(
-        pools.headline(ranking, instance, current),
-        f"Asked for: {pools.asked(need)}. Ranked by expected cost with {scored.model}.",
+        table.headline(ranking, instance, current),
+        f"Asked for: {table.asked(need)}. Ranked by expected cost with {scored.model}.",
     )
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
     widgets.degraded([instead] if instead else [], "Risks and ranks are those of the champion.")
@@ -47,20 +49,20 @@ if not len(kept):
         "No pool is left.", "drop a filter; the reasons below say which one drops the most."
     )
 else:
-    shown = kept.head(pools.TOP)
-    placements = placement.of_rows(shown, market.placements())
+    shown = kept.head(table.TOP)
+    placements = placement_scores.of_rows(shown, market.placements())
     picked = tables.show(
-        pools.rows(shown, placements),
-        pools.columns(ranking.policy.horizon_h, colours),
+        table.rows(shown, placements),
+        table.columns(ranking.policy.horizon_h, colours),
         name="Candidates",
         key="candidates",
         select=("single-row", "single-cell"),
         max_rows=10,
     )
     first = f"The first {len(shown)} are shown; a file has all {len(kept):,}. "
-    st.caption((first if len(kept) > len(shown) else "") + placement.counted(placements))
+    st.caption((first if len(kept) > len(shown) else "") + placement_scores.counted(placements))
     if picked:
-        picked_pool.show(ranking.candidate(picked[0]), placements[picked[0]], instance, now)
+        details.show(ranking.candidate(picked[0]), placements[picked[0]], instance, now)
 
 best = ranking.candidate(0) if len(kept) else None
 left, right = st.columns([3, 2], gap="large")
@@ -68,8 +70,8 @@ with left:
     st.header("Risk against price", anchor=False)
     st.plotly_chart(
         charts.frontier(
-            kept.head(pools.CHART_TOP),
-            pools.marks(current, best, colours),
+            kept.head(table.CHART_TOP),
+            table.marks(current, best, colours),
             colours,
             horizon_h=ranking.policy.horizon_h,
         ),
@@ -77,16 +79,16 @@ with left:
         key="frontier",
         alt="Risk against spot price of the candidates",
     )
-    if len(kept) > pools.CHART_TOP:
-        st.caption(f"The {pools.CHART_TOP:,} with the lowest expected cost of {len(kept):,}.")
+    if len(kept) > table.CHART_TOP:
+        st.caption(f"The {table.CHART_TOP:,} with the lowest expected cost of {len(kept):,}.")
 with right:
     dropped = sum(ranking.dropped.values())
-    st.header(f"{words.count(dropped, 'pool')} dropped, by reason", anchor=False)
+    st.header(f"{formatting.count(dropped, 'pool')} dropped, by reason", anchor=False)
     st.plotly_chart(
         charts.drops(ranking.dropped, colours),
         config=charts.CONFIG,
         key="drops",
         alt="Pools dropped by reason",
     )
-widgets.export(lambda: pools.exported(ranking), "candidates", "candidates-file")
+widgets.export(lambda: table.exported(ranking), "candidates", "candidates-file")
 widgets.sources(scored.data.origins.values(), now)

@@ -5,8 +5,16 @@ import math
 import streamlit as st
 
 from spotlab.domain.ports import Topic
-from spotlab.ui import guard, history, links, live, opened, session, tables, widgets
-from spotlab.ui.theme import palette
+from spotlab.ui.common import (
+    guard,
+    links,
+    live_updates,
+    session,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.theme import palette
+from spotlab.ui.experiments import experiment_detail, table
 
 guard.require(guard.Right.READ)
 
@@ -16,40 +24,42 @@ def show_decision(experiment_id: int) -> None:
     if st.button("All decisions", icon=":material/arrow_back:", type="tertiary"):
         st.query_params.clear()
         st.rerun()
-    opened.show(session.experiment(experiment_id), session.now(), palette())
+    experiment_detail.show(session.experiment(experiment_id), session.now(), palette())
 
 
 def show_history() -> None:
     """Every decision, newest first."""
-    desk, now, news = session.desk(), session.now(), live.seen(Topic.EXPERIMENTS)
+    desk, now, news = session.desk(), session.now(), live_updates.seen(Topic.EXPERIMENTS)
     answer, fleet = st.container(), session.fleet()
     models = [record.reference for record in desk.models.records()]
-    where = history.ask(fleet, models, now)
+    where = table.ask(fleet, models, now)
     found = desk.decisions.count(where)
-    pages = max(1, math.ceil(found / history.PAGE_ROWS))
+    pages = max(1, math.ceil(found / table.PAGE_ROWS))
     place = st.container()
     number = 1
     if pages > 1:
         number = st.pagination(pages, key="page", bind="query-params")
     rows = desk.decisions.list(
-        where, limit=history.PAGE_ROWS, offset=(min(number, pages) - 1) * history.PAGE_ROWS
+        where, limit=table.PAGE_ROWS, offset=(min(number, pages) - 1) * table.PAGE_ROWS
     )
     with answer:
-        widgets.headline(history.headline(found, rows, now), "Select a row to open it whole.")
+        widgets.headline(table.headline(found, rows, now), "Select a row to open it whole.")
     with place:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
             widgets.rows_left(len(rows), found, "decision")
-            live.follow(news, lambda: history.news(session.desk().decisions.count(where) - found))
+            live_updates.follow(
+                news, lambda: table.news(session.desk().decisions.count(where) - found)
+            )
         if not found:
             widgets.empty(
                 "Nothing was decided yet, or the filters leave nothing.",
                 "drop a filter, or evaluate the fleet on the Instances page.",
             )
             return
-        frame = history.rows(rows, fleet)
+        frame = table.rows(rows, fleet)
         picked = tables.show(
             frame,
-            history.columns(now, palette()),
+            table.columns(now, palette()),
             name="Decisions",
             key="history",
             select=("single-row", "single-cell"),

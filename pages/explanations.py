@@ -3,16 +3,23 @@
 import streamlit as st
 
 from spotlab.inference.explain import difference, explain
-from spotlab.inference.words import difference_in_words, in_words
-from spotlab.ui import charts, explaining, guard, links, session, widgets
-from spotlab.ui.theme import palette
-from spotlab.ui.words import plain
+from spotlab.inference.explanation_text import difference_in_words, in_words
+from spotlab.ui import charts
+from spotlab.ui.common import (
+    guard,
+    links,
+    session,
+    widgets,
+)
+from spotlab.ui.common.formatting import plain
+from spotlab.ui.common.theme import palette
+from spotlab.ui.explanations import view
 
 guard.require(guard.Right.READ)
 
 colours = palette()
 answer = st.container()
-subject, pool = explaining.pick()
+subject, pool = view.pick()
 model = session.desk().models.load(subject.model)
 here = explain(model, subject.frame, pool, subject.horizon_h)
 compared = subject.current is not None and subject.current != pool
@@ -40,10 +47,10 @@ if change is not None and against is not None:
 st.header(plain(f"What makes the risk of {pool.label}"), anchor=False)
 st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told[:-1]))
 st.plotly_chart(
-    charts.waterfall(here, colours, explaining.base_rate(model, here)),
+    charts.waterfall(here, colours, view.base_rate(model, here)),
     config=charts.CONFIG,
     key="waterfall",
     alt="Contributions of the features to the risk, in log-odds",
 )
-explaining.show_notes(model, told[-1])
+view.show_notes(model, told[-1])
 links.to("candidates", "All its candidates", ":material/leaderboard:", instance=subject.instance_id)

@@ -3,8 +3,16 @@
 import streamlit as st
 
 from spotlab.domain.ports import Topic
-from spotlab.ui import errors, exports, guard, live, part_day, parts, session, widgets
-from spotlab.ui.theme import palette
+from spotlab.ui.common import (
+    errors,
+    export,
+    guard,
+    live_updates,
+    session,
+    widgets,
+)
+from spotlab.ui.common.theme import palette
+from spotlab.ui.health import component_detail, component_table
 
 guard.require(guard.Right.READ)
 
@@ -13,14 +21,16 @@ guard.require(guard.Right.READ)
 def show_parts() -> None:
     """Every part, probed again every 30 s and when a state changed; the rest of the page stays."""
     with errors.boundary():
-        news = live.seen(Topic.HEALTH)
+        news = live_updates.seen(Topic.HEALTH)
         health = session.health()
-        widgets.headline(parts.headline(health), parts.small_print(health))
-        parts.show(health, palette())
-        exports.offer(lambda: parts.exported(health), "health", "health-file")
-        if chosen := part_day.pick():
-            part_day.show(chosen, health, palette())
-        live.follow_here(news, lambda: parts.states(session.health()) != parts.states(health))
+        widgets.headline(component_table.headline(health), component_table.small_print(health))
+        component_table.show(health, palette())
+        export.offer(lambda: component_table.exported(health), "health", "health-file")
+        if chosen := component_detail.pick():
+            component_detail.show(chosen, health, palette())
+        live_updates.follow_here(
+            news, lambda: component_table.states(session.health()) != component_table.states(health)
+        )
 
 
 show_parts()

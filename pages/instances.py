@@ -4,19 +4,28 @@ import streamlit as st
 
 from spotlab.domain.decision import PolicyParams
 from spotlab.domain.ports import Topic
-from spotlab.ui import fleet, fleet_actions, guard, live, runs, session, tables, widgets, words
-from spotlab.ui.theme import palette
+from spotlab.ui.common import (
+    background_tasks,
+    formatting,
+    guard,
+    live_updates,
+    session,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.theme import palette
+from spotlab.ui.instances import actions, table
 
 guard.require(guard.Right.READ)
 
-news = live.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
+news = live_updates.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
 now = session.now()
 instances = session.fleet()
 decisions = session.decisions()
 market, trouble = session.market_if_any()
 
-widgets.headline(fleet.headline(instances, decisions), fleet.small_print(instances, decisions, now))
-fleet_actions.show_outcome()
+widgets.headline(table.headline(instances, decisions), table.small_print(instances, decisions, now))
+actions.show_outcome()
 widgets.degraded(trouble, "Prices are the last good ones; decisions say what they were made from.")
 if not instances:
     widgets.empty(
@@ -24,34 +33,34 @@ if not instances:
         "look at the instance manager on the Health page, then evaluate again.",
     )
 
-every = fleet.rows(instances, decisions, market)
+every = table.rows(instances, decisions, market)
 filters = st.columns([2, 2, 2, 2, 1.9], vertical_alignment="bottom")
 with filters[0]:
     accounts = widgets.pick_many("Account", every["account"].unique(), "account")
 with filters[1]:
     regions = widgets.pick_many("Region", every["region"].unique(), "region")
 with filters[2]:
-    chosen = widgets.pick_many("Decision", [*words.DECISION_MARKS.values()], "verdict")
+    chosen = widgets.pick_many("Decision", [*formatting.DECISION_MARKS.values()], "verdict")
 with filters[3]:
     text = st.text_input("Search", key="q", bind="query-params", placeholder="name, type, zone, id")
-shown = fleet.matching(every, accounts, regions, chosen, text)
+shown = table.matching(every, accounts, regions, chosen, text)
 action, progress = filters[4].container(), st.container()
 with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
     widgets.rows_left(len(shown), len(every), "instance")
-    live.follow(news, lambda: fleet.NEWS if live.selected("fleet") else "")
+    live_updates.follow(news, lambda: table.NEWS if live_updates.selected("fleet") else "")
 picked = tables.show(
     shown,
-    fleet.columns(PolicyParams().horizon_h, now, palette()),
+    table.columns(PolicyParams().horizon_h, now, palette()),
     name="Fleet",
     key="fleet",
     select=("multi-row", "single-cell"),
 )
 ids = shown["instance_id"].iloc[picked].tolist()
 with action:
-    fleet_actions.show_button(ids)
+    actions.show_button(ids)
 with progress:
-    runs.watch(fleet_actions.SLOT)
+    background_tasks.watch(actions.SLOT)
 if len(ids) == 1:
-    fleet_actions.show_details(ids[0], decisions.get(ids[0]), now)
+    actions.show_details(ids[0], decisions.get(ids[0]), now)
 elif not ids and len(shown):
     st.caption("Select a row to see why, to assign a model, or to evaluate it alone.")

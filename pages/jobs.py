@@ -3,9 +3,15 @@
 import streamlit as st
 
 from spotlab.domain.ports import Topic
-from spotlab.ui import errors, guard, live, session, widgets
-from spotlab.ui.jobs import one, standing
-from spotlab.ui.theme import palette
+from spotlab.ui.common import (
+    errors,
+    guard,
+    live_updates,
+    session,
+    widgets,
+)
+from spotlab.ui.common.theme import palette
+from spotlab.ui.jobs import job_detail, job_table
 
 guard.require(guard.Right.READ)
 LOOK_EVERY_S = 30
@@ -16,21 +22,21 @@ colours = palette()
 def show() -> None:
     """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
-        news = live.seen(Topic.JOBS)
+        news = live_updates.seen(Topic.JOBS)
         seen = session.desk().jobs.overview()
-        widgets.headline(standing.headline(seen), standing.small_print(seen))
-        standing.show_jobs(seen, colours)
+        widgets.headline(job_table.headline(seen), job_table.small_print(seen))
+        job_table.show_jobs(seen, colours)
         st.subheader("One job", anchor=False)
         names = {view.job.name: view.job.title for view in seen.jobs}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
             view = next(view for view in seen.jobs if view.job.name == chosen)
-            one.show_actions(view)
-        one.show_about(view)
-        one.show_history(chosen, seen.at, colours)
+            job_detail.show_actions(view)
+        job_detail.show_about(view)
+        job_detail.show_history(chosen, seen.at, colours)
         st.subheader("Processes", anchor=False)
-        standing.show_processes(seen, colours)
-        live.follow_here(news)
+        job_table.show_processes(seen, colours)
+        live_updates.follow_here(news)
 
 
 show()

@@ -2,14 +2,21 @@
 
 import streamlit as st
 
-from spotlab.ui import charts, guard, prices, session, tables, widgets
-from spotlab.ui.theme import palette
+from spotlab.ui import charts
+from spotlab.ui.common import (
+    guard,
+    session,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.theme import palette
+from spotlab.ui.market import view
 
 guard.require(guard.Right.READ)
 
 now, colours = session.now(), palette()
 answer = st.container()
-prices.show_outcome()
+view.show_outcome()
 data, trouble = session.market_if_any()
 if data is None:
     with answer:
@@ -17,14 +24,14 @@ if data is None:
     widgets.empty(
         "Without prices and interruption buckets nothing can be scored.", "press “Collect now”."
     )
-    prices.show_collect()
+    view.show_collect()
     st.stop()
 
 with answer:
-    widgets.headline(prices.headline(data), prices.ages(data, now))
+    widgets.headline(view.headline(data), view.ages(data, now))
     widgets.degraded(trouble, "What is shown is the last good data.")
 
-every = prices.by_region(data)
+every = view.by_region(data)
 filters = st.columns([4, 1.6, 1.8], vertical_alignment="bottom")
 with filters[0]:
     regions = widgets.pick_many("Region", every["region"], "region")
@@ -32,11 +39,11 @@ shown = every[every["region"].isin(regions)] if regions else every
 with filters[1]:
     widgets.rows_left(len(shown), len(every), "region")
 with filters[2]:
-    prices.show_collect()
-tables.show(shown, prices.region_columns(now), name="Regions", key="regions", max_rows=8)
+    view.show_collect()
+tables.show(shown, view.region_columns(now), name="Regions", key="regions", max_rows=8)
 
 st.header("Interrupted last month, by region and family", anchor=False)
-advisor = prices.advisor_by_family(data)
+advisor = view.advisor_by_family(data)
 st.plotly_chart(
     charts.heat_map(advisor[advisor["region"].isin(shown["region"])], colours),
     config=charts.CONFIG,
@@ -44,8 +51,8 @@ st.plotly_chart(
     alt="Mean advisor bucket by region and instance family",
 )
 st.header("One pool's price", anchor=False)
-prices.show_pool(data, colours)
+view.show_pool(data, colours)
 st.header("Where this comes from", anchor=False)
-prices.show_sources(session.snapshots(), now)
+view.show_sources(session.snapshots(), now)
 table = data.prices
 widgets.export(lambda: table, "prices", "prices-file")

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets
-from spotlab.ui.people import me
+from spotlab.ui.common import guard, session, widgets
+from spotlab.ui.own_account import view
 
 who = guard.require(guard.Right.READ)
 
-now, user = session.now(), me.user_of()
-widgets.headline(me.headline(who), me.small_print(who))
-me.show_outcome()
+now, user = session.now(), view.user_of()
+widgets.headline(view.headline(who), view.small_print(who))
+view.show_outcome()
 left, right = st.columns([3, 2], gap="large")
 with right:
-    me.show_rights(who)
+    view.show_rights(who)
 with left:
     if user is None:
         widgets.empty(
@@ -21,6 +21,6 @@ with left:
         )
     else:
         mine = session.desk().mine
-        me.show_sessions(mine.sessions(), who, now)
-        me.show_tokens(mine.tokens(), who, now)
-        me.show_password(user)
+        view.show_sessions(mine.sessions(), who, now)
+        view.show_tokens(mine.tokens(), who, now)
+        view.show_password(user)

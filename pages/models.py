@@ -2,22 +2,31 @@
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets, words
-from spotlab.ui.models import (
-    board,
-    card,
-    deciding,
-    drifting,
-    in_use,
-    parsing,
-    reading,
-    realised,
-    trail,
-    upload,
-    versus,
-    views,
+from spotlab.ui.common import (
+    formatting,
+    guard,
+    session,
+    widgets,
 )
-from spotlab.ui.theme import palette
+from spotlab.ui.common.theme import palette
+from spotlab.ui.models import (
+    actions,
+    card,
+    card_parser,
+    drift,
+    head_to_head,
+    in_use,
+    leaderboard,
+    outcomes,
+    queries,
+    upload,
+)
+from spotlab.ui.models import (
+    history as models_history,
+)
+from spotlab.ui.models import (
+    tabs as models_tabs,
+)
 
 user = guard.require(guard.Right.READ)
 now, colours = session.now(), palette()
@@ -26,34 +35,34 @@ answer = st.container()
 
 def show_board() -> None:
     """Every version, a table a task."""
-    entries = reading.entries()
+    entries = queries.entries()
     records = [entry.record for entry in entries]
     with answer:
-        widgets.headline(board.headline(records), board.small_print(records))
+        widgets.headline(leaderboard.headline(records), leaderboard.small_print(records))
     for notice in session.desk().models.notices():
-        st.info(words.plain(notice), icon=":material/rule:")
+        st.info(formatting.plain(notice), icon=":material/rule:")
     if not entries:
-        board.show_empty()
-    picked = board.show(entries, now, colours)
+        leaderboard.show_empty()
+    picked = leaderboard.show(entries, now, colours)
     if picked:
-        views.open_card(picked)
-    st.caption(f"Select a row to open its card. {board.OWN_ROWS}")
-    board.show_export(records, now)
+        models_tabs.open_card(picked)
+    st.caption(f"Select a row to open its card. {leaderboard.OWN_ROWS}")
+    leaderboard.show_export(records, now)
     upload.show()
-    trail.show_all(now)
+    models_history.show_all(now)
 
 
 def show_card() -> None:
     """One version, whole."""
-    entry = reading.entry(views.pick_model(reading.entries()))
-    record, told = entry.record, parsing.read(entry.record.card)
+    entry = queries.entry(models_tabs.pick_model(queries.entries()))
+    record, told = entry.record, card_parser.read(entry.record.card)
     with answer:
         widgets.headline(card.headline(record, told), card.small_print(entry, now))
     left, right = st.columns([3, 2], gap="large")
     with left:
         card.show_label(told)
     with right, st.container(border=True):
-        deciding.show(entry, user)
+        actions.show(entry, user)
     card.show_figures(told, colours)
     parts = {
         "Subgroups": card.show_subgroups,
@@ -66,33 +75,33 @@ def show_card() -> None:
         with tab:
             show(told)
     with history:
-        trail.show(record, now)
+        models_history.show(record, now)
     with whole:
         card.show_whole(record)
 
 
 def show_versus() -> None:
     """Two models on the same rows."""
-    request = versus.choose(reading.entries())
-    result = versus.outcome(request)
+    request = head_to_head.choose(queries.entries())
+    result = head_to_head.outcome(request)
     with answer:
-        widgets.headline(versus.headline(request, result), versus.SMALL_PRINT)
-    versus.show_button(request)
+        widgets.headline(head_to_head.headline(request, result), head_to_head.SMALL_PRINT)
+    head_to_head.show_button(request)
     if result is not None and request is not None:
-        versus.show(result, request, now, colours)
+        head_to_head.show(result, request, now, colours)
 
 
 def show_use() -> None:
     """Challengers, outcomes and drift."""
-    seen = reading.outcomes()
+    seen = queries.outcomes()
     with answer:
         widgets.headline(in_use.headline(seen), in_use.SMALL_PRINT)
-    in_use.show(seen, reading.instance_names(), now, colours)
-    realised.show(seen, session.desk().decisions.oldest(), now, colours)
+    in_use.show(seen, queries.instance_names(), now, colours)
+    outcomes.show(seen, session.desk().decisions.oldest(), now, colours)
     st.header("Drift", anchor=False)
-    drifting.show(reading.drifted(views.pick_working(reading.entries())), now, colours)
+    drift.show(queries.drifted(models_tabs.pick_working(queries.entries())), now, colours)
 
 
-deciding.show_outcome()
+actions.show_outcome()
 SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_versus, "use": show_use}
-SHOW[views.pick()]()
+SHOW[models_tabs.pick()]()

@@ -2,23 +2,23 @@
 
 import streamlit as st
 
-from spotlab.ui import guard, session, widgets
-from spotlab.ui.people import users
-from spotlab.ui.theme import palette
+from spotlab.ui.common import guard, session, widgets
+from spotlab.ui.common.theme import palette
+from spotlab.ui.users import view
 
 guard.require(guard.Right.CHANGE_USERS)
 
 now, known = session.now(), session.desk().users.list()
-widgets.headline(users.headline(known, now), users.small_print())
-users.show_outcome()
+widgets.headline(view.headline(known, now), view.small_print())
+view.show_outcome()
 if not known:
     widgets.empty(
         "There is no user yet.",
         "add one below, with `spotlab users add`, or by the link that the server printed.",
     )
-chosen = users.show(known, now, palette()) if known else None
+chosen = view.show(known, now, palette()) if known else None
 if chosen is not None:
-    users.show_details(chosen, now)
+    view.show_details(chosen, now)
 elif known:
     st.caption("Select a row to change somebody's role or accounts, or to help them in.")
-users.show_add()
+view.show_add()

@@ -19,17 +19,17 @@ from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
 from spotlab.api import server
-from spotlab.api.lab_api import build
-from spotlab.api.mounted import LabApi
-from spotlab.api.who import principal_of
+from spotlab.api.application import build
+from spotlab.api.identity import principal_of
+from spotlab.api.mount import LabApi
 from spotlab.domain.access import RIGHTS, Principal, Right, Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import Account
-from spotlab.runtime import process
-from spotlab.runtime.desk import Desk
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui import session
-from spotlab.ui.links import PAGE_TABLE
+from spotlab.services import Desk
+from spotlab.ui.common import session
+from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
 from tests.support.people import ANA, look_as
@@ -222,7 +222,7 @@ def asked(
     app: Starlette, lab: Lab, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """Asks several requests as somebody: (method, path, options) to the statuses."""
-    monkeypatch.setattr(process, "lab", lambda: lab)
+    monkeypatch.setattr(app_process, "lab", lambda: lab)
     before = lab.settings
 
     async def all_of_them(who: str, requests: list[tuple[str, str, dict[str, Any]]]) -> list[int]:
@@ -385,8 +385,8 @@ def guarded() -> None:
     """Asks every page's guard, one after the other; test_guard holds the pages to the table."""
     import streamlit as st
 
-    from spotlab.ui import guard
-    from spotlab.ui.links import PAGE_TABLE
+    from spotlab.ui.common import guard
+    from spotlab.ui.common.links import PAGE_TABLE
 
     for page in PAGE_TABLE:
         try:
@@ -414,7 +414,7 @@ def test_no_page_shows_anything_foreign(
 ) -> None:
     """An administrator of acme alone follows links to what is zeta's; everything that reaches the
     browser is looked through, after somebody who sees it all has filled the shared caches."""
-    monkeypatch.setattr(process, "lab", lambda: lab)
+    monkeypatch.setattr(app_process, "lab", lambda: lab)
     foreign = of_whom(lab, "zeta")
     links = {"instance": foreign["instance_id"], "id": foreign["experiment_id"]}
     if path.stem == "explanations":
@@ -422,7 +422,7 @@ def test_no_page_shows_anything_foreign(
     for sees in (None, ("acme",)):
         look_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
         session.first_run().wait(30)
-        page = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30)
+        page = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30)
         page.query_params.update(links)
         if path.stem != "instances":
             page.switch_page(str(path))

@@ -19,20 +19,20 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from spotlab.access.authentication import SESSION_COOKIE, Gate
+from spotlab.access.sign_in import SignIn
 from spotlab.api import server
-from spotlab.api.lab_api import build
-from spotlab.api.mounted import LabApi
-from spotlab.api.who import principal_of
+from spotlab.api.application import build
+from spotlab.api.identity import principal_of
+from spotlab.api.mount import LabApi
 from spotlab.domain.access import RIGHTS, Principal, Right, Role
 from spotlab.domain.ports import Account, By
 from spotlab.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
-from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
-from spotlab.runtime.access.sign_in import SignIn
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.desk.mine import MyDesk
-from spotlab.runtime.desk.tokens import TokensDesk
-from spotlab.runtime.desk.users import UsersDesk
 from spotlab.runtime.lab import Lab
+from spotlab.services import Desk
+from spotlab.services.api_tokens import TokensDesk
+from spotlab.services.own_account import MyDesk
+from spotlab.services.users import UsersDesk
 from tests.support.access import (
     PASSWORD,
     VISIT,

@@ -15,8 +15,8 @@ CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
 """What of a lab tells nobody anything that is somebody's."""
 
 EXCEPTIONS: Final = {
-    "spotlab/ui/session.py": "opens the one lab and gives each reader their desk",
-    "spotlab/cli/desk.py": "opens a command's lab and gives whoever runs it their desk",
+    "spotlab/ui/common/session.py": "opens the one lab and gives each reader their desk",
+    "spotlab/cli/local_session.py": "opens a command's lab and gives whoever runs it their desk",
     "spotlab/cli/commands.py": "`doctor` looks at the installation, whoever has its files",
     "spotlab/cli/worker.py": "`worker` is the app itself, without screens",
     "spotlab/cli/results.py": "`results` measures the shipped models; it reads recorded data",
@@ -91,7 +91,7 @@ def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
 
 def test_what_acts_on_a_lab_is_found() -> None:
     assert "spotlab.runtime.outcomes.settle" in ACTS
-    assert "spotlab.runtime.registry.ModelDesk" in ACTS
+    assert "spotlab.runtime.model_catalogue.ModelDesk" in ACTS
     assert list(breaches(ast.parse("from spotlab.runtime.outcomes import settle")))
     assert list(breaches(ast.parse("def f(lab): return lab.store.ledger.list()")))
     assert list(breaches(ast.parse("session.lab().evaluate(None)")))

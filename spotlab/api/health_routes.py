@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from spotlab.runtime import process
-from spotlab.runtime.health.ready import Readiness, ReadinessCheck
-from spotlab.runtime.leaving import LEAVING
+from spotlab.monitoring.health.readiness import Readiness, ReadinessCheck
+from spotlab.runtime import app_process
+from spotlab.runtime.shutdown import LEAVING
 
 KEPT_S: Final = 2.0
 """Whoever asks more often gets the last answer: asking often loads no database."""
@@ -56,7 +56,7 @@ class Readyz:
         return found
 
 
-readyz: Final = Readyz(ReadinessCheck(lambda: process.lab()))
+readyz: Final = Readyz(ReadinessCheck(lambda: app_process.lab()))
 
 
 async def _readyz(request: Request) -> JSONResponse:

@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from spotlab.errors import Conflict, InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.store.answers import AT_WORK, AnsweredWrite
+from spotlab.store.idempotency import AT_WORK, AnsweredWrite
 
 log = logging.getLogger("spotlab.api")
 

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from spotlab.api.who import principal_of
+from spotlab.api.identity import principal_of
 from spotlab.domain.access import Right
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
-from spotlab.runtime import process
+from spotlab.monitoring.metrics import CONTENT_TYPE, Metrics
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.metrics import CONTENT_TYPE, Metrics
 
 _made: list[Metrics] = []
 _lock: Final = threading.Lock()
@@ -24,7 +24,7 @@ _lock: Final = threading.Lock()
 def metrics(request: Request) -> Response:
     """What this process counted and what the stores say; each replica answers for itself."""
     try:
-        lab = process.lab()
+        lab = app_process.lab()
         if not _has_token(request, lab):
             principal_of(request).require(Right.READ_METRICS)
     except NotSignedIn as exc:

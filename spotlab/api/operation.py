@@ -22,12 +22,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from spotlab.api import conditions, problems
-from spotlab.api.at_once import unless_known
+from spotlab.api import etags, problems
 from spotlab.api.idempotency import Written
-from spotlab.api.limiting import Quota
 from spotlab.api.problems import TooLarge, UnsupportedMedia
-from spotlab.api.service import Kept, Service, service_of
+from spotlab.api.rate_limit import Quota
+from spotlab.api.request_state import Kept, Service, service_of
+from spotlab.api.response_cache import unless_known
 from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import InvalidInput, SpotlabError
@@ -145,7 +145,7 @@ async def read(request: Request, keeping: Keeping | None, carry_out: Handler) ->
     if response.status_code != 200 or not isinstance(getattr(response, "body", None), bytes):
         return response
     if "etag" not in response.headers:
-        response.headers["ETag"] = conditions.etag(bytes(response.body))
+        response.headers["ETag"] = etags.etag(bytes(response.body))
     response.headers.setdefault("Cache-Control", "private, no-cache")
     if who is not None and keeping is not None:
         until, route = time.monotonic() + keeping.for_s, request.scope.get("route")

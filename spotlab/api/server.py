@@ -10,24 +10,25 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from spotlab.api import health_routes, sign_in
+from spotlab.api import health_routes
 from spotlab.api import metrics as metrics_route
-from spotlab.api.announce import announce
-from spotlab.api.doorway import Doorway
-from spotlab.api.ending import end_well, wait_for_work
-from spotlab.api.held_files import HeldFiles
-from spotlab.api.mounted import LabApi
-from spotlab.api.observed import Observed
-from spotlab.api.sockets import send_at_once
-from spotlab.runtime.health.watch import watch
-from spotlab.runtime.jobs.background import beside_the_app
-from spotlab.runtime.observing import configure_logs
-from spotlab.runtime.process import Background, Beside
+from spotlab.api.auth_middleware import Doorway
+from spotlab.api.graceful_shutdown import end_well, wait_for_work
+from spotlab.api.mount import LabApi
+from spotlab.api.request_metrics import Observed
+from spotlab.api.sign_in import routes
+from spotlab.api.sign_in.first_admin_link import announce
+from spotlab.api.tcp_nodelay import send_at_once
+from spotlab.api.upload_limits import HeldFiles
+from spotlab.monitoring.health.database_watch import watch
+from spotlab.runtime.app_process import Background, Beside
+from spotlab.runtime.observability import configure_logs
+from spotlab.scheduling.background import beside_the_app
 
 ROUTES: Final[list[BaseRoute]] = [
     *health_routes.ROUTES,
     *metrics_route.ROUTES,
-    *sign_in.ROUTES,
+    *routes.ROUTES,
     LabApi(),
 ]
 MIDDLEWARE: Final[list[Middleware]] = [

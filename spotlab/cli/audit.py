@@ -8,15 +8,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
+from spotlab.cli.decision_output import Answer
 from spotlab.cli.users import at_desk
 from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.runtime.desk import Desk
+    from spotlab.services import Desk
 
 LIMIT: Final = 50
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from spotlab.cli.answers import Answer
+from spotlab.cli.decision_output import Answer
 from spotlab.settings import Settings
 
 EPILOG: Final = "exit codes: 0 done, 1 failed, 2 usage, 3 not available"

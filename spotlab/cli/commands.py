@@ -10,7 +10,10 @@ from pathlib import Path
 
 from spotlab import __version__
 from spotlab.cli import options
-from spotlab.cli.answers import (
+from spotlab.cli.audit import AUDIT
+from spotlab.cli.backtests import BACKTEST
+from spotlab.cli.command import Command, no_arguments
+from spotlab.cli.decision_output import (
     Answer,
     collect_document,
     collect_text,
@@ -19,20 +22,17 @@ from spotlab.cli.answers import (
     score_document,
     score_text,
 )
-from spotlab.cli.audit import AUDIT
-from spotlab.cli.backtesting import BACKTEST
-from spotlab.cli.command import Command, no_arguments
-from spotlab.cli.data import DATA
-from spotlab.cli.desk import at_desk
 from spotlab.cli.health import ALERTS, HEALTH
 from spotlab.cli.jobs import JOBS
-from spotlab.cli.keeping import BACKUP, RESTORE, RETENTION
+from spotlab.cli.local_session import at_desk
+from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
+from spotlab.cli.recorded_data import DATA
 from spotlab.cli.results import RESULTS
-from spotlab.cli.serving import SERVE
+from spotlab.cli.serve import SERVE
 from spotlab.cli.tokens import TOKENS
-from spotlab.cli.training import TRAIN
+from spotlab.cli.train import TRAIN
 from spotlab.cli.users import USERS
 from spotlab.cli.worker import WORKER
 from spotlab.domain.decision import PolicyParams, Requirements
@@ -157,8 +157,8 @@ def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.maintenance.doctor import examine, report_text
     from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.doctor import examine, report_text
 
     with bootstrap(settings) as lab:
         document = examine(lab)

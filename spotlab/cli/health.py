@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
-from spotlab.cli.desk import at_desk
+from spotlab.cli.decision_output import Answer
+from spotlab.cli.local_session import at_desk
 from spotlab.domain.alerts import (
     HIGHEST_THRESHOLD,
     LONGEST_H,
@@ -29,7 +29,7 @@ from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.runtime.health.view import Health, PartHealth
+    from spotlab.monitoring.health.report import Health, PartHealth
 
 
 def _health(_args: argparse.Namespace, settings: Settings) -> Answer:

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
-from spotlab.cli.desk import at_desk
+from spotlab.cli.decision_output import Answer
+from spotlab.cli.local_session import at_desk
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.ports import JobRun
-    from spotlab.runtime.desk.jobs import JobsDesk
-    from spotlab.runtime.jobs.overview import JobsOverview, JobView
+    from spotlab.scheduling.overview import JobsOverview, JobView
+    from spotlab.services.jobs import JobsDesk
 
 
 @contextmanager

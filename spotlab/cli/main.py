@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from spotlab import __version__
 from spotlab.cli import commands
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import EPILOG
+from spotlab.cli.decision_output import Answer
 from spotlab.errors import InvalidSetting, NotAvailable, SpotlabError
 from spotlab.settings import load, unknown_variables
 from spotlab.telemetry import logs

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
-from spotlab.cli.desk import at_desk
-from spotlab.cli.evaluating import EVALUATE
-from spotlab.cli.model_answers import (
+from spotlab.cli.decision_output import Answer
+from spotlab.cli.evaluation import EVALUATE
+from spotlab.cli.local_session import at_desk
+from spotlab.cli.model_output import (
     entry_document,
     entry_text,
     event_document,
@@ -27,7 +27,7 @@ from spotlab.cli.model_answers import (
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
-    from spotlab.runtime.desk import Desk
+    from spotlab.services import Desk
 
 ACTIONS = {
     "graduate": "Take a candidate on: it runs beside the champion.",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested, no_arguments
-from spotlab.cli.desk import at_desk
+from spotlab.cli.decision_output import Answer
+from spotlab.cli.local_session import at_desk
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting

@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command
+from spotlab.cli.decision_output import Answer
 from spotlab.settings import Settings
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "results.md"
@@ -29,7 +29,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.runtime.results.measure import results
+    from spotlab.sweeps.results.measure import results
 
     def tell(text: str) -> None:
         sys.stderr.write(f"{text}\n")

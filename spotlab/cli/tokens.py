@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.cli import options
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, nested
+from spotlab.cli.decision_output import Answer
 from spotlab.cli.users import at_desk
 from spotlab.domain.access import Right, rights_of
 from spotlab.domain.ports import ApiToken
@@ -16,7 +16,7 @@ from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.runtime.desk import Desk
+    from spotlab.services import Desk
 
 DAYS: Final = 90.0
 LONGEST_DAYS: Final = 366.0

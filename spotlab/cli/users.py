@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from spotlab.cli import desk
-from spotlab.cli.answers import Answer
+from spotlab.cli import local_session
 from spotlab.cli.command import Command, nested, no_arguments
+from spotlab.cli.decision_output import Answer
 from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import InvalidInput, InvalidSetting
@@ -18,14 +18,14 @@ from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.runtime.desk import Desk
+    from spotlab.services import Desk
 
 ROLES: Final = [role.value for role in Role if role is not Role.DEMO]
 
 
 def at_desk(settings: Settings, ask: Callable[[Desk], Answer]) -> Answer:
     """Ask as whoever the command acts for."""
-    with desk.at_desk(settings) as opened:
+    with local_session.at_desk(settings) as opened:
         return ask(opened)
 
 

@@ -10,8 +10,8 @@ import threading
 from types import FrameType
 from typing import Final
 
-from spotlab.cli.answers import Answer
 from spotlab.cli.command import Command, no_arguments
+from spotlab.cli.decision_output import Answer
 from spotlab.settings import Settings
 from spotlab.telemetry import logs
 
@@ -21,11 +21,11 @@ log = logging.getLogger("spotlab.cli.worker")
 
 
 def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
-    from spotlab.runtime.health.watch import watch
+    from spotlab.monitoring.health.database_watch import watch
+    from spotlab.runtime.app_process import Beside
     from spotlab.runtime.home import usable_home
-    from spotlab.runtime.jobs.background import as_a_worker
-    from spotlab.runtime.leaving import LEAVING
-    from spotlab.runtime.process import Beside
+    from spotlab.runtime.shutdown import LEAVING
+    from spotlab.scheduling.background import as_a_worker
 
     os.environ["SPOTLAB_HOME"] = str(usable_home(settings))
     # It has nothing else to show.

@@ -5,6 +5,6 @@
 ...         print(instance.name, lab.instances.evaluate(instance.instance_id).reason)
 """
 
-from spotlab.client.lab import SpotLab
+from spotlab.client.client import SpotLab
 
 __all__ = ["SpotLab"]

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from spotlab.demo.keys import BASE_KEY, BASE_SECRET
-from spotlab.demo.ready import read_ready, ready_file, server_name
+from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
+from spotlab.demo.endpoint import read_ready, ready_file, server_name
 from spotlab.demo.world import accounts
 from spotlab.domain.ports import Account
 from spotlab.errors import NotAvailable

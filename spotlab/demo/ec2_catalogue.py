@@ -9,7 +9,7 @@ from moto.ec2.models import availability_zones_and_regions as places
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, InstanceTypeBackend
 
 from spotlab.demo.catalogue import POOLS, REGIONS, TYPES
-from spotlab.demo.patching import Patches
+from spotlab.demo.patcher import Patches
 
 
 def patch_catalogue(patches: Patches) -> None:

@@ -19,7 +19,7 @@ from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
 from moto.ec2.utils import random_spot_request_id
 
 from spotlab.demo.catalogue import TypeSpec, offered, region_named, type_named
-from spotlab.demo.patching import Patches
+from spotlab.demo.patcher import Patches
 from spotlab.demo.world import World
 from spotlab.domain.instance_types import parse_type
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spotlab.demo.catalogue import GROUPS, OFFERS, POOLS
 from spotlab.demo.noise import DAY_S, FloatArray, IntArray, Stream, draws, kernel, weighted_past
-from spotlab.demo.stress import MEAN_SHARE, Stress
+from spotlab.demo.shortages import MEAN_SHARE, Stress
 
 SLOTS: Final = 6
 """A price can change once in each sixth of a day. It always does in the first, as AWS writes every

@@ -25,7 +25,7 @@ from spotlab.demo.ec2_history import price_history
 from spotlab.demo.ec2_lifecycle import patch_lifecycle
 from spotlab.demo.ec2_placement import placement_scores
 from spotlab.demo.fleet import seed_fleet
-from spotlab.demo.patching import Patches
+from spotlab.demo.patcher import Patches
 from spotlab.demo.world import BASE_ACCOUNT_ID, World
 from spotlab.errors import NotAvailable
 

@@ -26,10 +26,10 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from spotlab.demo import feeds, pricing
+from spotlab.demo.access_keys import BASE_KEY, refusal, signed_by
 from spotlab.demo.catalogue import REGIONS
-from spotlab.demo.keys import BASE_KEY, refusal, signed_by
+from spotlab.demo.endpoint import read_ready, ready_file
 from spotlab.demo.patches import emulated
-from spotlab.demo.ready import read_ready, ready_file
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 

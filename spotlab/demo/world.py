@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from spotlab.demo.keys import role_key
+from spotlab.demo.access_keys import role_key
 from spotlab.demo.market import Market
 from spotlab.errors import InvalidInput
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from spotlab.domain.alert_state import Ringing
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, STATES
 from spotlab.domain.market import Pool
-from spotlab.domain.ringing import Ringing
 from spotlab.errors import InvalidInput
 
 

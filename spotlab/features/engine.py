@@ -12,7 +12,13 @@ import numpy as np
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import MarketData, Pool
-from spotlab.features import of_advisor, of_history, of_offers, of_prices, of_types
+from spotlab.features import (
+    advisor_features,
+    history_features,
+    offer_features,
+    price_features,
+    type_features,
+)
 from spotlab.features.panel import Panel
 from spotlab.features.views import NAMES
 
@@ -33,7 +39,13 @@ def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureF
     panel = Panel.of(market, market.pools() if pools is None else pools)
     columns = {
         name: values
-        for room in (of_prices, of_history, of_advisor, of_offers, of_types)
+        for room in (
+            price_features,
+            history_features,
+            advisor_features,
+            offer_features,
+            type_features,
+        )
         for name, values in room.columns(panel).items()
     }
     values = np.empty((len(panel.pools), len(NAMES)), dtype=np.float64)

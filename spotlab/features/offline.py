@@ -15,8 +15,8 @@ import pandas as pd
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import Archive
 from spotlab.errors import NoMarketData
-from spotlab.features.past import Past
-from spotlab.features.tables import tidy
+from spotlab.features.canonical_tables import tidy
+from spotlab.features.snapshot_history import Past
 
 APPROXIMATION: Final = "spot price / (1 − advisor savings)"
 _ADVISOR_SCOPE: Final = "advisor"

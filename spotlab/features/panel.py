@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.instance_types import TypeName, family_of, parse_type
 from spotlab.domain.market import LINUX, REGION_LEVEL, MarketData, Pool
-from spotlab.features.tables import ticks, to_micros
+from spotlab.features.canonical_tables import ticks, to_micros
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

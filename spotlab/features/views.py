@@ -10,7 +10,13 @@ from typing import Final
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind
 from spotlab.domain.ports import OnlineView
-from spotlab.features import of_advisor, of_history, of_offers, of_prices, of_types
+from spotlab.features import (
+    advisor_features,
+    history_features,
+    offer_features,
+    price_features,
+    type_features,
+)
 
 BASICS: Final = (
     "price_position",
@@ -22,7 +28,7 @@ BASICS: Final = (
 )
 _ALL: Final[dict[str, Feature]] = {
     feature.name: feature
-    for room in (of_prices, of_history, of_advisor, of_offers, of_types)
+    for room in (price_features, history_features, advisor_features, offer_features, type_features)
     for feature in room.FEATURES
 }
 FEATURES: Final[tuple[Feature, ...]] = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from spotlab.gym.clock import clock_for
 from spotlab.gym.market import Market
-from spotlab.gym.oracle_job import JobHindsight
+from spotlab.gym.oracle_deadline_job import JobHindsight
 from spotlab.gym.oracle_service import ServiceHindsight
 from spotlab.gym.views import STAY, Action, View
 from spotlab.gym.workloads import DeadlineJob, Workload

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
+from spotlab.gym.deadline_safety import WithSafetyNet
 from spotlab.gym.oracle import Oracle
-from spotlab.gym.safety import WithSafetyNet
 from spotlab.gym.spotlab_policy import SpotlabPolicy
 from spotlab.gym.uniform_progress import UniformProgress
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, Policy, View

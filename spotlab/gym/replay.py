@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from spotlab.gym.cells import Cell, CellResult, run_cell
 from spotlab.gym.clock import clock_for
 from spotlab.gym.simulator import Step
+from spotlab.gym.sweep_cell import Cell, CellResult, run_cell
 from spotlab.gym.views import View
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from spotlab.errors import InvalidInput
-from spotlab.gym.cells import Cell, CellResult
 from spotlab.gym.policies import ORACLE
+from spotlab.gym.sweep_cell import Cell, CellResult
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import FloatArray
 

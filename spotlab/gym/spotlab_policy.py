@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from spotlab.domain.risk import Outage, expected_cost
-from spotlab.gym.safety import slack_h
+from spotlab.gym.deadline_safety import slack_h
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
 from spotlab.gym.workloads import Service
 from spotlab.gym.world import FloatArray

@@ -17,8 +17,8 @@ from spotlab.errors import ArtefactRefused
 from spotlab.inference import calibration, calibrators
 from spotlab.inference.boosters import ProvedBooster
 from spotlab.inference.card import Card, CardSpec
-from spotlab.inference.checked import CheckedInput, refuse_other_features, spread_out
 from spotlab.inference.estimators import Estimator, open_estimator
+from spotlab.inference.input_checks import CheckedInput, refuse_other_features, spread_out
 from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused
-from spotlab.inference.checked import refuse_other_features
-from spotlab.inference.lightgbm_alone import lightgbm
+from spotlab.inference.input_checks import refuse_other_features
+from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_structure import prove_trees
 

@@ -24,7 +24,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference import calibrators
 from spotlab.inference.boosters import ProvedBooster
 from spotlab.inference.card import CAPACITY, CapacityColumn, CapacitySpec, Card
-from spotlab.inference.checked import CheckedInput, spread_out
+from spotlab.inference.input_checks import CheckedInput, spread_out
 from spotlab.inference.tree_limits import TreeLimits
 
 FloatArray = NDArray[np.float64]

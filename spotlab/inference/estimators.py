@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference.fitted import prove
+from spotlab.inference.estimator_checks import prove
 from spotlab.inference.skops_file import TRUSTED_TYPES, check_skops_file
 
 FloatArray = NDArray[np.float64]

@@ -27,7 +27,7 @@ from spotlab.inference.artefacts import Artefact, open_verified
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
 from spotlab.inference.estimators import open_estimator
-from spotlab.inference.lightgbm_alone import lightgbm
+from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.framing import Buffer, Ended, receive, send
 from spotlab.processes.limits import Limits, address_space_mb, confine, die_with, restrict

@@ -15,7 +15,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import SUMS, Artefact, open_verified, verify
 from spotlab.inference.capacity import CapacityModel
-from spotlab.inference.isolated import IsolatedCapacity, IsolatedRisk, isolated
+from spotlab.inference.isolated_model import IsolatedCapacity, IsolatedRisk, isolated
 from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.tree_limits import TreeLimits
 

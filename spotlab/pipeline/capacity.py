@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.domain.traces import TracePanel
-from spotlab.features.capacity import compute_capacity
+from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.inference.capacity import CapacityModel
 
 FloatArray = NDArray[np.float64]

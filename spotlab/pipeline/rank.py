@@ -19,8 +19,8 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.market import FeedKind, MarketName, Pool, Provenance
 from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
-from spotlab.pipeline.assess import ScoredMarket, price_read_at
 from spotlab.pipeline.filter import drop_reasons
+from spotlab.pipeline.score import ScoredMarket, price_read_at
 
 
 @dataclass(frozen=True, slots=True)

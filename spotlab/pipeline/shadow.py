@@ -13,12 +13,17 @@ from typing import Final
 import numpy as np
 
 from spotlab.domain.decision import Decision, Experiment, Lifecycle, Verdict
-from spotlab.domain.lifecycle import ModelState
 from spotlab.domain.market import Pool
+from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
 from spotlab.domain.ports import ModelRecord
+from spotlab.pipeline.evaluate import (
+    Evaluation,
+    Weighed,
+    on_demand_price,
+    weigh,
+)
 from spotlab.pipeline.rank import Ranking
-from spotlab.pipeline.run import Evaluation, Weighed, on_demand_price, weigh
 
 SHADOW_STATES: Final = frozenset({ModelState.GRADUATED, ModelState.CHAMPION})
 

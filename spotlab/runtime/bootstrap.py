@@ -28,18 +28,18 @@ from spotlab.inference.model_process import WorkerLimits
 from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.predictor import Isolation, Predictor
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.runtime.accounts import read_accounts
+from spotlab.runtime.accounts_file import read_accounts
 from spotlab.runtime.bus import RedisBus
 from spotlab.runtime.cloud import Cloud, FeedAddresses
 from spotlab.runtime.home import usable_home
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.logstream import LogStream
-from spotlab.runtime.models import UPLOADS, register_artefacts
-from spotlab.runtime.observing import observe
+from spotlab.runtime.log_stream import LogStream
+from spotlab.runtime.model_registration import UPLOADS, register_artefacts
+from spotlab.runtime.observability import observe
 from spotlab.settings import Settings, load
 from spotlab.store import open_store
+from spotlab.store.change_markers import SqlMarkers
 from spotlab.store.engine import connect as connect_database
-from spotlab.store.markers import SqlMarkers
 from spotlab.store.migrate import upgrade
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from spotlab.errors import InvalidSetting
-from spotlab.runtime.replacement import settle
+from spotlab.runtime.restore_journal import settle
 from spotlab.settings import Settings
 from spotlab.store.engine import connect
-from spotlab.store.restoring import has_noted
+from spotlab.store.restore import has_noted
 
 
 def usable_home(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 from limits.storage import Storage
@@ -27,25 +28,51 @@ from spotlab.domain.ports import (
 )
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
+from spotlab.monitoring.alerts.rule_cache import Alarms
+from spotlab.monitoring.health import Prober, probe_all
 from spotlab.pipeline import collect as collecting
-from spotlab.pipeline.assess import ScoredMarket, score_market
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
-from spotlab.pipeline.stage import Tracer
-from spotlab.runtime.alerts.memory import Alarms
+from spotlab.pipeline.score import ScoredMarket, score_market
+from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
-from spotlab.runtime.evaluating import evaluate
-from spotlab.runtime.fleet import SLACK_S, listed_age_s, sync_fleet
-from spotlab.runtime.health import Prober, probe_all
-from spotlab.runtime.in_force import RISK_TASK, answer_in_force, champion_model
-from spotlab.runtime.logstream import LogStream
-from spotlab.runtime.mode import MARKET_LABELS, Mode
-from spotlab.runtime.reading import MarketReader
-from spotlab.runtime.starting import Starting
+from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
+from spotlab.runtime.log_stream import LogStream
+from spotlab.runtime.market_reader import MarketReader
+from spotlab.runtime.model_selection import RISK_TASK, answer_in_force, champion_model
+from spotlab.scheduling.first_run import Starting
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
+
+MARKET_LABELS: Final = {
+    MarketName.SIMULATED: "Simulated market",
+    MarketName.RECORDED: "Recorded feeds",
+    MarketName.PUBLIC: "Public AWS feeds",
+    MarketName.ACCOUNT: "AWS account",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is real here.
+
+    Args:
+        aws: "emulated" or "account".
+        market: the active market; None before the first collect.
+        label: the market, for a person.
+        simulated: its numbers come from the simulation.
+        execution: "off": decisions are recorded, never carried out.
+    """
+
+    aws: str
+    market: MarketName | None
+    label: str
+    simulated: bool
+    execution: str = "off"
+
 
 SCORED_FOR_S = 30.0  # screens share a scored market for so long, where no news of it comes
 

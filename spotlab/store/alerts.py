@@ -12,13 +12,13 @@ from sqlalchemy import Engine, func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from spotlab.domain.alert_state import Message, Ringing
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
-from spotlab.domain.ringing import Message, Ringing
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables_watch import AlertRow, AlertRuleRow
+from spotlab.store.tables.monitoring import AlertRow, AlertRuleRow
 
 _WAITING: Final = DeliveryState.WAITING.value
 

@@ -12,10 +12,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import SnapshotInfo
-from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.frames import pack_frame, unpack_frame
-from spotlab.store.tables import HomeStateRow, MarketSnapshotRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.frame_codec import pack_frame, unpack_frame
+from spotlab.store.tables.core import HomeStateRow, MarketSnapshotRow
 
 _ACTIVE_MARKET: Final = "active_market"
 _NEWEST_FIRST: Final = (

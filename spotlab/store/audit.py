@@ -21,8 +21,8 @@ from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables import InstanceRow
-from spotlab.store.tables_access import ApiTokenRow, AuditRow, SessionRow
+from spotlab.store.tables.access import ApiTokenRow, AuditRow, SessionRow
+from spotlab.store.tables.core import InstanceRow
 from spotlab.store.types import to_json
 
 _ONE_WRITER: Final = "audit log"

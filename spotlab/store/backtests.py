@@ -13,9 +13,8 @@ from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables import SweepCellRow, SweepRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.tables.core import SweepCellRow, SweepRow
 
 _AGAIN: Final = ("cancelled", "failed")
 _GO_ON: Final = (*_AGAIN, "running")

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 
 from spotlab.errors import DatabaseDown, NotAvailable
 from spotlab.store.failures import address, is_sqlite, translated
-from spotlab.store.metadata import METADATA
+from spotlab.store.tables.metadata import METADATA
 
 REVISIONS: Final = "alembic_version"
 TABLES: Final = (

@@ -22,8 +22,8 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import ExperimentSummary
-from spotlab.store import candidates
-from spotlab.store.tables import ExperimentRow
+from spotlab.store import candidate_codec
+from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.types import require_aware
 from spotlab.telemetry import logs
 
@@ -76,14 +76,14 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         stages=[msgspec.to_builtins(stage) for stage in experiment.stages],
         # Not part of the decision: where its log lines are. A replay has its own.
         correlation_id=logs.correlation_id(),
-        candidates=candidates.pack(experiment.candidates, verdict, experiment.feature_names),
+        candidates=candidate_codec.pack(experiment.candidates, verdict, experiment.feature_names),
     )
 
 
 def to_experiment(row: ExperimentRow) -> Experiment:
     """The experiment as it was recorded."""
     assert row.id is not None, "a stored row has an id"
-    scored = candidates.unpack(row.candidates)
+    scored = candidate_codec.unpack(row.candidates)
     return Experiment(
         experiment_id=row.id,
         created_at=row.created_at,

@@ -15,9 +15,8 @@ from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables import AccountRow, InstanceRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.tables.core import AccountRow, InstanceRow
 
 _SEEN: Final = (
     "account",

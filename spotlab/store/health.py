@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from spotlab.domain.ports import ComponentState, Work
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables import HealthRow
+from spotlab.store.tables.core import HealthRow
 
 
 class SqlHealthLog:

@@ -23,7 +23,7 @@ from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables_outcomes import ExposureRow, InterruptionEventRow
+from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
 _ONE_WRITER: Final = "interruptions"
 

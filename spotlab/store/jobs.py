@@ -16,9 +16,8 @@ from sqlmodel import Session, col, select
 from spotlab.domain.ports import By, JobRun, JobSetting, RunState
 from spotlab.errors import Conflict
 from spotlab.store.audit import append
-from spotlab.store.engine import reading, writing
-from spotlab.store.tables_jobs import JobRow, JobRunRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.tables.jobs import JobRow, JobRunRow
 
 _TICK: Final = timedelta(milliseconds=1)
 _RUNNING: Final = RunState.RUNNING.value

@@ -13,9 +13,8 @@ from sqlalchemy import Engine, text, update
 from sqlmodel import Session, col
 
 from spotlab.domain.ports import Lease
-from spotlab.store.engine import reading, writing
-from spotlab.store.tables_jobs import LeaseRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.tables.jobs import LeaseRow
 
 _LOCK: Final = text("SELECT token FROM leases WHERE name = :name FOR UPDATE")
 """Waits for whatever a fenced holder is just committing."""

@@ -15,7 +15,7 @@ from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
 from spotlab.store.engine import reading, writing
 from spotlab.store.experiments import SUMMARY, to_experiment, to_row, to_summary
-from spotlab.store.tables import ExperimentRow, InstanceRow
+from spotlab.store.tables.core import ExperimentRow, InstanceRow
 
 _ALL = ExperimentFilter()
 _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())

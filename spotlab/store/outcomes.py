@@ -16,8 +16,13 @@ from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables import ExperimentRow
-from spotlab.store.tables_outcomes import DriftRow, OutcomeBase, OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables.core import ExperimentRow
+from spotlab.store.tables.outcomes import (
+    DriftRow,
+    OutcomeBase,
+    OutcomeRow,
+    ShadowDecisionRow,
+)
 
 
 class SqlShadowLog:

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from spotlab.domain.placement import PlacementAnswer
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables_placement import PlacementRow
+from spotlab.store.tables.placement import PlacementRow
 
 
 class SqlPlacement:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from spotlab.domain.components import HEALTHY
 from spotlab.domain.ports import Probe
 from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.tables_watch import ProbeRow
+from spotlab.store.tables.monitoring import ProbeRow
 
 
 class SqlProbeLog:

@@ -9,9 +9,8 @@ from sqlalchemy import Engine, delete
 from sqlmodel import col, select
 
 from spotlab.domain.ports import ProcessInfo
-from spotlab.store.engine import reading, writing
-from spotlab.store.tables_jobs import ProcessRow
-from spotlab.store.upserts import upsert
+from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.tables.jobs import ProcessRow
 
 
 class SqlProcesses:

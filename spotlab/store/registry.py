@@ -11,13 +11,19 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
-from spotlab.domain.lifecycle import ModelAction, ModelState, moved, trusted, unusable
+from spotlab.domain.model_lifecycle import (
+    ModelAction,
+    ModelState,
+    moved,
+    trusted,
+    unusable,
+)
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import one_at_a_time, reading, writing
 from spotlab.store.fleet import refuse_changed
-from spotlab.store.tables import InstanceRow, ModelEventRow, ModelVersionRow
+from spotlab.store.tables.core import InstanceRow, ModelEventRow, ModelVersionRow
 
 _ONE_CHANGE: Final = "one change to the models"
 _SWITCHES: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})

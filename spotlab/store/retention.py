@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from spotlab.store.engine import reading, writing
 from spotlab.store.retention_rules import Rule
-from spotlab.store.tables_outcomes import DriftRow
+from spotlab.store.tables.outcomes import DriftRow
 
 REFERENCE_DAYS: Final = 15
 """Drift compares with a model's first fourteen days: those stay, and one for a day cut short."""

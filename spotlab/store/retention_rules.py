@@ -28,18 +28,23 @@ from sqlmodel import SQLModel, col
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
-from spotlab.store.tables import (
+from spotlab.store.tables.access import (
+    AnsweredWriteRow,
+    ApiTokenRow,
+    LinkRow,
+    SessionRow,
+)
+from spotlab.store.tables.core import (
     ExperimentRow,
     HealthRow,
     MarketSnapshotRow,
     SweepCellRow,
     SweepRow,
 )
-from spotlab.store.tables_access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
-from spotlab.store.tables_jobs import JobRunRow, ProcessRow
-from spotlab.store.tables_outcomes import OutcomeRow, ShadowDecisionRow
-from spotlab.store.tables_placement import PlacementRow
-from spotlab.store.tables_watch import AlertRow, ProbeRow, ServedRow
+from spotlab.store.tables.jobs import JobRunRow, ProcessRow
+from spotlab.store.tables.monitoring import AlertRow, ProbeRow, ServedRow
+from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
+from spotlab.store.tables.placement import PlacementRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 

@@ -14,7 +14,7 @@ from spotlab.domain.ports import By, UserSession
 from spotlab.errors import NotSignedIn
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables_access import SecretKeyRow, SessionRow
+from spotlab.store.tables.access import SecretKeyRow, SessionRow
 
 
 class Renewal(StrEnum):

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from spotlab.domain.ports import By, UserSession
 from spotlab.store.engine import writing
 from spotlab.store.sessions import begin_session
-from spotlab.store.tables_access import UserRow
-from spotlab.store.user_rows import Credential, credential_of
+from spotlab.store.tables.access import UserRow
+from spotlab.store.users import Credential, credential_of
 
 
 class SqlSignIns:

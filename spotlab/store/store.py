@@ -12,7 +12,6 @@ from sqlalchemy import Engine, text
 
 from spotlab.store import migrate
 from spotlab.store.alerts import SqlAlerts
-from spotlab.store.answers import SqlAnswers
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
@@ -20,20 +19,21 @@ from spotlab.store.engine import connect, reading, refused
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
+from spotlab.store.heartbeats import SqlSigns
+from spotlab.store.idempotency import SqlAnswers
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
 from spotlab.store.ledger import SqlLedger
-from spotlab.store.links import SqlLinks
+from spotlab.store.one_time_links import SqlLinks
 from spotlab.store.outcomes import SqlDriftLog, SqlOutcomes, SqlShadowLog
 from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
-from spotlab.store.served import SqlServed
+from spotlab.store.request_stats import SqlServed
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
-from spotlab.store.signs import SqlSigns
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
 

@@ -15,7 +15,7 @@ from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
 from spotlab.store.sessions import refuse_ended
-from spotlab.store.tables_access import ApiTokenRow
+from spotlab.store.tables.access import ApiTokenRow
 
 
 @dataclass(frozen=True, slots=True)

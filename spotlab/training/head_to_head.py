@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.resampling import DRAWS, Interval, Resampled
+from spotlab.training.block_bootstrap import DRAWS, Interval, Resampled
 from spotlab.training.scores import ReliabilityBin, Scores, reliability, scores
 
 FloatArray = NDArray[np.float64]

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from starlette.requests import HTTPConnection
 
-from spotlab.api.lab_api import build
-from spotlab.api.mounted import LabApi
+from spotlab.api.application import build
+from spotlab.api.mount import LabApi
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.market import Pool

@@ -17,12 +17,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
-from spotlab.api.lab_api import build
-from spotlab.api.mounted import LabApi
-from spotlab.api.observed import Observed
+from spotlab.api.application import build
+from spotlab.api.mount import LabApi
+from spotlab.api.request_metrics import Observed
 from spotlab.domain.access import Principal, Role
 from spotlab.errors import NotSignedIn
-from spotlab.runtime.desk import Desk
+from spotlab.services import Desk
 from tests.support.lab import save_toy_model, small_lab
 
 BOSS = Principal("boss", Role.ADMIN, via="a test")

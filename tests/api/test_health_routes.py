@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from spotlab.api import health_routes, server
 from spotlab.api.health_routes import Readyz
 from spotlab.errors import DatabaseDown
-from spotlab.runtime import process
-from spotlab.runtime.health.ready import ReadinessCheck
+from spotlab.monitoring.health.readiness import ReadinessCheck
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from tests.support.lab import save_toy_model, small_lab
 
@@ -23,7 +23,7 @@ from tests.support.lab import save_toy_model, small_lab
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     save_toy_model(tmp_path / "models")
     made = small_lab(tmp_path / "home", tmp_path / "models")
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -34,7 +34,7 @@ Get = Callable[..., list[httpx.Response]]
 @pytest.fixture
 def get(monkeypatch: pytest.MonkeyPatch) -> Get:
     """Asks for paths, one after the other, as one browser would."""
-    fresh = Readyz(ReadinessCheck(lambda: process.lab()))
+    fresh = Readyz(ReadinessCheck(lambda: app_process.lab()))
     monkeypatch.setattr(health_routes, "readyz", fresh)
     app = Starlette(routes=list(health_routes.ROUTES))
 
@@ -57,7 +57,7 @@ def test_healthz_answers_whatever_the_parts_do(get: Get, monkeypatch: pytest.Mon
     def down() -> Lab:
         raise DatabaseDown("no database")
 
-    monkeypatch.setattr(process, "lab", down)
+    monkeypatch.setattr(app_process, "lab", down)
     alive, answer = get("/healthz", "/readyz")
     assert alive.text == "ok\n"
     assert answer.status_code == 503
@@ -80,7 +80,7 @@ def test_asking_readyz_often_looks_once(
     get: Get, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    monkeypatch.setattr(process, "lab", lambda: looks.append(1) or lab)
+    monkeypatch.setattr(app_process, "lab", lambda: looks.append(1) or lab)
     get(*["/readyz"] * 20)
     assert len(looks) == 2  # the database's and the model's, of one look
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.types import Message
 
+from spotlab.api.request_state import MOST_STREAMS
 from spotlab.api.routes import logs
-from spotlab.api.service import MOST_STREAMS
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.leaving import Leaving
-from spotlab.runtime.logstream import LogStream
+from spotlab.runtime.log_stream import LogStream
+from spotlab.runtime.shutdown import Leaving
 from spotlab.telemetry.logs import JsonFormatter
 from tests.api.conftest import Asking
 
@@ -114,7 +114,7 @@ def test_streams_end_when_the_server_is_about_to(
 
 
 def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spotlab.api.service.MOST_STREAMS", 0)
+    monkeypatch.setattr("spotlab.api.request_state.MOST_STREAMS", 0)
     refused = ask("GET", "/logs/stream?for_s=0")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
 

@@ -16,16 +16,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from spotlab.api import metrics as metrics_route
-from spotlab.api import observed
-from spotlab.api.observed import Observed
+from spotlab.api import request_metrics
+from spotlab.api.request_metrics import Observed
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
-from spotlab.runtime import process
-from spotlab.runtime.health import view as health
-from spotlab.runtime.health.served import Counting
+from spotlab.monitoring.health import report as health
+from spotlab.monitoring.health.request_stats import Counting
+from spotlab.monitoring.metrics import Metrics
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.metrics import Metrics
 from spotlab.telemetry import logs
 from tests.support.lab import FLEET, DictStore, save_toy_model, small_lab
 from tests.support.people import person
@@ -58,7 +58,7 @@ def lab(tmp_path: Path, online: DictStore, monkeypatch: pytest.MonkeyPatch) -> I
     save_toy_model(tmp_path / "models")
     made = small_lab(tmp_path / "home", tmp_path / "models", online)
     made.settings = made.settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -113,7 +113,7 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     counting = Counting()
-    monkeypatch.setattr(observed, "COUNTING", counting)
+    monkeypatch.setattr(request_metrics, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
     lab.evaluate()
     client.get("/says")

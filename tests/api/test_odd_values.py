@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from spotlab.domain.access import Principal, Role
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
+from spotlab.services import Desk
 from spotlab.telemetry.text import hides_something
 from tests.api.conftest import Asking
 from tests.support.databases import KINDS, postgres_url

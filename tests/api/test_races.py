@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from limits.storage import RedisStorage, Storage
 
-from spotlab.api import conditions
-from spotlab.api.limiting import Limiter
+from spotlab.access.authentication import Gate
+from spotlab.api import etags
+from spotlab.api.rate_limit import Limiter
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.domain.ports import AuditFilter
 from spotlab.errors import NotSignedIn
-from spotlab.runtime.access.gate import Gate
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.lab import Lab
+from spotlab.services import Desk
+from spotlab.services.instances import InstancesDesk
 from tests.api.conftest import Asking
 from tests.support.access import add_user, quick_passwords
 from tests.support.lab import FLEET
@@ -81,7 +81,7 @@ def test_of_two_changes_made_from_one_state_one_succeeds(
 ) -> None:
     path = place(ask, what)
     tag = ask("GET", path).headers["etag"]
-    meeting(monkeypatch, conditions, "require", 2)  # both have seen the same state by then
+    meeting(monkeypatch, etags, "require", 2)  # both have seen the same state by then
     asked = [
         (method, f"{path}{part}", {"json": body, "headers": {"If-Match": tag}})
         for method, part, body in PAIRS[what]
@@ -97,7 +97,7 @@ def test_changes_of_any_state_lose_nothing_of_each_other(
     ask: Asking, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     path = place(ask, what)
-    meeting(monkeypatch, conditions, "require", 2)
+    meeting(monkeypatch, etags, "require", 2)
     answers = ask.at_once(
         *((m, path, {"json": body, "headers": {"If-Match": "*"}}) for m, _, body in PAIRS[what])
     )

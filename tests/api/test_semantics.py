@@ -11,13 +11,13 @@ import pytest
 
 from spotlab import errors
 from spotlab.api import problems
-from spotlab.api.limiting import Limiter
+from spotlab.api.rate_limit import Limiter
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.errors import DatabaseDown, SpotlabError, TooManyRequests
-from spotlab.runtime.desk.accounts import AccountsDesk
-from spotlab.runtime.desk.instances import InstancesDesk
 from spotlab.runtime.lab import Lab
+from spotlab.services.accounts import AccountsDesk
+from spotlab.services.instances import InstancesDesk
 from tests.api.conftest import Asking
 from tests.support.builders import BY
 from tests.support.databases import Database

@@ -15,20 +15,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from spotlab.api import screen_files, sign_in, who
-from spotlab.api.cookies import device_cookie
-from spotlab.api.doorway import Doorway
-from spotlab.api.forms import own_path
+from spotlab.access import sign_in as signing_in
+from spotlab.access.one_time_links import first_administrator_link
+from spotlab.access.passwords import passwords
+from spotlab.access.sign_in_throttle import PER_ADDRESS, Failures
+from spotlab.api import identity, screen_files
+from spotlab.api.auth_middleware import Doorway
+from spotlab.api.sign_in import routes
+from spotlab.api.sign_in.cookies import device_cookie
+from spotlab.api.sign_in.csrf_forms import own_path
 from spotlab.domain.access import Right, Role
 from spotlab.errors import DatabaseDown, SpotlabError
-from spotlab.runtime import process
-from spotlab.runtime.access import sign_in as signing_in
-from spotlab.runtime.access.limiting import PER_ADDRESS, Failures
-from spotlab.runtime.access.links import first_administrator_link
-from spotlab.runtime.access.passwords import passwords
-from spotlab.runtime.desk import Desk
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui.screen_files import ScreenFiles
+from spotlab.services import Desk
+from spotlab.ui.common.screen_files import ScreenFiles
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
@@ -64,14 +65,14 @@ async def stream(websocket: WebSocket) -> None:
 
 def whoami(request: Request) -> Response:
     try:
-        return PlainTextResponse(who.principal_of(request).name)
+        return PlainTextResponse(identity.principal_of(request).name)
     except SpotlabError as exc:
         return PlainTextResponse(str(exc), 403)
 
 
 APP = Starlette(
     routes=[
-        *sign_in.ROUTES,
+        *routes.ROUTES,
         Route("/api/v1/whoami", whoami, methods=["GET", "POST"]),
         WebSocketRoute(STREAM, stream),
         Route("/{rest:path}", inside, methods=["GET", "POST", "PUT", "DELETE"]),
@@ -181,7 +182,7 @@ def test_a_database_that_is_down_is_told(browser: Browser, monkeypatch: pytest.M
     def down() -> Lab:
         raise DatabaseDown("The database does not answer.")
 
-    monkeypatch.setattr(process, "lab", down)
+    monkeypatch.setattr(app_process, "lab", down)
     for path in ("/candidates", "/sign-in"):
         answer = browser.get(path)
         assert answer.status_code == 503
@@ -443,6 +444,6 @@ def test_a_claimed_address_is_not_believed(lab: Lab) -> None:
             "headers": [(b"x-forwarded-for", line.encode()) for line in lines],
             "client": ("192.0.2.7", 5000),
         }
-        assert who.address_of(Request(scope), lab) == address
+        assert identity.address_of(Request(scope), lab) == address
         scope["client"] = ("198.51.100.1", 5000)
-        assert who.address_of(Request(scope), lab) == "198.51.100.1"
+        assert identity.address_of(Request(scope), lab) == "198.51.100.1"

@@ -16,7 +16,7 @@ from spotlab.cli import main
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By
 from spotlab.errors import Forbidden, InvalidInput, NotFound
-from spotlab.runtime.desk import Desk
+from spotlab.services import Desk
 from spotlab.store import open_store
 from tests.support.jobs import lab_over
 from tests.support.market import NOW

@@ -13,7 +13,7 @@ import pytest
 from spotlab.cli import main
 from spotlab.cli.models import COMMANDS
 from spotlab.inference import artefacts
-from spotlab.runtime.registry import current_user
+from spotlab.runtime.model_catalogue import current_user
 from tests.support.lab import save_toy_model
 
 Ask = Callable[..., tuple[int, Any]]

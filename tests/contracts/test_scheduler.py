@@ -10,10 +10,10 @@ import pytest
 
 from spotlab.domain.ports import By, JobRun, RunState
 from spotlab.errors import Cancelled, DatabaseDown, Fenced, NotAvailable
-from spotlab.runtime.jobs import running, scheduler
-from spotlab.runtime.jobs.catalogue import AT_START, FIRST_RUN
-from spotlab.runtime.jobs.scheduler import GRACE_S
-from spotlab.runtime.leaving import Leaving
+from spotlab.runtime.shutdown import Leaving
+from spotlab.scheduling import job_run, scheduler
+from spotlab.scheduling.job_catalogue import AT_START, FIRST_RUN
+from spotlab.scheduling.scheduler import GRACE_S
 from spotlab.store import Store
 from tests.support.jobs import TTL_S, Office, Work, job, look, office, settle
 
@@ -337,7 +337,7 @@ def test_a_leaving_process_cancels_its_runs_and_lets_another_lead_at_once(
     desk: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaving = Leaving()
-    for module in (running, scheduler):
+    for module in (job_run, scheduler):
         monkeypatch.setattr(module, "LEAVING", leaving)
 
     def stop() -> None:

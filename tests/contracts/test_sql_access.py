@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from spotlab.access.sign_in import new_user
 from spotlab.domain.access import Right, Role
 from spotlab.domain.ports import ApiToken, AuditFilter, By, User, UserSession
 from spotlab.errors import Conflict, NotFound
-from spotlab.runtime.access.sign_in import new_user
 from spotlab.store import Store
 from spotlab.store.engine import writing
-from spotlab.store.links import Link, Purpose
+from spotlab.store.one_time_links import Link, Purpose
 from spotlab.store.sessions import Renewal, begin_session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from spotlab.domain.alert_state import Event, Message, Ringing
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.ports import AuditFilter, By, DeliveryState
-from spotlab.domain.ringing import Event, Message, Ringing
 from spotlab.errors import NotFound
 from spotlab.store import Store
 from tests.support import builders as make

@@ -9,15 +9,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from spotlab.access.sign_in import new_user
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.domain.ports import AuditFilter
 from spotlab.errors import DatabaseDown, Fenced, NotFound
-from spotlab.runtime.access.sign_in import new_user
 from spotlab.store import Store
 from spotlab.store.audit import append
 from spotlab.store.engine import Fence, fenced, writing
-from spotlab.store.tables_jobs import LeaseRow
+from spotlab.store.tables.jobs import LeaseRow
 from tests.support import builders as make
 
 

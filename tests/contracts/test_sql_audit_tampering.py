@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from spotlab.store import Store
 from spotlab.store.audit import _digest
 from spotlab.store.engine import writing
-from spotlab.store.tables_access import AuditRow
+from spotlab.store.tables.access import AuditRow
 from tests.support import builders as make
 from tests.support.databases import Database
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from spotlab.domain.ports import By, Topic
 from spotlab.store import Store
-from spotlab.store.markers import SqlMarkers
+from spotlab.store.change_markers import SqlMarkers
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ import pytest
 from spotlab.domain.components import APP_SERVER
 from spotlab.domain.ports import Probe
 from spotlab.errors import DatabaseDown
-from spotlab.runtime.health import served
-from spotlab.runtime.health.served import Counting
-from spotlab.runtime.health.works import summed
+from spotlab.monitoring.health import request_stats
+from spotlab.monitoring.health.request_stats import Counting
+from spotlab.monitoring.health.success_rates import summed
 from spotlab.store import Store
 from tests.support import builders as make
 
@@ -66,12 +66,12 @@ def test_requests_of_every_process_add_up_and_a_database_that_is_away_loses_none
     assert summed([], [], store.served.since(at(0)))[APP_SERVER].rate.success is None
     one, two = Counting(), Counting()
     for counting, name in ((one, "one"), (two, "two")):
-        monkeypatch.setattr(served, "process_id", lambda name=name: name)
+        monkeypatch.setattr(request_stats, "process_id", lambda name=name: name)
         for number in range(49):
             counting.note(ok=True, took_s=0.02 if number else 0.9, at=at(number))
         counting.keep(lab)
     one.note(ok=False, took_s=3.0, at=at(50))
-    monkeypatch.setattr(served, "process_id", lambda: "one")
+    monkeypatch.setattr(request_stats, "process_id", lambda: "one")
     with monkeypatch.context() as patch:
         patch.setattr(type(store.served), "keep", refuse)
         with pytest.raises(DatabaseDown):

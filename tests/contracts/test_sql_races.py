@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from spotlab.access.sign_in import lock_s, new_user
 from spotlab.domain.access import Right, Role
 from spotlab.domain.decision import Instance, PipelineMode, Requirements
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, AuditFilter, User
 from spotlab.errors import NotFound
-from spotlab.runtime.access.sign_in import lock_s, new_user
 from spotlab.store import Store, engine, registry
 from spotlab.store.fleet import refuse_changed
-from spotlab.store.links import Link, Purpose
+from spotlab.store.one_time_links import Link, Purpose
 from tests.contracts.test_sql_access import begin, session
 from tests.contracts.test_sql_alerts import rule
 from tests.support import builders as make

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store import Store
@@ -22,7 +22,7 @@ RACE = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import By
 from spotlab.errors import InvalidInput
 from spotlab.store import open_store

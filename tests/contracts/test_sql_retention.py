@@ -16,11 +16,16 @@ from spotlab.store import Store
 from spotlab.store.engine import reading, writing
 from spotlab.store.retention import SqlRetention
 from spotlab.store.retention_rules import RULES, Rule
-from spotlab.store.tables import SweepCellRow
-from spotlab.store.tables_access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
-from spotlab.store.tables_jobs import JobRunRow, ProcessRow
-from spotlab.store.tables_outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
-from spotlab.store.tables_watch import AlertRow, ProbeRow
+from spotlab.store.tables.access import (
+    AnsweredWriteRow,
+    ApiTokenRow,
+    LinkRow,
+    SessionRow,
+)
+from spotlab.store.tables.core import SweepCellRow
+from spotlab.store.tables.jobs import JobRunRow, ProcessRow
+from spotlab.store.tables.monitoring import AlertRow, ProbeRow
+from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
 from tests.support import builders as make
 from tests.support.outcomes import outcome, shadow_decision
 

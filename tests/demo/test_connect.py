@@ -15,7 +15,7 @@ import pytest
 
 import spotlab.demo.connect
 from spotlab.demo.connect import EmulatedAws, connect
-from spotlab.demo.ready import read_ready, ready_file
+from spotlab.demo.endpoint import read_ready, ready_file
 from spotlab.domain.ports import Account
 from tests.demo.conftest import AT
 from tests.support.emulated import instances

@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 
 import spotlab.demo.patches
+from spotlab.demo.endpoint import ready_file
 from spotlab.demo.market import Market
 from spotlab.demo.patches import MOTO_VERSION, emulated
-from spotlab.demo.ready import ready_file
 from spotlab.demo.server import bind, main, serve_in_thread
 from spotlab.demo.world import Account, Clock, World, accounts
 from spotlab.errors import InvalidInput, NotAvailable

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spotlab.domain.alert_state import (
+    Event,
+    Finding,
+    Ringing,
+    step,
+)
 from spotlab.domain.alerts import AlertKind, Condition, checked
-from spotlab.domain.ringing import Event, Finding, Ringing, step
 from spotlab.errors import InvalidInput
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

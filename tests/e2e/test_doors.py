@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from spotlab.api import server
-from spotlab.api.doorway import OPEN
+from spotlab.api.auth_middleware import OPEN
 from spotlab.domain.access import Role
 from tests.conftest import ROOT
 from tests.e2e.serving import _wait_until_it_answers

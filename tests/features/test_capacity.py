@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.features.capacity import CAPACITY_FEATURES, NAMES, OTHERS, compute_capacity
+from spotlab.features.capacity_model.features import (
+    CAPACITY_FEATURES,
+    NAMES,
+    OTHERS,
+    compute_capacity,
+)
 from tests.support import capacity
 
 

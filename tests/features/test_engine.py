@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import LINUX, MarketData, MarketName, Pool
 from spotlab.features import offline
+from spotlab.features.canonical_tables import COLUMNS, tidy_market
 from spotlab.features.engine import compute
-from spotlab.features.tables import COLUMNS, tidy_market
 from spotlab.features.views import FEATURES, NAMES
 from tests.support.archive import MemoryArchive
 from tests.support.snapshots import NOW, market_snapshots

@@ -13,10 +13,10 @@ from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Archive, OnlineStore
 from spotlab.errors import NotAvailable
 from spotlab.features import offline, online
+from spotlab.features.canonical_tables import COLUMNS
 from spotlab.features.embedded import join_server
 from spotlab.features.engine import compute
 from spotlab.features.redis_online import RedisOnlineStore, connect
-from spotlab.features.tables import COLUMNS
 from spotlab.store import open_store
 from tests.support.archive import MemoryArchive
 from tests.support.snapshots import NOW, market_snapshots

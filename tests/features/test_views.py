@@ -8,8 +8,8 @@ import pytest
 
 from spotlab.domain.features import Feature
 from spotlab.domain.market import FeedKind, MarketData, MarketName
+from spotlab.features.docs_table import markdown
 from spotlab.features.engine import compute
-from spotlab.features.reference import markdown
 from spotlab.features.views import BASICS, FEATURES, NAMES, VIEWS, feature, names_from
 from tests.support.snapshots import NOW
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_docs_features_is_current() -> None:
     page = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
-    assert page == markdown(), "run python -m spotlab.features.reference > docs/features.md"
+    assert page == markdown(), "run python -m spotlab.features.docs_table > docs/features.md"
 
 
 def test_the_engine_computes_the_registry_in_its_order() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotlab.gym.cells import Cell, run_cell
 from spotlab.gym.oracle import Oracle
 from spotlab.gym.policies import policies_for
 from spotlab.gym.simulator import simulate
+from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob, Service
 from tests.gym.search import least_objective
 from tests.gym.worlds import jobs, services, world_of, worlds

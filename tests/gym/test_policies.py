@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotlab.errors import InvalidInput
-from spotlab.gym.cells import Cell, run_cell
+from spotlab.gym.deadline_safety import WithSafetyNet
 from spotlab.gym.policies import ORACLE, policies_for, policy_named
-from spotlab.gym.safety import WithSafetyNet
 from spotlab.gym.simulator import Step, simulate
+from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.views import STAY, Action, Do, View
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
 from spotlab.gym.world import FloatArray, Forecast, World

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotlab.gym.cells import Cell, run_cell
 from spotlab.gym.replay import Span, replay, spans_of
 from spotlab.gym.simulator import Step
+from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
 from spotlab.gym.world import World
 from tests.gym.worlds import world_of

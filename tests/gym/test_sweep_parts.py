@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.gym.cells import Cell, CellResult, run_cell
 from spotlab.gym.results import differences, summarise
+from spotlab.gym.sweep_cell import Cell, CellResult, run_cell
 from spotlab.gym.windows import deadline_windows, service_windows
 from spotlab.gym.workloads import DeadlineJob, Service
 from spotlab.gym.world import Forecast, World

@@ -33,7 +33,7 @@ import numpy as np
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused
 from spotlab.inference.boosters import ProvedBooster
-from spotlab.inference.lightgbm_alone import lightgbm
+from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_rows import Bounds, goes_left, leaf_rows

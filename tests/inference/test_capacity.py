@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.features.capacity import NAMES, OTHERS, compute_capacity
+from spotlab.features.capacity_model.features import NAMES, OTHERS, compute_capacity
 from spotlab.inference import artefacts
 from spotlab.inference.calibrators import logit
 from spotlab.inference.capacity import CapacityModel

@@ -15,7 +15,7 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.explain import REST, difference, explain
-from spotlab.inference.words import (
+from spotlab.inference.explanation_text import (
     IN_LOG_ODDS,
     difference_in_words,
     in_words,

@@ -8,7 +8,7 @@ import pytest
 
 from spotlab.errors import ArtefactRefused
 from spotlab.inference import artefacts
-from spotlab.inference.lightgbm_alone import lightgbm
+from spotlab.inference.lightgbm_import import lightgbm
 from tests.support import hostile_models as hostile
 
 

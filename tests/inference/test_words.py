@@ -7,8 +7,8 @@ import math
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Risk
 from spotlab.inference.explain import Change, Difference, Explanation
-from spotlab.inference.words import difference_in_words, phrase, spoken
-from spotlab.training import recipe
+from spotlab.inference.explanation_text import difference_in_words, phrase, spoken
+from spotlab.training.advisor import recipe
 
 
 def told(zone: str, raw_score: float) -> Explanation:

@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui import guard, session
+from spotlab.ui.common import guard, session
 from tests.conftest import ROOT
 from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.people import look_as
@@ -51,7 +51,7 @@ def lab(
 ) -> Iterator[Lab]:
     """A lab with a market and a fleet of four, each decided about once."""
     made = small_lab(tmp_path, models_dir, online)
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -60,7 +60,7 @@ def lab(
 def bare_lab(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab on its first day, whose AWS cannot be reached."""
     made = empty_lab(tmp_path, models_dir)
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -71,7 +71,7 @@ def open_page() -> Open:
 
     def opened(name: str, **query: str) -> AppTest:
         session.first_run().wait(FIRST_RUN_S)
-        app = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30)
+        app = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30)
         app.query_params.update(query)
         if name != "instances":
             app.switch_page(str(ROOT / "pages" / f"{name}.py"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import tables
-from spotlab.ui.accounts import acting
+from spotlab.services import Desk
+from spotlab.ui.accounts import actions
+from spotlab.ui.common import tables
 from tests.pages.conftest import Open, button, finish, said, select
 from tests.support.people import ANA
 
@@ -40,11 +40,11 @@ def test_an_account_is_added_tried_changed_and_put_away(lab: Lab, open_page: Ope
     button(app, "Look after it no more").click().run()
     assert list(app.dataframe[0].value["state"]) == ["looked after", "not looked after"]
     desk = Desk(lab, ANA).accounts
-    form = acting.key_of(desk.get("zeta"))
+    form = actions.key_of(desk.get("zeta"))
     app.multiselect(key=f"account-regions {form}").set_value(["us-east-1", "us-west-2"])
     button(app, "Save").click().run()
     kept = desk.get("zeta")
-    assert acting.key_of(kept) != form, "a form that is open elsewhere begins anew"
+    assert actions.key_of(kept) != form, "a form that is open elsewhere begins anew"
     assert kept.regions == ("us-east-1", "us-west-2")
     assert not kept.active, "a change of regions looks after nothing again"
     assert "between-us-two" not in said(app) + app.dataframe[0].value.to_csv()

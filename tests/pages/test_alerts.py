@@ -9,11 +9,11 @@ import pytest
 
 from spotlab.domain.access import Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.runtime.alerts.ringing import look
-from spotlab.runtime.desk import Desk
+from spotlab.monitoring.alerts.evaluation import look
 from spotlab.runtime.lab import Lab
-from spotlab.ui import tables
-from spotlab.ui.alerts import asking
+from spotlab.services import Desk
+from spotlab.ui.alerts import form as alerts_form
+from spotlab.ui.common import tables
 from tests.pages.conftest import Open, button, said, select
 from tests.support.lab import DictStore
 from tests.support.people import ANA, look_as, person
@@ -91,7 +91,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     app = open_page("alerts")
     app.session_state[tables.key_of("rules", [key])] = select(0)
     app.run()
-    form = asking.key_of(desk.rule(key))
+    form = alerts_form.key_of(desk.rule(key))
     assert app.number_input(key=f"alert-price threshold {form}").value == 5e-5
     assert app.selectbox(key=f"alert-account {form}").value == "acme"
     app.text_input(key=f"alert-pool {form}").set_value("somewhere")
@@ -106,7 +106,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     assert "was changed meanwhile" in app.error[0].value
     assert desk.rule(key).condition == asked, "what somebody else changed is not overwritten"
 
-    form = asking.key_of(desk.rule(key))
+    form = alerts_form.key_of(desk.rule(key))
     assert app.text_input(key=f"alert-name {form}").value == "dear"
     app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     app.text_input(key=f"alert-name {form}").set_value("too dear")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy
 
 from spotlab.domain.access import Role
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import tables
-from spotlab.ui.people import trail
+from spotlab.services import Desk
+from spotlab.ui.audit import view
+from spotlab.ui.common import tables
 from tests.pages.conftest import Open, said, select
 from tests.support.people import ANA, BEN
 
@@ -32,7 +32,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     app.selectbox(key="about").set_value("account").run()
     assert "the filters leave nothing" in said(app)
 
-    file = trail.exported(Desk(lab, ANA).audit.list()).frame
+    file = view.exported(Desk(lab, ANA).audit.list()).frame
     assert len(file) == entries
     assert file["previous"].iloc[0] == file["digest"].iloc[1], "a file shows the chain, too"
 
@@ -41,7 +41,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
             sqlalchemy.text("UPDATE audit_log SET actor = 'ana' WHERE number = :number"),
             {"number": number},
         )
-    trail._check.clear()
+    view._check.clear()
     app.run()
     assert app.title[0].value == f"The log is not as it was written, from entry {number} on"
     assert "compare with a backup" in app.error[0].value

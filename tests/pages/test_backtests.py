@@ -8,10 +8,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.sweep_plans import ALL, Sweep, plan_sweep
-from spotlab.training.datasets import VARIABLE
-from spotlab.ui.backtests import jobs, reading, replaying, results
-from spotlab.ui.exports import as_csv, as_html, as_latex
+from spotlab.sweeps.plan import ALL, Sweep, plan_sweep
+from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.ui.backtests import (
+    actions,
+    replay_cache,
+    results,
+)
+from spotlab.ui.backtests import (
+    figures as backtests_figures,
+)
+from spotlab.ui.common.export import as_csv, as_html, as_latex
 from tests.pages.conftest import Open, finish, said
 from tests.support.campaigns import POLICIES, SERVICES, spec_for, swept, write_campaign
 
@@ -41,7 +48,7 @@ def cut_short(lab: Lab, sweep: Sweep, kept: int) -> None:
 
 
 def to_its_end(app: AppTest) -> AppTest:
-    assert jobs.jobs().wait(LONG_S)
+    assert actions.jobs().wait(LONG_S)
     return app.run()
 
 
@@ -202,7 +209,7 @@ def test_a_window_is_replayed_with_the_reason_of_every_move(
         first="spot_greedy",
         second="oracle",
     )
-    app = finish(app, replaying.SLOT)
+    app = finish(app, replay_cache.SLOT)
     assert not app.exception
     assert app.title[0].value.startswith("In window 2 spot greedy is in time: ")
     greedy, oracle = (table.value for table in app.dataframe)
@@ -219,7 +226,7 @@ def test_a_window_cannot_be_replayed_once_its_traces_are_gone(
     for path in folder.iterdir():
         path.unlink()
     app = open_page("backtests", sweep=report.sweep.plan.sweep_id, view="replay")
-    app = finish(app, replaying.SLOT)
+    app = finish(app, replay_cache.SLOT)
     assert any("holds no trace" in box.value for box in app.warning)
     assert app.button(key="replay-again")
 
@@ -228,7 +235,7 @@ def test_the_table_travels_with_its_assumptions(folder: Path, lab: Lab) -> None:
     report = swept(lab, spec_for(folder, policies=(ALL,)))
     record = lab.store.sweeps.get(report.sweep.plan.sweep_id)
     cells = lab.store.sweeps.finished(record.sweep_id)
-    figures = reading.made_of(record, cells)
+    figures = backtests_figures.made_of(record, cells)
     assert figures is not None
     table = results.exported(record, figures, lab.clock.now())
     assert as_csv(table).decode().splitlines()[0].startswith("policy,cost_usd,")

@@ -12,7 +12,9 @@ from spotlab.domain.decision import Requirements
 from spotlab.domain.market import Pool
 from spotlab.domain.placement import PlacementAnswer, Placements
 from spotlab.runtime.lab import Lab
-from spotlab.ui import placement, pools, widgets
+from spotlab.ui.candidates import placement_scores
+from spotlab.ui.candidates import table as candidates_table
+from spotlab.ui.common import widgets
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET, DictStore
 
@@ -71,7 +73,7 @@ def test_without_a_market_the_page_says_what_is_missing(bare_lab: Lab, open_page
 
 def test_the_file_holds_every_pool_with_its_reason(lab: Lab) -> None:
     ranking = lab.rank(Requirements(architecture="arm64"))
-    frame = pools.exported(ranking)
+    frame = candidates_table.exported(ranking)
     again = pd.read_parquet(io.BytesIO(widgets.as_parquet(frame)))
     assert len(again) == 12
     assert set(again["dropped"].dropna()) == {"another processor architecture"}
@@ -135,6 +137,8 @@ def test_a_placement_score_in_words(
     placements = Placements.of_answers(
         lab.store.placement.since(now - timedelta(days=9), emulated=True), now
     )
-    said_of = placement.sentence(placements.of(Pool("us-east-1", "us-east-1a", "m6i.large")), now)
+    said_of = placement_scores.sentence(
+        placements.of(Pool("us-east-1", "us-east-1a", "m6i.large")), now
+    )
     assert said_of.startswith(words)
     assert said_of.endswith("It enters neither risk nor decision.")

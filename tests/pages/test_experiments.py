@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 from spotlab.runtime.lab import Lab
-from spotlab.ui import opened
+from spotlab.ui.experiments import experiment_detail
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET, DictStore
 
@@ -82,7 +82,7 @@ def test_nothing_decided_yet_says_what_to_do(bare_lab: Lab, open_page: Open) -> 
 def test_the_json_holds_the_whole_decision(lab: Lab) -> None:
     lab.start()
     experiment = lab.store.ledger.get(1)
-    document = json.loads(opened.as_json(experiment))
+    document = json.loads(experiment_detail.as_json(experiment))
     assert document["experiment_id"] == 1
     assert len(document["candidates"]) == len(experiment.candidates)
     assert document["policy"]["horizon_h"] == 24.0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spotlab.inference.explain import explain
-from spotlab.runtime.desk.explaining import frame_of
 from spotlab.runtime.lab import Lab
-from spotlab.ui import explaining
+from spotlab.services.explanations import frame_of
+from spotlab.ui.explanations import view
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET
 
@@ -53,7 +53,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
     verdict = experiment.verdict
     assert verdict is not None
     assert verdict.chosen is not None
-    subject = explaining.of_experiment(experiment)
+    subject = view.of_experiment(experiment)
     told = explain(lab.model(subject.model), subject.frame, verdict.chosen.pool, subject.horizon_h)
     assert told.risk.value == pytest.approx(verdict.chosen.risk, rel=1e-12)
 

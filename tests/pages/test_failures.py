@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.errors import DatabaseDown
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.store.metadata import METADATA
-from spotlab.ui import session
-from spotlab.ui.links import PAGE_TABLE
+from spotlab.store.tables.metadata import METADATA
+from spotlab.ui.common import session
+from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
 from tests.pages.conftest import Open, said
 from tests.support.lab import small_lab
@@ -45,8 +45,8 @@ def test_a_lab_that_cannot_open_is_explained(monkeypatch: pytest.MonkeyPatch) ->
     def closed() -> Lab:
         raise DatabaseDown("The database is locked.", remedy="Stop the other writer.")
 
-    monkeypatch.setattr(process, "lab", closed)
-    app = AppTest.from_file(str(ROOT / "spotlab/ui/frame.py"), default_timeout=30).run()
+    monkeypatch.setattr(app_process, "lab", closed)
+    app = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30).run()
     assert not app.exception
     assert len(app.error) == 1
     assert "Stop the other writer." in app.error[0].value
@@ -57,7 +57,7 @@ def lab_without_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     empty = tmp_path / "no-models"
     empty.mkdir()
     made = small_lab(tmp_path / "home", empty)
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 

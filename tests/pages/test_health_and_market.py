@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spotlab.domain.market import Pool
 from spotlab.runtime.lab import Lab
-from spotlab.ui import prices
+from spotlab.ui.market import view
 from tests.pages.conftest import Open, finish, said
 from tests.support.lab import DictStore
 from tests.support.market import StillClock
@@ -40,7 +40,7 @@ def test_market_lists_source_and_age_of_everything(lab: Lab, open_page: Open) ->
 
 
 def test_one_pools_price_history_has_every_change(lab: Lab) -> None:
-    history = prices.history_of(lab.market(), Pool("us-east-1", "us-east-1a", "m5.large"))
+    history = view.history_of(lab.market(), Pool("us-east-1", "us-east-1a", "m5.large"))
     assert list(history["spot_price_usd_per_hour"].round(5)) == [0.04532, 0.0412]
     assert history["event_time"].is_monotonic_increasing
 

@@ -16,11 +16,11 @@ import pytest
 from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui import tables
-from spotlab.ui.links import PAGE_TABLE
-from spotlab.ui.models.views import VIEWS
+from spotlab.ui.common import tables
+from spotlab.ui.common.links import PAGE_TABLE
+from spotlab.ui.models.tabs import VIEWS
 from tests.pages.conftest import Open
 from tests.support.hostile import ME, hostile_card, make_hostile
 from tests.support.lab import save_toy_model, small_lab
@@ -123,7 +123,7 @@ def hostile_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(autouse=True)
 def _this_lab(hostile_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "lab", lambda: hostile_lab)
+    monkeypatch.setattr(app_process, "lab", lambda: hostile_lab)
     look_as(monkeypatch, ME)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotlab.runtime.lab import Lab
-from spotlab.ui.links import PAGE_TABLE
+from spotlab.ui.common.links import PAGE_TABLE
 from tests.pages.conftest import Open
 
 NAMES = [page.name for page in PAGE_TABLE]

@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Role
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import lines
+from spotlab.services import Desk
+from spotlab.ui.logs import log_table
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET
 from tests.support.log_lines import ListStream
@@ -133,6 +133,6 @@ def test_a_decision_leads_to_its_lines(lab: Lab, open_page: Open) -> None:
 
 def test_the_file_has_a_line_each(lab: Lab) -> None:
     found = Desk(lab, ANA).logs.query(limit=100).lines
-    file = [json.loads(each) for each in lines.as_json_lines(found).splitlines()]
+    file = [json.loads(each) for each in log_table.as_json_lines(found).splitlines()]
     assert [line["message"] for line in file][:2] == ["failed", "no shadow"]
     assert file[0]["error"].startswith("Traceback")

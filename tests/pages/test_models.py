@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.registry import ModelDesk
+from spotlab.runtime.model_catalogue import ModelDesk
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
@@ -34,7 +34,7 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rivals(tmp_path: Path, two_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab whose champion is toy@1.1.0, with toy@1.0.0 as a candidate."""
     made = small_lab(tmp_path, two_models)
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 
@@ -230,7 +230,7 @@ def test_no_model_at_all_says_what_to_do(
 ) -> None:
     (tmp_path / "none").mkdir()
     made = small_lab(tmp_path / "home", tmp_path / "none")
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     app = open_page("models")
     assert not app.exception
     assert app.title[0].value == "No model is trusted yet: 0 versions, no champion"

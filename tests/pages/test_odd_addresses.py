@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui.links import PAGE_TABLE
-from spotlab.ui.models.views import VIEWS
+from spotlab.ui.common.links import PAGE_TABLE
+from spotlab.ui.models.tabs import VIEWS
 from tests.conftest import ROOT
 from tests.pages.conftest import Open
 from tests.support.lab import small_lab
@@ -52,7 +52,7 @@ def odd_lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Itera
 
 @pytest.fixture(autouse=True)
 def _this_lab(odd_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "lab", lambda: odd_lab)
+    monkeypatch.setattr(app_process, "lab", lambda: odd_lab)
 
 
 def look(open_page: Open, page: str, query: dict[str, str]) -> list[str]:

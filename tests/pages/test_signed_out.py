@@ -7,15 +7,17 @@ from typing import NoReturn
 
 import pytest
 
+from spotlab.access.authentication import SESSION_COOKIE, Gate
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import By
 from spotlab.errors import NotSignedIn
-from spotlab.runtime.access.gate import SESSION_COOKIE, Gate
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import fleet_actions, guard, prices, session, tables
-from spotlab.ui.accounts import acting
+from spotlab.services import Desk
+from spotlab.ui.accounts import actions as accounts_actions
+from spotlab.ui.common import guard, session, tables
+from spotlab.ui.instances import actions as instances_actions
+from spotlab.ui.market import view
 from tests.pages.conftest import Open, said, select
 from tests.support.access import add_user, quick_passwords, signed_in
 from tests.support.people import ANA, look_as
@@ -59,7 +61,12 @@ def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
             assert any("/sign-in?next=" in html.proto.body for html in app.get("html")), page
         assert not app.title, f"{page} shows nothing more"
         assert lab.store.audit.count() == changes, f"{page} changed something"
-        for slot in (fleet_actions.SLOT, prices.SLOT, acting.LIST, acting.VALIDATE):
+        for slot in (
+            instances_actions.SLOT,
+            view.SLOT,
+            accounts_actions.LIST,
+            accounts_actions.VALIDATE,
+        ):
             assert f"run:{slot}" not in app.session_state, f"{page} began {slot}"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spotlab.domain.access import Role
-from spotlab.runtime.desk import Desk
 from spotlab.runtime.lab import Lab
-from spotlab.ui import tables
-from spotlab.ui.people import users
+from spotlab.services import Desk
+from spotlab.ui.common import tables
+from spotlab.ui.users import view
 from tests.pages.conftest import Open, button, said, select
 from tests.support.people import ANA
 
@@ -34,7 +34,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     app.run()
     assert app.header[0].value == "vera"
     desk = Desk(lab, ANA).users
-    form = users.key_of(desk.get("vera"))
+    form = view.key_of(desk.get("vera"))
     app.selectbox(key=f"user-role {form}").set_value(Role.OPERATOR)
     app.multiselect(key=f"user-accounts {form}").set_value(["acme"])
     desk.set("vera", email="vera@example.org")

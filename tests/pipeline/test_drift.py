@@ -17,10 +17,10 @@ from spotlab.domain.drift import (
     rank_correlation,
 )
 from spotlab.domain.market import MarketName
-from spotlab.pipeline.assess import score_market
 from spotlab.pipeline.drift import PREDICTION, DriftReport, drift
-from spotlab.pipeline.sketching import sketch
-from spotlab.pipeline.stage import Tracer
+from spotlab.pipeline.drift_sketch import sketch
+from spotlab.pipeline.score import score_market
+from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import BucketModel, market_data
 from tests.support.outcomes import market_sketch
 

@@ -11,9 +11,9 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, P
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Evidence, hazard_from_monthly_rate, risk_within
-from spotlab.pipeline.assess import ScoredMarket, score_market
-from spotlab.pipeline.run import Evaluation, evaluate
-from spotlab.pipeline.stage import Tracer
+from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.score import ScoredMarket, score_market
+from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support.market import NOW, BucketModel, market_data
 

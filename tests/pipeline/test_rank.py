@@ -10,10 +10,10 @@ import pytest
 from spotlab.domain.decision import DropReason, Instance, Lifecycle, PolicyParams, Requirements
 from spotlab.domain.market import MarketData, MarketName, Pool
 from spotlab.domain.risk import Outage, expected_cost, hazard_from_monthly_rate
-from spotlab.pipeline.assess import ScoredMarket, score_market
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import rank
-from spotlab.pipeline.stage import Tracer
+from spotlab.pipeline.score import ScoredMarket, score_market
+from spotlab.pipeline.stage_trace import Tracer
 from tests.support.market import BucketModel, market_data
 
 PRICES: dict[tuple[str, str | None], float] = {

@@ -10,10 +10,10 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
 from spotlab.domain.market import Pool
-from spotlab.pipeline.assess import score_market
+from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.policy import Situation, decide
-from spotlab.pipeline.run import Evaluation, evaluate
-from spotlab.pipeline.stage import Tracer
+from spotlab.pipeline.score import score_market
+from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support.market import NOW, BucketModel, market_data
 

@@ -17,10 +17,10 @@ from spotlab.domain.market import Pool
 from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.ports import ModelRecord
 from spotlab.domain.risk import hazard_from_monthly_rate
-from spotlab.pipeline.assess import score_market
-from spotlab.pipeline.run import Evaluation, record, weigh
+from spotlab.pipeline.evaluate import Evaluation, record, weigh
+from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, compare, shadow
-from spotlab.pipeline.stage import Tracer
+from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support.market import NOW, BucketModel, market_data

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spotlab.demo.ready import read_ready, ready_file
+from spotlab.demo.endpoint import read_ready, ready_file
 from spotlab.errors import ArtefactRefused
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.settings import load

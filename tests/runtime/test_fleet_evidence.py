@@ -19,7 +19,7 @@ from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import Account
 from spotlab.runtime.cloud import Cloud, FeedAddresses
-from spotlab.runtime.fleet import sync_fleet
+from spotlab.runtime.fleet_sync import sync_fleet
 from spotlab.store import Store, open_store
 from tests.support.market import StillClock
 

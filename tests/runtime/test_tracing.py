@@ -19,7 +19,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.tracing import start_tracing
 from spotlab.settings import Settings
 from spotlab.telemetry import logs, traces
-from spotlab.telemetry.shipping import Shipper
+from spotlab.telemetry.log_shipper import Shipper
 from tests.support.lab import FLEET, save_toy_model, small_lab
 
 

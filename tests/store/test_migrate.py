@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from spotlab.errors import DatabaseDown
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
-from spotlab.store.metadata import METADATA
+from spotlab.store.tables.metadata import METADATA
 from tests.support.databases import Database
 
 START = """

@@ -13,24 +13,25 @@ from sqlmodel import select
 
 import spotlab.store
 from spotlab.errors import InvalidInput
-from spotlab.store import Store, tables
+from spotlab.store import Store
 from spotlab.store.engine import reading, writing
-from spotlab.store.tables import HealthRow
+from spotlab.store.tables import core
+from spotlab.store.tables.core import HealthRow
 from spotlab.store.types import UtcDateTime, require_aware
 
 
 def imported_again(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """What a hot reload does: forget the module and import it once more."""
-    monkeypatch.setattr(spotlab.store, "tables", tables)  # put back when the test ends
-    monkeypatch.delitem(sys.modules, tables.__name__)
-    return importlib.import_module(tables.__name__)
+    monkeypatch.setattr(spotlab.store, "tables", core)  # put back when the test ends
+    monkeypatch.delitem(sys.modules, core.__name__)
+    return importlib.import_module(core.__name__)
 
 
 def test_a_hot_reload_can_import_the_tables_again(monkeypatch: pytest.MonkeyPatch) -> None:
     second = imported_again(monkeypatch)
     metadata = second.Base.metadata
-    assert metadata is not tables.Base.metadata
-    assert list(metadata.tables) == list(tables.Base.metadata.tables)
+    assert metadata is not core.Base.metadata
+    assert list(metadata.tables) == list(core.Base.metadata.tables)
 
     importlib.reload(second)
     assert second.Base.metadata is not metadata
@@ -81,9 +82,7 @@ def test_a_naive_moment_is_refused_by_name() -> None:
         require_aware(naive)
 
 
-@pytest.mark.parametrize(
-    "table", tables.Base.metadata.tables.values(), ids=tables.Base.metadata.tables
-)
-def test_every_time_is_kept_as_utc(table: tables.Base) -> None:
+@pytest.mark.parametrize("table", core.Base.metadata.tables.values(), ids=core.Base.metadata.tables)
+def test_every_time_is_kept_as_utc(table: core.Base) -> None:
     times = [column for column in table.columns if column.name.endswith(("_at", "_time"))]
     assert all(isinstance(column.type, UtcDateTime) for column in times)

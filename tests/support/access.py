@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from spotlab.access import passwords as module
+from spotlab.access.sessions import SignedIn, Visit
+from spotlab.access.sign_in import SignIn, new_user
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
-from spotlab.runtime import process
-from spotlab.runtime.access import passwords as module
-from spotlab.runtime.access.sessions import SignedIn, Visit
-from spotlab.runtime.access.sign_in import SignIn, new_user
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from tests.support.lab import empty_lab
 
@@ -45,7 +45,7 @@ def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     home = tmp_path / "home"
     shutil.copytree(migrated, home)
     with empty_lab(home, tmp_path / "models") as opened:
-        monkeypatch.setattr(process, "lab", lambda: opened)
+        monkeypatch.setattr(app_process, "lab", lambda: opened)
         yield opened
 
 

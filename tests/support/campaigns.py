@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spotlab.runtime.backtests import SweepReport, start_or_resume
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.sweep_specs import Jobs, Prices, Services, SweepSpec, TraceChoice
-from spotlab.runtime.workers import Failed
+from spotlab.sweeps.backtest import SweepReport, start_or_resume
+from spotlab.sweeps.process_pool import Failed
+from spotlab.sweeps.spec import (
+    Jobs,
+    Prices,
+    Services,
+    SweepSpec,
+    TraceChoice,
+)
 from tests.support.trace_files import ups_and_downs, write_counts
 
 ZONES = ("zone-a", "zone-b", "zone-c")

@@ -20,7 +20,7 @@ from psycopg import sql
 from sqlalchemy import URL, delete, func, make_url, select
 
 from spotlab.store import Store, open_store
-from spotlab.store.metadata import METADATA
+from spotlab.store.tables.metadata import METADATA
 
 POSTGRES_URL = os.environ.get(
     "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"

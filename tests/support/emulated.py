@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from spotlab.demo.keys import BASE_KEY, BASE_SECRET
+from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
 from spotlab.demo.server import Served
 from spotlab.demo.world import Account
 

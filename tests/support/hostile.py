@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from spotlab.domain.access import Principal, Right, Role
+from spotlab.domain.alert_state import Event, Message, Ringing
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.components import COMPONENTS
 from spotlab.domain.decision import Instance, Lifecycle
-from spotlab.domain.lifecycle import ModelAction
 from spotlab.domain.market import Pool
+from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
-from spotlab.domain.ringing import Event, Message, Ringing
-from spotlab.runtime.alerts.sealing import sealer
+from spotlab.monitoring.alerts.address_encryption import sealer
 from spotlab.runtime.lab import Lab
 from tests.support.cards import DETAILS, save_carded_model
 

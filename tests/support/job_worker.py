@@ -16,11 +16,11 @@ from typing import Any
 
 from spotlab.errors import Fenced
 from spotlab.pipeline.collect import Progress
-from spotlab.runtime.jobs import schedules
-from spotlab.runtime.jobs.background import WORKER, Presence, process_id
-from spotlab.runtime.jobs.catalogue import Job
-from spotlab.runtime.jobs.scheduler import Scheduler
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling import schedules
+from spotlab.scheduling.background import WORKER, Presence, process_id
+from spotlab.scheduling.job_catalogue import Job
+from spotlab.scheduling.scheduler import Scheduler
 from spotlab.store import open_store
 from tests.support.jobs import lab_over
 

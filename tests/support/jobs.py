@@ -17,9 +17,9 @@ from spotlab.domain.ports import Clock
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.bootstrap import SystemClock
-from spotlab.runtime.jobs.catalogue import Job
-from spotlab.runtime.jobs.scheduler import Scheduler
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.job_catalogue import Job
+from spotlab.scheduling.scheduler import Scheduler
 from spotlab.settings import load
 from spotlab.store import Store
 from tests.support.lab import DictStore, no_aws

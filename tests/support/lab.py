@@ -22,7 +22,7 @@ from spotlab.errors import AwsUnreachable, OnlineStoreDown
 from spotlab.inference import artefacts
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.cloud import Cloud
-from spotlab.runtime.fleet import INSTANCE_MANAGER
+from spotlab.runtime.fleet_sync import INSTANCE_MANAGER
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 from tests.support.log_lines import ListStream

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spotlab.errors import OnlineStoreDown
-from spotlab.runtime.logstream import Entry, LogStream
+from spotlab.runtime.log_stream import Entry, LogStream
 
 
 class ListStream(LogStream):

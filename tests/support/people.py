@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotlab.domain.access import Principal, Role
-from spotlab.ui import guard
+from spotlab.ui.common import guard
 
 ANA = Principal("ana", Role.ADMIN, via="a test")
 BEN = Principal("ben", Role.ADMIN, via="a test")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from spotlab.runtime.access.passwords import Passwords
+from spotlab.access.passwords import Passwords
 
 T = TypeVar("T")
 SOON_S = 20.0

@@ -10,9 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spotlab.runtime.sweeps import Plan, Progress, Results, work_off
-from spotlab.runtime.workers import ProcessWorkers, Workers
 from spotlab.store import Store, open_store
+from spotlab.sweeps.process_pool import ProcessWorkers, Workers
+from spotlab.sweeps.run import (
+    Plan,
+    Progress,
+    Results,
+    work_off,
+)
 from tests.support import builders as make
 from tests.support import toys
 

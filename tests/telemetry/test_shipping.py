@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from spotlab.telemetry import logs, metrics
-from spotlab.telemetry.shipping import Shipper
+from spotlab.telemetry.log_shipper import Shipper
 from tests.support.online import until
 
 log = logging.getLogger("spotlab.test")

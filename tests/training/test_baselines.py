@@ -11,14 +11,14 @@ import pytest
 
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import panel as read_panel
-from spotlab.training.baselines import (
+from spotlab.training.capacity.baselines import (
     NAMES,
     availability_24h,
     fit_baselines,
     forecast_baselines,
     streak_h,
 )
-from spotlab.training.capacity_rows import CapacityRows, capacity_rows, time_split
+from spotlab.training.capacity.rows import CapacityRows, capacity_rows, time_split
 from spotlab.training.scores import scores
 from tests.support import trace_files as toys
 

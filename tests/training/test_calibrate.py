@@ -16,7 +16,7 @@ from spotlab.inference.calibrators import (
     sigmoid,
     spread,
 )
-from spotlab.training.calibrate import (
+from spotlab.training.advisor.calibration import (
     FITS,
     choose_calibration,
     cross_calibrated,

@@ -13,13 +13,13 @@ from spotlab.errors import Cancelled, InvalidInput
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline.capacity import loss_risk
 from spotlab.recorded.traces import panel as read_panel
-from spotlab.training import capacity_recipe as recipe
-from spotlab.training.capacity import CapacityReport, recipe_forecast, train_capacity
-from spotlab.training.capacity_logistic import fit_logistic_part
-from spotlab.training.capacity_measure import CapacitySplit
-from spotlab.training.capacity_rows import capacity_rows, time_split
+from spotlab.training.advisor.hyperparameters import Budget
+from spotlab.training.capacity import recipe
+from spotlab.training.capacity.logistic import fit_logistic_part
+from spotlab.training.capacity.metrics import CapacitySplit
+from spotlab.training.capacity.rows import capacity_rows, time_split
+from spotlab.training.capacity.training import CapacityReport, recipe_forecast, train_capacity
 from spotlab.training.scores import auc
-from spotlab.training.search import Budget
 from tests.support import capacity
 
 

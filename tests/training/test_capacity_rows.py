@@ -10,7 +10,7 @@ import pytest
 from spotlab.domain.traces import TracePanel, align
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import panel as read_panel
-from spotlab.training.capacity_rows import capacity_rows, sample_every, time_split
+from spotlab.training.capacity.rows import capacity_rows, sample_every, time_split
 from tests.support import trace_files as toys
 
 NAN = float("nan")

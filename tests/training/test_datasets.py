@@ -10,9 +10,9 @@ import pytest
 
 from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.features.engine import compute
-from spotlab.training import recipe
-from spotlab.training.datasets import dataset, recorded_market
-from spotlab.training.labels import high, rate_position
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.datasets import dataset, recorded_market
+from spotlab.training.advisor.labels import high, rate_position
 from tests.support import recorded
 
 

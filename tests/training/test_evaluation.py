@@ -16,11 +16,11 @@ from spotlab.domain.features import Matrix
 from spotlab.domain.traces import Trace, TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.recorded.traces import read_traces
-from spotlab.training.baselines import NAMES, fit_baselines, streak_h
-from spotlab.training.capacity_rows import CapacityRows, capacity_rows
-from spotlab.training.evaluation import text_of
-from spotlab.training.evaluation_advisor import evaluate_advisor
-from spotlab.training.evaluation_capacity import TraceOptions, campaigns, evaluate_traces
+from spotlab.training.advisor.evaluation import evaluate_advisor
+from spotlab.training.capacity.baselines import NAMES, fit_baselines, streak_h
+from spotlab.training.capacity.evaluation import TraceOptions, campaigns, evaluate_traces
+from spotlab.training.capacity.rows import CapacityRows, capacity_rows
+from spotlab.training.evaluation_report import text_of
 from spotlab.training.provenance import CARD_KEY, training_traces
 from tests.support import recorded
 from tests.support import trace_files as toys

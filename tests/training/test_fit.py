@@ -13,12 +13,12 @@ from spotlab.errors import Cancelled, NotAvailable
 from spotlab.features.engine import compute
 from spotlab.inference.explain import explain
 from spotlab.inference.predictor import Predictor
-from spotlab.training import recipe
-from spotlab.training.calibrate import fit_logistic
-from spotlab.training.datasets import dataset, recorded_market
-from spotlab.training.fit import TrainReport, train
-from spotlab.training.labels import high
-from spotlab.training.splits import GroupSplit
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.calibration import fit_logistic
+from spotlab.training.advisor.datasets import dataset, recorded_market
+from spotlab.training.advisor.labels import high
+from spotlab.training.advisor.splits import GroupSplit
+from spotlab.training.advisor.training import TrainReport, train
 from tests.support import recorded
 
 

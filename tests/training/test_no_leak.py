@@ -11,9 +11,9 @@ import pytest
 
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.errors import InvalidInput, NotAvailable
-from spotlab.features.capacity import compute_capacity
-from spotlab.training.datasets import archived_dataset, read_advisor
-from spotlab.training.evaluation_advisor import pair
+from spotlab.features.capacity_model.features import compute_capacity
+from spotlab.training.advisor.datasets import archived_dataset, read_advisor
+from spotlab.training.advisor.evaluation import pair
 from tests.support import recorded
 from tests.support import snapshots as made
 from tests.support import trace_files as toys

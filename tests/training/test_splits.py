@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.training.splits import group_folds, time_split
+from spotlab.training.advisor.splits import group_folds, time_split
 
 GROUPS = [f"g{i % 7}" for i in range(100)] + ["big"] * 60
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.training import recipe
-from spotlab.training.walk_forward import walk_forward
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.walk_forward import walk_forward
 from tests.support import recorded
 from tests.training.test_datasets import upset
 

@@ -10,9 +10,9 @@ import pytest
 from spotlab.domain.traces import TracePanel
 from spotlab.gym.replay import Span
 from spotlab.ui import charts
-from spotlab.ui.backtests.window import spells
-from spotlab.ui.charts.placing import LETTER_PX, LINE_PX, placed
-from spotlab.ui.theme import DARK, LIGHT, Palette
+from spotlab.ui.backtests.replay import spells
+from spotlab.ui.charts.label_layout import LETTER_PX, LINE_PX, placed
+from spotlab.ui.common.theme import DARK, LIGHT, Palette
 
 PALETTES = pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 

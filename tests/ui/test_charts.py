@@ -15,7 +15,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.risk import Risk
 from spotlab.inference.explain import Contribution, Explanation, difference
 from spotlab.ui import charts
-from spotlab.ui.theme import DARK, LIGHT, Palette
+from spotlab.ui.common.theme import DARK, LIGHT, Palette
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PALETTES = pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])

@@ -9,14 +9,14 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab import errors as known
 from spotlab.errors import SpotlabError
-from spotlab.ui import errors
+from spotlab.ui.common import errors
 
 
 def failing() -> None:
     import streamlit as st
 
     from spotlab.errors import DatabaseDown
-    from spotlab.ui import errors
+    from spotlab.ui.common import errors
 
     with errors.boundary():
         raise DatabaseDown("The database is locked.", remedy="Stop the other writer.")

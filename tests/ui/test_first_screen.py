@@ -22,7 +22,7 @@ from tests.support.lab import empty_lab
 made = empty_lab(Path(sys.argv[1]), Path(sys.argv[2]))
 process.lab = lambda: made
 assert session.first_run().wait(60)
-app = AppTest.from_file("spotlab/ui/frame.py", default_timeout=60).run()
+app = AppTest.from_file("spotlab/ui/common/frame.py", default_timeout=60).run()
 assert not app.exception and len(app.dataframe[0].value) == 4, app
 print(*[name for name in sys.argv[3:] if name in sys.modules])
 """

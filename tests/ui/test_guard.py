@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Right, Role
 from spotlab.domain.ports import AuditCheck
-from spotlab.runtime import process
+from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui.links import PAGE_TABLE
-from spotlab.ui.people.me import mighty_scope
-from spotlab.ui.people.trail import small_print
+from spotlab.ui.audit.view import small_print
+from spotlab.ui.common.links import PAGE_TABLE
+from spotlab.ui.own_account.view import mighty_scope
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
 from tests.support.people import look_as, person
@@ -28,7 +28,7 @@ PAGES = sorted((ROOT / "pages").glob("*.py"))
 def guarded() -> None:
     import streamlit as st
 
-    from spotlab.ui import guard
+    from spotlab.ui.common import guard
 
     user = guard.require(guard.Right.EVALUATE)
     st.write(f"hello {user.name}")
@@ -45,7 +45,7 @@ def bound_to(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     made = empty_lab(tmp_path, tmp_path / "models")
-    monkeypatch.setattr(process, "lab", lambda: made)
+    monkeypatch.setattr(app_process, "lab", lambda: made)
     yield made
     made.close()
 

@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from spotlab.ui import words
-from spotlab.ui.models import facts, parsing
+from spotlab.ui.common import formatting
+from spotlab.ui.models import card_facts, card_parser
 from tests.support.cards import CAPACITY, DETAILS
 
 
 def test_an_advisor_card_gives_figures_beside_its_baseline() -> None:
-    told = parsing.read(DETAILS)
+    told = card_parser.read(DETAILS)
     main = told.main
     assert main is not None
     assert str(main.figure("auc")) == "0.788 (0.757 to 0.817)"
@@ -28,7 +28,7 @@ def test_an_advisor_card_gives_figures_beside_its_baseline() -> None:
 
 
 def test_a_capacity_card_stands_for_its_hour() -> None:
-    told = parsing.read(CAPACITY)
+    told = card_parser.read(CAPACITY)
     assert [test.on.partition(":")[0] for test in told.measured] == ["within 1 h", "within 3 h"]
     main = told.main
     assert main is not None
@@ -39,7 +39,7 @@ def test_a_capacity_card_stands_for_its_hour() -> None:
     assert best[0] == "streak only", "the highest AUC is the best one"
     assert main.subgroups["us-east-1a"]["rows"] == 100
     assert len(main.reliability) == 1
-    assert facts.trained_on(told) == "21,500 rows, 1 availability trace"
+    assert card_facts.trained_on(told) == "21,500 rows, 1 availability trace"
     assert told.sources[0]["licence"] == "MIT"
 
 
@@ -57,24 +57,24 @@ def test_a_capacity_card_stands_for_its_hour() -> None:
     ids=["empty", "nulls", "lists", "words", "booleans", "unseen", "text"],
 )
 def test_a_card_of_another_form_says_nothing_and_harms_nothing(card: dict[str, object]) -> None:
-    told = parsing.read(card)
+    told = card_parser.read(card)
     for test in told.measured:
         assert all(isinstance(figure.value, float) for figure in test.figures.values())
 
 
 def test_an_unknown_figure_is_a_dash_and_never_zero() -> None:
-    assert str(facts.UNKNOWN) == "—"
-    assert facts.number(math.nan) == "—"
-    assert facts.signed(math.nan) == "—"
+    assert str(card_facts.UNKNOWN) == "—"
+    assert card_facts.number(math.nan) == "—"
+    assert card_facts.signed(math.nan) == "—"
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(0.0124, "+0.012"), (-0.0039, "−0.004"), (0.0001, "0.000")]
 )
 def test_a_difference_has_its_sign(value: float, shown: str) -> None:
-    assert facts.signed(value) == shown
+    assert card_facts.signed(value) == shown
 
 
 def test_a_strangers_text_is_no_markdown() -> None:
-    shown = words.plain("![x](http://a) <b> $y$ :red[z] *w*")
+    shown = formatting.plain("![x](http://a) <b> $y$ :red[z] *w*")
     assert shown == r"!\[x\](http://a) \<b> \$y\$ \:red\[z\] \*w\*"

@@ -9,13 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import ModelEvent, ModelRecord
-from spotlab.runtime.registry import ModelEntry
+from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.training.head_to_head import compare
-from spotlab.training.same_rows import SameRows
-from spotlab.ui.models import asking, board, deciding, files, parting, trail, versus
-from spotlab.ui.models.comparing import Kept, Result
+from spotlab.training.paired_evaluation import SameRows
+from spotlab.ui.models import (
+    actions,
+    comparison_files,
+    comparison_form,
+    disagreements,
+    head_to_head,
+    history,
+    leaderboard,
+)
+from spotlab.ui.models.comparison_task import Kept, Result
 from tests.support.cards import DETAILS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,24 +49,24 @@ def result(shift: float, rows: int = 400) -> Result:
 
 
 def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
-    better = versus.verdict(result(0.4))
+    better = head_to_head.verdict(result(0.4))
     assert better.startswith("a@1 is better than b@1: Brier −0.")
     assert better.endswith("on 400 rows")
-    same = versus.verdict(result(0.0))
+    same = head_to_head.verdict(result(0.0))
     assert same == "a@1 and b@1 cannot be told apart: Brier 0.000 (0.000 to 0.000) on 400 rows"
 
 
 def test_warnings_come_with_the_figures() -> None:
-    assert versus.warnings(result(0.1)) == ["Seen."]
+    assert head_to_head.warnings(result(0.1)) == ["Seen."]
     few = result(0.1, rows=100)
-    assert "5 days only" in versus.warnings(few)[-1]
-    table = versus.exported(few, NOW)
+    assert "5 days only" in head_to_head.warnings(few)[-1]
+    table = head_to_head.exported(few, NOW)
     assert any("Paired bootstrap over 5 blocks" in note for note in table.notes)
     assert "Seen." in table.notes
 
 
 def test_disagreements_say_who_was_nearer() -> None:
-    frame = parting.rows_of(result(0.4), "capacity")
+    frame = disagreements.rows_of(result(0.4), "capacity")
     assert frame["gap"].abs().is_monotonic_decreasing
     lost = frame[frame["outcome"] == "■ lost"]
     assert set(lost["nearer"]) == {"b@1"}, "the one that said more was nearer to a loss"
@@ -88,26 +96,26 @@ def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
 )
 def test_a_move_says_what_it_will_change(action: ModelAction, task: str, said: str) -> None:
     champion = entry("1.0.0", "champion").record
-    told = deciding.consequence(action, entry("1.1.0", "graduated", task, 2), champion, 3)
+    told = actions.consequence(action, entry("1.1.0", "graduated", task, 2), champion, 3)
     assert said in told
 
 
 def test_a_capacity_model_is_not_assigned_to_an_instance() -> None:
-    assert ModelAction.ASSIGN in deciding.offered(entry("1.0.0", "graduated"))
-    assert ModelAction.ASSIGN not in deciding.offered(entry("1.0.0", "graduated", "capacity"))
-    assert ModelAction.ASSIGN not in deciding.offered(entry("1.0.0", "rejected"))
+    assert ModelAction.ASSIGN in actions.offered(entry("1.0.0", "graduated"))
+    assert ModelAction.ASSIGN not in actions.offered(entry("1.0.0", "graduated", "capacity"))
+    assert ModelAction.ASSIGN not in actions.offered(entry("1.0.0", "rejected"))
 
 
 def test_only_models_of_one_task_meet() -> None:
     known = [entry("1.0.0", "champion"), entry("1.1.0", "candidate")]
     alone = entry("1.0.0", "champion", "capacity")
-    assert list(asking.rivals([*known, alone])) == ["advisor"]
-    assert asking.rivals([known[0], alone]) == {}
+    assert list(comparison_form.rivals([*known, alone])) == ["advisor"]
+    assert comparison_form.rivals([known[0], alone]) == {}
 
 
 def test_the_label_lies_more_than_a_month_after_what_is_known() -> None:
     known = {"a": "2025-01-01", "b": "2025-01-31", "c": "2025-02-01"}
-    assert list(asking.later(known, "2025-01-01")) == ["c"]
+    assert list(comparison_form.later(known, "2025-01-01")) == ["c"]
 
 
 def test_recorded_files_are_found_by_folder_and_day(tmp_path: Path) -> None:
@@ -120,8 +128,10 @@ def test_recorded_files_are_found_by_folder_and_day(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
-    assert files.trace_folders(tmp_path) == {"traces/x": 2}
-    assert list(files.dated(tmp_path, files.ADVISOR).values()) == ["2024-02-28"]
+    assert comparison_files.trace_folders(tmp_path) == {"traces/x": 2}
+    assert list(comparison_files.dated(tmp_path, comparison_files.ADVISOR).values()) == [
+        "2024-02-28"
+    ]
 
 
 def test_a_sent_files_name_cannot_leave_its_folder() -> None:
@@ -131,9 +141,9 @@ def test_a_sent_files_name_cannot_leave_its_folder() -> None:
         def getvalue(self) -> bytes:
             return b"{}"
 
-    sent = files.sent([Evil()])
+    sent = comparison_files.sent([Evil()])
     assert sent[0].name == "pass_wd.json"
-    with files.on_disk(sent) as (path,):
+    with comparison_files.on_disk(sent) as (path,):
         assert path.read_bytes() == b"{}"
     assert not path.exists()
 
@@ -142,17 +152,17 @@ def test_what_was_live_is_told_with_who_and_why() -> None:
     event = ModelEvent(
         1, NOW, "ann", "toy", "1.0.0", "advisor", "champion", "graduated", "champion", "good"
     )
-    told = trail.live_at("advisor", NOW + timedelta(hours=1), event)
+    told = history.live_at("advisor", NOW + timedelta(hours=1), event)
     assert "**toy@1.0.0** was in force" in told
     assert "by ann at 2026-03-01 12:00:00 UTC: good" in told
-    assert "no model was in force" in trail.live_at("advisor", NOW, None)
+    assert "no model was in force" in history.live_at("advisor", NOW, None)
 
 
 def test_the_board_says_when_nobody_is_trusted() -> None:
-    assert board.headline([entry("1.0.0", "candidate").record]) == (
+    assert leaderboard.headline([entry("1.0.0", "candidate").record]) == (
         "No model is trusted yet: 1 version, no champion"
     )
-    table = board.exported([entry("1.0.0", "champion").record], NOW).frame
+    table = leaderboard.exported([entry("1.0.0", "champion").record], NOW).frame
     assert table["auc_low"][0] == 0.757
 
 
@@ -165,6 +175,6 @@ def test_a_sent_files_name_is_plain_and_no_longer_than_a_disk_takes() -> None:
             return b"1"
 
     names = ["../../x.json", "a" * 5000 + ".json.gz", "..", "\x00\u202e.csv", "é/ü.json"]
-    plain = [each.name for each in files.sent([Sent(name) for name in names])]
+    plain = [each.name for each in comparison_files.sent([Sent(name) for name in names])]
 
     assert plain == ["x.json", "a" * 92 + ".json.gz", "file", "_.csv", "_.json"]

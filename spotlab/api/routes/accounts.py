@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spotlab.api import conditions
-from spotlab.api.conditions import IfMatch
+from spotlab.api import etags
+from spotlab.api.etags import IfMatch
 from spotlab.api.operation import AWS_REFUSED, Operation, about
 from spotlab.api.paging import AskedPage, Page
-from spotlab.api.service import AskedDesk
-from spotlab.api.views.rest import (
+from spotlab.api.request_state import AskedDesk
+from spotlab.api.views.models import (
     AccountAsked,
     AccountChange,
     AccountView,
@@ -19,7 +19,7 @@ from spotlab.api.views.rest import (
     ValidationView,
 )
 from spotlab.domain.ports import Account, Topic
-from spotlab.runtime.desk import Desk
+from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -50,7 +50,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(account), account.external_id)
+    return etags.tag(view(account), account.external_id)
 
 
 @router.get(
@@ -117,7 +117,7 @@ def change_account(
     desk: AskedDesk, response: Response, name: Name, asked: AccountChange, if_match: IfMatch = None
 ) -> AccountView:
     """What is not given stays as it is. Of one that comes from the settings, only `active`."""
-    changed = conditions.changed(
+    changed = etags.changed(
         if_match,
         lambda: desk.accounts.get(name),
         tag_of,

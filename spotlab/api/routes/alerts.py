@@ -9,12 +9,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spotlab.api import conditions
-from spotlab.api.conditions import IfMatch
+from spotlab.api import etags
+from spotlab.api.etags import IfMatch
 from spotlab.api.operation import NOT_THERE, Operation, about
 from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.service import AskedDesk
-from spotlab.api.views.watching import (
+from spotlab.api.request_state import AskedDesk
+from spotlab.api.views.alerts import (
     ConditionView,
     DeliveryView,
     RingingView,
@@ -54,7 +54,7 @@ def view(rule: AlertRule) -> RuleView:
 
 def tag_of(rule: AlertRule) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(rule), rule.address_mark)
+    return etags.tag(view(rule), rule.address_mark)
 
 
 def delivery_view(found: Delivery) -> DeliveryView:
@@ -193,7 +193,7 @@ def change_alert_rule(
     desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
 ) -> RuleView:
     """What is not given stays as it is; what rang starts anew."""
-    changed = conditions.changed(
+    changed = etags.changed(
         if_match,
         lambda: desk.alerts.rule(rule_id),
         tag_of,

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
 from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.service import AskedDesk, TheService
+from spotlab.api.request_state import AskedDesk, TheService
+from spotlab.api.views.alerts import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
-from spotlab.api.views.watching import AuditCheckView, EntryView
 from spotlab.domain.access import Right
 from spotlab.domain.ports import AuditFilter
 from spotlab.telemetry.text import LABEL

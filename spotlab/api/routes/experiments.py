@@ -11,8 +11,8 @@ from fastapi import APIRouter, Path, Query
 
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Page, PageAsked, read
+from spotlab.api.request_state import AskedDesk
 from spotlab.api.routes.instances import Id
-from spotlab.api.service import AskedDesk
 from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of, possible
 from spotlab.api.views.experiments import (
     CandidateView,
@@ -23,11 +23,11 @@ from spotlab.api.views.experiments import (
     VerdictView,
     candidate_view,
 )
-from spotlab.api.views.rest import ExplanationView, explained
+from spotlab.api.views.models import ExplanationView, explained
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.errors import NotFound
-from spotlab.runtime.desk import Desk
+from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["experiments"])
 

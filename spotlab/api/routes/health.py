@@ -10,12 +10,12 @@ from fastapi import APIRouter, Path, Request, Response
 from spotlab import __version__
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Cursor, Limit, Page, PageAsked
-from spotlab.api.service import AskedDesk, Service, TheService
+from spotlab.api.request_state import AskedDesk, Service, TheService
 from spotlab.api.views.health import Day, Parts, PartView, ProbeView, SlotView
-from spotlab.api.views.rest import ComponentView, HealthView
+from spotlab.api.views.models import ComponentView, HealthView
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
-from spotlab.runtime.health.view import PartHealth
+from spotlab.monitoring.health.report import PartHealth
 
 router = APIRouter(route_class=Operation, tags=["health"])
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spotlab.api import conditions
-from spotlab.api.conditions import IfMatch
+from spotlab.api import etags
+from spotlab.api.etags import IfMatch
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Page
-from spotlab.api.service import AskedDesk
+from spotlab.api.request_state import AskedDesk
 from spotlab.api.views.base import REFERENCE
 from spotlab.api.views.experiments import SummaryView
 from spotlab.api.views.instances import (
@@ -26,7 +26,7 @@ from spotlab.api.views.instances import (
 )
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.ports import Topic
-from spotlab.runtime.desk import Desk
+from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["instances"])
 
@@ -48,7 +48,7 @@ def view(instance: Instance) -> InstanceView:
 
 def tag_of(instance: Instance) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return conditions.tag(view(instance))
+    return etags.tag(view(instance))
 
 
 @router.get(
@@ -230,7 +230,7 @@ def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance |
         NotFound: also where they do not see its account.
     """
     instance = desk.instances.get(instance_id)
-    return conditions.made_from(if_match, instance, tag_of(instance), f"instance {instance_id}")
+    return etags.made_from(if_match, instance, tag_of(instance), f"instance {instance_id}")
 
 
 def _changed(response: Response, instance: Instance) -> InstanceView:

@@ -8,12 +8,17 @@ from fastapi import APIRouter, Path, Response
 
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Page, read, write
-from spotlab.api.service import AskedDesk
+from spotlab.api.request_state import AskedDesk
 from spotlab.api.views.base import Reasoned
-from spotlab.api.views.running import Accepted, JobAsked, JobView, RunView
+from spotlab.api.views.jobs import (
+    Accepted,
+    JobAsked,
+    JobView,
+    RunView,
+)
 from spotlab.domain.ports import Topic
 from spotlab.errors import NotFound
-from spotlab.runtime.jobs.overview import JobView as Standing
+from spotlab.scheduling.overview import JobView as Standing
 
 router = APIRouter(route_class=Operation, tags=["jobs"])
 

@@ -17,15 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from spotlab.api.operation import Operation
 from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
-from spotlab.api.service import AskedDesk, Service, TheService
+from spotlab.api.request_state import AskedDesk, Service, TheService
 from spotlab.api.views.base import Moment, View, about
-from spotlab.api.views.running import LineView, MetricView, SampleView
+from spotlab.api.views.jobs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import NotFound, SpotlabError
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.desk.logs import LogFilter, LogLine
-from spotlab.runtime.leaving import LEAVING
-from spotlab.runtime.metrics import Metrics
+from spotlab.monitoring.metrics import Metrics
+from spotlab.runtime.shutdown import LEAVING
+from spotlab.services import Desk
+from spotlab.services.logs import LogFilter, LogLine
 from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation)

@@ -8,11 +8,11 @@ from typing import Final
 from fastapi import APIRouter
 
 from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.service import AskedDesk
+from spotlab.api.request_state import AskedDesk
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
 from spotlab.domain.ports import SnapshotInfo, Topic
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.runtime.leaving import LEAVING
+from spotlab.runtime.shutdown import LEAVING
 
 router = APIRouter(route_class=Operation, tags=["market"])
 

@@ -10,11 +10,11 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from spotlab.api.operation import ZIP, Operation, about
 from spotlab.api.paging import AskedPage, Page
+from spotlab.api.request_state import AskedDesk, TheService
 from spotlab.api.routes.experiments import listed
-from spotlab.api.service import AskedDesk, TheService
 from spotlab.api.views.base import REFERENCE, Reasoned
 from spotlab.api.views.experiments import OutcomesOf, OutcomeView, PerformanceView, ScoreView
-from spotlab.api.views.rest import (
+from spotlab.api.views.models import (
     DryRunView,
     FigureView,
     ModelCardView,
@@ -22,11 +22,11 @@ from spotlab.api.views.rest import (
     ModelView,
 )
 from spotlab.domain.access import Principal
-from spotlab.domain.lifecycle import ModelState
+from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.runtime.desk import Desk
-from spotlab.runtime.desk.models import Step
-from spotlab.runtime.registry import ModelEntry
+from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.services import Desk
+from spotlab.services.models import Step
 
 
 class StepConvertor(StringConvertor):

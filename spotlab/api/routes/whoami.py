@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from spotlab.api.operation import Operation
-from spotlab.api.service import AskedDesk
-from spotlab.api.views.rest import MeView
+from spotlab.api.request_state import AskedDesk
+from spotlab.api.views.models import MeView
 
 router = APIRouter(route_class=Operation)
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from spotlab.domain.alert_state import Message, Ringing
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports.models import By
-from spotlab.domain.ringing import Message, Ringing
 
 
 class DeliveryState(StrEnum):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.decision import Instance
 from spotlab.domain.features import Matrix
-from spotlab.domain.lifecycle import ModelAction
+from spotlab.domain.model_lifecycle import ModelAction
 
 
 @runtime_checkable

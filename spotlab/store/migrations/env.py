@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from spotlab.store.metadata import METADATA
+from spotlab.store.tables.metadata import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -11,12 +11,13 @@ import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE, SPOTLAB
-from spotlab.ui import charts, exports, tables, words
-from spotlab.ui.backtests import naming
-from spotlab.ui.backtests.reading import Figures
+from spotlab.ui import charts
+from spotlab.ui.backtests import labels
+from spotlab.ui.backtests.figures import Figures
 from spotlab.ui.charts import Outcome
-from spotlab.ui.tables import Column
-from spotlab.ui.theme import Palette
+from spotlab.ui.common import export, formatting, tables, widgets
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
 
 OBJECTIVE: Final = {
     "deadline": "Regret: cost / the oracle's cost − 1, summed over the windows.",
@@ -39,18 +40,20 @@ def headline(record: SweepRecord, figures: Figures | None) -> str:
     config = record.config
     if figures is None:
         return (
-            f"{record.done:,} of {words.count(record.total, 'cell')} done: "
-            f"{naming.workload(config)}, {naming.zones(config)}"
+            f"{record.done:,} of {formatting.count(record.total, 'cell')} done: "
+            f"{labels.workload(config)}, {labels.zones(config)}"
         )
     name = figures.named
     found = figures.of(name)
     many = len(figures.windows)
-    where = f"{words.count(many, 'window')} of {naming.zones(config)}"
+    where = f"{formatting.count(many, 'window')} of {labels.zones(config)}"
     if figures.partial:
-        where = f"{many} of {words.count(figures.asked, 'window')} so far, {naming.zones(config)},"
+        where = (
+            f"{many} of {formatting.count(figures.asked, 'window')} so far, {labels.zones(config)},"
+        )
     return (
-        f"On {where} {naming.policy(name, config['models'])} {_does(config, found)} for "
-        f"{naming.usd(found['cost_usd'])} USD: {_against(found)}{_last(figures, found)}"
+        f"On {where} {labels.policy(name, config['models'])} {_does(config, found)} for "
+        f"{labels.usd(found['cost_usd'])} USD: {_against(found)}{_last(figures, found)}"
     )
 
 
@@ -67,8 +70,8 @@ def small_print(record: SweepRecord, figures: Figures | None, now: datetime) -> 
 def which(record: SweepRecord, now: datetime) -> str:
     """Which sweep it is."""
     return (
-        f"Sweep {record.sweep_id}, asked for {words.ago(record.created_at, now)}: "
-        f"{naming.workload(record.config)}."
+        f"Sweep {record.sweep_id}, asked for {formatting.ago(record.created_at, now)}: "
+        f"{labels.workload(record.config)}."
     )
 
 
@@ -85,9 +88,9 @@ def _against(found: Mapping[str, Any]) -> str:
     relative = found["relative_to_on_demand"]
     if relative is not None:
         way = "less" if relative <= 1.0 else "more"
-        told.append(f"{naming.share(abs(1.0 - relative))} % {way} than on-demand")
+        told.append(f"{labels.share(abs(1.0 - relative))} % {way} than on-demand")
     if found["regret"] is not None:
-        told.append(f"{naming.share(found['regret'])} % over hindsight")
+        told.append(f"{labels.share(found['regret'])} % over hindsight")
     return ", ".join(told)
 
 
@@ -95,7 +98,7 @@ def _last(figures: Figures, found: Mapping[str, Any]) -> str:
     if figures.kind != "deadline":
         return ", downtime counted"
     missed = found["misses"]
-    return f", {words.count(missed, 'deadline') if missed else 'no deadline'} missed"
+    return f", {formatting.count(missed, 'deadline') if missed else 'no deadline'} missed"
 
 
 def show(record: SweepRecord, figures: Figures, now: datetime, palette: Palette) -> None:
@@ -115,7 +118,7 @@ def show(record: SweepRecord, figures: Figures, now: datetime, palette: Palette)
         f"{OBJECTIVE[figures.kind]} Between: its 95 % interval when windows are drawn anew, "
         "those that begin on the same day together, every policy with its window."
     )
-    exports.offer(lambda: exported(record, figures, now), "backtest", "backtest-file")
+    export.offer(lambda: exported(record, figures, now), "backtest", "backtest-file")
 
 
 def _chart(record: SweepRecord, figures: Figures, palette: Palette) -> tuple[str, str, Any]:
@@ -142,7 +145,7 @@ def _outcome(record: SweepRecord, figures: Figures, name: str, kind: str) -> Out
     low, high = _cost_ends(figures, name)
     missed = found["misses"]
     ours = sum(policy.startswith(SPOTLAB) for policy in figures.policies)
-    word = naming.short(name) if ours == 1 else naming.policy(name, record.config["models"])
+    word = labels.short(name) if ours == 1 else labels.policy(name, record.config["models"])
     return Outcome(
         name=f"{word}, {missed} missed" if missed else word,
         x=figures.means[name][kind],
@@ -173,7 +176,7 @@ def _row(record: SweepRecord, figures: Figures, name: str) -> dict[str, Any]:
     relative = found["relative_to_on_demand"]
     mark = "★ " if name == ORACLE else "◆ " if name.startswith(SPOTLAB) else ""
     return {
-        "policy": mark + naming.policy(name, record.config["models"]),
+        "policy": mark + labels.policy(name, record.config["models"]),
         "cost_usd": found["cost_usd"],
         "relative_to_on_demand": relative,
         "saving": None if relative is None else 1.0 - relative,
@@ -189,8 +192,8 @@ def _row(record: SweepRecord, figures: Figures, name: str) -> dict[str, Any]:
 
 def _between(found: Mapping[str, Any]) -> str:
     if found["low"] is None:
-        return words.UNKNOWN
-    return f"{naming.share(found['low'])} to {naming.share(found['high'])}"
+        return formatting.UNKNOWN
+    return f"{labels.share(found['low'])} to {labels.share(found['high'])}"
 
 
 def columns(figures: Figures) -> dict[str, Column]:
@@ -198,17 +201,17 @@ def columns(figures: Figures) -> dict[str, Column]:
     regret = OBJECTIVE[figures.kind]
     every = {
         "policy": Column("policy", help="◆ SpotLab, ★ the best schedule in hindsight."),
-        "cost_usd": Column("cost (USD)", naming.usd, "Mean of a window.", number=True),
+        "cost_usd": Column("cost (USD)", labels.usd, "Mean of a window.", number=True),
         "relative_to_on_demand": Column(
-            "of on-demand (%)", naming.share, "Cost / that of one on-demand instance.", number=True
+            "of on-demand (%)", labels.share, "Cost / that of one on-demand instance.", number=True
         ),
-        "saving": Column("saving (%)", naming.share, "Against on-demand alone.", number=True),
+        "saving": Column("saving (%)", labels.share, "Against on-demand alone.", number=True),
         "misses": Column("missed", str, "Windows whose job was late.", number=True),
         "moves": Column(
-            "moves", naming.number, "Instances started after the first, mean.", number=True
+            "moves", labels.number, "Instances started after the first, mean.", number=True
         ),
-        "downtime_h": Column("downtime (h)", naming.number, "Mean of a window.", number=True),
-        "regret": Column("regret (%)", naming.share, regret, number=True),
+        "downtime_h": Column("downtime (h)", labels.number, "Mean of a window.", number=True),
+        "regret": Column("regret (%)", labels.share, regret, number=True),
         "between": Column(
             "between (%)", str, "95 % interval of the regret: bootstrap over windows.", number=True
         ),
@@ -217,7 +220,7 @@ def columns(figures: Figures) -> dict[str, Column]:
     return every
 
 
-def exported(record: SweepRecord, figures: Figures, now: datetime) -> exports.Table:
+def exported(record: SweepRecord, figures: Figures, now: datetime) -> export.Table:
     """The table as a file, with what it rests on."""
     config = record.config
     headers = {
@@ -234,13 +237,13 @@ def exported(record: SweepRecord, figures: Figures, now: datetime) -> exports.Ta
     }
     headers.pop("downtime_h" if figures.kind == "deadline" else "misses")
     partial = f" of {figures.asked} asked for" if figures.partial else ""
-    return exports.Table(
+    return export.Table(
         frame=rows(record, figures).assign(
-            policy=[naming.policy(name, config["models"]) for name in figures.policies]
+            policy=[labels.policy(name, config["models"]) for name in figures.policies]
         ),
         caption=(
-            f"Policies on {len(figures.windows)}{partial} windows of {naming.zones(config)}: "
-            f"{naming.workload(config)}, {now:%Y-%m-%d}"
+            f"Policies on {len(figures.windows)}{partial} windows of {labels.zones(config)}: "
+            f"{labels.workload(config)}, {now:%Y-%m-%d}"
         ),
         headers=headers,
         digits={name: count for name, count in DIGITS.items() if name in headers},
@@ -250,3 +253,14 @@ def exported(record: SweepRecord, figures: Figures, now: datetime) -> exports.Ta
             f"Sweep {record.sweep_id}, seed {config['seed']}.",
         ),
     )
+
+
+VIEWS: Final[Mapping[str, str]] = {
+    "results": "Results",
+    "replay": "One window replayed",
+}
+
+
+def pick() -> str:
+    """The view that the URL names; the first where it names none."""
+    return widgets.pick_view(VIEWS, "backtest-view")

@@ -5,10 +5,7 @@ Text, axes and grid take their colours from the page's theme; marks take them fr
 
 from spotlab.ui.charts.backtests import Outcome, tradeoff
 from spotlab.ui.charts.base import CONFIG
-from spotlab.ui.charts.explanation import changes, waterfall
-from spotlab.ui.charts.frontier import Mark, frontier, pareto
-from spotlab.ui.charts.market import drops, heat_map, price_history
-from spotlab.ui.charts.trust import (
+from spotlab.ui.charts.calibration import (
     Estimate,
     PrecisionRecall,
     Reliability,
@@ -18,7 +15,10 @@ from spotlab.ui.charts.trust import (
     reliability,
     wilson,
 )
-from spotlab.ui.charts.window import Course, timeline, work_done
+from spotlab.ui.charts.explanation import changes, waterfall
+from spotlab.ui.charts.frontier import Mark, frontier, pareto
+from spotlab.ui.charts.market import drops, heat_map, price_history
+from spotlab.ui.charts.replay import Course, timeline, work_done
 
 __all__ = [
     "CONFIG",

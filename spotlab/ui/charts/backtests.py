@@ -10,8 +10,8 @@ from typing import Final, Literal
 import plotly.graph_objects as go
 
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.charts.placing import Box, placed
-from spotlab.ui.theme import Palette
+from spotlab.ui.charts.label_layout import Box, placed
+from spotlab.ui.common.theme import Palette
 
 Estimate3 = tuple[float, float, float]
 _SYMBOLS: Final = {"oracle": "star", "ours": "diamond", "other": "circle"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from spotlab.telemetry.text import visible
-from spotlab.ui.theme import Palette
+from spotlab.ui.common.theme import Palette
 
 CONFIG: Final[dict[str, Any]] = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons stay out of the way; zooming by dragging works without them."""

@@ -9,10 +9,15 @@ from typing import Final
 import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
-from spotlab.inference.words import described, phrase, signed, spoken
+from spotlab.inference.explanation_text import (
+    described,
+    phrase,
+    signed,
+    spoken,
+)
 from spotlab.ui.charts.base import figure, plain
-from spotlab.ui.theme import Palette
-from spotlab.ui.words import percent
+from spotlab.ui.common.formatting import percent
+from spotlab.ui.common.theme import Palette
 
 UNIT: Final = "log-odds of the monthly interruption rate"
 ROW_PX: Final = 34

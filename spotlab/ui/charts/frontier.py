@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.theme import Palette
-from spotlab.ui.words import percent, usd
+from spotlab.ui.common.formatting import percent, usd
+from spotlab.ui.common.theme import Palette
 
 RISK, PRICE = "risk", "spot_price_usd_per_hour"
 WIDE: Final = 30.0

@@ -12,8 +12,8 @@ from spotlab.domain.components import STATES
 from spotlab.domain.ports import Probe
 from spotlab.domain.uptime import MAX_HOLD, Spell
 from spotlab.ui.charts.base import figure
-from spotlab.ui.theme import Palette
-from spotlab.ui.words import age, state_mark
+from spotlab.ui.common.formatting import age, state_mark
+from spotlab.ui.common.theme import Palette
 
 MOST_POINTS = 1500
 

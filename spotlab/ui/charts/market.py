@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.ui.charts.base import figure, label, plain
-from spotlab.ui.theme import Palette
-from spotlab.ui.words import usd
+from spotlab.ui.common.formatting import usd
+from spotlab.ui.common.theme import Palette
 
 
 def price_history(

@@ -12,13 +12,19 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
-from spotlab.runtime.registry import ModelEntry
+from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.telemetry.text import visible
-from spotlab.ui import charts, tables, widgets, words
-from spotlab.ui.models import board, facts
-from spotlab.ui.models.facts import METRIC_WORDS, METRICS, Facts, Measured
-from spotlab.ui.tables import Column
-from spotlab.ui.theme import Palette
+from spotlab.ui import charts
+from spotlab.ui.common import formatting, tables, widgets
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
+from spotlab.ui.models import card_facts, leaderboard
+from spotlab.ui.models.card_facts import (
+    METRIC_WORDS,
+    METRICS,
+    Facts,
+    Measured,
+)
 
 SOURCE_KEYS = ("data", "published_by", "licence")
 FORESTS = {"auc": "AUC: higher is better", "brier": "Brier: lower is better"}
@@ -28,14 +34,14 @@ def headline(record: ModelRecord, told: Facts) -> str:
     """How good the model is at what, beside the best baseline."""
     name, main = record.reference, told.main
     if main is None:
-        return f"{name} for {facts.task_words(record.task)}: its card has no figures"
+        return f"{name} for {card_facts.task_words(record.task)}: its card has no figures"
     brier, best = main.figure("brier"), main.best_baseline("brier")
-    beside = f"{facts.number(main.base_rate_brier)} of the base rate"
+    beside = f"{card_facts.number(main.base_rate_brier)} of the base rate"
     if best is not None:
-        beside = f"{facts.number(best[1].value)} of {best[0]}"
+        beside = f"{card_facts.number(best[1].value)} of {best[0]}"
     return (
-        f"{name} for {facts.task_words(record.task)}: AUC {main.figure('auc')}, "
-        f"Brier {facts.number(brier.value)} against {beside}"
+        f"{name} for {card_facts.task_words(record.task)}: AUC {main.figure('auc')}, "
+        f"Brier {card_facts.number(brier.value)} against {beside}"
     )
 
 
@@ -44,7 +50,7 @@ def small_print(entry: ModelEntry, now: datetime) -> str:
     record = entry.record
     where = " · runs in a process of its own until it is graduated" if entry.isolated else ""
     return (
-        f"{board.mark(record)} · registered {words.ago(record.registered_at, now)} · "
+        f"{leaderboard.mark(record)} · registered {formatting.ago(record.registered_at, now)} · "
         f"SHA-256 {record.digest[:12]} · {record.path}{where}"
     )
 
@@ -52,12 +58,12 @@ def small_print(entry: ModelEntry, now: datetime) -> str:
 def show_label(told: Facts) -> None:
     """What is forecast, and what is not."""
     st.header("What it forecasts", anchor=False)
-    st.markdown(words.plain(told.summary or "The card says nothing about it."))
+    st.markdown(formatting.plain(told.summary or "The card says nothing about it."))
     if told.label:
-        st.markdown(f"**Label.** {words.plain(told.label)}")
+        st.markdown(f"**Label.** {formatting.plain(told.label)}")
     if told.not_label:
         st.markdown("**What it is not**")
-        st.markdown("\n".join(f"- {words.plain(line)}" for line in told.not_label))
+        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in told.not_label))
 
 
 def show_figures(told: Facts, palette: Palette) -> None:
@@ -70,9 +76,9 @@ def show_figures(told: Facts, palette: Palette) -> None:
         )
         return
     test = _pick_test(told.measured)
-    rows = f"{words.count(test.rows, 'row')}, " if test.rows else ""
+    rows = f"{formatting.count(test.rows, 'row')}, " if test.rows else ""
     st.caption(
-        f"Measured on {words.plain(test.on)}: {rows}base rate {words.percent(test.base_rate)}. "
+        f"Measured on {formatting.plain(test.on)}: {rows}base rate {formatting.percent(test.base_rate)}. "
         "Intervals are 95 %."
     )
     left, right = st.columns(2, gap="large")
@@ -108,9 +114,9 @@ def _show_forests(test: Measured, palette: Palette) -> None:
 def estimates(test: Measured, metric: str) -> list[charts.Estimate]:
     """A metric of the model, then of its baselines; what is unknown is left out."""
     figures = {"this model": test.figure(metric)}
-    figures |= {name: said.get(metric, facts.UNKNOWN) for name, said in test.baselines.items()}
+    figures |= {name: said.get(metric, card_facts.UNKNOWN) for name, said in test.baselines.items()}
     if metric == "brier":
-        figures["base rate"] = facts.Figure(test.base_rate_brier)
+        figures["base rate"] = card_facts.Figure(test.base_rate_brier)
     return [
         charts.Estimate(name, figure.value, figure.low, figure.high, name != "this model")
         for name, figure in figures.items()
@@ -171,9 +177,9 @@ def show_subgroups(told: Facts) -> None:
     spec = {
         "part": Column("rows where", width="medium"),
         "rows": Column("rows", "{:,}".format, number=True),
-        "base_rate": Column("base rate", words.percent, number=True),
+        "base_rate": Column("base rate", formatting.percent, number=True),
     } | {
-        metric: Column(word, facts.number, DIRECTIONS[metric], number=True)
+        metric: Column(word, card_facts.number, DIRECTIONS[metric], number=True)
         for metric, word in METRIC_WORDS.items()
     }
     tables.show(frame, spec, name="Subgroups", key="card-subgroups", max_rows=18)
@@ -220,7 +226,7 @@ def show_pairs(said: Mapping[str, Any], key: str) -> None:
 def flat(said: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     """Names and values in words, one a line: `settings: rounds`, `300`."""
     for name, value in said.items():
-        told = before + facts.spoken(str(name))
+        told = before + card_facts.spoken(str(name))
         if isinstance(value, Mapping):
             yield from flat(value, f"{told}: ")
         elif value is not None:
@@ -268,7 +274,7 @@ def show_features(told: Facts) -> None:
 def show_limits(told: Facts) -> None:
     """Where it ends."""
     if told.limits:
-        st.markdown("\n".join(f"- {words.plain(line)}" for line in told.limits))
+        st.markdown("\n".join(f"- {formatting.plain(line)}" for line in told.limits))
     else:
         st.caption("The card names no limits, which does not mean that there are none.")
     if told.formula:

@@ -13,10 +13,15 @@ import streamlit as st
 from spotlab.domain.outcomes import Estimate, ShadowDecision
 from spotlab.pipeline.shadow import Comparison
 from spotlab.runtime.outcomes import OutcomesView
-from spotlab.ui import exports, tables, widgets, words
-from spotlab.ui.models import views
-from spotlab.ui.tables import Column, at
-from spotlab.ui.theme import Palette
+from spotlab.ui.common import (
+    export,
+    formatting,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.tables import Column, at
+from spotlab.ui.common.theme import Palette
+from spotlab.ui.models import tabs
 
 MOST_LISTED: Final = 200
 SMALL_PRINT: Final = (
@@ -27,13 +32,13 @@ SMALL_PRINT: Final = (
 def headline(seen: OutcomesView | None) -> str:
     """Whether another model would have decided otherwise, and how much is known of what came."""
     known = sum(card.rows for card in seen.cards) if seen else 0
-    came = f"{words.count(known, 'outcome')} known"
+    came = f"{formatting.count(known, 'outcome')} known"
     compared = seen.comparisons if seen else ()
     if not compared:
         return f"No challenger has run in shadow yet; {came}"
     told = [
-        f"{each.model} agrees in {words.percent(each.agreement.value)} of "
-        f"{words.count(each.decided, 'decision')}"
+        f"{each.model} agrees in {formatting.percent(each.agreement.value)} of "
+        f"{formatting.count(each.decided, 'decision')}"
         for each in compared[:2]
     ]
     return f"In shadow {', '.join(told)}; {came}"
@@ -67,14 +72,14 @@ def show(
         select=("single-row", "single-cell"),
     )
     chosen = compared[picked[0] if picked else 0]
-    exports.offer(lambda: shadow_table(compared, now), "challengers", "shadows-file")
+    export.offer(lambda: shadow_table(compared, now), "challengers", "shadows-file")
     apart = chosen.disagreements
     if not apart:
-        st.caption(f"{words.plain(chosen.model)} decided as the champion every time.")
+        st.caption(f"{formatting.plain(chosen.model)} decided as the champion every time.")
         return
     st.markdown(
-        f"**Where {words.plain(chosen.model)} would have decided otherwise**: "
-        f"{words.count(len(apart), 'decision')}. Select a row to open the decision."
+        f"**Where {formatting.plain(chosen.model)} would have decided otherwise**: "
+        f"{formatting.count(len(apart), 'decision')}. Select a row to open the decision."
     )
     listed = apart[:MOST_LISTED]
     opened = tables.show(
@@ -86,7 +91,7 @@ def show(
         max_rows=8,
     )
     if opened:
-        views.open_decision(listed[opened[0]].experiment_id)
+        tabs.open_decision(listed[opened[0]].experiment_id)
 
 
 def shadow_rows(compared: Sequence[Comparison]) -> pd.DataFrame:
@@ -131,9 +136,9 @@ def shadow_columns() -> dict[str, Column]:
     }
 
 
-def shadow_table(compared: Sequence[Comparison], now: datetime) -> exports.Table:
+def shadow_table(compared: Sequence[Comparison], now: datetime) -> export.Table:
     """The challengers as a file."""
-    return exports.Table(
+    return export.Table(
         frame=pd.DataFrame(
             [
                 {
@@ -171,8 +176,8 @@ def shares(estimate: Estimate) -> str | None:
         return None
     between = ""
     if math.isfinite(estimate.low):
-        between = f" ({words.percent(estimate.low)} to {words.percent(estimate.high)})"
-    return words.percent(estimate.value) + between
+        between = f" ({formatting.percent(estimate.low)} to {formatting.percent(estimate.high)})"
+    return formatting.percent(estimate.value) + between
 
 
 def money(estimate: Estimate) -> str | None:
@@ -181,10 +186,8 @@ def money(estimate: Estimate) -> str | None:
         return None
     between = ""
     if math.isfinite(estimate.low):
-        between = (
-            f" ({words.usd(estimate.low, sign=True)} to {words.usd(estimate.high, sign=True)})"
-        )
-    return words.usd(estimate.value, sign=True) + between
+        between = f" ({formatting.usd(estimate.low, sign=True)} to {formatting.usd(estimate.high, sign=True)})"
+    return formatting.usd(estimate.value, sign=True) + between
 
 
 def apart_rows(apart: Sequence[ShadowDecision], names: Mapping[str, str]) -> pd.DataFrame:
@@ -195,8 +198,8 @@ def apart_rows(apart: Sequence[ShadowDecision], names: Mapping[str, str]) -> pd.
                 "id": each.experiment_id,
                 "at": each.created_at,
                 "instance": names.get(each.instance_id, each.instance_id),
-                "made": words.decision_mark(each.champion_decision),
-                "would": words.decision_mark(each.decision),
+                "made": formatting.decision_mark(each.champion_decision),
+                "would": formatting.decision_mark(each.decision),
                 "pool": each.chosen_pool,
                 "risk": each.current_risk,
                 "chosen_risk": each.chosen_risk,
@@ -211,8 +214,8 @@ def apart_rows(apart: Sequence[ShadowDecision], names: Mapping[str, str]) -> pd.
 def apart_columns(now: datetime, palette: Palette) -> dict[str, Column]:
     """How the disagreements' columns are shown."""
     colours = {
-        words.decision_mark(decision): palette.of_decision(decision)
-        for decision in words.DECISION_MARKS
+        formatting.decision_mark(decision): palette.of_decision(decision)
+        for decision in formatting.DECISION_MARKS
     }
 
     def colour(text: object) -> str:
@@ -220,20 +223,20 @@ def apart_columns(now: datetime, palette: Palette) -> dict[str, Column]:
 
     return {
         "id": Column("decision", "#{}".format, number=True),
-        "at": Column("made", at(now, words.ago)),
+        "at": Column("made", at(now, formatting.ago)),
         "instance": Column("instance"),
         "made": Column("champion", colour=colour),
         "would": Column("challenger", colour=colour),
         "pool": Column("to", width="medium", help="“—”: it would not switch."),
         "risk": Column(
-            "its risk there", words.percent, "Where it runs, by the challenger.", number=True
+            "its risk there", formatting.percent, "Where it runs, by the challenger.", number=True
         ),
         "chosen_risk": Column(
-            "its risk after", words.percent, "“—”: it would not switch.", number=True
+            "its risk after", formatting.percent, "“—”: it would not switch.", number=True
         ),
         "cost": Column(
             "dearer USD/h",
-            lambda v: words.usd(v, sign=True),
+            lambda v: formatting.usd(v, sign=True),
             "Expected cost after its decision minus after the one made, by the champion's risks.",
             number=True,
         ),

@@ -8,9 +8,14 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
-from spotlab.runtime.uploads import UploadReport
-from spotlab.ui import allowing, runs, session, words
-from spotlab.ui.models import facts, reading
+from spotlab.runtime.model_upload import UploadReport
+from spotlab.ui.common import (
+    background_tasks,
+    formatting,
+    permissions,
+    session,
+)
+from spotlab.ui.models import card_facts, queries
 
 SLOT: Final = "upload-model"
 MOST_MB: Final = 64
@@ -29,7 +34,7 @@ def show() -> None:
     with st.expander(
         "Upload a model", icon=":material/upload_file:", key="upload", on_change="rerun"
     ):
-        if not allowing.caption(Right.UPLOAD_MODELS):
+        if not permissions.caption(Right.UPLOAD_MODELS):
             return
         st.caption(WANTED)
         left, right = st.columns(2)
@@ -44,10 +49,10 @@ def show() -> None:
                 max_chars=500,
                 placeholder="where it comes from, and what it is for; kept in the history",
             )
-            running = runs.current(SLOT)
+            running = background_tasks.current(SLOT)
             busy = running is not None and not running.finished
             if running is not None and busy:
-                runs.look(running)
+                background_tasks.look(running)
             st.button(
                 "Check and register",
                 key="upload-now",
@@ -66,30 +71,30 @@ def _begin(content: bytes) -> None:
     # Read here: a click commits what was typed last, after the button got its arguments.
     reason = str(st.session_state.get("upload-reason", "")).strip()
 
-    def work(tell: runs.Progress, _stopped: object) -> UploadReport | SpotlabError:
+    def work(tell: background_tasks.Progress, _stopped: object) -> UploadReport | SpotlabError:
         tell("in quarantine: its files, then a first prediction", 0.3)
         try:
             return desk.upload(content, reason)
         except SpotlabError as exc:
             return exc
 
-    runs.begin(SLOT, "Checking the upload", work)
+    background_tasks.begin(SLOT, "Checking the upload", work)
 
 
 def _outcome() -> UploadReport | SpotlabError | None:
     """What the last upload gave; None: there is nothing new."""
-    run = runs.take(SLOT)
+    run = background_tasks.take(SLOT)
     if run is None:
         return None
-    reading.forget()
+    queries.forget()
     report: UploadReport | SpotlabError | None = run.result
     return report
 
 
 def _show_refusal(refused: SpotlabError) -> None:
-    remedy = f"\n\n**What to do:** {words.plain(refused.remedy)}" if refused.remedy else ""
+    remedy = f"\n\n**What to do:** {formatting.plain(refused.remedy)}" if refused.remedy else ""
     st.warning(
-        f"{words.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
+        f"{formatting.plain(refused.message)}\n\nNothing of it was kept, and the refusal is in the "
         f"history.{remedy}",
         title="Refused",
         icon=":material/block:",
@@ -99,7 +104,7 @@ def _show_refusal(refused: SpotlabError) -> None:
 def _show_report(report: UploadReport) -> None:
     record = report.record
     st.success(
-        f"{words.plain(record.reference)} is a candidate for {facts.task_words(record.task)}. "
+        f"{formatting.plain(record.reference)} is a candidate for {card_facts.task_words(record.task)}. "
         f"Files, checksums and card agree; {first_words(report)}. SHA-256 `{record.digest[:12]}`.",
         title="Registered",
         icon=":material/verified:",
@@ -110,7 +115,7 @@ def first_words(report: UploadReport) -> str:
     """What the first prediction gave."""
     first = report.first
     return (
-        f"of {words.count(first.rows, 'made-up row')} it gave risks from "
-        f"{words.percent(first.risk_low)} to {words.percent(first.risk_high)} in 24 h, within "
-        f"{words.milliseconds(1000 * first.seconds)}"
+        f"of {formatting.count(first.rows, 'made-up row')} it gave risks from "
+        f"{formatting.percent(first.risk_low)} to {formatting.percent(first.risk_high)} in 24 h, within "
+        f"{formatting.milliseconds(1000 * first.seconds)}"
     )

@@ -1,0 +1,45 @@
+"""Browsers that somebody has signed in with before: what others type does not lock those out.
+
+Runtime floor. A signed cookie per user and browser, as OWASP describes it:
+https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from spotlab.access.secret_key import secret_key
+from spotlab.access.session_tokens import Signer, Ticket
+from spotlab.errors import NotSignedIn
+from spotlab.runtime.lab import Lab
+
+KNOWN_FOR: Final = timedelta(days=180)
+"""Since the last sign-in with this browser."""
+
+
+class Devices:
+    """Signs and reads the cookie of a browser that is known.
+
+    Args:
+        lab: gives the key and the clock.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._clock = lab.clock
+        self._signer = Signer(secret_key(lab.settings), "device")
+
+    def new(self, user: str) -> str:
+        """What the browser of a user who has just signed in keeps."""
+        now = self._clock.now()
+        return self._signer.sign(Ticket(secrets.token_urlsafe(18), user, now + KNOWN_FOR), now)
+
+    def known(self, cookie: str, user: str) -> str:
+        """The id of a browser that this user has signed in with; "": it is none."""
+        try:
+            ticket = self._signer.read(cookie)
+        except NotSignedIn:
+            return ""
+        is_theirs = ticket.user == user and self._clock.now() < ticket.expires_at
+        return ticket.session_id if is_theirs else ""

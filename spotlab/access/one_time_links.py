@@ -1,0 +1,43 @@
+"""One-time links: made, and told as an address. Runtime floor."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from spotlab.access.api_tokens import hashed
+from spotlab.domain.access import SPOTLAB
+from spotlab.domain.ports import By
+from spotlab.runtime.lab import Lab
+from spotlab.store.one_time_links import Link, Purpose
+
+FIRST_FOR: Final = timedelta(minutes=60)
+PASSWORD_FOR: Final = timedelta(hours=24)
+
+
+def first_administrator_link(lab: Lab) -> str | None:
+    """The path of a link that makes the first administrator; None: there is a user already."""
+    if lab.store.users.any():
+        return None
+    by = By(SPOTLAB.name, lab.clock.now(), "there is no user yet", "itself")
+    return _path(lab, Link(Purpose.FIRST_ADMINISTRATOR, "", by.at + FIRST_FOR), by)
+
+
+def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -> str:
+    """The path of a link with which a user chooses a password; it ends those before it.
+
+    Args:
+        lab: everything there is.
+        name: whose password it is.
+        by: who makes it, and when.
+        grantors: the users on whose word it counts; see `Principal.vouching`.
+    """
+    return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR, grantors), by)
+
+
+def _path(lab: Lab, link: Link, by: By) -> str:
+    code = secrets.token_urlsafe(32)
+    replaces = link.purpose is Purpose.CHOOSE_PASSWORD
+    lab.store.links.add(link, hashed(code), by, others_end=replaces)
+    return f"/{link.purpose}?code={code}"

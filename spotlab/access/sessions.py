@@ -1,0 +1,165 @@
+"""Sessions: begun, renewed and ended. Runtime floor."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from spotlab.access.api_tokens import hashed
+from spotlab.access.authentication import Gate
+from spotlab.access.known_devices import Devices
+from spotlab.access.passwords import passwords
+from spotlab.access.secret_key import secret_key
+from spotlab.access.session_tokens import SIGN_IN, Signer, Ticket
+from spotlab.domain.ports import By, Topic, UserSession
+from spotlab.errors import NotSignedIn
+from spotlab.runtime.lab import Lab
+from spotlab.store.sessions import Renewal
+
+log = logging.getLogger("spotlab.access")
+
+GRACE: Final = timedelta(seconds=30)
+"""Tabs that renew at the same moment hold the same token, and need one answer between them."""
+AGENT_CHARS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Where somebody comes from.
+
+    Args:
+        address: of their machine.
+        agent: the browser's own words.
+        device: the cookie of a browser that may have signed in before; see Devices.
+    """
+
+    address: str
+    agent: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a browser keeps.
+
+    Args:
+        session: who it is.
+        token: says so, for some minutes.
+        renewal: renews it; "" where another tab has renewed it just now and has the next one.
+        device: says later that this browser has signed in; "": it keeps what it has.
+    """
+
+    session: UserSession
+    token: str
+    renewal: str
+    device: str = ""
+
+
+class Sessions:
+    """The sessions of browsers.
+
+    Args:
+        lab: everything there is.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._gate = Gate(lab)
+        key = secret_key(lab.settings)
+        self._session, self._renewal = Signer(key, "session"), Signer(key, "renewal")
+
+    def begin(
+        self, name: str, via: str, visit: Visit, checked: str | None = None, password: str = ""
+    ) -> SignedIn | None:
+        """Begin a session of somebody who was checked; see `SqlSignIns.begin`.
+
+        Args:
+            name: whose.
+            via: how they signed in.
+            visit: where they come from.
+            checked: the password hash that they were checked against; None: another vouches.
+            password: what was checked, to be kept in today's strength; "": as it is.
+        Returns:
+            None: they may not sign in, or the password is another by now.
+        """
+        now = self._lab.clock.now()
+        session = UserSession(
+            session_id=secrets.token_urlsafe(18),
+            user=name,
+            created_at=now,
+            refreshed_at=now,
+            seen_at=now,
+            expires_at=now + timedelta(hours=self._lab.settings.session_max_h),
+            revoked_at=None,
+            via=via,
+            agent=visit.agent[:AGENT_CHARS],
+            address=visit.address,
+        )
+        renewal = self._renewal.sign(Ticket(session.session_id, name, session.expires_at), now)
+        weaker = checked is not None and password != "" and passwords().is_weaker(checked)
+        began = self._lab.store.sign_ins.begin(
+            session,
+            hashed(renewal),
+            By(name, now, "", via),
+            checked=checked,
+            stronger=passwords().hash(password) if weaker else None,
+        )
+        if not began:
+            return None
+        self._lab.bus.publish(Topic.SESSIONS)
+        device = "" if via == "oidc" else Devices(self._lab).new(name)
+        return SignedIn(session, self._token(session), renewal, device)
+
+    def renew(self, renewal: str) -> SignedIn:
+        """A new token for the session.
+
+        Raises:
+            NotSignedIn: the session has ended, or the renewal token was used before: then
+                somebody has stolen it, and the session ends.
+        """
+        ticket, now = self._renewal.read(renewal), self._lab.clock.now()
+        session = self._lab.store.sessions.get(ticket.session_id)
+        found = self._lab.store.users.find(ticket.user)
+        if session is None or found is None:
+            raise NotSignedIn("This session is not known.", remedy=SIGN_IN)
+        if ended := self._gate.ended(session, found.user, now):
+            raise NotSignedIn(ended, remedy=SIGN_IN)
+        following = self._renewal.sign(ticket, now)
+        by = By(ticket.user, now, "a renewal token was used twice", "session")
+        became = self._lab.store.sessions.renew(
+            ticket.session_id, hashed(renewal), hashed(following), by, GRACE
+        )
+        if became is Renewal.REUSED:
+            log.error("a renewal token of %s was used twice; the session is ended", ticket.user)
+            self._gate.forget()
+        if became in (Renewal.REUSED, Renewal.ENDED):
+            raise NotSignedIn("This session was ended.", remedy=SIGN_IN)
+        token = self._token(session)
+        return SignedIn(session, token, following if became is Renewal.ROTATED else "")
+
+    def sign_out(self, ticket: Ticket, *, everywhere: bool = False) -> None:
+        """End a session, or all of its user's."""
+        by = By(ticket.user, self._lab.clock.now(), "", "session")
+        if everywhere:
+            self._lab.store.sessions.revoke_all(ticket.user, by)
+        else:
+            self._lab.store.sessions.revoke(ticket.session_id, by)
+        self._gate.forget()
+
+    def ticket_of(self, token: str, renewal: str) -> Ticket | None:
+        """Which session these are of, however old they are; None: none of ours."""
+        for signer, text in ((self._session, token), (self._renewal, renewal)):
+            try:
+                return signer.read(text)
+            except NotSignedIn:
+                continue
+        return None
+
+    def _token(self, session: UserSession) -> str:
+        now = self._lab.clock.now()
+        until = now + timedelta(minutes=self._lab.settings.session_minutes)
+        ticket = Ticket(session.session_id, session.user, min(until, session.expires_at))
+        return self._session.sign(ticket, now)

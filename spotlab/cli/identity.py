@@ -1,0 +1,27 @@
+"""Whoever a command acts for. Screens floor.
+
+With SPOTLAB_TOKEN in the environment: that API token's user. Else whoever runs it, by the operating
+system's name: they may read the home's files, so there is nothing to keep from them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from spotlab.access.authentication import Gate
+from spotlab.domain.access import Principal
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.model_catalogue import current_user
+
+TOKEN: Final = "SPOTLAB_TOKEN"  # noqa: S105 (the variable's name)
+
+
+def acting(lab: Lab) -> Principal:
+    """Who asks the lab.
+
+    Raises:
+        NotSignedIn: SPOTLAB_TOKEN is set, and is no token that counts.
+    """
+    token = os.environ.get(TOKEN)
+    return current_user() if token is None else Gate(lab).bearer(token)

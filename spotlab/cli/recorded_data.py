@@ -1,0 +1,126 @@
+"""`spotlab data`: which recorded files can be read, and what is in one. Screens floor."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from spotlab.cli import options
+from spotlab.cli.command import Command
+from spotlab.cli.decision_output import Answer
+from spotlab.settings import Settings
+from spotlab.telemetry.text import in_lines
+
+Document = dict[str, Any]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", nargs="*", type=Path, metavar="FILE", help="none: list the forms")
+    add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV trace")
+    add(
+        "--gap-s",
+        type=options.number(0, options.DAY_S, "seconds", above=True),
+        metavar="S",
+        help="seconds between ticks, where the file lacks it",
+    )
+    add(
+        "--nodes",
+        type=options.whole(1),
+        default=1,
+        metavar="N",
+        help="a tick is available with N nodes",
+    )
+
+
+def _run(args: argparse.Namespace, _settings: Settings) -> Answer:
+    if not args.files:
+        return _forms()
+    documents = [_described(path, args) for path in args.files]
+    return Answer({"files": documents}, "\n".join(map(_text, documents)))
+
+
+def _forms() -> Answer:
+    from spotlab.recorded.formats import FORMATS
+
+    document: Document = {
+        "forms": [
+            {
+                "name": form.name,
+                "title": form.title,
+                "form": form.form,
+                "asks": form.asks or None,
+                "notice": form.notice or None,
+                "may_train_shipped_models": form.trains,
+            }
+            for form in FORMATS
+        ]
+    }
+    lines = [
+        f"{form.name:<15}{form.title}: {form.form}"
+        + (f"\n{'':<15}asks for {form.asks}" if form.asks else "")
+        + (f"\n{'':<15}{form.notice}" if form.notice else "")
+        for form in FORMATS
+    ]
+    return Answer(document, "\n".join(lines))
+
+
+def _described(path: Path, args: argparse.Namespace) -> Document:
+    from spotlab.recorded.content import digest_of_file
+    from spotlab.recorded.formats import EVALUATION_ONLY, recognise
+
+    form = recognise(path)
+    said = _table(path, form) if form.table is not None else _trace(path, args)
+    return {
+        "file": str(path),
+        "form": form.name,
+        "sha256": digest_of_file(path),
+        "may_train_shipped_models": form.trains and EVALUATION_ONLY not in path.resolve().parts,
+        "notice": form.notice or None,
+        **said,
+    }
+
+
+def _table(path: Path, form: Any) -> Document:
+    reading = form.table(path)
+    times = reading.rows["event_time"]
+    return {
+        "rows": len(reading.rows),
+        "from": times.min().isoformat(),
+        "to": times.max().isoformat(),
+        "refused": list(reading.refused),
+        "source": reading.source,
+    }
+
+
+def _trace(path: Path, args: argparse.Namespace) -> Document:
+    import numpy as np
+
+    from spotlab.recorded.traces import read_trace
+
+    trace = read_trace(path, polarity=args.polarity, gap_s=args.gap_s, nodes=args.nodes)
+    known = ~np.isnan(trace.available)
+    return {
+        "rows": len(trace.available),
+        "recorded_share": round(float(known.mean()), 4),
+        "available_share": round(float(trace.available[known].mean()), 4),
+        "hours": round(float(trace.elapsed_h[-1]), 2),
+        "from": trace.started_at.isoformat() if trace.started_at else None,
+        "pool": trace.pool.key if trace.pool else None,
+        "refused": [],
+        "source": trace.source,
+    }
+
+
+def _text(document: Document) -> str:
+    lines = [f"{document['file']}: {document['rows']:,} rows, {document['source']}"]
+    if "available_share" in document:
+        lines.append(f"  {document['hours']:g} h, available {document['available_share']:.1%}")
+    lines += [f"  left out: {text}" for text in document["refused"]]
+    if document["notice"]:
+        lines.append(f"  {document['notice']}")
+    return in_lines(lines)
+
+
+DATA = Command("data", "List recorded forms, or say what is in files.", _arguments, _run)

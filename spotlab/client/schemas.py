@@ -1,0 +1,303 @@
+"""What the API answers, as typed values. Client floor: pure.
+
+Fields that a newer server adds are left out; a risk is within its horizon_h; unknown is None.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """AWS's placement score of a group of types; `score` None: see `state` and `reason`."""
+
+    state: str
+    score: int | None
+    zone: str | None
+    instance_types: tuple[str, ...]
+    reason: str
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who asks, and what they may do."""
+
+    name: str
+    role: str
+    accounts: tuple[str, ...] | None
+    rights: tuple[str, ...]
+    via: str
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """A spot capacity pool."""
+
+    key: str
+    region: str
+    availability_zone: str | None
+    instance_type: str
+    operating_system: str
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An AWS account."""
+
+    name: str
+    aws_account_id: str
+    role_arn: str
+    external_id_set: bool
+    regions: tuple[str, ...]
+    emulated: bool
+    active: bool
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was tried."""
+
+    name: str
+    ok: bool
+    reason: str
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """Whether an account can be looked after."""
+
+    account: str
+    ok: bool
+    checks: tuple[Check, ...]
+    checked_at: datetime
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """An instance."""
+
+    instance_id: str
+    account: str
+    pool: Pool
+    lifecycle: str
+    name: str
+    state: str
+    model: str | None
+    shadow: bool
+    mode: str
+    active: bool
+    launched_at: datetime | None
+    requirements: dict[str, Any] | None
+    last_evaluated_at: datetime | None
+
+
+class Requirements(msgspec.Struct, frozen=True):
+    """What a replacement must offer, and whether somebody set it."""
+
+    source: str
+    requirements: dict[str, Any]
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A decision without its candidates; `decision` None: it failed, see `error`."""
+
+    experiment_id: int
+    created_at: datetime
+    instance_id: str
+    account: str
+    market: str
+    decision: str | None
+    reason: str
+    model: str
+    current_pool: str
+    chosen_pool: str | None
+    risk: float | None
+    chosen_risk: float | None
+    horizon_h: float
+    spot_price_usd_per_hour: float | None
+    chosen_price_usd_per_hour: float | None
+    saving_usd_per_hour: float | None
+    shadow: bool
+    degraded: tuple[str, ...]
+    error: str
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """Several decisions."""
+
+    experiments: tuple[Decision, ...]
+    degraded: tuple[str, ...]
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """How an instance's evaluation stands."""
+
+    instance_id: str
+    mode: str
+    shadow: bool
+    assigned_model: str | None
+    model_in_force: str | None
+    model_note: str
+    last_evaluated_at: datetime | None
+    latest: Decision | None
+    state: str
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A pool with its price, risk and expected cost."""
+
+    pool: Pool
+    rank: int
+    spot_price_usd_per_hour: float | None
+    on_demand_price_usd_per_hour: float | None
+    risk: float | None
+    horizon_h: float
+    hazard_per_hour: float | None
+    expected_cost_usd_per_hour: float | None
+    dropped: str | None
+    reasons: tuple[str, ...]
+    features: dict[str, float] | None = None
+    placement: Placement | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was decided."""
+
+    decision: str
+    reason: str
+    current: Candidate | None
+    chosen: Candidate | None
+    saving_usd_per_hour: float | None
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """A decision, whole; its further candidates come from `experiments.candidates`."""
+
+    experiment_id: int
+    created_at: datetime
+    instance: dict[str, Any]
+    market: str
+    model: str
+    policy: dict[str, float]
+    requirements: dict[str, Any]
+    verdict: Verdict | None
+    candidates: tuple[Candidate, ...]
+    candidates_total: int
+    dropped: dict[str, int]
+    degraded: tuple[str, ...]
+    shadow: bool
+    error: str
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one feature does to a score, in log-odds."""
+
+    feature: str
+    value: float | None
+    unit: str
+    log_odds: float
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A risk, taken apart: base and contributions add up to raw_score, in log-odds."""
+
+    pool: Pool
+    model: str
+    base: float
+    contributions: tuple[Contribution, ...]
+    raw_score: float
+    monthly_rate: float
+    risk: float
+    horizon_h: float
+    of: str
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A version of a model; `card` only where one version is read."""
+
+    reference: str
+    name: str
+    version: str
+    task: str
+    state: str
+    enabled: bool
+    refused: str
+    instances: tuple[str, ...]
+    actions: tuple[str, ...]
+    card: dict[str, Any] | None = None
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An upload that was taken."""
+
+    model: Model
+    seconds: float
+
+
+class ModelEvent(msgspec.Struct, frozen=True):
+    """A change of a model."""
+
+    event_id: int
+    at: datetime
+    actor: str
+    name: str
+    version: str
+    action: str
+    before: str
+    after: str
+    reason: str
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """How a model's predictions did."""
+
+    model: str
+    experiments: int
+    outcomes: int
+    scores: tuple[dict[str, Any], ...]
+
+
+class Component(msgspec.Struct, frozen=True):
+    """What is known of a part."""
+
+    name: str
+    state: str
+    reason: str
+    last_success_at: datetime | None
+    latency_ms: float | None
+    checked_at: datetime
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A scheduled job."""
+
+    name: str
+    title: str
+    schedule: str
+    paused: bool
+    standing: str
+    next_at: datetime | None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A job's run."""
+
+    run_id: int
+    job: str
+    state: str
+    cause: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    asked_by: str
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A log line."""
+
+    id: str
+    time: datetime
+    level: str
+    component: str
+    message: str
+    correlation_id: str
+    request_id: str
+    user: str
+    account: str
+    error: str

@@ -1,0 +1,165 @@
+"""How widely a type is offered, and how its savings and price compare. Features floor: numpy.
+
+A pool is judged against its neighbours: the same type in other regions, and the other types of its
+family, series and region. Every mean leaves the pool's own type out, so that no pool is compared
+with itself. Only the advisor, which covers every region whoever asks, is compared across regions:
+prices are known of the regions that are collected, and a feature must not depend on how many.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.domain.features import Feature
+from spotlab.domain.market import FeedKind
+from spotlab.features.panel import Floats, Ints, Panel, mean_of_others, ratio
+from spotlab.features.type_features import vcpu_of
+
+_SPOT: Final = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.SPECS)
+_LOG_RANGE: Final = 25.0
+_TYPE_UNLISTED: Final = "NaN: the advisor lists the type nowhere"
+_REGION_UNLISTED: Final = "NaN: the advisor does not cover the region"
+
+
+def _advisor(name: str, meaning: str, unit: str, bound: float, missing: str) -> Feature:
+    low = 0.0 if unit == "share" else -bound
+    return Feature(name, meaning, unit, (FeedKind.ADVISOR,), 86_400, missing, low, bound)
+
+
+def _gap(name: str, meaning: str, missing: str) -> Feature:
+    return Feature(name, meaning, "1", _SPOT, 3600, missing, -_LOG_RANGE, _LOG_RANGE)
+
+
+FEATURES: Final = (
+    _advisor(
+        "advisor_region_share",
+        "Share of the advisor's regions that list the type: a type that is rolled out everywhere "
+        "is one that AWS keeps adding.",
+        "share",
+        1,
+        _TYPE_UNLISTED,
+    ),
+    _advisor(
+        "advisor_type_share",
+        "Share of the advisor's types that the region lists: small regions have fewer.",
+        "share",
+        1,
+        _REGION_UNLISTED,
+    ),
+    _advisor(
+        "family_savings_mean",
+        "Mean savings of the family's other types in the region.",
+        "%",
+        100,
+        "NaN: no other type of the family listed in the region",
+    ),
+    _advisor(
+        "series_savings_mean",
+        "Mean savings of the series' other types in the region (all of m5, m6i, m7gd ...: m).",
+        "%",
+        100,
+        "NaN: no other type of the series listed in the region",
+    ),
+    _advisor(
+        "region_savings_mean",
+        "Mean savings of the region's other types.",
+        "%",
+        100,
+        "NaN: no other type listed in the region",
+    ),
+    _advisor(
+        "type_savings_mean_elsewhere",
+        "Mean savings of the type in all other regions.",
+        "%",
+        100,
+        "NaN: the type is listed in no other region",
+    ),
+    _gap(
+        "family_price_gap",
+        "ln(spot price / vcpu_count) − mean of ln(cheapest zone's price / vcpu_count) over the "
+        "family's other types in the region: sizes of a family share hosts and cost alike a CPU.",
+        "NaN: spot price or vCPU unknown, or no other type of the family priced in the region",
+    ),
+    _gap(
+        "series_price_gap",
+        "The same against the series' other types in the region.",
+        "NaN: spot price or vCPU unknown, or no other type of the series priced in the region",
+    ),
+)
+
+
+def columns(panel: Panel) -> dict[str, Floats]:
+    """Each feature of this module, (n,)."""
+    series, savings = _series(panel), _advisor_savings(panel)
+    listed = np.isfinite(savings)
+    matrices = {
+        "advisor_region_share": _share_of(listed, 0),
+        "advisor_type_share": _share_of(listed, 1),
+        "family_savings_mean": _mean_within(panel.family, savings),
+        "series_savings_mean": _mean_within(series, savings),
+        "region_savings_mean": _mean_along(savings, 1),
+        "type_savings_mean_elsewhere": _mean_along(savings, 0),
+    }
+    vcpu = vcpu_of(panel)
+    others = np.log(ratio(panel.cheapest, vcpu))
+    own = np.log(ratio(panel.price, vcpu[panel.type_]))
+    return {
+        **{name: panel.at_pools(matrix) for name, matrix in matrices.items()},
+        "family_price_gap": own - panel.at_pools(_mean_within(panel.family, others)),
+        "series_price_gap": own - panel.at_pools(_mean_within(series, others)),
+    }
+
+
+def _share_of(known: NDArray[np.bool_], axis: int) -> Floats:
+    """(R, T) share of the regions (axis 0) or types (1) known anywhere that are known here.
+
+    NaN for a type, or a region, that is known nowhere: one that was merely asked for counts for
+    nothing.
+    """
+    count = known.sum(axis=axis, keepdims=True).astype(np.float64)
+    ever = float(known.any(axis=1 - axis).sum())
+    share = np.where(count > 0.0, count / max(ever, 1.0), np.nan)
+    return np.broadcast_to(share, known.shape)
+
+
+def _advisor_savings(panel: Panel) -> Floats:
+    """(R, T) percent."""
+    advisor = panel.market.advisor
+    savings = advisor["savings_percent"].to_numpy(dtype=np.float64)
+    return panel.matrix(panel.cells(advisor), savings)
+
+
+def _mean_along(matrix: Floats, axis: int) -> Floats:
+    """(R, T) mean of the other regions (axis 0) or types (1).
+
+    Types known nowhere are left out of the sum: a zero among them would move its last bit.
+    """
+    known = np.isfinite(matrix)
+    somewhere = known.any(axis=0) if axis == 1 else np.ones(matrix.shape[1], dtype=bool)
+    total = np.where(known, matrix, 0.0)[:, somewhere].sum(axis=axis, keepdims=True)
+    return mean_of_others(total, known.sum(axis=axis, keepdims=True).astype(np.float64), matrix)
+
+
+def _mean_within(group: Ints, matrix: Floats) -> Floats:
+    """(R, T) mean of the other types of the same group in the region.
+
+    Args:
+        group: (T,) number of each type's group.
+        matrix: (R, T), NaN where unknown.
+    """
+    known = np.isfinite(matrix)
+    shape = (int(group.max(initial=0)) + 1, len(matrix))
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, group, np.where(known, matrix, 0.0).T)
+    np.add.at(count, group, known.T)
+    return mean_of_others(total[group].T, count[group].T, matrix)
+
+
+def _series(panel: Panel) -> Ints:
+    """(T,) number of each type's series (m of m7gd.large); types without one are one group."""
+    names = [name.series if name else "" for name in panel.type_names]
+    return pd.factorize(np.array(names, dtype=object))[0].astype(np.int64)

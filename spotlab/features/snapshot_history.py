@@ -1,0 +1,182 @@
+"""The archive up to a moment: which snapshots count, and their rows. Features floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import Final
+
+import pandas as pd
+
+from spotlab.domain.market import FeedKind, MarketName, Provenance
+from spotlab.domain.ports import Archive, SnapshotInfo
+from spotlab.errors import NoMarketData
+from spotlab.features.canonical_tables import tidy
+from spotlab.features.table_cache import memory_of
+
+TABLE_OF: Final = {
+    FeedKind.ADVISOR: "advisor",
+    FeedKind.SPOT_PRICES: "price_history",
+    FeedKind.PRICE_HISTORY: "price_history",
+    FeedKind.ON_DEMAND: "on_demand",
+    FeedKind.SPECS: "specs",
+}
+_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
+_REMEMBERED: Final = 80
+"""Tables kept: two days of hourly prices and what else one read looks at; about 100 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Snapshots of one market whose event_time is not later than `at`.
+
+    Args:
+        archive: where they are.
+        market: which market.
+        at: aware UTC.
+        since: earlier snapshots count from here on, aware UTC.
+        infos: newest first.
+    """
+
+    archive: Archive
+    market: MarketName
+    at: datetime
+    since: datetime
+    infos: tuple[SnapshotInfo, ...]
+
+    @classmethod
+    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> Past:
+        """List the archive once."""
+        infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
+        return cls(archive, market, at, at - back, infos)
+
+    def newest(self, kind: FeedKind) -> list[SnapshotInfo]:
+        """The newest snapshot of each scope, oldest first."""
+        by_scope = {info.scope: info for info in reversed(self.infos) if info.kind is kind}
+        return sorted(by_scope.values(), key=lambda info: info.event_time)
+
+    def weekly(self, kind: FeedKind) -> list[SnapshotInfo]:
+        """Of the snapshots before each scope's newest, the newest of every week before it.
+
+        The advisor's buckets look a month back: what lies a day apart says the same.
+        """
+        chosen: list[SnapshotInfo] = []
+        for current in self.newest(kind):
+            weeks_before = partial(_weeks_between, current)
+            chosen += _thinned(self._before(current), weeks_before)
+        return chosen
+
+    def price_history(
+        self, kind: FeedKind, settle: Callable[[pd.DataFrame], pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
+
+        Of each span the fullest is taken: the first snapshot of a home looks back much further
+        than those that follow it.
+
+        Args:
+            kind: whose rows have a place in the table price_history.
+            settle: makes the days before yesterday small; they stay the same until midnight, so
+                the result is remembered.
+        """
+        yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
+        lately, earlier = _SPANS[kind]
+        recent, settled = self.newest(kind), []
+        for before in map(self._before, self.newest(kind)):
+            by_size = sorted(before, key=lambda info: info.records, reverse=True)
+            recent += _thinned([i for i in by_size if i.event_time >= yesterday], lately)
+            settled += _thinned([i for i in by_size if i.event_time < yesterday], earlier)
+        key = ("settled", kind, *map(_identity, settled))
+        history = memory_of(self.archive, _REMEMBERED).recall(
+            key, lambda: settle(self.rows("price_history", settled))
+        )
+        return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
+
+    def _before(self, current: SnapshotInfo) -> list[SnapshotInfo]:
+        return [
+            info
+            for info in self.infos
+            if info.kind is current.kind
+            and info.scope == current.scope
+            and info is not current
+            and info.event_time > self.since
+        ]
+
+    def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
+        """Rows of these snapshots as one table; of two with one key that of the later one stays."""
+        frames = [frame for info in infos if len(frame := self._decoded(info))]
+        return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+
+    def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
+        return memory_of(self.archive, _REMEMBERED).recall(
+            _identity(info), lambda: self._decode(info)
+        )
+
+    def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
+        snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)
+        if snapshot is None:
+            raise NoMarketData(f"The {info.kind} snapshot of {info.event_time} left the archive.")
+        rows = snapshot.rows
+        if info.kind is not FeedKind.PRICE_HISTORY:
+            # These feeds carry no times of their own: their rows are as old as the snapshot.
+            rows = rows.assign(event_time=pd.Timestamp(info.event_time))
+        return tidy(TABLE_OF[info.kind], rows.assign(approximate=info.approximate))
+
+    def origins(self) -> dict[FeedKind, Provenance]:
+        """Where the newest rows of each kind came from.
+
+        A kind that is read region by region has one origin for all of them: no region's name, and
+        the age of the one that was read longest ago.
+        """
+        found = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
+        return {kind: _origin(infos) for kind, infos in found.items() if kind in TABLE_OF}
+
+
+def _origin(infos: Sequence[SnapshotInfo]) -> Provenance:
+    last = infos[-1]
+    names = {info.source.removesuffix(f" of {info.scope}") for info in infos if info.scope}
+    shared = len(infos) > 1 and len(names) == 1
+    return Provenance(
+        names.pop() if shared else last.source,
+        last.event_time,
+        min(info.fetched_at for info in infos) if shared else last.fetched_at,
+        approximate=last.approximate,
+    )
+
+
+def _identity(info: SnapshotInfo) -> Hashable:
+    return info.kind, info.market, info.scope, info.event_time, info.digest
+
+
+def _thinned(
+    infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
+) -> list[SnapshotInfo]:
+    """Of snapshots in order of preference, the first of each span."""
+    return list({span(info): info for info in reversed(infos)}.values())
+
+
+def _weeks_between(later: SnapshotInfo, info: SnapshotInfo) -> Hashable:
+    return (later.event_time - info.event_time) // _WEEK
+
+
+def _hour(info: SnapshotInfo) -> Hashable:
+    return info.event_time.date(), info.event_time.hour
+
+
+def _day(info: SnapshotInfo) -> Hashable:
+    return info.event_time.date()
+
+
+def _three_days(info: SnapshotInfo) -> Hashable:
+    return info.event_time.toordinal() // 3
+
+
+_SPANS: Final[Mapping[FeedKind, tuple[Callable[[SnapshotInfo], Hashable], ...]]] = {
+    FeedKind.SPOT_PRICES: (_hour, _day),
+    FeedKind.PRICE_HISTORY: (_three_days, _three_days),
+}
+"""Of each such span, since yesterday's start and before it, one snapshot counts. A feed read every
+ten minutes leaves 13,000 snapshots in 90 days; EC2's history looks back a week by itself."""

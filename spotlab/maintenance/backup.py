@@ -1,0 +1,226 @@
+"""A backup: the database, uploaded models and a manifest, in one file. Runtime floor.
+
+The file appears whole under its name, or not at all, and only its owner may read it: it holds the
+hashes of passwords and tokens. `restore` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from spotlab import __version__
+from spotlab.access.secret_key import FILE as SECRET_KEY
+from spotlab.domain.ports import Clock
+from spotlab.errors import Conflict, NotAvailable
+from spotlab.runtime.model_registration import UPLOADS
+from spotlab.store.dumps import Dump, dump
+from spotlab.store.store import Store
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+DATABASE: Final = "database"
+_NAME_MAX_BYTES: Final = 255
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a backup.
+
+    Args:
+        sha256: of its content, in hex.
+        bytes: how many.
+    """
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a backup is.
+
+    Args:
+        format: of this file.
+        spotlab: the version that made it.
+        made_at: aware UTC.
+        database: "sqlite" or "postgresql".
+        revision: of its tables.
+        schema: of PostgreSQL; "" for SQLite.
+        counts: rows by table.
+        with_secrets: whether the file of the secret key is among the files.
+        files: by name.
+    """
+
+    format: int
+    spotlab: str
+    made_at: datetime
+    database: str
+    revision: str
+    schema: str
+    counts: dict[str, int]
+    with_secrets: bool
+    files: dict[str, Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was made.
+
+    Args:
+        path: where it is.
+        manifest: what it holds.
+        bytes: of the whole file.
+        sha256: of the whole file, in hex.
+        left_out: what is among the uploaded models and no plain file, by its path in the home.
+    """
+
+    path: Path
+    manifest: Manifest
+    bytes: int
+    sha256: str
+    left_out: tuple[str, ...] = ()
+
+
+def back_up(
+    store: Store, home: Path, clock: Clock, target: Path, *, with_secrets: bool = False
+) -> Backup:
+    """Write a backup, while others go on writing in the database.
+
+    Args:
+        store: its database.
+        home: its uploaded models, and its secret key.
+        clock: the time.
+        target: the file to make; one that exists is not overwritten.
+        with_secrets: take the file of the secret key along.
+    Raises:
+        Conflict: the file exists.
+        NotAvailable: it cannot be written, or a client of PostgreSQL is wanting.
+        DatabaseDown: the database cannot be read.
+    """
+    if target.exists():
+        raise Conflict(f"{target} exists.", remedy="Name a new file, or move it away.")
+    with _in_words(target), _folder_beside(target) as folder:
+        made_at = clock.now().astimezone(UTC)
+        copied = dump(store.engine, folder / DATABASE)
+        # Models come after the database: every upload that it names is on disk by now.
+        left_out = _copy_models(home / UPLOADS, folder / UPLOADS)
+        has_key = with_secrets and (home / SECRET_KEY).is_file()
+        if has_key:
+            shutil.copyfile(home / SECRET_KEY, folder / SECRET_KEY)
+        manifest = _manifest(folder, copied, made_at, has_key)
+        (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        whole = folder.with_name(f"{folder.name}.tar")
+        try:
+            _pack(folder, manifest, whole)
+            digest, size = hashed(whole), whole.stat().st_size
+            os.link(whole, target)  # unlike a rename, it overwrites nothing
+        finally:
+            whole.unlink(missing_ok=True)
+    return Backup(target, manifest, size, digest, tuple(left_out))
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _manifest(folder: Path, copied: Dump, made_at: datetime, has_key: bool) -> Manifest:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return Manifest(
+        format=FORMAT,
+        spotlab=__version__,
+        made_at=made_at,
+        database=copied.dialect,
+        revision=copied.revision,
+        schema=copied.schema,
+        counts=copied.counts,
+        with_secrets=has_key,
+        files={
+            path.relative_to(folder).as_posix(): Part(hashed(path), path.stat().st_size)
+            for path in files
+        },
+    )
+
+
+def is_plain(name: str) -> bool:
+    """Whether a backup takes a file or folder of that name along: hidden ones it leaves out."""
+    return (
+        name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("\\:")
+        and 0 < len(name.encode()) <= _NAME_MAX_BYTES
+    )
+
+
+def _copy_models(uploads: Path, target: Path) -> list[str]:
+    """Copy plain files, and folders of them; gives what else there is, by its path.
+
+    Links are not followed: they lead out of the home, or round. Nothing that waits is opened.
+    """
+    left_out: list[str] = []
+    folders = [uploads] if uploads.is_dir() else []
+    for folder in folders:  # grows while it is walked
+        place = target / folder.relative_to(uploads)
+        place.mkdir(mode=0o700)
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False) and is_plain(entry.name):
+                folders.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False) and is_plain(entry.name):
+                _copy_plain(Path(entry.path), place / entry.name)
+            else:
+                left_out.append(Path(entry.path).relative_to(uploads.parent).as_posix())
+    return left_out
+
+
+def _copy_plain(source: Path, target: Path) -> None:
+    # What was a plain file when it was listed may be a pipe or a link by now.
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as content, target.open("xb") as copy:
+        shutil.copyfileobj(content, copy)
+
+
+def _pack(folder: Path, manifest: Manifest, whole: Path) -> None:
+    with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            for name in (MANIFEST, *manifest.files):
+                archive.add(folder / name, name, recursive=False, filter=_nameless)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mode = 0o600
+    return member
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".spotlab-backup-", dir=target.parent) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _in_words(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise NotAvailable(
+            f"The backup {target} cannot be written: {exc.strerror or exc}.",
+            remedy="Nothing was kept. Check the space and rights of its folder.",
+        ) from exc

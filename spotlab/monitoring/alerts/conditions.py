@@ -1,0 +1,218 @@
+"""Looks whether an alert rule's condition holds. Runtime floor.
+
+What one look needs is read once for all rules. What cannot be known is unknown: it never rings, and
+never ends what rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from spotlab.access.name_redaction import foreign
+from spotlab.domain.access import Principal, Role
+from spotlab.domain.alert_state import Finding
+from spotlab.domain.alerts import AlertKind, Condition, Feed
+from spotlab.domain.components import (
+    ADVISOR_SCRAPER,
+    COMPONENTS,
+    INSTANCE_MANAGER,
+    PRICE_SCRAPER,
+    UNKNOWN,
+)
+from spotlab.domain.decision import Instance
+from spotlab.domain.ports import ExperimentSummary, Probe
+from spotlab.domain.uptime import MAX_HOLD
+from spotlab.errors import DatabaseDown, NoMarketData
+from spotlab.monitoring.alerts.price_conditions import judge_prices
+from spotlab.monitoring.health.success_rates import Done, summed, works
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.outcomes import drift_report
+
+RISK_FOR: Final = timedelta(hours=2)
+"""A risk that was computed longer ago says nothing of now."""
+_FEED_PARTS: Final = {
+    Feed.ADVISOR: (ADVISOR_SCRAPER,),
+    Feed.PRICES: (PRICE_SCRAPER,),
+    Feed.MARKET: (ADVISOR_SCRAPER, PRICE_SCRAPER),
+    Feed.FLEET: (INSTANCE_MANAGER,),
+}
+
+
+@dataclass
+class Look:
+    """One look at everything that rules watch.
+
+    Args:
+        lab: what is looked at.
+        states: probes known already, such as those of an outage of the database.
+    """
+
+    lab: Lab
+    states: Mapping[str, Probe] | None = None
+    _works: dict[float, Mapping[str, Done]] = field(default_factory=dict)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The moment of the look."""
+        return self.lab.clock.now()
+
+    @cached_property
+    def probes(self) -> Mapping[str, Probe]:
+        """The newest probe of each component, as long as it holds."""
+        return self.states or self.lab.store.probes.newest(self.now - MAX_HOLD)
+
+    @cached_property
+    def fleet(self) -> list[Instance]:
+        """Instances that are looked after."""
+        return self.lab.store.fleet.instances()
+
+    @cached_property
+    def decided(self) -> Mapping[str, ExperimentSummary]:
+        """The newest decision about each."""
+        return self.lab.store.ledger.latest_per_instance()
+
+    def done(self, window_min: float) -> Mapping[str, Done]:
+        """What the components did within so many minutes."""
+        if window_min not in self._works:
+            since = self.now - timedelta(minutes=window_min)
+            probes = self.lab.store.probes.since(since)
+            self._works[window_min] = summed(
+                works(self.lab, since), probes, self.lab.store.served.since(since)
+            )
+        return self._works[window_min]
+
+    def chosen(self, condition: Condition) -> list[Instance]:
+        """The instances that a rule is about, of those that its author sees."""
+        return [
+            each
+            for each in self.fleet
+            if condition.instance_id in ("", each.instance_id)
+            and condition.account in ("", each.account)
+            and (condition.accounts is None or each.account in condition.accounts)
+        ]
+
+    def told(self, condition: Condition) -> Callable[[str], str]:
+        """What a component says, for a receiver of who sees these accounts alone."""
+        if condition.accounts is None:
+            return str
+        try:
+            return foreign(self.lab, Principal("", Role.DEMO, condition.accounts))
+        except DatabaseDown:
+            return lambda _: "Why is not told while it cannot be read which accounts there are."
+
+    def judge(self, condition: Condition) -> list[Finding]:
+        """What a rule finds, a finding a subject. Raises what the lab raises."""
+        return _JUDGES[condition.kind](self, condition)
+
+
+def _state(look: Look, condition: Condition) -> list[Finding]:
+    found, told = [], look.told(condition)
+    for name in (condition.component,) if condition.component else COMPONENTS:
+        probe = look.probes.get(name)
+        state = probe.state if probe else UNKNOWN
+        reason = told(probe.reason) if probe else "It has not been probed lately."
+        ringing: bool | None = state in condition.states
+        if state == UNKNOWN and not ringing:
+            ringing = None
+        found.append(Finding(f"part:{name}", f"{name} is {state}", ringing, reason, level=state))
+    return found
+
+
+def _staleness(look: Look, condition: Condition) -> list[Finding]:
+    feed, limit = Feed(condition.feed), condition.threshold or 0.0
+    last = [look.lab.store.health.last(part, ok=True) for part in _FEED_PARTS[feed]]
+    ages = [(look.now - each.checked_at).total_seconds() / 60 for each in last if each]
+    key, subject = f"feed:{feed}", f"{feed} data"
+    if not ages:
+        return [Finding(key, subject, None, "It was never read.")]
+    age_min = min(ages)
+    text = f"Last read {age_min:.0f} min ago; the limit is {limit:g} min."
+    word = "is old" if age_min > limit else "is fresh"
+    return [Finding(key, f"{subject} {word}", age_min > limit, text, age_min)]
+
+
+def _failures(look: Look, condition: Condition) -> list[Finding]:
+    limit = condition.threshold or 0.0
+    done = look.done(condition.window_min)
+    found = []
+    for name in (condition.component,) if condition.component else COMPONENTS:
+        rate = done[name].rate
+        share = rate.failure
+        enough = share is not None and rate.total >= condition.least
+        text = (
+            f"{rate.failed} of {rate.total} failed in {condition.window_min:g} min; the limit is "
+            f"{limit:.0%}."
+        )
+        ringing = share > limit if share is not None and enough else None
+        word = "fails often" if ringing else "works"
+        found.append(Finding(f"part:{name}", f"{name} {word}", ringing, text, share))
+    return found
+
+
+def _drift(look: Look, _condition: Condition) -> list[Finding]:
+    try:
+        market, champion = look.lab.reader.active(), look.lab.model()
+    except NoMarketData as exc:
+        return [Finding("drift", "Drift", None, exc.message)]
+    model = f"{champion.name}@{champion.version}"
+    at = look.lab.store.drift.last_at(market, model)
+    return [look.lab.alarms.remembered("drift", (market, model, at), lambda: _drifted(look.lab))]
+
+
+def _drifted(lab: Lab) -> Finding:
+    report = drift_report(lab)
+    ringing = report.alarm if report.moved else None
+    word = "drifts" if report.alarm else "is steady"
+    return Finding("drift", f"The {report.market} market {word}", ringing, report.words)
+
+
+def _risk(look: Look, condition: Condition) -> list[Finding]:
+    return [
+        _risk_of(instance, look.decided.get(instance.instance_id), condition, look.now)
+        for instance in look.chosen(condition)
+    ]
+
+
+def _risk_of(
+    instance: Instance, last: ExperimentSummary | None, condition: Condition, now: datetime
+) -> Finding:
+    name, limit = instance.name or instance.instance_id, condition.threshold or 0.0
+    key = f"instance:{instance.instance_id}"
+    if last is None or last.risk is None or now - last.created_at > RISK_FOR:
+        return Finding(key, f"{name}: risk unknown", None, "No risk was computed lately.")
+    if last.current_pool != instance.pool.key:
+        text = "It moved to another pool and has not been evaluated there."
+        return Finding(key, f"{name}: risk unknown", None, text)
+    # Constant hazard: the same risk within another horizon.
+    risk = 1 - (1 - last.risk) ** (condition.horizon_h / last.horizon_h)
+    text = (
+        f"{name} ({instance.instance_id}, {instance.pool.label}): risk {risk:.2%} within "
+        f"{condition.horizon_h:g} h by {last.model}, decided "
+        f"{(now - last.created_at).total_seconds() / 60:.0f} min ago; the limit is {limit:.2%}."
+    )
+    word = "is over the limit" if risk > limit else "is under the limit"
+    return Finding(key, f"{name}: risk {word}", risk > limit, text, risk)
+
+
+def _price(look: Look, condition: Condition) -> list[Finding]:
+    instances = [] if condition.pool else look.chosen(condition)
+    try:
+        return judge_prices(look.lab, condition, instances)
+    except NoMarketData as exc:
+        pools = [f"pool:{condition.pool}"] if condition.pool else []
+        keys = [*pools, *(f"instance:{each.instance_id}" for each in instances)]
+        return [Finding(key, "Price unknown", None, exc.message) for key in keys]
+
+
+_JUDGES: Final[dict[AlertKind, Callable[[Look, Condition], list[Finding]]]] = {
+    AlertKind.STATE: _state,
+    AlertKind.STALENESS: _staleness,
+    AlertKind.FAILURES: _failures,
+    AlertKind.DRIFT: _drift,
+    AlertKind.RISK: _risk,
+    AlertKind.PRICE: _price,
+}

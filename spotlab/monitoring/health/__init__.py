@@ -1,0 +1,5 @@
+"""Each component's state: probed, recorded and summed up. Runtime floor."""
+
+from spotlab.monitoring.health.prober import Prober, probe_all
+
+__all__ = ["Prober", "probe_all"]

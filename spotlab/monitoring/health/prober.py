@@ -1,0 +1,150 @@
+"""Probes every component at once, and keeps what it found. Runtime floor.
+
+What cannot be recorded, because the database is down, is kept here and recorded when it is back:
+its own outage then shows as down, not as unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import deque
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.components import DATABASE, DOWN, UNKNOWN
+from spotlab.domain.ports import ComponentState, Probe, Topic
+from spotlab.domain.uptime import PROBE_EVERY
+from spotlab.errors import Fenced, SpotlabError
+from spotlab.monitoring.health.concurrent_probes import SideBySide
+from spotlab.monitoring.health.probes import (
+    ANSWERS_ITSELF,
+    LOADS_FIRST,
+    PROBES,
+    last_success,
+)
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+log = logging.getLogger("spotlab.monitoring.health")
+
+LIMIT_S: Final = 5.0
+"""A probe that takes longer has no answer."""
+LOADS_WITHIN_S: Final = 120.0
+"""What loads something first may take this long until its first answer."""
+MOST_KEPT: Final = 24 * 60 * 60 // int(PROBE_EVERY.total_seconds()) * len(PROBES)
+"""A day of probes; the oldest go first."""
+
+
+def probe_all(lab: Lab) -> list[ComponentState]:
+    """Every component, probed now: side by side, each for LIMIT_S at most."""
+    return lab.prober.probe(lab)
+
+
+class Prober:
+    """Probes the components of one lab.
+
+    Args:
+        limit_s: how long a probe may take.
+    """
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._asking: SideBySide[ComponentState] = SideBySide(limit_s)
+        self._kept: deque[Probe] = deque(maxlen=MOST_KEPT)
+        self._answered: set[str] = set()
+        self._loads_since: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def kept(self) -> int:
+        """How many probes wait for the database."""
+        return len(self._kept)
+
+    def probe(self, lab: Lab) -> list[ComponentState]:
+        """Every component's state now."""
+        answers = self._asking.ask({name: partial(ask, lab) for name, ask in PROBES.items()})
+        states = [self._state(lab, name, answer) for name, answer in answers.items()]
+        if next(state for state in states if state.name == DATABASE).state == DOWN:
+            return states
+        return [
+            replace(state, last_success_at=last_success(lab, state.name))
+            if state.state == DOWN and state.last_success_at is None
+            else state
+            for state in states
+        ]
+
+    def round(self, lab: Lab) -> list[ComponentState]:
+        """Probe, and record what was found; where the database is down, later.
+
+        Raises:
+            Fenced: another process leads now, and records.
+        """
+        states = self.probe(lab)
+        probes = [
+            Probe(s.name, s.checked_at, s.state, _finite(s.latency_ms), s.reason) for s in states
+        ]
+        try:
+            self.catch_up(lab)
+            lab.store.probes.record(probes)
+        except Fenced:
+            raise
+        except SpotlabError as exc:
+            with self._lock:
+                self._kept.extend(probes)
+            log.warning("probes not recorded yet, %d wait: %s", len(self._kept), exc)
+            return states
+        lab.bus.publish(Topic.HEALTH)
+        return states
+
+    def catch_up(self, lab: Lab) -> int:
+        """Record what could not be recorded before, unless another process did; how many.
+
+        Raises:
+            DatabaseDown: it still cannot be.
+        """
+        with self._lock:
+            if not self._kept:
+                return 0
+            recorded = lab.store.probes.fill(list(self._kept), PROBE_EVERY)
+            self._kept.clear()
+            return recorded
+
+    def _state(
+        self, lab: Lab, name: str, answer: ComponentState | Exception | None
+    ) -> ComponentState:
+        if isinstance(answer, ComponentState):
+            self._answered.add(name)
+            return answer
+        now, itself = lab.clock.now(), name in ANSWERS_ITSELF
+        if answer is None and self._is_loading(name):
+            state, reason = UNKNOWN, "Not measured yet: it is being loaded for the first time."
+        elif answer is None:
+            state = DOWN if itself else UNKNOWN
+            reason = f"No answer within {self._asking.limit_s:g} s."
+        elif isinstance(answer, SpotlabError):
+            state, reason = UNKNOWN, str(answer)
+        else:
+            log.error("probe of %s failed", name, exc_info=answer)
+            state, reason = UNKNOWN, f"SpotLab made a mistake in probing: {answer!r}"
+        return ComponentState(name, state, reason, None, None, now)
+
+    def _is_loading(self, name: str) -> bool:
+        if name not in LOADS_FIRST - self._answered:
+            return False
+        return monotonic() - self._loads_since.setdefault(name, monotonic()) < LOADS_WITHIN_S
+
+
+def _finite(latency_ms: float | None) -> float | None:
+    return None if latency_ms is None or math.isnan(latency_ms) else latency_ms
+
+
+def record_round(lab: Lab) -> dict[str, int]:
+    """What the scheduled job does: one round; how many components are in each state."""
+    counts: dict[str, int] = {}
+    for state in lab.prober.round(lab):
+        counts[state.state] = counts.get(state.state, 0) + 1
+    return counts

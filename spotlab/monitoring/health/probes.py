@@ -1,0 +1,215 @@
+"""How each component is probed: by a round trip, or by what it last did. Runtime floor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.components import (
+    ADVISOR_SCRAPER,
+    APP_SERVER,
+    DATABASE,
+    DEGRADED,
+    DOWN,
+    HEALTHY,
+    INSTANCE_MANAGER,
+    LINEAR_OPTIMIZER,
+    ML_INFERENCE,
+    PRICE_SCRAPER,
+    REDIS_CACHE,
+    SCHEDULER,
+    UNKNOWN,
+)
+from spotlab.domain.ports import ComponentState, RiskModel
+from spotlab.errors import DatabaseDown, SpotlabError
+from spotlab.runtime.model_registration import notices
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+from spotlab.domain.uptime import MAX_HOLD
+
+FRESH: Final = MAX_HOLD
+"""A sign of life older than this is none."""
+_SHOWN: Final = 3
+
+
+def app_server(lab: Lab) -> ComponentState:
+    """Whether an app server runs, on whichever machine."""
+    now = lab.clock.now()
+    seen = lab.store.signs.processes("app")
+    if not seen:
+        reason = "No app server has given a sign of life yet."
+        return ComponentState(APP_SERVER, UNKNOWN, reason, None, None, now)
+    newest = max(each.seen_at for each in seen)
+    alive = [each for each in seen if now - each.seen_at <= FRESH]
+    if not alive:
+        age_s = (now - newest).total_seconds()
+        reason = f"No sign of life for {age_s / 60:.0f} min."
+        return ComponentState(APP_SERVER, DOWN, reason, newest, None, now)
+    named = ", ".join(f"{each.host} ({each.pid})" for each in alive[:_SHOWN])
+    more = f" and {len(alive) - _SHOWN} more" if len(alive) > _SHOWN else ""
+    count = f"{len(alive)} app server{'' if len(alive) == 1 else 's'}"
+    return ComponentState(APP_SERVER, HEALTHY, f"{count}: {named}{more}.", newest, None, now)
+
+
+def scheduler(lab: Lab) -> ComponentState:
+    """Whether jobs are being run, by whichever process leads."""
+    now = lab.clock.now()
+    last = lab.store.signs.last_runs()
+    if not last:
+        reason = "No job has been run yet."
+        return ComponentState(SCHEDULER, UNKNOWN, reason, None, None, now)
+    newest = max(run.started_at for run in last)
+    success = max((run.ended_at for run in last if run.ok and run.ended_at), default=None)
+    if now - newest > FRESH:
+        age_s = (now - newest).total_seconds()
+        reason = f"No job has started for {age_s / 60:.0f} min."
+        return ComponentState(SCHEDULER, DOWN, reason, success, None, now)
+    failed = [run for run in last if run.failed]
+    if failed:
+        worst = max(failed, key=lambda run: run.started_at)
+        reason = f"{len(failed)} of {len(last)} jobs failed last time: {worst.job}: {worst.cause}"
+        return ComponentState(SCHEDULER, DEGRADED, reason, success, None, now)
+    reason = f"{len(last)} jobs ran within a day, each without a failure the last time."
+    return ComponentState(SCHEDULER, HEALTHY, reason, success, None, now)
+
+
+STALE_AFTER: Final = 3.0
+"""Degraded when the last success is older than this many of its intervals."""
+FEEDS_EVERY_S: Final = 6 * 3600.0
+"""Buckets change by the day: the scheduler reads them this often."""
+LAST_EVALUATIONS: Final = 20
+
+
+def _regular(lab: Lab, name: str, never: str, every_s: float) -> ComponentState:
+    """A part that is judged by what it last did, and by how long ago that was."""
+    state = _last_outcome(lab, name, never)
+    if state.state != HEALTHY or state.last_success_at is None:
+        return state
+    age_s = (lab.clock.now() - state.last_success_at).total_seconds()
+    if age_s <= STALE_AFTER * every_s:
+        return state
+    reason = f"Last success {age_s / 60:.0f} min ago; usual is every {every_s / 60:.0f} min or so."
+    return replace(state, state=DEGRADED, reason=reason)
+
+
+def _advisor_scraper(lab: Lab) -> ComponentState:
+    every_s = max(FEEDS_EVERY_S, lab.settings.collect_max_age_s)
+    return _regular(lab, ADVISOR_SCRAPER, "Nothing has been collected yet.", every_s)
+
+
+def _price_scraper(lab: Lab) -> ComponentState:
+    every_s = lab.settings.collect_max_age_s
+    return _regular(lab, PRICE_SCRAPER, "Nothing has been collected yet.", every_s)
+
+
+def _instance_manager(lab: Lab) -> ComponentState:
+    every_s = lab.settings.collect_max_age_s
+    return _regular(lab, INSTANCE_MANAGER, "The fleet has not been listed yet.", every_s)
+
+
+def _last_outcome(lab: Lab, name: str, never: str) -> ComponentState:
+    now, last = lab.clock.now(), lab.store.health.last(name)
+    if last is None:
+        return ComponentState(name, UNKNOWN, never, None, None, now)
+    success = last.last_success_at
+    state = HEALTHY if last.state == HEALTHY else DEGRADED if success else DOWN
+    reason = last.reason or "The last run succeeded."
+    return ComponentState(name, state, reason, success, last.latency_ms, now)
+
+
+def _database(lab: Lab) -> ComponentState:
+    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    dialect = lab.store.engine.dialect.name
+    state = _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
+    if state.state == HEALTHY and (why := lab.store.refused()):
+        return replace(state, state=DEGRADED, reason=why)
+    return state
+
+
+def _redis(lab: Lab) -> ComponentState:
+    return _round_trip(lab, REDIS_CACHE, lambda: lab.open_online().ping(), lambda: _server(lab))
+
+
+def _inference(lab: Lab) -> ComponentState:
+    loaded: list[RiskModel] = []
+    return _round_trip(
+        lab, ML_INFERENCE, lambda: _load_champion(lab, loaded), lambda: _in_words(lab, loaded[0])
+    )
+
+
+def _round_trip(
+    lab: Lab, name: str, probe: Callable[[], float], describe: Callable[[], str]
+) -> ComponentState:
+    now = lab.clock.now()
+    try:
+        latency_ms = probe() * 1e3
+        reason = describe()
+    except SpotlabError as exc:
+        if isinstance(exc, DatabaseDown) and name != DATABASE:
+            raise
+        return ComponentState(name, DOWN, str(exc), None, None, now)
+    return ComponentState(name, HEALTHY, reason, now, latency_ms, now)
+
+
+def _optimizer(lab: Lab) -> ComponentState:
+    name, now = LINEAR_OPTIMIZER, lab.clock.now()
+    recent = lab.store.ledger.list(limit=LAST_EVALUATIONS)
+    if not recent:
+        return ComponentState(name, UNKNOWN, "Nothing has been evaluated yet.", None, None, now)
+    failed = [row for row in recent if row.error]
+    succeeded = [row.created_at for row in recent if not row.error]
+    state = DOWN if not succeeded else DEGRADED if failed else HEALTHY
+    reason = f"The last {len(recent)} evaluations succeeded."
+    if failed:
+        reason = f"{len(failed)} of the last {len(recent)} evaluations failed: {failed[0].error}"
+    return ComponentState(
+        name, state, reason, max(succeeded, default=None), recent[0].duration_ms, now
+    )
+
+
+def _load_champion(lab: Lab, into: list[RiskModel]) -> float:
+    began = time.perf_counter()
+    into.append(lab.model())
+    return time.perf_counter() - began
+
+
+def _in_words(lab: Lab, model: RiskModel) -> str:
+    wanting = notices(lab.models(), lab.predictor.available())
+    return " ".join([f"{model.name}@{model.version}", *(f"· {notice}" for notice in wanting)])
+
+
+def _server(lab: Lab) -> str:
+    info = lab.open_online().info()
+    return f"{info.get('server', 'server')} {info.get('version', '')}".strip()
+
+
+PROBES: Final[dict[str, Callable[[Lab], ComponentState]]] = {
+    ADVISOR_SCRAPER: _advisor_scraper,
+    PRICE_SCRAPER: _price_scraper,
+    DATABASE: _database,
+    REDIS_CACHE: _redis,
+    LINEAR_OPTIMIZER: _optimizer,
+    ML_INFERENCE: _inference,
+    INSTANCE_MANAGER: _instance_manager,
+    APP_SERVER: app_server,
+    SCHEDULER: scheduler,
+}
+"""A probe raises DatabaseDown where that alone keeps it from knowing."""
+
+ANSWERS_ITSELF: Final = frozenset({DATABASE, REDIS_CACHE, ML_INFERENCE})
+"""Parts that are asked themselves: no answer in time means down; of the others, unknown."""
+
+LOADS_FIRST: Final = frozenset({ML_INFERENCE})
+"""Parts whose first answer may take long, since it loads something: slow is not down."""
+
+
+def last_success(lab: Lab, name: str) -> datetime | None:
+    """When a part that does not answer now last did, as far as the database can tell."""
+    try:
+        return lab.store.probes.last_success(name)
+    except SpotlabError:
+        return None

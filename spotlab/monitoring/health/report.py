@@ -1,0 +1,168 @@
+"""What the Health page, the API and the command line show of the components. Runtime floor."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.components import COMPONENTS, DOWN, HEALTHY, UNKNOWN
+from spotlab.domain.ports import ComponentState, Probe
+from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
+from spotlab.errors import SpotlabError
+from spotlab.monitoring.health.success_rates import Done, summed, works
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+SLOTS: Final = 48
+"""A sparkline's points: one for each half hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One point of a sparkline.
+
+    Args:
+        state: the worst there was; unknown where nothing else is known.
+        latency_ms: the median; None where none was measured.
+    """
+
+    state: str
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """All that a row of Health shows.
+
+    Args:
+        state: now, probed just now.
+        uptime: over the window, from recorded probes.
+        spells: the same, cut into states.
+        done: how often it worked in the window, and how fast.
+        last_success_at: when it last worked; None: never, as far as is known.
+        slots: the sparkline, oldest first.
+    """
+
+    state: ComponentState
+    uptime: Uptime
+    spells: tuple[Spell, ...]
+    done: Done
+    last_success_at: datetime | None
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Every component.
+
+    Args:
+        since, now: the window.
+        parts: in the order they are shown.
+        probes: how many were recorded in the window, of all of them.
+        unread: why nothing recorded could be read; "": it could.
+    """
+
+    since: datetime
+    now: datetime
+    parts: tuple[PartHealth, ...]
+    probes: int
+    unread: str
+
+    def part(self, name: str) -> PartHealth:
+        """One of them."""
+        return next(each for each in self.parts if each.state.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class PartDay:
+    """One component's day, in detail.
+
+    Args:
+        since, now: the window.
+        probes: recorded ones with their reasons, oldest first.
+        failures: newest first: each time it went from bad to worse, with the reason.
+    """
+
+    since: datetime
+    now: datetime
+    probes: tuple[Probe, ...]
+    failures: tuple[Probe, ...]
+
+
+def read(lab: Lab) -> Health:
+    """Every component now, and its last 24 hours: one query for all probes."""
+    states = {state.name: state for state in lab.health()}
+    now = lab.clock.now()
+    since, unread = now - WINDOW, ""
+    try:
+        recorded = lab.store.probes.since(since - MAX_HOLD)
+        within = (p for p in recorded if p.at >= since)
+        done = summed(works(lab, since), within, lab.store.served.since(since))
+    except SpotlabError as exc:
+        recorded, done, unread = [], summed([], []), exc.message
+    by_part: dict[str, list[Probe]] = {name: [] for name in COMPONENTS}
+    for probe in recorded:
+        by_part.setdefault(probe.component, []).append(probe)
+    parts = [_part(states[name], by_part[name], done, since, now) for name in COMPONENTS]
+    return Health(since, now, tuple(parts), len(recorded), unread)
+
+
+def _part(
+    state: ComponentState,
+    probes: Sequence[Probe],
+    done: Mapping[str, Done],
+    since: datetime,
+    now: datetime,
+) -> PartHealth:
+    found = spells([(probe.at, probe.state) for probe in probes], since, now)
+    mine = done[state.name]
+    known = [at for at in (state.last_success_at, mine.last_ok_at) if at is not None]
+    return PartHealth(
+        state=state,
+        uptime=uptime(found),
+        spells=tuple(found),
+        done=mine,
+        last_success_at=max(known, default=None),
+        slots=tuple(_slots(found, probes, since, now)),
+    )
+
+
+def _slots(
+    found: Sequence[Spell], probes: Sequence[Probe], since: datetime, now: datetime
+) -> list[Slot]:
+    step, times = (now - since) / SLOTS, [probe.at for probe in probes]
+    return [_slot(found, probes, times, since + step * number, step) for number in range(SLOTS)]
+
+
+def _slot(
+    found: Sequence[Spell],
+    probes: Sequence[Probe],
+    times: Sequence[datetime],
+    begins: datetime,
+    step: timedelta,
+) -> Slot:
+    ends = begins + step
+    seen = {spell.state for spell in found if spell.since < ends and spell.until > begins}
+    first, last = bisect.bisect_left(times, begins), bisect.bisect_left(times, ends)
+    took = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
+    worst = min(seen - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
+    return Slot(worst, took[len(took) // 2] if took else None)
+
+
+_SEVERITY: Final = (DOWN, "degraded", HEALTHY)
+
+
+def read_day(lab: Lab, part: str) -> PartDay:
+    """One component's last 24 hours, in detail. Raises DatabaseDown."""
+    now = lab.clock.now()
+    probes = lab.store.probes.since(now - WINDOW, part)
+    failures, before = [], HEALTHY
+    for probe in probes:
+        if probe.state != before and probe.state != HEALTHY:
+            failures.append(probe)
+        before = probe.state
+    return PartDay(now - WINDOW, now, tuple(probes), tuple(reversed(failures)))

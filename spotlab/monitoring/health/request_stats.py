@@ -1,0 +1,73 @@
+"""Counts the requests that this process answers, and keeps the counts in SQL. Runtime floor.
+
+Each process keeps its own: every replica can show what all of them answered.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.request_stats import SLOT, Served, class_of
+from spotlab.errors import SpotlabError
+from spotlab.telemetry.logs import process_id
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+MOST_SLOTS: Final = timedelta(hours=24) // SLOT
+"""The counts of a day stay here: the database may be down, and a clock that was set back counts on
+in an older slot."""
+_BEGAN: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Slot:
+    failed: int = 0
+    took: Counter[int] = field(default_factory=Counter)
+
+
+class Counting:
+    """Counts answers by slot; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[datetime, _Slot] = {}
+        self._changed: set[datetime] = set()
+
+    def note(self, *, ok: bool, took_s: float, at: datetime | None = None) -> None:
+        """One more answer; `at`: now."""
+        now = at or datetime.now(UTC)
+        begins = now - (now - _BEGAN) % SLOT
+        with self._lock:
+            slot = self._slots.setdefault(begins, _Slot())
+            self._changed.add(begins)
+            if ok:
+                slot.took[class_of(took_s * 1e3)] += 1
+            else:
+                slot.failed += 1
+            if len(self._slots) > MOST_SLOTS:
+                oldest = min(self._slots)
+                del self._slots[oldest]
+                self._changed.discard(oldest)
+
+    def keep(self, lab: Lab) -> None:
+        """Keep what changed since the last time. Raises DatabaseDown: it waits for the next."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            rows = [
+                Served(process_id(), at, self._slots[at].failed, dict(self._slots[at].took))
+                for at in changed
+            ]
+        try:
+            lab.store.served.keep(rows)
+        except SpotlabError:
+            with self._lock:
+                self._changed |= changed & self._slots.keys()
+            raise
+
+
+COUNTING: Final = Counting()

@@ -1,0 +1,95 @@
+"""What the components did, from wherever each one's work is written down. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from spotlab.domain.components import (
+    APP_SERVER,
+    COMPONENTS,
+    DEGRADED,
+    DOWN,
+    HEALTHY,
+    LINEAR_OPTIMIZER,
+)
+from spotlab.domain.ports import Probe, Work
+from spotlab.domain.request_stats import Served, percentile_ms, together
+from spotlab.domain.uptime import QUANTILES, Rate, percentile
+
+if TYPE_CHECKING:
+    from spotlab.runtime.lab import Lab
+
+_OK: Final = frozenset({HEALTHY, DEGRADED})
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a component did in a window.
+
+    Args:
+        rate: how often it worked.
+        latency_ms: p50, p95 and p99 of what was measured; None each where nothing was.
+        measured: how many latencies that is of.
+        last_ok_at: when it last worked; None: not in the window.
+        asked: whether it is its probes that are counted, because it writes no work down.
+    """
+
+    rate: Rate
+    latency_ms: tuple[float | None, ...]
+    measured: int
+    last_ok_at: datetime | None
+    asked: bool
+
+
+def works(lab: Lab, since: datetime) -> list[Work]:
+    """All work that is written down since then: collects, listings, evaluations and jobs."""
+    evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.works(since)]
+    return [*lab.store.health.works(since), *lab.store.signs.works(since), *evaluated]
+
+
+def summed(
+    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[Served] = ()
+) -> Mapping[str, Done]:
+    """What each component did: its own work where it writes any down, else its probes' answers.
+
+    Of app servers it is the requests that all of them answered; nothing, where nobody asked.
+    """
+    by_work: dict[str, list[Work]] = {}
+    for work in written:
+        by_work.setdefault(work.component, []).append(work)
+    by_probe: dict[str, list[Work]] = {}
+    for probe in probes:
+        if probe.state in _OK or probe.state == DOWN:
+            answer = Work(probe.component, probe.at, probe.state in _OK, probe.latency_ms)
+            by_probe.setdefault(probe.component, []).append(answer)
+    found = {
+        name: _done(by_work.get(name) or by_probe.get(name, []), name not in by_work)
+        for name in COMPONENTS
+    }
+    return found | {APP_SERVER: _answered(served)}
+
+
+def _answered(served: Sequence[Served]) -> Done:
+    took = together(served)
+    return Done(
+        rate=Rate(took.total(), sum(each.failed for each in served)),
+        latency_ms=tuple(percentile_ms(took, share) for share in QUANTILES),
+        measured=took.total(),
+        last_ok_at=max((each.at for each in served if each.took), default=None),
+        asked=False,
+    )
+
+
+def _done(found: Sequence[Work], asked: bool) -> Done:
+    ok = [each for each in found if each.ok]
+    took = [each.latency_ms for each in ok if each.latency_ms is not None]
+    return Done(
+        rate=Rate(len(ok), len(found) - len(ok)),
+        latency_ms=tuple(percentile(took, share) for share in QUANTILES),
+        measured=len(took),
+        last_ok_at=max((each.at for each in ok), default=None),
+        asked=asked,
+    )

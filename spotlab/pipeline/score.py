@@ -1,0 +1,154 @@
+"""Every pool of a market with its price, specs, features and hazard. Pipeline floor.
+
+Scoring a market is done once and shared by all instances: what differs from instance to instance
+(requirements, what an interruption costs) is in filter.py and rank.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.domain.features import FeatureFrame
+from spotlab.domain.instance_types import TypeName, parse_type
+from spotlab.domain.interruptions import OwnRecord
+from spotlab.domain.market import FeedKind, MarketData, Pool
+from spotlab.domain.ports import RiskModel
+from spotlab.domain.risk import Evidence
+from spotlab.features import engine
+from spotlab.pipeline.stage_trace import Tracer
+
+POOL_COLUMNS = ["region", "availability_zone", "instance_type", "operating_system"]
+TABLE_COLUMNS = (
+    *POOL_COLUMNS,
+    "family",
+    "spot_price_usd_per_hour",
+    "price_event_time",
+    "on_demand_price_usd_per_hour",
+    "on_demand_approximate",
+    "vcpu",
+    "memory_gb",
+    "architecture",
+    "accelerated",
+    "burstable",
+    "advisor_bucket",
+    "savings_percent",
+    "hazard_per_hour",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredMarket:
+    """A market's pools, scored by one model.
+
+    Args:
+        data: the market it was scored from.
+        frame: features; row i belongs to row i of `table`.
+        model: "name@version".
+        table: TABLE_COLUMNS, one row a pool; unknown numbers are NaN, an unknown zone is None.
+        evidence: by row, what own instances taught about its hazard, which holds it already.
+    """
+
+    data: MarketData
+    frame: FeatureFrame
+    model: str
+    table: pd.DataFrame
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
+
+
+def score_market(
+    data: MarketData, model: RiskModel, tracer: Tracer, own: OwnRecord | None = None
+) -> ScoredMarket:
+    """Features and hazard of every pool that has a price.
+
+    Args:
+        data: a market as of a moment.
+        model: its features must all be in the engine.
+        tracer: gets the stages "features" and "risk".
+        own: what own instances went through in this market; None: nothing is known of it.
+    Raises:
+        InvalidInput: the model wants a feature that the engine does not make.
+    """
+    with tracer.stage("features", rows_in=len(data.prices)) as stage:
+        frame = engine.compute(data)
+        stage.rows_out = len(frame.pools)
+    with tracer.stage("risk", rows_in=len(frame.pools)) as stage:
+        hazard = np.array(model.hazard_per_hour(frame.select(model.feature_names)))
+        stage.rows_out = int(np.isfinite(hazard).sum())
+    table = _pool_table(data)
+    evidence = _evidence(frame.pools, hazard, own or OwnRecord())
+    for row, taught in evidence.items():
+        hazard[row] = taught.hazard_per_hour
+    table["hazard_per_hour"] = hazard
+    return ScoredMarket(data, frame, f"{model.name}@{model.version}", table, evidence)
+
+
+def _evidence(
+    pools: Sequence[Pool], hazard: NDArray[np.float64], own: OwnRecord
+) -> dict[int, Evidence]:
+    """What own instances taught, by row; a pool whose risk the model refuses learns nothing."""
+    types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
+    found = {}
+    for row, pool in enumerate(pools):
+        known = (pool.region, pool.instance_type, pool.operating_system) in types
+        if known and np.isfinite(hazard[row]):
+            here, siblings = own.on(pool)
+            found[row] = Evidence(
+                prior_hazard_per_hour=float(hazard[row]),
+                events=here.events,
+                exposure_h=here.exposure_h,
+                sibling_events=siblings.events,
+                sibling_exposure_h=siblings.exposure_h,
+            )
+    return found
+
+
+def _pool_table(data: MarketData) -> pd.DataFrame:
+    table = data.prices.rename(columns={"event_time": "price_event_time"}).reset_index(drop=True)
+    by_type = ["region", "instance_type"]
+    on_demand = data.on_demand.rename(columns={"approximate": "on_demand_approximate"})
+    if "on_demand_approximate" not in on_demand:
+        on_demand = on_demand.assign(on_demand_approximate=False)
+    columns = [*by_type, "on_demand_price_usd_per_hour", "on_demand_approximate"]
+    table = table.merge(on_demand[columns], on=by_type, how="left", validate="m:1")
+    advisor = data.advisor.rename(columns={"bucket": "advisor_bucket"})
+    table = table.merge(
+        advisor[[*by_type, "advisor_bucket", "savings_percent"]],
+        on=by_type,
+        how="left",
+        validate="m:1",
+    )
+    specs = data.specs[["instance_type", "vcpu", "memory_gb", "architecture"]]
+    table = table.merge(specs, on="instance_type", how="left", validate="m:1")
+    names = {name: _parsed(name) for name in table["instance_type"].unique()}
+    parsed = [names[name] for name in table["instance_type"]]
+    table["family"] = [name.partition(".")[0] for name in table["instance_type"]]
+    table["accelerated"] = [part.accelerated if part else False for part in parsed]
+    table["burstable"] = [part.burstable if part else False for part in parsed]
+    table["architecture"] = [
+        known if isinstance(known, str) else (part.architecture.value if part else None)
+        for known, part in zip(table["architecture"], parsed, strict=True)
+    ]
+    table["on_demand_approximate"] = table["on_demand_approximate"].eq(True)
+    for column in ("vcpu", "memory_gb", "advisor_bucket", "savings_percent"):
+        table[column] = table[column].astype("float64")
+    return table.reindex(columns=list(TABLE_COLUMNS))
+
+
+def _parsed(instance_type: str) -> TypeName | None:
+    try:
+        return parse_type(instance_type)
+    except ValueError:
+        return None
+
+
+def price_read_at(data: MarketData) -> datetime:
+    """When the prices were read: the older of the price feeds that were used."""
+    kinds = (FeedKind.PRICE_HISTORY, FeedKind.SPOT_PRICES)
+    times = [data.origins[kind].fetched_at for kind in kinds if kind in data.origins]
+    return min(times, default=data.as_of)

@@ -1,5 +1,0 @@
-"""Each component's state: probed, recorded and summed up. Runtime floor."""
-
-from spotlab.runtime.health.prober import Prober, probe_all
-
-__all__ = ["Prober", "probe_all"]

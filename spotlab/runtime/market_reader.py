@@ -1,0 +1,113 @@
+"""The market that decisions are made in: from the online store, else from the archive.
+
+Runtime floor. If the online store is gone, reading goes on from SQL and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from spotlab.domain.components import ADVISOR_SCRAPER, PRICE_SCRAPER
+from spotlab.domain.market import MarketData, MarketName
+from spotlab.domain.ports import Archive, Clock, HealthLog, OnlineStore
+from spotlab.errors import NoMarketData, OnlineStoreDown
+from spotlab.features import offline, online
+
+log = logging.getLogger("spotlab.runtime.market_reader")
+
+
+@dataclass(slots=True)
+class MarketReader:
+    """Reads and publishes the active market.
+
+    Args:
+        archive: every snapshot, in SQL.
+        health: tells whether the last collect failed.
+        clock: the time.
+        open_online: gives the online store; raises OnlineStoreDown or NotAvailable.
+    """
+
+    archive: Archive
+    health: HealthLog
+    clock: Clock
+    open_online: Callable[[], OnlineStore]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def active(self) -> MarketName:
+        """The market that decisions are made in.
+
+        Raises:
+            NoMarketData: nothing was collected yet.
+        """
+        market = self.archive.active_market()
+        if market is None:
+            raise NoMarketData(
+                "No market has been collected yet.", remedy="Run `spotlab collect` first."
+            )
+        return market
+
+    def as_of(self, market: MarketName) -> datetime:
+        """The moment a market is looked at: now, or for a recorded one its newest event."""
+        if market is not MarketName.RECORDED:
+            return self.clock.now()
+        times = [info.event_time for info in self.archive.infos(market)]
+        return max(times, default=self.clock.now())
+
+    def read(self) -> MarketData:
+        """The active market now.
+
+        Raises:
+            NoMarketData: nothing was collected yet.
+            DatabaseDown: neither store can be read.
+        """
+        market = self.active()
+        as_of = self.as_of(market)
+        reasons = self._failed_sources()
+        try:
+            store = self.open_online()
+            data = online.read_market(store, market, as_of)
+            if data is None:
+                data = offline.read_market(self.archive, market, as_of)
+                online.publish(store, data)
+        except OnlineStoreDown as exc:
+            log.warning("online store down, reading the archive: %s", exc)
+            data = offline.read_market(self.archive, market, as_of)
+            reasons.append(f"Online store down ({exc.message}); market read from the SQL archive.")
+        return data.with_degraded(*reasons) if reasons else data
+
+    def publish(self, market: MarketName) -> str:
+        """Write a market from the archive into the online store, replacing another market's.
+
+        Returns:
+            "" or, when the online store is down, what was wrong; the archive has everything.
+        """
+        with self._lock:
+            former = self.archive.active_market()
+            # SQL first: a process that led before is refused here, before it touches the store.
+            self.archive.set_active_market(market)
+            try:
+                store = self.open_online()
+                if former is not market:
+                    store.clear()
+                online.publish(store, offline.read_market(self.archive, market, self.as_of(market)))
+            except OnlineStoreDown as exc:
+                log.warning("online store down, not published: %s", exc)
+                return str(exc)
+        return ""
+
+    def collected_age_s(self, market: MarketName) -> float | None:
+        """Seconds since a market's prices were last read; None: never."""
+        times = [info.fetched_at for info in self.archive.infos(market)]
+        return (self.clock.now() - max(times)).total_seconds() if times else None
+
+    def _failed_sources(self) -> list[str]:
+        reasons = []
+        for component in (ADVISOR_SCRAPER, PRICE_SCRAPER):
+            last = self.health.last(component)
+            if last is not None and last.state == "down":
+                reasons.append(f"Last collect failed, the last good data is used: {last.reason}")
+        return reasons

@@ -1,0 +1,227 @@
+"""A first prediction of a stranger's model, in a process of its own. Runtime floor.
+
+The model is opened and asked here, never in the app: one that hangs, or that eats memory, ends with
+this process. `python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one
+line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from spotlab.domain.features import Matrix
+from spotlab.errors import ArtefactRefused, NotAvailable, SpotlabError
+from spotlab.inference.adapters import CheckedModel
+from spotlab.inference.artefacts import Artefact, load, verify
+from spotlab.inference.capacity import CapacityModel
+from spotlab.inference.card import CapacitySpec
+from spotlab.inference.explain import ADDITIVITY_TOLERANCE
+from spotlab.inference.tree_limits import TreeLimits
+from spotlab.inference.tree_rows import Bounds, draw_rows, leaf_rows
+from spotlab.inference.tree_structure import prove_trees
+from spotlab.processes.limits import Limits, environment, restrict
+
+DRAWN_ROWS: Final = 256
+LEAF_ROWS: Final = 10_000
+"""At most; of a model of more leaves, so many of them are asked for."""
+EXPLAINED_ROWS: Final = 64
+"""An explanation walks every node of every tree, whatever the row, and takes a thousand times as
+long as a prediction."""
+SEED: Final = 7
+HORIZON_H: Final = 24.0
+_OUTPUT_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunLimits:
+    """What a first prediction may take.
+
+    Args:
+        memory_mb: address space of its process, MB.
+        wall_s: seconds until it is ended.
+        trees: how large the model's trees may be.
+    """
+
+    memory_mb: int = 1024
+    wall_s: float = 30.0
+    trees: TreeLimits = field(default_factory=TreeLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a first prediction gave.
+
+    Args:
+        rows: how many synthetic rows were predicted.
+        risk_low, risk_high: the smallest and largest P(interrupted within 24 h) of them.
+        seconds: to open the model and predict.
+    """
+
+    rows: int
+    risk_low: float
+    risk_high: float
+    seconds: float
+
+
+def dry_run(folder: Path, limits: DryRunLimits) -> DryRun:
+    """Open an artefact, and predict and explain rows within its card's bounds, in another process.
+
+    Raises:
+        ArtefactRefused: it cannot be opened, takes too long or too much, predicts what is no
+            probability, or has no explanation that adds up; says which.
+        NotAvailable: no process could be started.
+    """
+    trees = json.dumps(asdict(limits.trees))
+    words = [sys.executable, "-m", "spotlab.runtime.model_dry_run", str(folder)]
+    try:
+        done = subprocess.run(
+            [*words, str(limits.memory_mb), str(math.ceil(limits.wall_s)), trees],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            timeout=limits.wall_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ArtefactRefused(
+            f"A first prediction took more than {limits.wall_s:g} s.",
+            remedy="A model answers some thousand rows in well under a second.",
+        ) from None
+    except OSError as exc:
+        raise NotAvailable(f"No process for a first prediction: {exc.strerror}.") from exc
+    return _read_answer(done.returncode, done.stdout, limits)
+
+
+def _read_answer(code: int, printed: bytes, limits: DryRunLimits) -> DryRun:
+    lines = printed[-_OUTPUT_BYTES:].splitlines()
+    try:
+        answer = json.loads(lines[-1]) if code in (0, 1) and lines else {}
+    except ValueError:
+        answer = {}
+    if code == 0 and answer:
+        return DryRun(**answer)
+    if "refused" in answer:
+        raise ArtefactRefused(answer["refused"], remedy=answer["remedy"])
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    raise ArtefactRefused(
+        f"A first prediction {how}, within {limits.memory_mb} MB and {limits.wall_s:g} s.",
+        remedy="The model is damaged, or takes more memory than it may.",
+    )
+
+
+def main(argv: list[str]) -> int:
+    """The other process: 0 and a DryRun as JSON, or 1 and {"refused", "remedy"}."""
+    folder, memory_mb, seconds = Path(argv[0]), int(argv[1]), int(argv[2])
+    restrict(Limits(memory_mb, seconds))
+    try:
+        answer, code = _first_prediction(folder, TreeLimits(**json.loads(argv[3]))), 0
+    except SpotlabError as exc:
+        answer, code = _refusal(exc.message, exc.remedy), 1
+    except MemoryError:
+        answer, code = _refusal(f"A first prediction takes more than {memory_mb} MB."), 1
+    except Exception as exc:
+        answer, code = _refusal(f"A first prediction failed: {type(exc).__name__}: {exc}"), 1
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    return code
+
+
+def _refusal(message: str, remedy: str = "") -> dict[str, Any]:
+    one_line = " ".join(message.split())
+    return {"refused": one_line[:500], "remedy": remedy or "Train and save the model again."}
+
+
+def _first_prediction(folder: Path, limits: TreeLimits) -> dict[str, Any]:
+    began = time.perf_counter()
+    model = load(folder, limits)
+    artefact = verify(folder)
+    rows = _synthetic_rows(artefact, limits)
+    first = _risk(model, rows)
+    if first.shape[1:] != (len(rows),):
+        raise ArtefactRefused(f"It predicts {first.shape[1:]} for {len(rows)} rows.")
+    if not np.isfinite(first).all():
+        bad = int((~np.isfinite(first)).any(axis=0).sum())
+        raise ArtefactRefused(
+            f"It predicts no number for {bad} of {len(rows)} rows within its card's bounds."
+        )
+    if not ((first >= 0.0) & (first <= 1.0)).all():
+        raise ArtefactRefused("It predicts what is no probability: outside 0..1.")
+    again = _risk(model, rows[:DRAWN_ROWS].copy())
+    if first[:, :DRAWN_ROWS].tobytes() != again.tobytes():
+        raise ArtefactRefused("It predicts otherwise when the same rows are given again.")
+    if artefact.card.spec.kind == "lightgbm":
+        _check_explanations(model, rows[:: -(-len(rows) // EXPLAINED_ROWS)])
+    return {
+        "rows": len(rows),
+        "risk_low": float(first[0].min()),
+        "risk_high": float(first[0].max()),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _risk(model: CheckedModel | CapacityModel, rows: Matrix) -> Matrix:
+    """(k, n) probabilities: within 24 h, and within each horizon that the model was fitted at."""
+    with np.errstate(over="ignore"):
+        day = -np.expm1(-np.asarray(model.hazard_per_hour(rows), dtype=np.float64) * HORIZON_H)
+    if not isinstance(model, CapacityModel):
+        return day[None]
+    return np.stack([day, *(model.loss_probability(rows, h) for h in model.horizons_h)])
+
+
+def _check_explanations(model: CheckedModel | CapacityModel, rows: Matrix) -> None:
+    """Each row's contributions are numbers, and add up to what they explain."""
+    if isinstance(model, CapacityModel):
+        explained = [model.contributions(rows, horizon_h) for horizon_h in model.horizons_h]
+        off = 0.0
+    else:
+        explained = [model.contributions(rows)]
+        off = float(np.abs(_sum(*explained[0]) - model.raw_score(rows)).max())
+    if not all(np.isfinite(_sum(*parts)).all() for parts in explained):
+        raise ArtefactRefused("Its contributions are no numbers.")
+    if off > ADDITIVITY_TOLERANCE:
+        raise ArtefactRefused(f"Its contributions are off from the raw score, by up to {off:g}.")
+
+
+def _synthetic_rows(artefact: Artefact, limits: TreeLimits) -> Matrix:
+    """Rows drawn within the card's bounds, then one for each leaf that can be reached there."""
+    spec = artefact.card.spec
+    columns = [
+        Bounds(
+            -math.inf if feature.low is None else feature.low,
+            math.inf if feature.high is None else feature.high,
+            feature.nullable,
+        )
+        for feature in spec.features
+    ]
+    drawn = draw_rows(columns, DRAWN_ROWS, SEED)
+    if spec.kind != "lightgbm":
+        return drawn
+    model = prove_trees(artefact.model, limits)
+    if model.linear:
+        raise ArtefactRefused(
+            "Linear trees have no explanation.", remedy="Train with linear_tree=false."
+        )
+    if isinstance(spec, CapacitySpec):
+        first, *_, last = (math.log(knot.horizon_h) for knot in spec.knots)
+        columns.append(Bounds(first, last, nullable=False))
+    reached = leaf_rows(model.trees, columns, LEAF_ROWS, SEED)
+    return np.ascontiguousarray(np.vstack([drawn, reached[:, : len(spec.features)]]))
+
+
+def _sum(parts: Matrix, base: Matrix) -> Matrix:
+    """(n,) what contributions and bases add up to."""
+    return np.asarray(parts.sum(axis=1) + base, dtype=np.float64)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

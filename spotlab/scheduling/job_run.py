@@ -1,0 +1,136 @@
+"""One run of a job, in a thread of its own. Runtime floor."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from spotlab.domain.ports import RunState
+from spotlab.errors import Cancelled, Fenced, SpotlabError
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.shutdown import CAUSE, LEAVING
+from spotlab.scheduling.job_catalogue import Job
+from spotlab.scheduling.leader_election import Monotonic
+from spotlab.store.engine import Fence, fenced
+from spotlab.sweeps.worker_process import in_words
+from spotlab.telemetry import metrics, traces
+from spotlab.telemetry.logs import correlated, redact
+
+log = logging.getLogger("spotlab.scheduling")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run: see JobRun."""
+
+    state: RunState
+    cause: str
+    result: Mapping[str, Any]
+
+
+class Running:
+    """A run at work. Python cannot end a thread from outside: it is asked to stop, and what it
+    writes after it was ended in SQL is refused.
+
+    Args:
+        lab: what the job works with.
+        job: what runs.
+        fence: of this run.
+        correlation_id: of its log lines.
+        started_at: aware UTC.
+        monotonic: seconds that never jump.
+        on_end: called when the thread is about to end.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        job: Job,
+        fence: Fence,
+        correlation_id: str,
+        started_at: datetime,
+        monotonic: Monotonic,
+        on_end: threading.Event,
+    ) -> None:
+        assert fence.run is not None
+        self.job, self.token, self.run_id = job, fence.token, fence.run
+        self.recorded = False
+        self.outcome: Outcome | None = None
+        self._lab, self._fence, self._correlation_id = lab, fence, correlation_id
+        self._monotonic, self._on_end = monotonic, on_end
+        self._started_at, self._began = started_at, monotonic()
+        self._elapsed_s: float | None = None
+        self._stop: tuple[RunState, str] | None = None
+        self._thread = threading.Thread(target=self._work, name=f"job {job.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread is still there."""
+        return self._thread.is_alive()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it runs, or ran."""
+        return self._monotonic() - self._began if self._elapsed_s is None else self._elapsed_s
+
+    @property
+    def ended_at(self) -> datetime:
+        """Its start and how long it took: a wall clock that jumps does not change that."""
+        return self._started_at + timedelta(seconds=self.elapsed_s)
+
+    def stop(self, state: RunState, cause: str) -> None:
+        """Ask it to stop; the first reason counts."""
+        if self._stop is None:
+            self._stop = (state, cause)
+
+    def must_stop(self) -> bool:
+        """Whether it is asked to stop, also because this process is about to end."""
+        if LEAVING.asked:
+            self.stop(RunState.CANCELLED, CAUSE)
+        return self._stop is not None
+
+    def join(self, within_s: float) -> None:
+        """Wait for its end."""
+        self._thread.join(max(0.0, within_s))
+
+    def _work(self) -> None:
+        with correlated(self._correlation_id), fenced(self._fence):
+            log.info("%s began (run %d)", self.job.name, self.run_id)
+            with traces.span("job", job=self.job.name):
+                outcome = self._outcome()
+            level = logging.INFO if outcome.state is RunState.DONE else logging.WARNING
+            log.log(level, "%s is %s: %s", self.job.name, outcome.state, outcome.cause or "fine")
+        self._elapsed_s = self._monotonic() - self._began
+        metrics.JOB_RUNS.labels(job=self.job.name, state=str(outcome.state)).inc()
+        metrics.JOB_SECONDS.labels(job=self.job.name).observe(self._elapsed_s)
+        self.outcome = outcome
+        self._on_end.set()
+
+    def _outcome(self) -> Outcome:
+        try:
+            result = dict(self.job.run(self._lab, self._tell, self.must_stop))
+        except Cancelled as exc:
+            self.must_stop()  # whoever saw that the process is leaving may have asked nobody else
+            state, cause = self._stop or (RunState.CANCELLED, "")
+            return Outcome(state, f"{cause} {exc}".strip(), {})
+        except Fenced as exc:
+            return Outcome(RunState.LOST, str(exc), {})
+        except SpotlabError as exc:
+            return Outcome(RunState.FAILED, redact(in_words(exc)), {})
+        except Exception as exc:
+            log.exception("%s failed", self.job.name)
+            return Outcome(RunState.FAILED, redact(in_words(exc)), {})
+        if failed := str(result.pop("failed", "")):
+            return Outcome(RunState.FAILED, redact(failed), result)
+        return Outcome(RunState.DONE, str(result.pop("note", "")), result)
+
+    def _tell(self, text: str, share: float) -> None:
+        log.debug("%s: %s (%.0f %%)", self.job.name, text, 100 * share)

@@ -1,0 +1,77 @@
+"""Explanations, of a pool now and of a decision's pools, for who sees them. Runtime floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Experiment, PolicyParams
+from spotlab.domain.features import FeatureFrame
+from spotlab.domain.market import Pool
+from spotlab.errors import NotFound
+from spotlab.inference.explain import Explanation, explain
+from spotlab.services.base import DeskPart
+from spotlab.services.experiments import DecisionsDesk
+
+HORIZON_H: Final = PolicyParams().horizon_h
+
+
+class ExplainingDesk(DeskPart):
+    """Why a pool's risk is what it is."""
+
+    __slots__ = ()
+
+    def now(
+        self, pool: Pool, model: str | None = None, horizon_h: float = HORIZON_H
+    ) -> Explanation:
+        """Of a pool of the active market; see `explain`.
+
+        Args:
+            pool: which.
+            model: "name" or "name@version"; None: the champion.
+            horizon_h: hours.
+        Raises:
+            NotFound: no such pool, or no such model.
+            InvalidInput: the model refuses the pool's features.
+            NoMarketData: nothing was collected yet.
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        scored = self.lab.scored(model)
+        return explain(self.lab.model(scored.model), scored.frame, pool, horizon_h)
+
+    def then(self, experiment_id: int, pool: Pool) -> Explanation:
+        """Of a pool as it was when a decision was made, by the model that made it.
+
+        Raises:
+            NotFound: no such decision, or none of an account that they see; no such pool in it;
+                its model's files are gone.
+            InvalidInput, Forbidden: as in `now`.
+        """
+        experiment = DecisionsDesk(self.lab, self.who).get(experiment_id)
+        if not experiment.candidates:
+            raise NotFound(
+                f"Experiment {experiment_id} has no candidates to explain.",
+                remedy="Evaluate the instance again, or choose another decision.",
+            )
+        model = self.lab.model(experiment.model)
+        return explain(model, frame_of(experiment), pool, experiment.policy.horizon_h)
+
+
+def frame_of(experiment: Experiment) -> FeatureFrame:
+    """The features of a decision's candidates, as stored; what is absent was unknown (NaN)."""
+    values = np.array(
+        [
+            [candidate.features.get(name, np.nan) for name in experiment.feature_names]
+            for candidate in experiment.candidates
+        ],
+        dtype=np.float64,
+    ).reshape(len(experiment.candidates), len(experiment.feature_names))
+    return FeatureFrame(
+        experiment.created_at,
+        tuple(candidate.pool for candidate in experiment.candidates),
+        experiment.feature_names,
+        values,
+    )

@@ -1,0 +1,184 @@
+"""Instances: who sees them, what is set on them, and evaluating them. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.pipeline.collect import Progress
+from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.runtime.model_selection import model_in_force
+from spotlab.services.base import DeskPart
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How an instance's evaluation stands.
+
+    Args:
+        instance: as it is.
+        model: "name@version" of the model that decides; None: none can be used.
+        note: why that is not the assigned one, or why there is none; else "".
+        latest: its newest decision; None: there is none.
+    """
+
+    instance: Instance
+    model: str | None
+    note: str
+    latest: ExperimentSummary | None
+
+    @property
+    def state(self) -> str:
+        """In a word: off, never evaluated, failed, degraded or decided."""
+        if self.instance.mode is PipelineMode.OFF:
+            return "off"
+        if self.latest is None:
+            return "never evaluated"
+        if self.latest.error:
+            return "failed"
+        return "degraded" if self.latest.degraded else "decided"
+
+
+class InstancesDesk(DeskPart):
+    """The instances of the accounts that somebody sees."""
+
+    __slots__ = ()
+
+    def list(self, *, active_only: bool = True) -> list[Instance]:
+        """By account, then name, then id. Raises Forbidden."""
+        self.require(Right.READ)
+        every = self.lab.store.fleet.instances(active_only=active_only)
+        return [instance for instance in every if self.who.sees(instance.account)]
+
+    def get(self, instance_id: str) -> Instance:
+        """One of them.
+
+        Raises:
+            NotFound: not in the fleet, or of an account that they do not see.
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        instance = self.lab.store.fleet.instance(instance_id)
+        if not self.who.sees(instance.account):
+            raise NotFound(
+                f"Instance {instance_id!r} is not in the fleet.",
+                remedy="Check its id, or collect its account first.",
+            )
+        return instance
+
+    def set_shadow(
+        self, instance_id: str, shadow: bool, reason: str = "", expected: Instance | None = None
+    ) -> Instance:
+        """Shadow on: record only.
+
+        Args:
+            instance_id, shadow: which, and on or off.
+            reason: why.
+            expected: as it was when the change was thought of; None: however it is.
+        Raises:
+            NotFound, Forbidden: as in `get`, or they may not change instances.
+            ChangedMeanwhile: it is not as expected.
+        """
+        self._may_change(instance_id)
+        self.lab.store.fleet.set_shadow(instance_id, shadow, self.by(reason), expected)
+        return self._changed(instance_id)
+
+    def set_mode(
+        self,
+        instance_id: str,
+        mode: PipelineMode,
+        reason: str = "",
+        expected: Instance | None = None,
+    ) -> Instance:
+        """Which pipeline evaluates it. Raises NotFound, Forbidden,
+        ChangedMeanwhile."""
+        self._may_change(instance_id)
+        self.lab.store.fleet.set_mode(instance_id, mode, self.by(reason), expected)
+        return self._changed(instance_id)
+
+    def set_requirements(
+        self,
+        instance_id: str,
+        requirements: Requirements | None,
+        reason: str = "",
+        expected: Instance | None = None,
+    ) -> Instance:
+        """What a replacement must offer; None: derived from its own type.
+
+        Raises:
+            NotFound, Forbidden: as in `get`, or they may not change instances.
+            ChangedMeanwhile: it is not as expected.
+        """
+        self._may_change(instance_id)
+        self.lab.store.fleet.set_requirements(instance_id, requirements, self.by(reason), expected)
+        return self._changed(instance_id)
+
+    def assign(
+        self,
+        instance_id: str,
+        reference: str | None,
+        reason: str = "",
+        expected: Instance | None = None,
+    ) -> ModelRecord | None:
+        """Let an instance be evaluated by a version of its own; see `ModelDesk.assign`.
+
+        Raises:
+            NotFound, InvalidInput, Forbidden, ChangedMeanwhile: nothing changed.
+        """
+        self._may_change(instance_id)
+        record = ModelDesk.of(self.lab).assign(instance_id, reference, self.who, reason, expected)
+        self.lab.bus.publish(Topic.FLEET)
+        return record
+
+    def evaluate(
+        self,
+        instance_ids: Sequence[str] | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        policy: PolicyParams | None = None,
+    ) -> Sequence[Experiment]:
+        """Decide about instances, and record each decision; see `Lab.evaluate`.
+
+        Args:
+            instance_ids: which; None: every active one that they see and whose pipeline is on.
+            progress, cancelled, policy: as in `Lab.evaluate`.
+        Raises:
+            Forbidden, NotFound: before anything is decided.
+        """
+        self.require(Right.EVALUATE)
+        if instance_ids is None:
+            every = self.who.accounts is None
+            on = [i.instance_id for i in self.list() if i.mode is not PipelineMode.OFF]
+            return self.lab.evaluate(None if every else on, progress, cancelled, policy)
+        chosen = [self.get(instance_id).instance_id for instance_id in instance_ids]
+        return self.lab.evaluate(chosen, progress, cancelled, policy)
+
+    def evaluated(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
+        """The same, each decision in a few words. Raises as `evaluate`."""
+        made = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
+        found = {each.experiment_id: each for each in self.lab.store.ledger.of(made)}
+        return [found[number] for number in made]
+
+    def pipeline(self, instance_id: str) -> Pipeline:
+        """How its evaluation stands. Raises NotFound, Forbidden."""
+        instance = self.get(instance_id)
+        where = ExperimentFilter(instance_id=instance_id)
+        latest = next(iter(self.lab.store.ledger.list(where, limit=1)), None)
+        try:
+            model, note = model_in_force(
+                self.lab.store.registry, self.lab.predictor, instance.model
+            )
+        except (InvalidInput, NotFound) as exc:
+            return Pipeline(instance, None, str(exc), latest)
+        return Pipeline(instance, f"{model.name}@{model.version}", note, latest)
+
+    def _may_change(self, instance_id: str) -> None:
+        self.require(Right.CHANGE_INSTANCES, self.get(instance_id).account)
+
+    def _changed(self, instance_id: str) -> Instance:
+        self.lab.bus.publish(Topic.FLEET)
+        return self.get(instance_id)

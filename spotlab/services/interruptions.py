@@ -1,0 +1,69 @@
+"""Interruptions of the instances that somebody sees. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from spotlab.domain.access import Right
+from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
+from spotlab.domain.market import Pool
+from spotlab.errors import NotFound
+from spotlab.runtime.outcomes import BY_HAND, add_event, read_event_file
+from spotlab.services.base import DeskPart
+
+
+class EventsDesk(DeskPart):
+    """Interruption events. One of an instance that is in no account is for who sees them all."""
+
+    __slots__ = ()
+
+    def list(self) -> Sequence[InterruptionEvent]:
+        """Newest first. Raises Forbidden."""
+        self.require(Right.READ)
+        every = self.lab.store.interruptions.events()
+        if self.sees_all():
+            return every
+        fleet = self.lab.store.fleet.instances(active_only=False)
+        seen = {instance.instance_id for instance in fleet if self.who.sees(instance.account)}
+        return [event for event in every if event.instance_id in seen]
+
+    def add(
+        self, instance_id: str, kind: InterruptionKind, at: datetime, pool: Pool | None = None
+    ) -> bool:
+        """Record what happened to an own instance; see `runtime.outcomes.add_event`.
+
+        Raises:
+            Forbidden, NotFound, InvalidInput: nothing was recorded.
+        """
+        self._may_record(instance_id)
+        return add_event(self.lab, instance_id, kind, at, pool, BY_HAND, self.by())
+
+    def add_file(self, path: Path) -> tuple[int, int]:
+        """Record a file of events, all or none; see `runtime.outcomes.read_event_file`.
+
+        Returns:
+            How many were new, and how many there are.
+        Raises:
+            Forbidden, NotFound, InvalidInput: nothing was recorded.
+        """
+        self.require(Right.RECORD_EVENTS)
+        events = read_event_file(self.lab, path)
+        for event in events:
+            self._may_record(event.instance_id)
+        return self.lab.store.interruptions.add(events, self.by()), len(events)
+
+    def _may_record(self, instance_id: str) -> None:
+        self.require(Right.RECORD_EVENTS)
+        try:
+            account = self.lab.store.fleet.instance(instance_id).account
+        except NotFound:
+            if not self.sees_all():
+                raise
+            return
+        if not self.who.sees(account):
+            raise NotFound(
+                f"Instance {instance_id!r} is not in the fleet.",
+                remedy="Check its id, or collect its account first.",
+            )

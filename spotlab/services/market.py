@@ -1,0 +1,125 @@
+"""The market, its candidates and the components: the same for everybody. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from spotlab.access.name_redaction import foreign
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Instance, PolicyParams, Requirements
+from spotlab.domain.market import MarketData
+from spotlab.domain.placement import Placements
+from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
+from spotlab.pipeline.collect import CollectReport, Progress
+from spotlab.pipeline.rank import Ranking, rank
+from spotlab.pipeline.score import ScoredMarket
+from spotlab.runtime.lab import Mode
+from spotlab.runtime.placement_scores import placements
+from spotlab.services.base import DeskPart
+
+
+class MarketDesk(DeskPart):
+    """Prices, candidates and components."""
+
+    __slots__ = ()
+
+    def may_read(self) -> None:
+        """Nothing, if they may; for what was read already. Raises Forbidden."""
+        self.require(Right.READ)
+
+    def read(self) -> MarketData:
+        """The active market now. Raises Forbidden, NoMarketData."""
+        self.require(Right.READ)
+        return self.lab.market()
+
+    def scored(self, model: str | None = None) -> ScoredMarket:
+        """The active market scored by a model; see `Lab.scored`. Raises Forbidden."""
+        self.require(Right.READ)
+        return self.lab.scored(model)
+
+    def rank(
+        self,
+        requirements: Requirements,
+        policy: PolicyParams | None = None,
+        model: str | None = None,
+        outage_usd_per_hour: float | None = None,
+    ) -> Ranking:
+        """The pools that meet requirements, by expected cost; see `pipeline.rank`.
+
+        Raises:
+            Forbidden, NoMarketData: nothing can be ranked for them.
+        """
+        scored = self.scored(model)
+        return rank(scored, requirements, policy or PolicyParams(), outage_usd_per_hour)
+
+    def placements(self) -> Placements:
+        """What is known of AWS's placement scores; they enter no decision. Raises Forbidden."""
+        self.require(Right.READ)
+        return placements(self.lab)
+
+    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+        """The model that decides about an instance (None: the champion), and a sentence where
+        that is not its own; "" otherwise. Raises Forbidden."""
+        self._must_see(instance)
+        return self.lab.in_force(instance)
+
+    def requirements_of(self, instance: Instance) -> Requirements:
+        """What a replacement of an instance must offer. Raises Forbidden."""
+        self._must_see(instance)
+        return self.lab.requirements_of(instance)
+
+    def mode(self) -> Mode:
+        """What is real here. Raises Forbidden."""
+        self.require(Right.READ)
+        return self.lab.mode
+
+    def snapshots(self) -> Sequence[SnapshotInfo]:
+        """What has been collected for the active market, newest first. Raises Forbidden."""
+        self.require(Right.READ)
+        archive = self.lab.store.archive
+        active = archive.active_market()
+        return archive.infos(active) if active is not None else []
+
+    def collect(
+        self,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> CollectReport:
+        """Collect the live market; see `Lab.collect`. Raises Forbidden."""
+        self.require(Right.COLLECT)
+        return self._collected(self.lab.collect(progress, cancelled))
+
+    def collect_files(self, files: Sequence[FeedSource]) -> CollectReport:
+        """Make recorded feeds the market; none: collect the live one. Raises Forbidden."""
+        self.require(Right.COLLECT)
+        return self._collected(self.lab.collect(files=files))
+
+    def components(
+        self, probed: Sequence[ComponentState] | None = None
+    ) -> Sequence[ComponentState]:
+        """Each component's state; reasons name no account that they do not see.
+
+        Args:
+            probed: what was found just now; None: probe.
+        Raises:
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        states = self.lab.health() if probed is None else probed
+        if self.sees_all():
+            return states
+        hidden = foreign(self.lab, self.who)
+        return [replace(state, reason=hidden(state.reason)) for state in states]
+
+    def _must_see(self, instance: Instance | None) -> None:
+        self.require(Right.READ, instance.account if instance is not None else None)
+
+    def _collected(self, report: CollectReport) -> CollectReport:
+        after = {"snapshots": len(report.sources), "unchanged": report.unchanged}
+        self.lab.store.audit.add(self.by(), "market.collect", str(report.market), None, after)
+        if self.sees_all() or not report.errors:
+            return report
+        hidden = foreign(self.lab, self.who)
+        told = tuple(replace(source, error=hidden(source.error)) for source in report.sources)
+        return replace(report, sources=told)

@@ -1,0 +1,169 @@
+"""The scored pools of one experiment as one compact column table. Store floor: knows no SQL.
+
+A column a number and a feature, in Parquet: any tool opens it, floats keep every bit, and a pool
+with forty features takes a fraction of what it would as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from spotlab.domain.decision import Candidate, DropReason, Verdict
+from spotlab.domain.market import Pool, Provenance
+from spotlab.domain.risk import Evidence
+from spotlab.store.frame_codec import pack_table, unpack_table
+from spotlab.store.types import require_aware
+
+_POOL: Final = ("region", "availability_zone", "instance_type", "operating_system")
+_NUMBERS: Final = (
+    "spot_price_usd_per_hour",
+    "on_demand_price_usd_per_hour",
+    "risk",
+    "horizon_h",
+    "hazard_per_hour",
+    "expected_cost_usd_per_hour",
+)
+_FEATURE: Final = "feature."
+_PLACES: Final = b"spotlab.places"
+_SOURCES: Final = msgspec.json.Decoder(tuple[Provenance, ...])
+_EVIDENCE: Final = msgspec.json.Decoder(Evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What `unpack` gives back: the candidates, and the two a verdict points at."""
+
+    candidates: tuple[Candidate, ...]
+    current: Candidate | None
+    chosen: Candidate | None
+
+
+def pack(
+    candidates: Sequence[Candidate], verdict: Verdict | None, feature_names: Sequence[str]
+) -> bytes:
+    """The candidates as bytes, with the places of the verdict's current and chosen among them.
+
+    Args:
+        candidates: in order.
+        verdict: its pools are stored once more only where they are not among the candidates.
+        feature_names: order of the feature columns.
+    Raises:
+        InvalidInput: a source's time has no zone.
+    """
+    rows = list(candidates)
+    places = {
+        "candidates": len(rows),
+        "current": _place(rows, verdict.current if verdict else None),
+        "chosen": _place(rows, verdict.chosen if verdict else None),
+    }
+    columns: dict[str, pa.Array] = {
+        **{name: _text(getattr(row.pool, name) for row in rows) for name in _POOL},
+        **{name: _floats(getattr(row, name) for row in rows) for name in _NUMBERS},
+        "rank": pa.array([row.rank for row in rows], pa.int32()),
+        "dropped": _text(row.dropped and row.dropped.name for row in rows),
+        "reasons": pa.array([list(row.reasons) for row in rows], pa.list_(pa.string())),
+        "sources": _text(_encode_sources([row.sources for row in rows])),
+        "evidence": _text(_encode_evidence(row.evidence) for row in rows),
+        **{
+            _FEATURE + name: _floats(row.features.get(name) for row in rows)
+            for name in _all_features(rows, feature_names)
+        },
+    }
+    table = pa.table(columns).replace_schema_metadata({_PLACES: json.dumps(places)})
+    # A dictionary of mostly different floats takes more room than the floats themselves.
+    texts = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+    return pack_table(table, dictionary=texts)
+
+
+def unpack(payload: bytes) -> Scored:
+    """The candidates that `pack` stored, equal to what they were."""
+    table = unpack_table(payload)
+    places = json.loads(table.schema.metadata[_PLACES])
+    rows = _rows(table)
+    current, chosen = (
+        None if places[name] is None else rows[places[name]] for name in ("current", "chosen")
+    )
+    return Scored(tuple(rows[: places["candidates"]]), current, chosen)
+
+
+def _place(rows: list[Candidate], wanted: Candidate | None) -> int | None:
+    if wanted is None:
+        return None
+    if wanted not in rows:
+        rows.append(wanted)
+    return rows.index(wanted)
+
+
+def _text(values: Iterable[str | None]) -> pa.Array:
+    return pa.array(list(values), pa.string())
+
+
+def _floats(values: Iterable[float | None]) -> pa.Array:
+    return pa.array(list(values), pa.float64())
+
+
+def _all_features(rows: Sequence[Candidate], first: Sequence[str]) -> list[str]:
+    names = dict.fromkeys(first)
+    for row in rows:
+        names.update(dict.fromkeys(row.features))
+    return list(names)
+
+
+def _encode_sources(rows: Sequence[tuple[Provenance, ...]]) -> list[str]:
+    texts: dict[tuple[Provenance, ...], str] = {}
+    for sources in rows:
+        if sources not in texts:
+            for source in sources:
+                require_aware(source.event_time)
+                require_aware(source.fetched_at)
+            texts[sources] = msgspec.json.encode(sources).decode()
+    return [texts[sources] for sources in rows]
+
+
+def _encode_evidence(evidence: Evidence | None) -> str | None:
+    return None if evidence is None else msgspec.json.encode(evidence).decode()
+
+
+def _rows(table: pa.Table) -> list[Candidate]:
+    values: dict[str, list[Any]] = {
+        name: table.column(name).to_pylist() for name in table.column_names
+    }
+    sources = {text: _SOURCES.decode(text) for text in set(values["sources"])}
+    names = [name for name in table.column_names if name.startswith(_FEATURE)]
+    features = _features(
+        [name.removeprefix(_FEATURE) for name in names],
+        [values[name] for name in names],
+        table.num_rows,
+    )
+    columns: list[list[Any]] = [  # in the order of Candidate's fields
+        [Pool(*pool) for pool in zip(*(values[name] for name in _POOL), strict=True)],
+        *(values[name] for name in _NUMBERS),
+        values["rank"],
+        [None if name is None else DropReason[name] for name in values["dropped"]],
+        [tuple(reasons) for reasons in values["reasons"]],
+        [sources[text] for text in values["sources"]],
+        features,
+        # Experiments recorded before own interruptions counted have no such column.
+        [
+            None if text is None else _EVIDENCE.decode(text)
+            for text in values.get("evidence", [None] * table.num_rows)
+        ],
+    ]
+    return [Candidate(*row) for row in zip(*columns, strict=True)]
+
+
+def _features(
+    names: list[str], columns: list[list[float | None]], count: int
+) -> list[dict[str, float]]:
+    if not names:
+        return [{} for _ in range(count)]
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*columns, strict=True)
+    ]

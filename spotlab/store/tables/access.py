@@ -1,0 +1,133 @@
+"""Tables of users, sessions, tokens, links, audit log and answered writes. Store floor: rows only.
+
+A base class of their own, as in tables_outcomes.py. Passwords, tokens and links are kept as hashes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from spotlab.store.tables.core import NAMING, NULLABLE_JSON
+from spotlab.store.types import UtcDateTime
+
+
+class AccessBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Base of these tables, with a registry of its own."""
+
+
+class UserRow(AccessBase, table=True):
+    """Somebody who may sign in."""
+
+    __tablename__ = "users"
+
+    name: str = Field(primary_key=True)
+    role: str
+    accounts: list[str] | None = Field(sa_type=NULLABLE_JSON)
+    email: str
+    subject: str | None = Field(unique=True)
+    password_hash: str | None
+    active: bool
+    must_change: bool
+    failures: int
+    locked_until: datetime | None = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    last_sign_in_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class SessionRow(AccessBase, table=True):
+    """A signed-in browser. `refresh_hash` is of its newest renewal token, given at `refreshed_at`,
+    `former_hash` of the one before, which counts until the newest one is used."""
+
+    __tablename__ = "user_sessions"
+
+    session_id: str = Field(primary_key=True)
+    user: str = Field(index=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    refreshed_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+    refresh_hash: str
+    former_hash: str
+    via: str
+    agent: str
+    address: str
+
+
+class ApiTokenRow(AccessBase, table=True):
+    """An API token, as a hash. `grantors`: the users who made it, beside its own; null: none."""
+
+    __tablename__ = "api_tokens"
+
+    token_id: str = Field(primary_key=True)
+    user: str = Field(index=True)
+    name: str
+    token_hash: str
+    scopes: list[str] = Field(sa_type=JSON)
+    grantors: list[str] | None = Field(sa_type=NULLABLE_JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    last_used_at: datetime | None = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class LinkRow(AccessBase, table=True):
+    """A one-time link: the first administrator's, or a user's to choose a password. `grantors`: the
+    users who made it, beside its own; null: none."""
+
+    __tablename__ = "one_time_links"
+
+    link_hash: str = Field(primary_key=True)
+    purpose: str
+    user: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(sa_type=UtcDateTime)
+    grantors: list[str] | None = Field(sa_type=NULLABLE_JSON)
+
+
+class SecretKeyRow(AccessBase, table=True):
+    """A key that sessions were signed with, as a fingerprint: replicas must share one."""
+
+    __tablename__ = "secret_keys"
+
+    fingerprint: str = Field(primary_key=True)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditRow(AccessBase, table=True):
+    """One change, chained to the one before it; only ever added to."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "action", "number"), Index(None, "actor", "number"))
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    actor: str
+    via: str
+    action: str
+    target: str = Field(index=True)
+    before: str
+    after: str
+    reason: str
+    previous: str
+    digest: str
+
+
+class AnsweredWriteRow(AccessBase, table=True):
+    """What was answered to a write with an idempotency key; `status` 0: still at work."""
+
+    __tablename__ = "answered_writes"
+
+    user: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    route: str
+    request_hash: str
+    status: int
+    body: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)

@@ -1,0 +1,82 @@
+"""Tables of health probes, alert rules and what was sent. Store floor: rows only.
+
+A base class of their own, as in tables_outcomes.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from spotlab.store.tables.core import NAMING
+from spotlab.store.types import UtcDateTime
+
+
+class WatchBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Base of these tables, with a registry of its own."""
+
+
+class ProbeRow(WatchBase, table=True):
+    """What a component's state was at a moment, and how long its answer took."""
+
+    __tablename__ = "probes"
+    __table_args__ = (Index(None, "component", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    component: str
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    state: str
+    latency_ms: float | None
+    reason: str
+
+
+class ServedRow(WatchBase, table=True):
+    """What a process answered within five minutes: failures, and the others by latency class."""
+
+    __tablename__ = "served_requests"
+
+    process_id: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime, primary_key=True, index=True)
+    failed: int
+    took: dict[str, Any] = Field(sa_type=JSON)
+
+
+class AlertRuleRow(WatchBase, table=True):
+    """What is watched, and who is told. `sealed_address` is encrypted: a webhook's address lets
+    whoever knows it post."""
+
+    __tablename__ = "alert_rules"
+
+    rule_id: str = Field(primary_key=True)
+    name: str
+    kind: str
+    about: dict[str, Any] = Field(sa_type=JSON)
+    channel: str
+    sealed_address: str
+    shown_address: str
+    enabled: bool
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    state: dict[str, Any] = Field(sa_type=JSON)
+
+
+class AlertRow(WatchBase, table=True):
+    """An alert that rang, and what became of telling it."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (Index(None, "rule_id", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    rule_id: str
+    key: str
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    message: dict[str, Any] = Field(sa_type=JSON)
+    state: str
+    attempts: int
+    next_try_at: datetime | None = Field(sa_type=UtcDateTime)
+    sent_at: datetime | None = Field(sa_type=UtcDateTime)
+    error: str

@@ -1,0 +1,112 @@
+"""Tables of own interruptions, shadow decisions, outcomes and drift. Store floor: rows only.
+
+They have a base class of their own: a hot reload may run this module again without tables.py, and a
+fresh `registry()` with a fresh `MetaData()` is what lets the second import succeed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, MetaData, UniqueConstraint
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from spotlab.store.tables.core import NAMING
+from spotlab.store.types import UtcDateTime
+
+
+class OutcomeBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Base of these tables, with a registry of its own."""
+
+
+class InterruptionEventRow(OutcomeBase, table=True):
+    """Something that happened to an own instance."""
+
+    __tablename__ = "interruption_events"
+    __table_args__ = (UniqueConstraint("instance_id", "kind", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    instance_id: str
+    pool: str
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    kind: str
+    source: str
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+    emulated: bool
+
+
+class ExposureRow(OutcomeBase, table=True):
+    """An instance that was seen running on a spot pool without a gap."""
+
+    __tablename__ = "exposure_intervals"
+    __table_args__ = (UniqueConstraint("instance_id", "pool", "started_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    instance_id: str
+    pool: str
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    emulated: bool
+
+
+class ShadowDecisionRow(OutcomeBase, table=True):
+    """What a challenger would have decided."""
+
+    __tablename__ = "shadow_decisions"
+    __table_args__ = (UniqueConstraint("experiment_id", "model"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: int
+    model: str = Field(index=True)
+    champion: str
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    instance_id: str
+    decision: str | None
+    champion_decision: str | None
+    chosen_pool: str | None
+    current_risk: float | None
+    chosen_risk: float | None
+    horizon_h: float
+    saving_usd_per_hour: float | None
+    cost_difference_usd_per_hour: float | None
+    own_cost_difference_usd_per_hour: float | None
+    agrees: bool
+    error: str
+
+
+class OutcomeRow(OutcomeBase, table=True):
+    """One prediction beside what happened."""
+
+    __tablename__ = "realised_outcomes"
+    __table_args__ = (UniqueConstraint("experiment_id", "target", "model"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    experiment_id: int
+    target: str
+    model: str = Field(index=True)
+    subject: str
+    market: str
+    predicted_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    due_at: datetime = Field(sa_type=UtcDateTime)
+    horizon_h: float
+    predicted: float
+    realised: float | None
+    state: str
+    reason: str
+    challenger: bool
+
+
+class DriftRow(OutcomeBase, table=True):
+    """A scored market in a few numbers: quantiles of features and predictions, and importance."""
+
+    __tablename__ = "drift_snapshots"
+    __table_args__ = (UniqueConstraint("market", "model", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    market: str
+    model: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    pools: int
+    sketches: dict[str, Any] = Field(sa_type=JSON)

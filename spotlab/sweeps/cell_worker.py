@@ -1,0 +1,33 @@
+"""A cell of a sweep on a worker. Runtime floor: imports little, for every worker waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from spotlab.errors import InvalidInput
+from spotlab.gym.sweep_cell import Cell, run_cell
+from spotlab.gym.world import World
+from spotlab.sweeps.code_digest import code_digest
+
+
+def run_one(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any]:
+    """On a worker: one cell's result in plain values.
+
+    Raises:
+        InvalidInput: the worker's code is not that of who asked; its numbers might differ.
+    """
+    digest, world = shared
+    if digest != _own_digest():
+        raise InvalidInput(
+            "This worker has another version of SpotLab than the one that runs the sweep.",
+            remedy="Install the same version on every worker.",
+        )
+    return run_cell(world, Cell.from_json(dict(cell))).to_json()
+
+
+@cache
+def _own_digest() -> str:
+    """Of the code that this process began with."""
+    return code_digest()

@@ -1,0 +1,129 @@
+"""Policies on a part of a campaign that their model has not seen, at recorded prices.
+
+Runtime floor. The capacity recipe learns from the first part of a campaign's time; policies are
+replayed in windows of the rest. Prices are those that were recorded in each zone in another year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from spotlab.domain.traces import TracePanel
+from spotlab.errors import InvalidInput
+from spotlab.gym.policies import policies_for
+from spotlab.gym.sweep_cell import Cell, CellResult, run_cell
+from spotlab.gym.windows import Window, deadline_windows, service_windows
+from spotlab.gym.world import FloatArray, World
+from spotlab.recorded.price_history import read_price_history
+from spotlab.recorded.traces import panel as read_panel
+from spotlab.sweeps.forecasts import forecasts_of
+from spotlab.sweeps.results.capacity import CAMPAIGN_2023, SHARE
+from spotlab.training.capacity.rows import capacity_rows, time_split
+from spotlab.training.capacity.training import recipe_model
+
+Tell = Callable[[str], None]
+
+PRICES: Final = Path("az-prices/2019-12-20--2020-03-23.csv.gz")
+INSTANCE_TYPE: Final = "p3.2xlarge"
+ON_DEMAND_USD: Final = 3.06
+MODEL: Final = "recipe"
+LEARN_H: Final = 1.0
+SEED: Final = 7
+WINDOWS: Final = 40
+SERVICE_H: Final = 168.0
+BLOCK_H: Final = 92.0
+TOLD: Final = (
+    f"SpotLab's policy uses the capacity recipe fitted on the first {SHARE:.0%} of the campaign's "
+    "time, and every window lies in the rest. A zone's spot price is the time-weighted mean that "
+    f"was recorded of {INSTANCE_TYPE} there from 2019-12-20 to 2020-03-23 (a zone without a record "
+    f"takes its region's mean); on-demand is {ON_DEMAND_USD:.2f} USD/h. None was recorded during "
+    "the campaign itself. Intervals draw windows in blocks of 92 h."
+)
+
+
+def held_out_world(folder: Path) -> World:
+    """The campaign with recorded prices, and forecasts of a model fitted on its first part."""
+    panel = read_panel(sorted((folder / CAMPAIGN_2023).glob("*.json.gz")))
+    rows = capacity_rows(panel, LEARN_H)
+    learned, _ = time_split(rows, SHARE, panel)
+    model = recipe_model([(panel, rows.take(learned))], SEED)
+    return World(
+        panel,
+        zone_prices(folder, panel.names),
+        ON_DEMAND_USD,
+        forecasts={MODEL: forecasts_of(model, panel)},
+        assumptions=(TOLD,),
+    )
+
+
+def zone_prices(folder: Path, names: Sequence[str]) -> FloatArray:
+    """(p,) mean recorded spot price of each trace's zone, USD per hour.
+
+    Args:
+        folder: recorded data.
+        names: of traces, each beginning with its zone: the files say no more.
+    Raises:
+        InvalidInput: a region has no recorded price; names it.
+    """
+    history = read_price_history(folder / PRICES).rows
+    history = history[history["instance_type"] == INSTANCE_TYPE]
+    until = history["event_time"].max()
+    means = {
+        str(zone): _mean_price(rows, until) for zone, rows in history.groupby("availability_zone")
+    }
+    return np.asarray([_price_of(name.partition("_")[0], means) for name in names])
+
+
+def _mean_price(rows: pd.DataFrame, until: pd.Timestamp) -> float:
+    """Each price weighs by how long it held."""
+    ordered = rows.sort_values("event_time")
+    times = [*ordered["event_time"], until]
+    held_s = np.diff([time.timestamp() for time in times])
+    prices = ordered["spot_price_usd_per_hour"].to_numpy(dtype=np.float64)
+    return float(np.average(prices, weights=held_s) if held_s.sum() > 0 else prices[-1])
+
+
+def _price_of(zone: str, means: dict[str, float]) -> float:
+    if zone in means:
+        return means[zone]
+    region = [price for other, price in means.items() if other[:-1] == zone[:-1]]
+    if not region:
+        raise InvalidInput(
+            f"No {INSTANCE_TYPE} price is recorded in the region of {zone!r}.",
+            remedy=f"It is looked for in {PRICES}.",
+        )
+    return float(np.mean(region))
+
+
+def jobs(panel: TracePanel) -> tuple[Window, ...]:
+    """Jobs of 48 h in the part that was not learned from."""
+    return deadline_windows(panel, WINDOWS, SEED, part=(SHARE, 1.0))
+
+
+def services(panel: TracePanel) -> tuple[Window, ...]:
+    """Weeks of a service in the part that was not learned from; an hour down costs on-demand's."""
+    return service_windows(
+        panel,
+        WINDOWS,
+        SEED,
+        hours=SERVICE_H,
+        downtime_usd_per_hour=ON_DEMAND_USD,
+        part=(SHARE, 1.0),
+    )
+
+
+def replay(world: World, windows: Sequence[Window], tell: Tell) -> list[CellResult]:
+    """Every policy that can run in the world, in every window."""
+    results = []
+    for number, window in enumerate(windows):
+        tell(f"window {number + 1} of {len(windows)}")
+        results += [
+            run_cell(world, Cell(window.workload, window.first_tick, window.ticks, name, SEED))
+            for name in policies_for(world, window.workload)
+        ]
+    return results

@@ -1,0 +1,139 @@
+"""Everything in docs/results.md, in order. Runtime floor."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from spotlab import __version__
+from spotlab.errors import SpotlabError
+from spotlab.recorded.content import digest_of_file
+from spotlab.recorded.formats import EVALUATION_ONLY
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.sweeps.results import (
+    advisor,
+    capacity,
+    champions,
+    policies,
+)
+from spotlab.sweeps.results.document import Results, Section
+from spotlab.training.advisor.evaluation import TASK as ADVISOR
+from spotlab.training.capacity.evaluation import TASK as CAPACITY
+from spotlab.training.capacity.evaluation import forecaster
+
+Tell = Callable[[str], None]
+
+PACKAGES: Final = ("numpy", "pandas", "lightgbm")
+NOTES: Final = (
+    "Every interval is a 95 % bootstrap interval over whole days (traces), instance families "
+    "(advisor) or days of windows (policies). Seeds are fixed: the same data and versions give the "
+    "same figures.",
+    "What is fitted on evaluation-only data to measure a recipe is thrown away; the shipped models "
+    "learned from none of those files. The capacity model did learn from a record of the campaign "
+    "of 2023-02-15 that was rebuilt from another source: its figures there are marked as no test.",
+    "A launch probe that fails is a loss of capacity, not an interruption of a running instance.",
+)
+_LICENCES: Final = {
+    "advisor/2024-02-28.json.gz": "MIT",
+    "advisor": "Apache-2.0",
+    "spot-prices": "Apache-2.0",
+    "instance-specs": "Apache-2.0",
+    "traces": "MIT",
+    EVALUATION_ONLY: "none stated: measures only",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section by the name that `--only` takes."""
+
+    name: str
+    measure: Callable[[Path, Lab, Tell], Sequence[Section]]
+
+
+def results(folder: Path, lab: Lab, tell: Tell, only: Sequence[str] = ()) -> Results:
+    """Measure every part, or some.
+
+    Args:
+        folder: recorded data.
+        lab: whose models and database are used.
+        tell: told what is being done.
+        only: names of PARTS; empty: all.
+    """
+    sections: list[Section] = []
+    for part in PARTS:
+        if only and part.name not in only:
+            continue
+        try:
+            sections += part.measure(folder, lab, tell)
+        except SpotlabError as exc:
+            sections.append(Section(part.name.capitalize(), "", skipped=str(exc)))
+    return Results(
+        date=f"{lab.clock.now():%Y-%m-%d}",
+        versions={
+            "SpotLab": __version__,
+            "Python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+        files=_files(folder),
+        sections=sections,
+        notes=NOTES,
+    )
+
+
+def _recipes(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
+    from spotlab.training.capacity.training import recipe_forecast
+
+    return [
+        capacity.recipe_section(folder, split, recipe_forecast, tell) for split in capacity.SPLITS
+    ]
+
+
+def _advisor(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
+    return [
+        advisor.walk_forward_section(folder, tell),
+        advisor.newest_section(folder, tell),
+        advisor.clean_section(folder, tell),
+    ]
+
+
+def _capacity_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+    model: Any = lab.predictor.get(ModelDesk.of(lab).find(CAPACITY).reference)
+    return [champions.capacity_section(folder, model, forecaster(model), tell)]
+
+
+def _advisor_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+    model: Any = lab.predictor.get(ModelDesk.of(lab).find(ADVISOR).reference)
+    return [champions.advisor_section(folder, model, lab.clock, tell)]
+
+
+def _policies(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
+    return [
+        *policies.held_out_sections(folder, tell),
+        policies.deadline_section(folder, lab, tell),
+        policies.service_section(folder, lab, tell),
+    ]
+
+
+PARTS: Final = (
+    Part("capacity", _recipes),
+    Part("advisor", _advisor),
+    Part("champions", _capacity_champion),
+    Part("champions", _advisor_champion),
+    Part("policies", _policies),
+)
+
+
+def _files(folder: Path) -> list[tuple[str, str, str]]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        licence = next((told for start, told in _LICENCES.items() if name.startswith(start)), "")
+        if path.is_file() and licence and "az-prices" not in name:
+            found.append((name, digest_of_file(path), licence))
+    return found

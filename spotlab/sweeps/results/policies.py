@@ -1,0 +1,285 @@
+"""Policies replayed on recorded campaigns. Runtime floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from spotlab.errors import SpotlabError
+from spotlab.gym.results import differences, summarise
+from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
+from spotlab.runtime.lab import Lab
+from spotlab.sweeps.backtest import start_or_resume
+from spotlab.sweeps.plan import (
+    Jobs,
+    Prices,
+    Services,
+    SweepSpec,
+    TraceChoice,
+)
+from spotlab.sweeps.results import held_out
+from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
+from spotlab.sweeps.results.document import (
+    Figure,
+    Section,
+    Table,
+    Target,
+    interval,
+    number,
+)
+
+Document = dict[str, Any]
+Tell = Callable[[str], None]
+
+ON_DEMAND_USD: Final = 3.06
+SPOT_USD: Final = 0.918
+TOLD: Final = (
+    "On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the lowest "
+    "that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to 2020-03-23."
+)
+WINDOWS: Final = 30
+SERVICE_H: Final = 168.0
+SEED: Final = 7
+UNIFORM: Final = "uniform_progress_multi"
+GREEDY: Final = "spot_greedy"
+CHEAPEST: Final = "cheapest_pool"
+ORACLE: Final = "oracle"
+OURS: Final = "spotlab:"
+CAMPAIGNS: Final = (
+    ("2023-02-15, which the champion learned from", CAMPAIGN_2023),
+    ("2022-10-26, which it never saw", CAMPAIGN_2022),
+)
+JOBS: Final = Jobs(WORK_H, DEADLINES_H, CHANGEOVERS_H)
+SERVICES: Final = Services(SERVICE_H, ON_DEMAND_USD, CHANGEOVERS_H)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a sweep came to.
+
+    Args:
+        summary: as `gym.results.summarise`.
+        differences: as `gym.results.differences`.
+    """
+
+    summary: Document
+    differences: Sequence[Document]
+
+    @property
+    def ours(self) -> list[str]:
+        """SpotLab's policies among them."""
+        return [name for name in self.summary["policies"] if name.startswith(OURS)]
+
+
+def held_out_sections(folder: Path, tell: Tell) -> list[Section]:
+    """Both workloads in time that the model has not seen, beside their targets."""
+    titles = ("Jobs with a deadline, held out", "A service that should always be up, held out")
+    if not (folder / CAMPAIGN_2023).is_dir() or not (folder / held_out.PRICES).is_file():
+        skipped = f"{CAMPAIGN_2023} or {held_out.PRICES} is not in the data folder."
+        return [Section(title, "", skipped=skipped) for title in titles]
+    tell("policies, held out: fitting the recipe")
+    world = held_out.held_out_world(folder)
+    block_ticks = max(1, round(held_out.BLOCK_H / world.tick_h))
+    sections = []
+    for title, windows, figures_of in zip(
+        titles,
+        (held_out.jobs(world.panel), held_out.services(world.panel)),
+        (_of_jobs, _of_services),
+        strict=True,
+    ):
+        results = held_out.replay(world, windows, partial(_told, tell, title))
+        found = Replayed(
+            summarise(results, seed=SEED, block_ticks=block_ticks),
+            differences(results, seed=SEED, block_ticks=block_ticks),
+        )
+        figures = figures_of(title.lower(), found, True)
+        sections.append(Section(title, held_out.TOLD, figures, [_policies("2023-02-15", found)]))
+    return sections
+
+
+def _told(tell: Tell, title: str, text: str) -> None:
+    tell(f"{title}: {text}")
+
+
+def deadline_section(folder: Path, lab: Lab, tell: Tell) -> Section:
+    """Jobs with a deadline, under the shipped champion."""
+    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, tell, _of_jobs)
+
+
+def service_section(folder: Path, lab: Lab, tell: Tell) -> Section:
+    """A service that should always be up, under the shipped champion."""
+    title = "A service that should always be up, shipped champion"
+    return _section(title, folder, lab, SERVICES, tell, _of_services)
+
+
+def _section(
+    title: str,
+    folder: Path,
+    lab: Lab,
+    workloads: Jobs | Services,
+    tell: Tell,
+    figures_of: Callable[[str, Replayed, bool], list[Figure]],
+) -> Section:
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    said = [TOLD]
+    for name, path in CAMPAIGNS:
+        if not (folder / path).is_dir():
+            return Section(title, "", skipped=f"{path} is not in the data folder.")
+        spec = SweepSpec(
+            traces=TraceChoice(folder / path),
+            workloads=workloads,
+            policies=("all",),
+            models=(),
+            windows=WINDOWS,
+            seed=SEED,
+            prices=Prices(ON_DEMAND_USD, SPOT_USD, None, TOLD),
+        )
+
+        def progress(text: str, share: float, name: str = name) -> None:
+            tell(f"{title}, {name}: {text} ({share:.0%})")
+
+        try:
+            report = start_or_resume(lab, spec, progress, lambda: False)
+        except SpotlabError as exc:
+            return Section(title, "", skipped=str(exc))
+        found = Replayed(report.summary, report.differences)
+        figures += figures_of(f"{title.lower()}, {name}", found, False)
+        tables.append(_policies(name, found))
+        said += [f"Models: {', '.join(report.sweep.models.values()) or 'none'}."]
+    return Section(title, " ".join(dict.fromkeys(said)), figures, tables)
+
+
+def _of_jobs(what: str, found: Replayed, is_target: bool) -> list[Figure]:
+    policies = found.summary["policies"]
+    figures = []
+    for name in found.ours:
+        against = _ratio(found, name, UNIFORM)
+        hindsight = _ratio(found, name, ORACLE)
+        figures += [
+            Figure(
+                what,
+                f"{name}, cost of {UNIFORM}'s",
+                against["cost"],
+                against["low"],
+                against["high"],
+                Target(0.80, at_least=False) if is_target else None,
+            ),
+            Figure(
+                what,
+                f"{name}, cost of the oracle's",
+                hindsight["cost"],
+                hindsight["low"],
+                hindsight["high"],
+                Target(1.10, at_least=False) if is_target else None,
+            ),
+            Figure(
+                what,
+                f"{name}, deadlines missed",
+                float(policies[name]["misses"]),
+                target=Target(0.0, at_least=False) if is_target else None,
+            ),
+        ]
+    return figures
+
+
+def _of_services(what: str, found: Replayed, is_target: bool) -> list[Figure]:
+    policies = found.summary["policies"]
+    figures = []
+    for name in found.ours:
+        greedy, cheapest = _ratio(found, name, GREEDY), _ratio(found, name, CHEAPEST)
+        regret = policies[name]
+        figures += [
+            Figure(
+                what,
+                f"{name}, downtime of {GREEDY}'s",
+                greedy["downtime"],
+                greedy["downtime_low"],
+                greedy["downtime_high"],
+                Target(0.5, at_least=False) if is_target else None,
+            ),
+            Figure(
+                what,
+                f"{name}, cost of {GREEDY}'s",
+                greedy["cost"],
+                greedy["low"],
+                greedy["high"],
+                Target(1.05, at_least=False) if is_target else None,
+            ),
+            Figure(
+                what,
+                f"{name}, regret",
+                regret["regret"],
+                regret["low"],
+                regret["high"],
+                Target(0.15, at_least=False) if is_target else None,
+            ),
+            Figure(
+                what,
+                f"{name}, cost of {CHEAPEST}'s",
+                cheapest["cost"],
+                cheapest["low"],
+                cheapest["high"],
+            ),
+        ]
+    return figures
+
+
+def _ratio(found: Replayed, name: str, other: str) -> Document:
+    """Cost and downtime of one policy, of another's, with paired intervals."""
+    for pair in found.differences:
+        if (pair["first"], pair["second"]) == (name, other):
+            return {
+                "cost": pair["cost_ratio"],
+                "low": pair["low"],
+                "high": pair["high"],
+                "downtime": pair["downtime_ratio"],
+                "downtime_low": pair["downtime_low"],
+                "downtime_high": pair["downtime_high"],
+            }
+        if (pair["first"], pair["second"]) == (other, name):
+            return {
+                "cost": _inverse(pair["cost_ratio"]),
+                "low": _inverse(pair["high"]),
+                "high": _inverse(pair["low"]),
+                "downtime": _inverse(pair["downtime_ratio"]),
+                "downtime_low": _inverse(pair["downtime_high"]),
+                "downtime_high": _inverse(pair["downtime_low"]),
+            }
+    return dict.fromkeys(("cost", "low", "high", "downtime", "downtime_low", "downtime_high"))
+
+
+def _inverse(value: float | None) -> float | None:
+    return 1.0 / value if value else None
+
+
+def _policies(name: str, found: Replayed) -> Table:
+    summary = found.summary
+    ranked = sorted(summary["policies"].items(), key=lambda item: item[1]["cost_usd"])
+    rows = [
+        (
+            policy,
+            number(figures["cost_usd"], 2),
+            number(figures["relative_to_on_demand"]),
+            number(figures["regret"]),
+            interval(figures["low"], figures["high"]),
+            str(figures["misses"]),
+            number(figures["moves"], 1),
+            number(figures["downtime_h"], 2),
+        )
+        for policy, figures in ranked
+    ]
+    header = (
+        "policy",
+        "USD",
+        "of on-demand",
+        "regret",
+        "95 %",
+        "missed",
+        "moves",
+        "down h",
+    )
+    return Table(header, rows, f"{name}: {summary['windows']} windows, means of a window.")

@@ -1,0 +1,73 @@
+"""A worker process and what it answers. Runtime floor: knows no sweep.
+
+python -P -m spotlab.sweeps.worker_process FD: started by workers.ProcessWorkers, spoken to over FD.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Final, Literal
+
+from spotlab.errors import SpotlabError
+
+Said = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
+"""What a worker says: the result of a "done", one sentence of the others."""
+
+READY: Final[Said] = ("ready", "")
+
+
+def answer(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes:
+    """One item's result or error as bytes: `Said`, pickled."""
+    try:
+        return pickle.dumps(("done", function(shared, item)))
+    except Exception as exc:
+        return pickle.dumps(("failed", in_words(exc)))
+
+
+def in_words(exc: BaseException) -> str:
+    """An error in one line: its own sentence where SpotLab raised it, else with its kind."""
+    text = " ".join(str(exc).split())
+    return text if isinstance(exc, SpotlabError) and text else f"{type(exc).__name__}: {text}"
+
+
+def main(argv: list[str]) -> None:
+    """Take sys.path, then the function with what its items share, then items until the end."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection = Connection(int(argv[0]))
+    sys.path[:] = connection.recv()
+    function, shared = _prepared(connection)
+    while True:
+        try:
+            item = connection.recv_bytes()
+        except EOFError:
+            return
+        connection.send_bytes(answer(_unpickling(function), shared, item))
+
+
+def _prepared(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
+    try:
+        function, shared = pickle.loads(connection.recv_bytes())  # noqa: S301  (our parent's)
+    except Exception as exc:
+        connection.send_bytes(pickle.dumps(("unprepared", in_words(exc))))
+        sys.exit(1)
+    connection.send_bytes(pickle.dumps(READY))
+    return function, shared
+
+
+def _unpickling(function: Callable[[Any, Any], Any]) -> Callable[[Any, bytes], Any]:
+    return lambda shared, item: function(shared, pickle.loads(item))  # noqa: S301
+
+
+def _end_with_parent() -> None:
+    """Stdin is a pipe that only the parent holds: it ends with the parent, even by kill -9."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

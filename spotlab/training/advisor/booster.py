@@ -1,0 +1,170 @@
+"""Fitting boosters, and scoring rows they did not see. Training floor: knows no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.features import Matrix
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.datasets import Dataset
+from spotlab.training.advisor.labels import high, rate_position
+from spotlab.training.advisor.recipe import Candidate
+from spotlab.training.advisor.splits import group_folds
+
+if TYPE_CHECKING:
+    import lightgbm
+
+FloatArray = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+def training_matrix(data: Dataset, seed: int) -> Matrix:
+    """The recipe's features, with what the model must not see hidden.
+
+    Every row's bucket has the same age, so the age is hidden: a tree could only tell by it
+    whether the advisor lists the type. Some prices are hidden so that a missing one is not new.
+    """
+    matrix = scoring_matrix(data)
+    hidden = np.random.default_rng(seed).random(len(matrix)) < recipe.HIDDEN_PRICE_SHARE
+    for name in recipe.PRICES:
+        matrix[hidden, recipe.FEATURES.index(name)] = np.nan
+    return matrix
+
+
+def scoring_matrix(data: Dataset) -> Matrix:
+    """The recipe's features as they are, but for the age, which the trees never saw."""
+    matrix = data.frame.select(recipe.FEATURES)
+    matrix[:, recipe.FEATURES.index(recipe.AGE)] = np.nan
+    return matrix
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a booster is fitted from.
+
+    Args:
+        data: every row.
+        rounds: at most so many trees.
+        seed: of sampling inside LightGBM, and of which prices are hidden.
+        folds: of the groups, wherever rows are validated.
+    """
+
+    data: Dataset
+    rounds: int
+    seed: int
+    folds: int = recipe.FOLDS
+
+    @cached_property
+    def shown(self) -> Matrix:
+        """(n, f) `training_matrix`."""
+        return training_matrix(self.data, self.seed)
+
+    @cached_property
+    def asked(self) -> Matrix:
+        """(n, f) `scoring_matrix`."""
+        return scoring_matrix(self.data)
+
+    @property
+    def rows(self) -> Rows:
+        """(n,) every row."""
+        return np.arange(len(self.data.bucket))
+
+    def fit(self, candidate: Candidate, rows: Rows, rounds: int) -> lightgbm.Booster:
+        """One booster of these rows; the same input gives the same bytes."""
+        import lightgbm
+
+        return lightgbm.train(
+            self._settings(candidate), self._set(candidate, rows), num_boost_round=rounds
+        )
+
+    def enough_rounds(self, candidate: Candidate, rows: Rows) -> int:
+        """Trees after which families held out of these rows gain nothing: early stopping.
+
+        The families that stop it are not tested by whoever asks: they are part of `rows`.
+        """
+        import lightgbm
+
+        fitted, watched = next(group_folds(self.families(rows), self.folds))
+        known = self._set(candidate, rows[fitted])
+        booster = lightgbm.train(
+            self._settings(candidate),
+            known,
+            num_boost_round=self.rounds,
+            valid_sets=[self._set(candidate, rows[watched], reference=known)],
+            callbacks=[lightgbm.early_stopping(recipe.PATIENCE, verbose=False)],
+        )
+        return max(booster.best_iteration, 1)
+
+    def out_of_fold(
+        self,
+        candidate: Candidate,
+        rows: Rows,
+        rounds: int,
+        step: Callable[[], None] = lambda: None,
+    ) -> FloatArray:
+        """(len(rows),) raw score of each row from a booster that saw no row of its family.
+
+        Args:
+            step: called before each fold; may raise Cancelled.
+        """
+        score = np.full(len(rows), np.nan)
+        for train, test in group_folds(self.families(rows), self.folds):
+            step()
+            score[test] = self.score(self.fit(candidate, rows[train], rounds), rows[test])
+        return score
+
+    def score(self, booster: lightgbm.Booster, rows: Rows) -> FloatArray:
+        """(len(rows),) raw score, log-odds."""
+        said = booster.predict(self.asked[rows], raw_score=True, num_threads=1)
+        return np.asarray(said, dtype=np.float64)
+
+    def families(self, rows: Rows) -> list[str]:
+        """The groups of these rows."""
+        return [self.data.families[row] for row in rows]
+
+    def _settings(self, candidate: Candidate) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            **recipe.REPEATABLE,
+            **candidate.settings,
+            "objective": candidate.objective,
+            "seed": self.seed,
+        }
+        if candidate.rising_in_bucket:
+            settings["monotone_constraints"] = [
+                int(name == recipe.BUCKET) for name in recipe.FEATURES
+            ]
+        return settings
+
+    def _set(
+        self, candidate: Candidate, rows: Rows, reference: lightgbm.Dataset | None = None
+    ) -> lightgbm.Dataset:
+        import lightgbm
+
+        matrix, bucket = self.shown[rows], self.data.bucket[rows]
+        for name in candidate.hidden:
+            matrix[:, recipe.FEATURES.index(name)] = np.nan
+        return lightgbm.Dataset(
+            matrix,
+            high(bucket) if candidate.objective == "binary" else rate_position(bucket),
+            feature_name=list(recipe.FEATURES),
+            reference=reference,
+        )
+
+
+def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:
+    """(n,) the baseline: share of high buckets among other families' pools of that bucket."""
+    now, later = data.frame.column(recipe.BUCKET), high(data.bucket)
+    level = np.where(np.isnan(now), -1.0, now)
+    said = np.full(len(later), np.nan)
+    for train, test in group_folds(data.families, folds):
+        overall = float(later[train].mean())
+        for value in np.unique(level):
+            alike = later[train][level[train] == value]
+            said[test[level[test] == value]] = alike.mean() if len(alike) else overall
+    return said

@@ -1,0 +1,208 @@
+"""Fitting calibrations, and choosing between them by validation. Training floor: pure.
+
+A model's scores must come from rows its trees did not see (out of fold), or every calibration of
+them is too sure of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.inference.calibrators import (
+    Beta,
+    Calibrator,
+    Isotonic,
+    Logistic,
+    apply,
+    log_sides,
+    sigmoid,
+)
+from spotlab.training.advisor.splits import group_folds
+from spotlab.training.scores import log_loss
+
+FloatArray = NDArray[np.float64]
+
+DIGITS: Final = 6
+"""Of every number a card holds; more would pretend to be known."""
+_STEPS: Final = 50
+_STILL: Final = 1e-10
+_FAR: Final = 64.0
+_HALVINGS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A calibration and why it was chosen.
+
+    Args:
+        kind: "platt", "beta" or "isotonic".
+        calibrator: of that kind, fitted on every row.
+        log_loss: of each kind on groups it was not fitted on, nats.
+        forecast: (n,) probabilities, each from a calibration of that kind that saw no row of the
+            row's group.
+    """
+
+    kind: str
+    calibrator: Calibrator
+    log_loss: Mapping[str, float]
+    forecast: FloatArray
+
+
+def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
+    """Slope and intercept of sigmoid(slope * score + intercept) that fit a target best.
+
+    The target may be a share: the log loss stays proper.
+
+    Args:
+        score: (n,) log-odds.
+        target: (n,) 0..1.
+    """
+    slope, intercept = _newton(np.column_stack([score, np.ones_like(score)]), target)
+    if slope < 0.0:
+        slope, intercept = 0.0, _level(target)
+    return Logistic(round(slope, DIGITS), round(intercept, DIGITS))
+
+
+def level_shift(log_odds: FloatArray, share: float) -> float:
+    """What added to every log-odds makes the mean probability a share.
+
+    Solved, as the mean of log-odds is not the log-odds of the mean.
+
+    Args:
+        log_odds: (n,) calibrated.
+        share: above 0 and below 1.
+
+    >>> level_shift(np.array([-1.0, 1.0]), 0.5)
+    0.0
+    """
+    low, high = -_FAR, _FAR
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (
+            (middle, high) if float(sigmoid(log_odds + middle).mean()) < share else (low, middle)
+        )
+    return round((low + high) / 2.0, DIGITS)
+
+
+def fit_beta(score: FloatArray, target: FloatArray) -> Beta:
+    """The beta calibration that fits a target best, with both weights at least 0.
+
+    Args and target as `fit_logistic`. Where one weight would be negative it is left out, as the
+    method's authors do: an order must not be turned around.
+    """
+    below, above = log_sides(score)
+    ones = np.ones_like(score)
+    yes, no, intercept = _newton(np.column_stack([below, above, ones]), target)
+    if yes < 0.0:
+        yes, (no, intercept) = 0.0, _newton(np.column_stack([above, ones]), target)
+    elif no < 0.0:
+        no, (yes, intercept) = 0.0, _newton(np.column_stack([below, ones]), target)
+    if min(yes, no) < 0.0:
+        yes, no, intercept = 0.0, 0.0, _level(target)
+    return Beta(round(yes, DIGITS), round(no, DIGITS), round(intercept, DIGITS))
+
+
+def fit_isotonic(score: FloatArray, target: FloatArray) -> Isotonic:
+    """The never-falling line that fits a target best: a knot at the middle of each level part.
+
+    Args and target as `fit_logistic`. The first and the last share are kept half a row away from 0
+    and 1, so that no score is ever certain.
+    """
+    order = np.argsort(score, kind="stable")
+    shares, counts, middles = _level_parts(score[order], target[order])
+    low = max(shares[0], 0.5 / (counts[0] + 1.0))
+    high = min(shares[-1], 1.0 - 0.5 / (counts[-1] + 1.0))
+    safe = np.round(np.clip(shares, min(low, high), max(low, high)), DIGITS)
+    places, first = np.unique(np.round(middles, DIGITS), return_index=True)
+    return Isotonic(tuple(places.tolist()), tuple(safe[first].tolist()))
+
+
+FITS: Final[Mapping[str, Callable[[FloatArray, FloatArray], Calibrator]]] = {
+    "platt": fit_logistic,
+    "beta": fit_beta,
+    "isotonic": fit_isotonic,
+}
+"""The simplest first: it stays where another is no better."""
+
+
+def choose_calibration(
+    score: FloatArray, target: FloatArray, groups: Sequence[str], folds: int = 5
+) -> Chosen:
+    """The kind with the lowest log loss on groups it was not fitted on, fitted on every row.
+
+    Args:
+        score: (n,) out-of-fold log-odds.
+        target: (n,) 0..1; outcomes, or shares.
+        groups: (n,) what is kept together, such as families or days.
+        folds: at least 2.
+    Raises:
+        InvalidInput: fewer groups than folds.
+    """
+    forecasts = {
+        kind: cross_calibrated(score, target, groups, fit, folds) for kind, fit in FITS.items()
+    }
+    losses = {kind: log_loss(target, said) for kind, said in forecasts.items()}
+    kind = min(losses, key=lambda name: losses[name])
+    return Chosen(kind, FITS[kind](score, target), losses, forecasts[kind])
+
+
+def cross_calibrated(
+    score: FloatArray,
+    target: FloatArray,
+    groups: Sequence[str],
+    fit: Callable[[FloatArray, FloatArray], Calibrator],
+    folds: int = 5,
+) -> FloatArray:
+    """(n,) calibrated probabilities, each fold's calibration fitted on the other folds."""
+    said = np.full(len(score), np.nan)
+    for train, test in group_folds(groups, folds):
+        said[test] = sigmoid(apply(fit(score[train], target[train]), score[test]))
+    return said
+
+
+def _newton(columns: FloatArray, target: FloatArray) -> list[float]:
+    """f weights of the logistic regression of a target on (n, f) columns."""
+    weights = np.zeros(columns.shape[1])
+    for _ in range(_STEPS):
+        said = sigmoid(columns @ weights)
+        gradient = columns.T @ (said - target)
+        curvature = (columns * (said * (1.0 - said))[:, None]).T @ columns
+        move = np.linalg.solve(curvature + 1e-9 * np.eye(len(weights)), gradient)
+        weights = weights - move
+        if float(np.abs(move).max()) < _STILL:
+            break
+    return [float(weight) for weight in weights]
+
+
+def _level(target: FloatArray) -> float:
+    """Log-odds of the mean, kept half a row away from certainty."""
+    share = (float(target.sum()) + 0.5) / (len(target) + 1.0)
+    return float(np.log(share / (1.0 - share)))
+
+
+def _level_parts(
+    score: FloatArray, target: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean target, rows and middle score of each level part: pool adjacent violators.
+
+    Args:
+        score: (n,) sorted.
+        target: (n,) in that order.
+    """
+    parts: list[tuple[float, float, float]] = []  # sum of targets, rows, sum of scores
+    starts = np.flatnonzero(np.diff(score, prepend=-np.inf))
+    counts = np.diff(np.append(starts, len(score)))
+    sums = np.add.reduceat(target, starts)
+    for total, count, place in zip(sums, counts, score[starts], strict=True):
+        part = (float(total), float(count), float(place * count))
+        while parts and parts[-1][0] * part[1] >= part[0] * parts[-1][1]:
+            before = parts.pop()
+            part = (before[0] + part[0], before[1] + part[1], before[2] + part[2])
+        parts.append(part)
+    total_, rows, places = np.array(parts).T
+    return total_ / rows, rows, places / rows

@@ -1,0 +1,262 @@
+"""Recorded markets as training rows, through the feature engine of production. Training floor.
+
+A market is built as of a day from files dated that day or before, so nothing later can leak into a
+feature. Recorded data is read from the folder that SPOTLAB_SHARED_DATA names and is never copied.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spotlab.aws.feeds import parse_advisor, parse_spot_prices
+from spotlab.domain.features import FeatureFrame
+from spotlab.domain.instance_types import family_of
+from spotlab.domain.market import (
+    FEED_COLUMNS,
+    LINUX,
+    FeedKind,
+    MarketData,
+    MarketName,
+    Pool,
+    Provenance,
+    Snapshot,
+)
+from spotlab.domain.ports import Archive
+from spotlab.errors import NotAvailable
+from spotlab.features.canonical_tables import tidy_market
+from spotlab.features.engine import compute
+from spotlab.features.offline import read_market
+from spotlab.training.advisor.labels import bucket_labels
+
+FloatArray = NDArray[np.float64]
+
+VARIABLE: Final = "SPOTLAB_SHARED_DATA"
+DEFAULT_FOLDER: Final = Path("../shared/data")
+HISTORY: Final = timedelta(days=90)
+SPECS_FILE: Final = "instance-specs/instance_types-2026-08-21.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Feature rows and their label.
+
+    Args:
+        frame: (n, f) features as of one moment.
+        bucket: (n,) advisor bucket 0..4 of a later month.
+        families: (n,) instance family of each row, the group that is split by.
+        label_at: date of the label's snapshot, aware UTC.
+    """
+
+    frame: FeatureFrame
+    bucket: FloatArray
+    families: tuple[str, ...]
+    label_at: datetime
+
+
+def data_folder() -> Path:
+    """The folder of recorded data that the environment names."""
+    return Path(os.environ.get(VARIABLE, DEFAULT_FOLDER))
+
+
+def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
+    """Rows for every pool with a price as of a day and a bucket in a later advisor snapshot.
+
+    Args:
+        folder: recorded data.
+        as_of: what is known then makes the features, aware UTC.
+        label_at: date of the advisor snapshot that gives the label.
+    Raises:
+        NotAvailable: the folder or a file is missing; names the variable.
+        InvalidInput: the label's trailing month reaches back into the features.
+    """
+    later = read_advisor(folder / "advisor" / f"{label_at:%Y-%m-%d}.json.gz")
+    return labelled(compute(recorded_market(folder, as_of)), later)
+
+
+def labelled(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
+    """The frame's pools that the later snapshot has a bucket of.
+
+    Raises:
+        InvalidInput: the label's trailing month reaches back into the features.
+    """
+    bucket = bucket_labels(frame.pools, later, frame.as_of, overlap)
+    known = np.flatnonzero(~np.isnan(bucket))
+    pools = tuple(frame.pools[i] for i in known)
+    return Dataset(
+        frame=FeatureFrame(frame.as_of, pools, frame.names, frame.values[known]),
+        bucket=bucket[known],
+        families=tuple(family_of(pool.instance_type) for pool in pools),
+        label_at=later.origin.event_time,
+    )
+
+
+def recorded_market(folder: Path, as_of: datetime) -> MarketData:
+    """The market as the files dated until `as_of` show it.
+
+    On-demand prices stay unknown: none that old is recorded.
+
+    Raises:
+        NotAvailable: the folder or a kind of file is missing; names the variable.
+    """
+    advisor = [read_advisor(path) for path in _until(folder, "advisor", as_of)]
+    recent = [path for path in _until(folder, "spot-prices", as_of) if _day(path) > as_of - HISTORY]
+    prices = [_read_prices(path) for path in recent]
+    newest = [*advisor[-1:], *prices[-1:]]
+    return tidy_market(
+        MarketData(
+            market=MarketName.RECORDED,
+            as_of=as_of,
+            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
+            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
+            specs=_read_specs(folder),
+            origins={snapshot.kind: snapshot.origin for snapshot in newest},
+        )
+    )
+
+
+def read_advisor(path: Path) -> Snapshot:
+    """An advisor file whose name is its date.
+
+    Raises:
+        NotAvailable: no such file; names the variable.
+    """
+    origin = _origin("AWS Spot Advisor feed", path)
+    return parse_advisor(_read(path), origin, MarketName.RECORDED)[0]
+
+
+def advisor_market(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
+    """A market of which the advisor alone is known, as of its newest snapshot."""
+    return market_of(snapshots, specs)
+
+
+def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
+    """A market of advisor and spot price snapshots, as of the newest of them.
+
+    Args:
+        snapshots: ADVISOR and SPOT_PRICES, in any order.
+        specs: FEED_COLUMNS[SPECS].
+    """
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.origin.event_time)
+    advisor = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.ADVISOR]
+    prices = [snapshot for snapshot in ordered if snapshot.kind is FeedKind.SPOT_PRICES]
+    newest = [*advisor[-1:], *prices[-1:]]
+    return tidy_market(
+        MarketData(
+            market=MarketName.RECORDED,
+            as_of=ordered[-1].origin.event_time,
+            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
+            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
+            specs=specs,
+            origins={snapshot.kind: snapshot.origin for snapshot in newest},
+        )
+    )
+
+
+def archived_dataset(
+    archive: Archive, market: MarketName, as_of: datetime, label_at: datetime
+) -> Dataset:
+    """Rows from the app's own archive: what was known as of a day, and a later advisor's bucket.
+
+    Args:
+        archive: every snapshot the app ever accepted.
+        market: which market of it.
+        as_of: what is known then makes the features, aware UTC.
+        label_at: the newest advisor snapshot until then gives the label.
+    Raises:
+        NoMarketData: the archive knows no prices at `as_of`.
+        NotAvailable: it holds no advisor snapshot until `label_at`.
+        InvalidInput: the label's trailing month reaches back into the features.
+    """
+    later = archive.latest(FeedKind.ADVISOR, market, at=label_at)
+    if later is None:
+        raise NotAvailable(
+            f"The archive holds no advisor snapshot of {label_at:%Y-%m-%d} or before.",
+            remedy="Collect the market for more than a month, then train on it.",
+        )
+    return labelled(compute(read_market(archive, market, as_of)), later)
+
+
+def pools_of(snapshot: Snapshot) -> list[Pool]:
+    """The region-level Linux pools an advisor snapshot lists."""
+    rows = snapshot.rows[snapshot.rows["operating_system"] == LINUX]
+    pairs = rows[["region", "instance_type"]].itertuples(index=False, name=None)
+    return [Pool(region, None, instance_type) for region, instance_type in pairs]
+
+
+def _read_prices(path: Path) -> Snapshot:
+    origin = _origin("AWS public spot price feed", path)
+    return parse_spot_prices(_read(path), origin, MarketName.RECORDED)
+
+
+def _read_specs(folder: Path) -> pd.DataFrame:
+    """vCPU, memory and architecture: what the public feeds serve of every type.
+
+    Specifications of a type never change, so a later file tells nothing of the market. Columns
+    that only an AWS account can read stay unknown, as they are to most who are served.
+    """
+    path = folder / SPECS_FILE
+    _refuse_missing(path)
+    table = pd.read_csv(path)
+    specs: Mapping[str, pd.Series] = {
+        "instance_type": table["instance_type"],
+        "vcpu": table["vcpu"].astype("float64"),
+        "memory_gb": table["memory_mib"] / 1024.0,
+        "architecture": table["arch"],
+    }
+    return pd.DataFrame(specs).reindex(columns=[*FEED_COLUMNS[FeedKind.SPECS]])
+
+
+def _dated(snapshots: Sequence[Snapshot], kind: FeedKind) -> pd.DataFrame:
+    columns = dict.fromkeys([*FEED_COLUMNS[kind], "event_time"])
+    parts = [
+        snapshot.rows.assign(event_time=pd.Timestamp(snapshot.origin.event_time))
+        for snapshot in snapshots
+    ]
+    together = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns])
+    return together.reindex(columns=[*columns])
+
+
+def _until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
+    _refuse_missing(folder / kind)
+    dated = sorted((folder / kind).glob("*.json.gz"), key=_day)
+    found = [path for path in dated if _day(path) <= as_of]
+    if not found:
+        raise NotAvailable(
+            f"No {kind} of {as_of:%Y-%m-%d} or before in the recorded data.",
+            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+        )
+    return found
+
+
+def _day(path: Path) -> datetime:
+    return datetime.fromisoformat(path.name.partition(".")[0]).replace(tzinfo=UTC)
+
+
+def _origin(source: str, path: Path) -> Provenance:
+    return Provenance(source, event_time=_day(path), fetched_at=_day(path))
+
+
+def _read(path: Path) -> bytes:
+    _refuse_missing(path)
+    return path.read_bytes()
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.exists():
+        raise NotAvailable(
+            f"Recorded data is not here: {path.parent.name}/{path.name} is missing.",
+            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+        )

@@ -1,0 +1,81 @@
+"""Choosing how to fit, and measuring the choice on families it was not made on. Training floor.
+
+A figure of the best of several candidates flatters it: the choice has seen the rows. So all of it
+(how many trees, which candidate, which calibration) is chosen again inside each fold's training
+families, and the fold's own families are forecast by what came out: nested validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.inference.calibrators import apply, sigmoid
+from spotlab.training.advisor.booster import Fitting
+from spotlab.training.advisor.calibration import Chosen, choose_calibration
+from spotlab.training.advisor.labels import high
+from spotlab.training.advisor.recipe import Candidate
+from spotlab.training.advisor.splits import group_folds
+
+FloatArray = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate on families it was not fitted on.
+
+    Args:
+        candidate: the way to fit.
+        rounds: trees, by early stopping.
+        score: (n,) out-of-fold raw scores.
+        high_bucket: the calibration of them to P(bucket >= 3), with its log loss.
+    """
+
+    candidate: Candidate
+    rounds: int
+    score: FloatArray
+    high_bucket: Chosen
+
+    @property
+    def log_loss(self) -> float:
+        """Of the calibrated scores on families neither fit saw, nats; what is chosen by."""
+        return self.high_bucket.log_loss[self.high_bucket.kind]
+
+
+def judge(
+    fitting: Fitting,
+    candidate: Candidate,
+    rows: Rows,
+    step: Callable[[], None] = lambda: None,
+) -> Judged:
+    """Fit a candidate on folds by family of these rows alone."""
+    rounds = fitting.enough_rounds(candidate, rows)
+    score = fitting.out_of_fold(candidate, rows, rounds, step)
+    families = fitting.families(rows)
+    outcome = high(fitting.data.bucket[rows])
+    return Judged(
+        candidate, rounds, score, choose_calibration(score, outcome, families, fitting.folds)
+    )
+
+
+def nested_forecast(
+    fitting: Fitting, candidates: Sequence[Candidate], step: Callable[[], None]
+) -> FloatArray:
+    """(n,) P(bucket >= 3), each fold's by a choice among candidates that never saw its families.
+
+    Args:
+        candidates: those that may be shipped.
+        step: called before each fold; may raise Cancelled.
+    """
+    said = np.full(len(fitting.data.bucket), np.nan)
+    for train, test in group_folds(fitting.data.families, fitting.folds):
+        step()
+        judged = [judge(fitting, each, train) for each in candidates]
+        best = min(judged, key=lambda each: each.log_loss)
+        booster = fitting.fit(best.candidate, train, best.rounds)
+        said[test] = sigmoid(apply(best.high_bucket.calibrator, fitting.score(booster, test)))
+    return said

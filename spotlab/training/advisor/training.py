@@ -1,0 +1,264 @@
+"""Training the shipped model, from recorded data to an artefact. Training floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.risk import BUCKET_RATES
+from spotlab.inference.adapters import LightGBMRisk
+from spotlab.inference.card import Calibration, parse_card
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.booster import Fitting, last_bucket_forecast
+from spotlab.training.advisor.calibration import choose_calibration
+from spotlab.training.advisor.card import card
+from spotlab.training.advisor.card_metrics import (
+    level_where_fresh,
+    metrics,
+    on_data_never_trained_on,
+    rounded,
+)
+from spotlab.training.advisor.datasets import Dataset, dataset
+from spotlab.training.advisor.hyperparameters import (
+    Budget,
+    Searched,
+    Settings,
+    search,
+)
+from spotlab.training.advisor.labels import high, rate_position
+from spotlab.training.advisor.nested_validation import Judged, judge, nested_forecast
+from spotlab.training.advisor.recipe import Candidate
+from spotlab.training.advisor.splits import GroupSplit
+from spotlab.training.saved_version import Step, counted_steps, save_version
+from spotlab.training.scores import auc, brier, log_loss, pr_auc
+
+FloatArray = NDArray[np.float64]
+Document = dict[str, Any]
+
+SPLIT: Final = GroupSplit(folds=recipe.FOLDS)
+_OTHER_STEPS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training run made.
+
+    Args:
+        name, version: of the artefact.
+        folder: where it is.
+        new: False when this very artefact was there already.
+        rows: trained on.
+        split: how they were validated.
+        measured: comparison, metrics and tests, as on the card.
+    """
+
+    name: str
+    version: str
+    folder: Path
+    new: bool
+    rows: int
+    split: GroupSplit
+    measured: Document
+
+    def as_document(self) -> Document:
+        """The report as JSON-like values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "folder": str(self.folder),
+            "new": self.new,
+            "rows": self.rows,
+            "split": str(self.split),
+            **self.measured,
+        }
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        by_family = self.measured["metrics"]["model"]
+        low, high_ = self.measured["metrics"]["interval_95"]["auc"]
+        return (
+            f"{self.name} {self.version} {'written to' if self.new else 'is unchanged in'} "
+            f"{self.folder}\n"
+            f"{self.rows:,} rows, {by_family['base_rate']:.1%} at bucket >= 3; by {self.split.by}: "
+            f"AUC {by_family['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
+            f"PR-AUC {by_family['pr_auc']:.3f}, Brier {by_family['brier']:.3f} "
+            f"(skill {by_family['brier_skill']:.2f})"
+        )
+
+
+def train(
+    data_dir: Path,
+    out_dir: Path,
+    *,
+    seed: int,
+    progress: Callable[[str, float], None],
+    cancelled: Callable[[], bool],
+    budget: Budget | None = None,
+    version: str | None = None,
+    split: GroupSplit = SPLIT,
+) -> TrainReport:
+    """Train the risk model from the recorded data and write its artefact.
+
+    The same data, seed and library versions give the same bytes. A version that is there with
+    other content is never touched: the next free one is written.
+
+    Args:
+        data_dir: recorded data.
+        out_dir: folder of model artefacts.
+        seed: of sampling inside the fit, of a search and of the intervals.
+        progress: told what is being done and the share that is done, 0..1.
+        cancelled: asked between steps.
+        budget: search for better settings first; None: the recipe's.
+        version: to write; None: the first free one from the recipe's.
+        split: how rows are validated.
+    Raises:
+        NotAvailable: the data is not there; names SPOTLAB_SHARED_DATA.
+        InvalidInput: the version is there with other content.
+        Cancelled: nothing was written.
+    """
+    trials, candidates = (
+        budget.trials if budget else 0,
+        len(recipe.CANDIDATES) + (budget is not None),
+    )
+    count = _OTHER_STEPS + trials + split.folds * (candidates + 1)
+    step = counted_steps(progress, cancelled, count)
+    step("Reading the recorded market and computing features")
+    data = dataset(data_dir, recipe.AS_OF, recipe.LABEL_AT)
+    if split.by == "region":
+        data = replace(data, families=tuple(pool.region for pool in data.frame.pools))
+    fitting = Fitting(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
+    return _train(fitting, data_dir, out_dir, split, budget, version, step)
+
+
+def _train(
+    fitting: Fitting,
+    data_dir: Path,
+    out_dir: Path,
+    split: GroupSplit,
+    budget: Budget | None,
+    version: str | None,
+    step: Step,
+) -> TrainReport:
+    """Choose, fit, calibrate, measure and save; see `train`.
+
+    Args:
+        data_dir: holds the test data that trains nothing, if it is there.
+        step: told what is being done; may raise Cancelled.
+    """
+    data, seed = fitting.data, fitting.seed
+    searched = None if budget is None else _search(fitting, budget, step)
+    candidates = recipe.CANDIDATES if searched is None else (*recipe.CANDIDATES, _found(searched))
+    judged = [
+        judge(
+            fitting,
+            candidate,
+            fitting.rows,
+            lambda name=candidate.name: step(f"Comparing by {split.by}: {name}"),  # type: ignore[misc]
+        )
+        for candidate in candidates
+    ]
+    best = min((each for each in judged if each.candidate.eligible), key=lambda each: each.log_loss)
+    forecast = nested_forecast(
+        fitting,
+        [each for each in candidates if each.eligible],
+        lambda: step(f"Measuring the choice by {split.by}"),
+    )
+    rate = choose_calibration(best.score, rate_position(data.bucket), data.families, split.folds)
+    step("Fitting on every row")
+    model = fitting.fit(best.candidate, fitting.rows, best.rounds).model_to_string().encode()
+    step("Measuring intervals and subgroups")
+    measured = rounded(
+        {
+            "comparison": [_compared(data, each) for each in judged],
+            "metrics": metrics(data, forecast, last_bucket_forecast(data, split.folds), seed),
+            "monthly_rate": _rate_error(data, rate.forecast),
+            "calibration_log_loss": {
+                "rate": rate.log_loss,
+                "high_bucket": best.high_bucket.log_loss,
+            },
+            **({} if searched is None else {"search": searched.as_document()}),
+        }
+    )
+
+    def draw_up(version: str, tests: Document) -> bytes:
+        return card(
+            data,
+            version=version,
+            calibration=Calibration(rate.calibrator, best.high_bucket.calibrator),
+            score=best.score,
+            seed=seed,
+            split=split,
+            rounds=best.rounds,
+            chosen=best.candidate,
+            measured=measured | tests,
+        )
+
+    step("Testing on the snapshots of 2022")
+    draft = LightGBMRisk(parse_card(draw_up("draft", {})), model, digest="")
+    tests = rounded(
+        {
+            "level_where_the_advisor_is_fresh": level_where_fresh(draft, data_dir),
+            "tests_on_data_never_trained_on": on_data_never_trained_on(draft, data_dir),
+        }
+    )
+    step("Writing the artefact")
+    folder, new = save_version(
+        out_dir,
+        recipe.NAME,
+        recipe.VERSION,
+        model,
+        lambda version: draw_up(version, tests),
+        version,
+    )
+    found = measured | tests
+    return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
+
+
+def _search(fitting: Fitting, budget: Budget, step: Step) -> Searched:
+    """Settings of the binary candidate with the lowest log loss on folds by family."""
+
+    def score(settings: Settings) -> float:
+        return judge(fitting, _with(settings), fitting.rows).log_loss
+
+    first = {name: recipe.SHAPE[name] for name in recipe.SPACE}
+    return search(recipe.SPACE, first, score, budget, seed=fitting.seed, step=step)
+
+
+def _found(searched: Searched) -> Candidate:
+    return _with(searched.best.settings)
+
+
+def _with(settings: Settings) -> Candidate:
+    return Candidate("binary, settings from a search", "binary", {**recipe.SHAPE, **settings})
+
+
+def _compared(data: Dataset, judged: Judged) -> Document:
+    outcome, said = high(data.bucket), judged.high_bucket.forecast
+    return {
+        "candidate": judged.candidate.name,
+        "eligible": judged.candidate.eligible,
+        "rounds": judged.rounds,
+        "calibration": judged.high_bucket.kind,
+        "auc": auc(outcome, said),
+        "pr_auc": pr_auc(outcome, said),
+        "brier": brier(outcome, said),
+        "log_loss": log_loss(outcome, said),
+    }
+
+
+def _rate_error(data: Dataset, said: FloatArray) -> Document:
+    """How far the monthly rate is off, as a share: 0.05 is five percent points."""
+    span = BUCKET_RATES[-1] - BUCKET_RATES[0]
+    truth = rate_position(data.bucket)
+    return {
+        "mean_of_label": BUCKET_RATES[0] + span * float(truth.mean()),
+        "mean_absolute_error": span * float(np.abs(said - truth).mean()),
+        "mean_absolute_error_of_a_constant": span
+        * float(np.abs(truth - float(np.median(truth))).mean()),
+        "bias": span * float((said - truth).mean()),
+    }

@@ -1,0 +1,246 @@
+"""How the recipe does at short gaps: trained on the past, tested on what followed. Training floor.
+
+The clean data holds no two advisor snapshots closer than 16 months. Those of 2022 do, but carry no
+licence: nothing here makes a model that is shipped, and no setting was chosen on what it measures.
+
+Walk forward means: for each snapshot, the recipe is fitted on pairs of snapshots whose *label* was
+published by then, and forecasts every later snapshot that is far enough away. So the label that is
+tested is always newer than all that was learned, and its trailing month began after the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.features import FeatureFrame
+from spotlab.domain.market import Snapshot
+from spotlab.domain.risk import BUCKET_RATES
+from spotlab.errors import NotAvailable
+from spotlab.features.engine import compute
+from spotlab.inference.calibration import HIGH_BUCKET
+from spotlab.inference.calibrators import apply, sigmoid
+from spotlab.training.advisor import recipe
+from spotlab.training.advisor.booster import Fitting, scoring_matrix
+from spotlab.training.advisor.datasets import (
+    VARIABLE,
+    Dataset,
+    advisor_market,
+    labelled,
+    pools_of,
+    read_advisor,
+    recorded_market,
+)
+from spotlab.training.advisor.labels import TRAILING, high
+from spotlab.training.advisor.nested_validation import judge
+from spotlab.training.evaluation_report import assess
+from spotlab.training.scores import auc, brier
+
+FloatArray = NDArray[np.float64]
+Document = dict[str, Any]
+
+MIN_GAP: Final = timedelta(days=30)
+NEARLY_A_MONTH: Final = timedelta(days=29)
+"""Lets the last pair of 2022 in, the only one whose fit knew pairs of about a month."""
+MODEL: Final = "recipe"
+PERSISTENCE: Final = "persistence"
+BASE_RATE: Final = "base_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """Forecasts of one pair of snapshots, by a fit that knew nothing newer than the first.
+
+    Args:
+        before, after: dates of the features and of the label.
+        trained_pairs: how many earlier pairs the fit learned from.
+        bucket: (n,) bucket at `before`.
+        outcome: (n,) 1 where the bucket at `after` is at least 3.
+        families: (n,) the group that intervals are drawn by.
+        forecasts: (n,) probabilities by forecaster: the recipe, persistence, the base rate.
+    """
+
+    before: datetime
+    after: datetime
+    trained_pairs: int
+    bucket: FloatArray
+    outcome: FloatArray
+    families: tuple[str, ...]
+    forecasts: Mapping[str, FloatArray]
+
+
+def walk_forward(
+    folder: Path,
+    *,
+    min_gap: timedelta = MIN_GAP,
+    seed: int = 7,
+    step: Callable[[str], None] = lambda _text: None,
+) -> Document:
+    """Train the recipe on earlier advisor snapshots of 2022 and test it on later ones.
+
+    Args:
+        folder: recorded data, with its evaluation-only part.
+        min_gap: between the snapshots of a pair. Files are dated by the day they were committed,
+            which is the day of the fetch or a later one; of less than a month's gap the answer says
+            how many days of the label's trailing month the features may know.
+        seed: of the fits and of the intervals, which draw whole families.
+        step: told what is being done; may raise Cancelled.
+    Returns:
+        `{label, split, pairs: [{before, after, gap_days, trained_pairs, rows, base_rate, ...}],
+        days_of_label_known, "all": G, "bucket < 3 before": G, "newest": G, "newest, bucket < 3
+        before": G}`, where G is what `evaluation.assess` gives: rows, base
+        rate, metrics with 95 % intervals, reliability, and the baselines `persistence` (shares
+        after each bucket on the rows that were learned from) and `base_rate`. "newest" are the
+        forecasts of the last day that has any, by the fit that knew the most pairs.
+    Raises:
+        NotAvailable: the evaluation-only snapshots are not there, or too few of them.
+    """
+    overlap = max(TRAILING + timedelta(days=1) - min_gap, timedelta(0))
+    snapshots = _snapshots(folder)
+    specs = recorded_market(folder, recipe.AS_OF).specs
+    frames = {
+        day: compute(advisor_market([each], specs), pools_of(each))
+        for day, each in snapshots.items()
+    }
+    pairs = {
+        (before, after): labelled(frames[before], snapshots[after], overlap)
+        for before in snapshots
+        for after in snapshots
+        if after - before >= min_gap
+    }
+    tested = []
+    for now in snapshots:
+        known = [data for (_, after), data in pairs.items() if after <= now]
+        later = {after: data for (before, after), data in pairs.items() if before == now}
+        if known and later:
+            step(f"Walking forward: fitted until {now:%Y-%m-%d}")
+            tested += _forecast(stacked(known), len(known), now, later, seed)
+    if not tested:
+        raise NotAvailable(
+            f"No advisor snapshot has both an earlier and a later pair {min_gap.days} days apart.",
+            remedy="Put more snapshots into evaluation-only/advisor.",
+        )
+    newest = [each for each in tested if each.before == tested[-1].before]
+    return {
+        "label": "advisor bucket of a later snapshot is 3 or 4: over 15 % interrupted in a month",
+        "split": f"walk forward, snapshots at least {min_gap.days} days apart; fitted on pairs "
+        "whose label was published by the day of the forecast; intervals draw families",
+        "days_of_label_known": max((TRAILING - min_gap).days, 0),
+        "pairs": [_described(each) for each in tested],
+        "all": _measured(tested, False, seed),
+        "bucket < 3 before": _measured(tested, True, seed),
+        "newest": _measured(newest, False, seed),
+        "newest, bucket < 3 before": _measured(newest, True, seed),
+    }
+
+
+def stacked(parts: Sequence[Dataset]) -> Dataset:
+    """The rows of several data sets, one after the other, as of the newest."""
+    newest = max(parts, key=lambda part: part.frame.as_of).frame
+    return Dataset(
+        frame=FeatureFrame(
+            newest.as_of,
+            tuple(pool for part in parts for pool in part.frame.pools),
+            newest.names,
+            np.concatenate([part.frame.values for part in parts]),
+        ),
+        bucket=np.concatenate([part.bucket for part in parts]),
+        families=tuple(family for part in parts for family in part.families),
+        label_at=max(part.label_at for part in parts),
+    )
+
+
+def _snapshots(folder: Path) -> dict[datetime, Snapshot]:
+    files = sorted((folder / "evaluation-only" / "advisor").glob("*.json.gz"))
+    if not files:
+        raise NotAvailable(
+            "The advisor snapshots of 2022 are not here: evaluation-only/advisor is missing.",
+            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+        )
+    read = [read_advisor(path) for path in files]
+    return {snapshot.origin.event_time: snapshot for snapshot in read}
+
+
+def _forecast(
+    known: Dataset, pairs: int, now: datetime, later: Mapping[datetime, Dataset], seed: int
+) -> list[Tested]:
+    """Forecasts of every later snapshot by what `known` teaches."""
+    candidate = recipe.CANDIDATES[0]
+    fitting, rows = Fitting(known, rounds=recipe.ROUNDS, seed=seed), np.arange(len(known.bucket))
+    judged = judge(fitting, candidate, rows)
+    booster = fitting.fit(candidate, rows, judged.rounds)
+    outcome = high(known.bucket)
+    shares = _share_after_each_bucket(known.frame.column(recipe.BUCKET), outcome)
+    tested = []
+    for after, data in later.items():
+        bucket = data.frame.column(recipe.BUCKET)
+        score = np.asarray(
+            booster.predict(scoring_matrix(data), raw_score=True, num_threads=1), dtype=np.float64
+        )
+        tested.append(
+            Tested(
+                before=now,
+                after=after,
+                trained_pairs=pairs,
+                bucket=bucket,
+                outcome=high(data.bucket),
+                families=data.families,
+                forecasts={
+                    MODEL: sigmoid(apply(judged.high_bucket.calibrator, score)),
+                    PERSISTENCE: shares[bucket.astype(np.intp)],
+                    BASE_RATE: np.full(len(bucket), float(outcome.mean())),
+                },
+            )
+        )
+    return tested
+
+
+def _share_after_each_bucket(bucket: FloatArray, outcome: FloatArray) -> FloatArray:
+    """(5,) share of high buckets after each bucket."""
+    place = bucket.astype(np.intp)
+    count = np.bincount(place, minlength=len(BUCKET_RATES))
+    return np.asarray(
+        np.bincount(place, weights=outcome, minlength=len(BUCKET_RATES)) / np.maximum(count, 1)
+    )
+
+
+def _described(tested: Tested) -> Document:
+    return {
+        "before": f"{tested.before:%Y-%m-%d}",
+        "after": f"{tested.after:%Y-%m-%d}",
+        "gap_days": (tested.after - tested.before).days,
+        "trained_pairs": tested.trained_pairs,
+        "rows": len(tested.outcome),
+        "base_rate": float(tested.outcome.mean()),
+        **{
+            name: {"auc": auc(tested.outcome, said), "brier": brier(tested.outcome, said)}
+            for name, said in tested.forecasts.items()
+            if name != BASE_RATE
+        },
+    }
+
+
+def _measured(tested: Sequence[Tested], low_only: bool, seed: int) -> Document:
+    """Every figure over the rows of all pairs together."""
+    kept = [
+        each.bucket < HIGH_BUCKET if low_only else np.ones(len(each.bucket), dtype=bool)
+        for each in tested
+    ]
+    together = list(zip(tested, kept, strict=True))
+    said = {
+        name: np.concatenate([each.forecasts[name][rows] for each, rows in together])
+        for name in (MODEL, PERSISTENCE, BASE_RATE)
+    }
+    return assess(
+        np.concatenate([each.outcome[rows] for each, rows in together]),
+        said.pop(MODEL),
+        np.concatenate([np.array(each.families)[rows] for each, rows in together]),
+        said,
+        seed=seed,
+    )

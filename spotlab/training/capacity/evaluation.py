@@ -1,0 +1,256 @@
+"""A capacity model on traces from files. Training floor: reads files.
+
+Nothing is fitted here: the model comes as it is, and the baselines' parameters come from its card.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.features import Matrix
+from spotlab.domain.traces import Trace, TracePanel, align
+from spotlab.features.capacity_model.features import compute_capacity
+from spotlab.recorded.traces import (
+    Polarity,
+    TraceFormat,
+    on_one_clock,
+    read_traces,
+    trace_files,
+)
+from spotlab.training.capacity.baselines import forecast_baselines
+from spotlab.training.capacity.rows import CapacityRows, capacity_rows
+from spotlab.training.evaluation_report import SEED, assess
+from spotlab.training.provenance import learned_from
+
+FloatArray = NDArray[np.float64]
+Document = dict[str, Any]
+Forecast = Callable[[TracePanel, CapacityRows], FloatArray]
+
+TASK: Final = "capacity"
+BASELINES_KEY: Final = "baselines"
+"""Where a card keeps the parameters of `fit_baselines`, a document a horizon."""
+_DAYS_A_CAMPAIGN: Final = 1_000_000
+
+
+class Carded(Protocol):
+    """A model that can be named."""
+
+    @property
+    def name(self) -> str:
+        """As in the card."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """As in the card."""
+        ...
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """Everything card.json says."""
+        ...
+
+
+class CapacityForecaster(Carded, Protocol):
+    """A model that forecasts a loss of capacity within any horizon."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the matrix it wants."""
+        ...
+
+    def loss_probability(self, matrix: Matrix, horizon_h: float) -> FloatArray:
+        """P(capacity lost within horizon_h) of each row; NaN for a refused row."""
+        ...
+
+
+def forecaster(model: CapacityForecaster) -> Forecast:
+    """The model's forecasts, through the one path that features take."""
+
+    def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
+        frame = compute_capacity(panel)
+        wanted = [frame.names.index(name) for name in model.feature_names]
+        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, wanted])
+        return model.loss_probability(matrix, rows.horizon_h)
+
+    return forecast
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What a caller declares of trace files: see `recorded.traces.read_trace`."""
+
+    format: TraceFormat | None = None
+    polarity: Polarity | None = None
+    gap_s: float | None = None
+    nodes: int = 1
+
+
+def evaluate_traces(
+    model: Carded,
+    forecast: Forecast,
+    paths: Sequence[Path],
+    horizon_h: float,
+    options: TraceOptions | None = None,
+    *,
+    seed: int = SEED,
+) -> Document:
+    """Every figure of a capacity model on trace files, beside its card's baselines.
+
+    Sibling zones are seen together: see `campaigns`.
+
+    Args:
+        model: its name and card.
+        forecast: P(capacity lost within the rows' horizon) of each row.
+        paths: files, and folders of files.
+        horizon_h: hours that the label looks ahead.
+        options: what the files do not say themselves.
+        seed: of the bootstrap.
+    Raises:
+        InvalidInput: a file is refused, too short, or leaves no row.
+    """
+    told = options or TraceOptions()
+    files = trace_files(paths)
+    traces = _told_apart(
+        files,
+        read_traces(
+            files,
+            polarity=told.polarity,
+            gap_s=told.gap_s,
+            format=told.format,
+            nodes=told.nodes,
+        ),
+    )
+    parts = [_part(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)]
+    groups, warnings = _groups(traces, parts)
+    document = assess(
+        np.concatenate([part.rows.label for part in parts]),
+        np.concatenate([part.forecast for part in parts]),
+        np.concatenate([part.rows.block + i * _DAYS_A_CAMPAIGN for i, part in enumerate(parts)]),
+        _joined([part.baselines for part in parts]),
+        groups,
+        seed=seed,
+    )
+    seen = learned_from(model.card, traces, files)
+    warnings += [f"{name}: the model learned from {why}." for name, why in seen.items()]
+    if not document["base_rate"]:
+        warnings.append("Capacity is never lost in these rows.")
+    elif document["base_rate"] == 1:
+        warnings.append("Capacity is lost within the horizon in every row.")
+    if not _parameters(model.card):
+        warnings.append("The model's card has no baselines: only the rows' own base rate is shown.")
+    if document["rows_refused"]:
+        warnings.append(f"The model refused {document['rows_refused']:,} more rows.")
+    return {
+        "model": f"{model.name}@{model.version}",
+        "task": TASK,
+        "horizon_h": float(horizon_h),
+        "label": f"capacity could not be had at some probe of the next {horizon_h:g} h, given that "
+        "it can be had now; a launch probe is not an interruption",
+        "files": [str(path) for path in files],
+        **document,
+        "sources": [trace.source for trace in traces],
+        "sampled_every_s": [part.rows.every * part.panel.gap_s for part in parts],
+        "learned_from": seen,
+        "warnings": warnings,
+    }
+
+
+def _told_apart(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
+    """Traces whose files have one name get their folder's before it."""
+    count = Counter(trace.name for trace in traces)
+    return [
+        replace(trace, name=f"{path.parent.name}/{trace.name}") if count[trace.name] > 1 else trace
+        for path, trace in zip(files, traces, strict=True)
+    ]
+
+
+def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[TracePanel]:
+    """Panels of traces that were probed together.
+
+    Those that say when they started were, where their times overlap. The others were where they
+    have one gap and, if their files are given, lie in one folder.
+
+    Args:
+        traces: of one campaign or several.
+        files: of each trace; () where there are none.
+    Raises:
+        InvalidInput: as `align`.
+    """
+    folders = [file.resolve().parent for file in files] or [Path()] * len(traces)
+    clocked = on_one_clock(traces)
+    if clocked and all(trace.started_at is not None for trace in clocked):
+        return [align(together) for together in _overlapping(clocked)]
+    groups: dict[tuple[float, Path], list[Trace]] = {}
+    for trace, folder in sorted(zip(clocked, folders, strict=True), key=lambda pair: pair[0].gap_s):
+        groups.setdefault((trace.gap_s, folder), []).append(trace)
+    return [align(group) for group in groups.values()]
+
+
+def _overlapping(traces: Sequence[Trace]) -> list[list[Trace]]:
+    """Traces with a date, split wherever no trace reaches from one time to the next."""
+    found: list[list[Trace]] = []
+    reached: datetime | None = None
+    for began, trace in sorted(((_began(trace), trace) for trace in traces), key=lambda p: p[0]):
+        if reached is None or began > reached:
+            found.append([])
+        found[-1].append(trace)
+        ended = began + timedelta(hours=float(trace.elapsed_h[-1]))
+        reached = ended if reached is None else max(reached, ended)
+    return found
+
+
+def _began(trace: Trace) -> datetime:
+    assert trace.started_at is not None
+    return trace.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    panel: TracePanel
+    rows: CapacityRows
+    forecast: FloatArray
+    baselines: Mapping[str, FloatArray]
+
+
+def _part(panel: TracePanel, horizon_h: float, forecast: Forecast, model: Carded) -> _Part:
+    rows = capacity_rows(panel, horizon_h)
+    fitted = _parameters(model.card)
+    if fitted:
+        baselines = forecast_baselines(fitted, panel, rows)
+    else:
+        baselines = {"base_rate": np.full(len(rows), float(rows.label.mean()))}
+    return _Part(panel, rows, forecast(panel, rows), baselines)
+
+
+def _parameters(card: Mapping[str, Any]) -> list[Document]:
+    """The card's baselines that can be used: a document, or one a horizon."""
+    found = card.get(BASELINES_KEY, ())
+    documents = [found] if isinstance(found, Mapping) else list(found)
+    return [dict(each) for each in documents if isinstance(each, Mapping) and "horizon_h" in each]
+
+
+def _joined(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _groups(
+    traces: Sequence[Trace], parts: Sequence[_Part]
+) -> tuple[list[tuple[str, NDArray[np.bool_]]], list[str]]:
+    """A mask over all rows for each trace, and a warning for each that has none."""
+    names = np.concatenate([np.array(part.panel.names)[part.rows.pool] for part in parts])
+    groups = [(trace.name, names == trace.name) for trace in traces]
+    alone = [
+        f"{name} has no row: it is never available, or too short."
+        for name, mask in groups
+        if not mask.any()
+    ]
+    return groups, alone

@@ -1,0 +1,258 @@
+"""Training a capacity model, from traces to an artefact. Training floor: reads files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.traces import Trace, TracePanel
+from spotlab.inference.capacity import CapacityModel
+from spotlab.inference.card import parse_card
+from spotlab.recorded.traces import read_traces, trace_files
+from spotlab.training.advisor.hyperparameters import Budget, search
+from spotlab.training.capacity import recipe
+from spotlab.training.capacity.baselines import fit_baselines
+from spotlab.training.capacity.card import card, draft_card
+from spotlab.training.capacity.evaluation import TraceOptions, campaigns, forecaster
+from spotlab.training.capacity.fit import (
+    SETTINGS,
+    CapacityFit,
+    fit_capacity,
+    validation_loss,
+)
+from spotlab.training.capacity.metrics import CapacitySplit, Forecast, measure
+from spotlab.training.capacity.rows import CapacityRows, capacity_rows
+from spotlab.training.capacity.training_rows import lessons
+from spotlab.training.provenance import training_traces
+from spotlab.training.saved_version import Step, counted_steps, save_version
+
+FloatArray = NDArray[np.float64]
+Document = dict[str, Any]
+Parts = Sequence[tuple[TracePanel, float]]
+
+_STEPS_A_FIT: Final = recipe.PARTS - recipe.FIRST_PART + 2
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityReport:
+    """What a training run made.
+
+    Args:
+        name, version: of the artefact.
+        folder: where it is.
+        new: False when this very artefact was there already.
+        rows: trained on, by horizon.
+        split: how it was measured.
+        measured: figures by horizon, as on the card.
+    """
+
+    name: str
+    version: str
+    folder: Path
+    new: bool
+    rows: Mapping[str, int]
+    split: str
+    measured: Document
+
+    def as_document(self) -> Document:
+        """The report as JSON-like values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "folder": str(self.folder),
+            "new": self.new,
+            "rows": dict(self.rows),
+            "split": self.split,
+            **self.measured,
+        }
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        written = "written to" if self.new else "is unchanged in"
+        lines = [f"{self.name} {self.version} {written} {self.folder}"]
+        for horizon, document in self.measured["metrics"].items():
+            figures = ", ".join(
+                f"{said} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+                if entry["low"] is not None
+                else f"{said} {entry['value']:.3f}"
+                for measure_, said in (("auc", "AUC"), ("pr_auc", "PR-AUC"), ("brier", "Brier"))
+                if (entry := document["metrics"][measure_])["value"] is not None
+            )
+            lines.append(
+                f"{horizon}, {self.split}: {document['rows']:,} rows, {document['base_rate']:.1%} "
+                f"lost capacity; {figures} (95 % intervals over days)"
+            )
+        return "\n".join(lines)
+
+
+def train_capacity(
+    data: Sequence[Path],
+    out_dir: Path,
+    *,
+    split: str = recipe.SPLIT,
+    seed: int,
+    progress: Callable[[str, float], None],
+    cancelled: Callable[[], bool],
+    budget: Budget | None = None,
+    version: str | None = None,
+    options: TraceOptions | None = None,
+) -> CapacityReport:
+    """Train a capacity model on whole traces and write its artefact.
+
+    The recipe is first measured on a split; what is written is then fitted on everything. The same
+    data, seed and library versions give the same bytes. A version that is there with other content
+    is never touched: the next free one is written.
+
+    Args:
+        data: trace files, folders of them, and folders of such folders.
+        out_dir: folder of model artefacts.
+        split: "time:0.6" (fit on the first 60 % of the time, test on the rest), "group:pool" (each
+            fifth of the pools forecast by what was fitted on the others) or "none".
+        seed: of the trees, a search and the intervals.
+        progress: told what is being done and the share that is done, 0..1.
+        cancelled: asked between steps.
+        budget: search for better settings first; None: the recipe's.
+        version: to write; None: the first free one.
+        options: what the files do not say themselves.
+    Raises:
+        InvalidInput: a file is refused, the traces teach too little, the split is unknown, or the
+            version is there with other content.
+        Cancelled: nothing was written.
+    """
+    chosen = CapacitySplit.parse(split)
+    told = options or TraceOptions()
+    fits = chosen.fits + 1
+    trials = budget.trials if budget else 0
+    step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
+    step("Reading traces and computing features")
+    files = trace_files(_folders(data))
+    traces = read_traces(
+        files, polarity=told.polarity, gap_s=told.gap_s, format=told.format, nodes=told.nodes
+    )
+    panels = campaigns(traces, files)
+    settings, searched = _settings(panels, budget, seed, step)
+    measured = measure(
+        panels,
+        chosen,
+        lambda parts, pools: _forecast(_fit(parts, seed, settings, step, pools)),
+        seed,
+    )
+    parts = whole(panels)
+    fit = _fit(parts, seed, settings, step)
+    step("Writing the artefact")
+
+    def draw_up(name: str) -> bytes:
+        return card(
+            fit,
+            version=name,
+            seed=seed,
+            split=chosen,
+            settings=settings,
+            searched=searched,
+            measured=measured,
+            baselines=_baselines(parts, fit),
+            traces=_origins(traces, files),
+        )
+
+    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, draw_up, version)
+    return CapacityReport(
+        recipe.NAME, folder.name, folder, new, fit.rows, str(chosen), {"metrics": measured}
+    )
+
+
+def recipe_forecast(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> Forecast:
+    """The recipe fitted on panels up to the last label of some rows; gives forecasts of others.
+
+    Nothing is written. Every horizon is learned from, whatever that of the rows.
+    """
+    return forecaster(recipe_model(parts, seed))
+
+
+def recipe_model(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> CapacityModel:
+    """The model behind `recipe_forecast`; it has no artefact."""
+    until = [(panel, float(rows.elapsed_h.max()) + rows.horizon_h) for panel, rows in parts]
+    return _model(_fit(until, seed, SETTINGS, _silent))
+
+
+def whole(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
+    """Panels with all of their time."""
+    return [(panel, float(panel.elapsed_h[-1])) for panel in panels]
+
+
+def _fit(
+    parts: Parts,
+    seed: int,
+    settings: Mapping[str, float],
+    step: Step,
+    pools: Sequence[Sequence[int]] | None = None,
+) -> CapacityFit:
+    return fit_capacity(lessons(parts, pools), seed=seed, settings=settings, step=step)
+
+
+def _forecast(fit: CapacityFit) -> Forecast:
+    return forecaster(_model(fit))
+
+
+def _model(fit: CapacityFit) -> CapacityModel:
+    return CapacityModel(parse_card(draft_card(fit)), fit.booster, digest="")
+
+
+def _settings(
+    panels: Sequence[TracePanel], budget: Budget | None, seed: int, step: Step
+) -> tuple[Mapping[str, float], Document | None]:
+    if budget is None:
+        return SETTINGS, None
+    given = lessons(whole(panels))
+    found = search(
+        recipe.SPACE,
+        SETTINGS,
+        lambda settings: validation_loss(given, seed=seed, settings=settings),
+        budget,
+        seed=seed,
+        step=step,
+    )
+    return found.best.settings, found.as_document()
+
+
+def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
+    return [
+        fit_baselines([(panel, capacity_rows(panel, knot.horizon_h)) for panel, _ in parts])
+        for knot in fit.knots
+    ]
+
+
+def _origins(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
+    return [
+        said
+        | {"source": trace.source, "ticks": len(trace.elapsed_h), "gap_s": trace.gap_s}
+        | {
+            "started_at": trace.started_at.isoformat() if trace.started_at else None,
+            "hours": round(float(trace.elapsed_h[-1]), 1),
+            "licence": _licence(path),
+        }
+        for said, trace, path in zip(training_traces(traces, files), traces, files, strict=True)
+    ]
+
+
+def _folders(data: Sequence[Path]) -> list[Path]:
+    """The paths, a folder that holds folders only replaced by those."""
+    found: list[Path] = []
+    for path in data:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        only_folders = bool(inside) and all(each.is_dir() for each in inside)
+        found += inside if only_folders else [path]
+    return found
+
+
+def _licence(path: Path) -> str:
+    known = [recipe.LICENCES[part] for part in path.resolve().parts if part in recipe.LICENCES]
+    return known[0] if known else recipe.LICENCE_UNKNOWN
+
+
+def _silent(_text: str) -> None:
+    """Told of nothing."""

@@ -1,0 +1,271 @@
+"""What may be done with accounts: list, validate, add, change, put away. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from spotlab.domain.access import Right
+from spotlab.domain.ports import Account
+from spotlab.errors import SpotlabError
+from spotlab.services.accounts import AccountStanding, Validation
+from spotlab.ui.common import (
+    background_tasks,
+    errors,
+    formatting,
+    permissions,
+    session,
+    tables,
+    widgets,
+)
+
+LIST: Final = "list-accounts"
+VALIDATE: Final = "validate-account"
+FOUND: Final = "account-checks"
+DONE: Final = "account-done"
+MARKS: Final = {True: ":green[✓ works]", False: ":red[✗ does not]"}
+
+
+def show_list_now() -> None:
+    """List every account again, for who may."""
+    running, reason = background_tasks.current(LIST), permissions.why_not(Right.COLLECT)
+    st.button(
+        "List now",
+        type="primary",
+        icon=":material/sync:",
+        on_click=_list_now,
+        disabled=reason is not None or (running is not None and not running.finished),
+        help=reason,
+        width="stretch",
+    )
+
+
+def _list_now() -> None:
+    accounts = session.desk().accounts
+
+    def work(tell: background_tasks.Progress, _stopped: object) -> Sequence[str]:
+        tell("asking EC2 for every account's instances", 0.3)
+        return accounts.list_now()
+
+    background_tasks.begin(LIST, "Listing", work)
+
+
+def show_outcome() -> None:
+    """What the last action gave, once, or the progress of the present one."""
+    done = background_tasks.take(LIST)
+    if done is not None and done.result is not None:
+        if done.result:
+            st.warning(
+                "\n\n".join(map(formatting.plain, done.result)),
+                title="Not every account could be listed",
+            )
+        else:
+            st.toast("Every account was listed.")
+    background_tasks.watch(LIST)
+    if said := st.session_state.pop(DONE, ""):
+        st.toast(formatting.plain(said), icon=":material/check:")
+
+
+def show_details(standing: AccountStanding, now: datetime) -> None:
+    """One account: what is known of it, whether it works, and changing it."""
+    account = standing.account
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            st.header(formatting.plain(account.name), anchor=False)
+            st.write(formatting.plain(_told(standing, now)))
+            if standing.listing.error:
+                st.warning(
+                    formatting.plain(standing.listing.error), title="The last listing failed"
+                )
+            _show_checks(account)
+        with right:
+            if not permissions.caption(Right.CHANGE_ACCOUNTS):
+                return
+            _show_switch(account)
+            if account.from_settings:
+                st.caption("It comes from the settings: its role and regions are changed there.")
+            else:
+                with st.expander("Change it", icon=":material/edit:"):
+                    show_form(account)
+
+
+def _told(standing: AccountStanding, now: datetime) -> str:
+    account = standing.account
+    role = f"assumes `{account.role_arn}`" if account.role_arn else "uses its own credentials"
+    external = ", with an external id" if account.external_id else ""
+    listed = formatting.ago(standing.listing.at, now) if standing.listing.at else "never"
+    return (
+        f"{account.aws_account_id} in {formatting.listed(account.regions)}: SpotLab {role}{external}. "
+        f"{formatting.count(standing.instances, 'instance')}, last listed {listed}."
+    )
+
+
+def _show_checks(account: Account) -> None:
+    """Try it in AWS, and say in words what works."""
+    done = background_tasks.take(VALIDATE)
+    if done is not None and done.result is not None:
+        st.session_state[FOUND] = done.result
+    running, reason = background_tasks.current(VALIDATE), permissions.why_not(Right.CHANGE_ACCOUNTS)
+    busy = running is not None and not running.finished
+    st.button(
+        "Validate",
+        icon=":material/fact_check:",
+        key="validate-now",
+        on_click=_validate,
+        args=(account.name,),
+        disabled=busy or reason is not None,
+        help=reason or "Assume the role, and list a few instances in each region.",
+    )
+    background_tasks.watch(VALIDATE)
+    found: Validation | None = st.session_state.get(FOUND)
+    if found is not None and found.account == account.name:
+        for check in found.checks:
+            st.markdown(
+                f"**{formatting.plain(check.name)}** {MARKS[check.ok]}: {formatting.plain(check.reason)}"
+            )
+
+
+def _validate(name: str) -> None:
+    accounts = session.desk().accounts
+
+    def work(tell: background_tasks.Progress, _stopped: object) -> Validation:
+        tell("assuming the role, then asking each region", 0.3)
+        return accounts.validate(name)
+
+    background_tasks.begin(VALIDATE, "Validating", work)
+
+
+def _show_switch(account: Account) -> None:
+    label = "Look after it no more" if account.active else "Look after it again"
+    with st.form(f"active {account.name}", border=False, enter_to_submit=False):
+        st.text_input("Reason", key=f"active-reason {account.name}", max_chars=500)
+        st.form_submit_button(
+            label,
+            icon=":material/pause_circle:" if account.active else ":material/play_circle:",
+            on_click=_set_active,
+            args=(account.name, not account.active),
+            help="Its instances are no longer listed nor evaluated; its decisions are kept."
+            if account.active
+            else "It is listed at the next listing.",
+        )
+
+
+def _set_active(name: str, active: bool) -> None:
+    reason = str(st.session_state.get(f"active-reason {name}", "")).strip()
+    try:
+        session.desk().accounts.set_active(name, active, reason)
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return
+    st.session_state[DONE] = f"{name} is {'looked after' if active else 'not looked after'} now."
+
+
+def show_add() -> None:
+    """The form for a new account, folded away; for who may."""
+    st.header("Add an account", anchor=False)
+    if permissions.caption(Right.CHANGE_ACCOUNTS):
+        with st.container(border=True):
+            show_form(None)
+
+
+def show_form(account: Account | None) -> None:
+    """An account's fields; None: of a new one."""
+    key = key_of(account) if account is not None else "new"
+    with st.form(f"account {key}", border=False, enter_to_submit=False):
+        name, number = st.columns(2)
+        name.text_input(
+            "Name",
+            account.name if account is not None else "",
+            key=f"account-name {key}",
+            disabled=account is not None,
+            max_chars=63,
+        )
+        number.text_input(
+            "AWS account id, 12 digits",
+            account.aws_account_id if account is not None else "",
+            key=f"account-id {key}",
+            max_chars=12,
+        )
+        st.text_input(
+            "Role to assume (ARN); empty: SpotLab's own credentials",
+            account.role_arn if account is not None else "",
+            key=f"account-role {key}",
+        )
+        external = "empty: none"
+        if account is not None and account.external_id:
+            external = "empty: as it is"
+        st.text_input(
+            f"External id; {external}",
+            key=f"account-external {key}",
+            type="password",
+            autocomplete="off",
+            help="Sent with AssumeRole, kept, and never shown again.",
+        )
+        st.multiselect(
+            "Regions",
+            sorted({*known_regions(), *(account.regions if account is not None else ())}),
+            list(account.regions) if account is not None else [],
+            key=f"account-regions {key}",
+            accept_new_options=True,
+            placeholder="such as us-east-1",
+        )
+        st.text_input("Reason", key=f"account-reason {key}", max_chars=500)
+        st.form_submit_button(
+            "Save" if account is not None else "Add",
+            type="primary",
+            on_click=_save,
+            args=(key, account),
+        )
+
+
+def key_of(account: Account) -> str:
+    """Of a form's fields: another when the account was changed, so that the form shows that."""
+    shown = (account.aws_account_id, account.role_arn, account.external_id, account.regions)
+    return tables.key_of(account.name, [repr(shown)])
+
+
+def known_regions() -> list[str]:
+    """The regions of the market, where there is one."""
+    data, _ = session.market_if_any()
+    return sorted(data.prices["region"].unique()) if data is not None else []
+
+
+def _save(key: str, account: Account | None) -> None:
+    def given(field: str) -> str:
+        return str(st.session_state.get(f"account-{field} {key}", "")).strip()
+
+    desk, regions = session.desk().accounts, st.session_state.get(f"account-regions {key}", [])
+    role, external, reason = given("role"), given("external"), given("reason")
+    try:
+        if account is None:
+            made = Account(given("name"), given("id"), role, external, tuple(regions))
+            saved = desk.add(made, reason)
+        else:
+            saved = desk.save(
+                account.name,
+                given("id"),
+                regions,
+                role_arn=role,
+                external_id=external or None,
+                active=account.active,
+                reason=reason,
+                expected=account,
+            )
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return
+    for field in ("name", "id", "role", "external", "regions", "reason"):
+        st.session_state.pop(f"account-{field} {key}", None)
+    st.session_state[DONE] = f"{saved.name} is saved; press “List now” to see its instances."
+
+
+def show_none() -> None:
+    """Nothing to show."""
+    widgets.empty(
+        "No account is shown to you.",
+        "an administrator can add one below, or add accounts to your user.",
+    )

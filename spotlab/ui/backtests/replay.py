@@ -1,0 +1,195 @@
+"""One window of a sweep as a timeline, with every move and its reason. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.ports.backtests import SweepRecord
+from spotlab.domain.traces import TracePanel
+from spotlab.gym.policies import ORACLE, SPOTLAB
+from spotlab.gym.sweep_cell import CellResult
+from spotlab.gym.workloads import DeadlineJob
+from spotlab.ui import charts
+from spotlab.ui.backtests import labels, replay_cache
+from spotlab.ui.backtests.figures import Figures
+from spotlab.ui.backtests.replay_cache import Seen
+from spotlab.ui.charts import Course
+from spotlab.ui.common import formatting, tables, widgets
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
+
+ALONE: Final = "alone"
+WHAT_WORDS: Final = {
+    "start": "▶ start",
+    "move": "→ move",
+    "cancel": "□ move cancelled",
+    "stop": "■ stop",
+    "interrupted": "✕ interrupted",
+    "start failed": "✕ start failed",
+    "ready": "● took over",
+    "done": "✓ done",
+    "missed": "✕ deadline missed",
+}
+
+
+def choose(record: SweepRecord, figures: Figures) -> dict[str, CellResult]:
+    """A row of choices in the URL: window, first and second policy; their kept results."""
+    models = record.config["models"]
+    names = {name: labels.policy(name, models) for name in figures.policies}
+    row = st.columns([2.4, 2, 2])
+    with row[0]:
+        numbers = {str(number): _told(number, figures) for number in sorted(figures.windows)}
+        number = widgets.pick_one("Window", numbers, "window") or next(iter(numbers))
+    ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.named))
+    with row[1]:
+        first = widgets.pick_one("Policy", ordered, "first") or figures.named
+    others = {name: told for name, told in names.items() if name != first}
+    others = dict(sorted(others.items(), key=lambda item: item[0] != ORACLE))
+    with row[2]:
+        second = widgets.pick_one("Beside", others | {ALONE: "nothing"}, "second")
+    found = figures.windows[int(number)]
+    return {name: found[name] for name in (first, second) if name is not None and name in found}
+
+
+def _told(number: int, figures: Figures) -> str:
+    workload = next(iter(figures.windows[number].values())).cell.workload
+    length = (
+        f"deadline {workload.deadline_h:.1f} h"
+        if isinstance(workload, DeadlineJob)
+        else f"{workload.hours:g} h"
+    )
+    return f"{number + 1}: {length}, changeover {60 * workload.changeover_h:.0f} min"
+
+
+def number_of(figures: Figures, chosen: Mapping[str, CellResult]) -> int:
+    """Which window it is, counted from 1."""
+    return 1 + next(n for n, found in figures.windows.items() if found.items() >= chosen.items())
+
+
+def headline(record: SweepRecord, figures: Figures, chosen: Mapping[str, CellResult]) -> str:
+    """What the first policy came to in this window, beside the second."""
+    models = record.config["models"]
+    (first, result), *others = chosen.items()
+    number = number_of(figures, chosen)
+    answer = f"In window {number} {labels.policy(first, models)} {_came_to(result)}"
+    for name, other in others:
+        answer += f"; {labels.policy(name, models)} {_came_to(other, short=True)}"
+    return answer
+
+
+def _came_to(result: CellResult, *, short: bool = False) -> str:
+    workload = result.cell.workload
+    cost = f"{labels.usd(result.cost_usd)} USD, {formatting.count(result.moves, 'move')}"
+    if isinstance(workload, DeadlineJob):
+        late = "misses its deadline" if result.missed else "is in time"
+        return cost if short and not result.missed else f"{late}: {cost}"
+    return f"{'' if short else 'takes '}{cost}, {labels.number(result.downtime_h)} h down"
+
+
+def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette) -> None:
+    """Timeline, progress and moves, once they are replayed."""
+    ready = replay_cache.ready(record, chosen)
+    if ready is None:
+        return
+    models = record.config["models"]
+    ours = sum(name.startswith(SPOTLAB) for name in ready)
+    short = {n: labels.policy(n, models) if ours > 1 else labels.short(n) for n in ready}
+    courses = [
+        Course(short[name], seen.replay.spans, seen.replay.progress) for name, seen in ready.items()
+    ]
+    panel = next(iter(ready.values())).panel
+    workload = next(iter(chosen.values())).cell.workload
+    length_h = len(panel.elapsed_h) * panel.gap_s / 3600.0
+    _warn(ready)
+    st.header("Where did it run?", anchor=False)
+    st.plotly_chart(
+        charts.timeline(
+            spells(panel),
+            courses,
+            length_h=length_h,
+            deadline=isinstance(workload, DeadlineJob),
+            palette=palette,
+        ),
+        config=charts.CONFIG,
+        key="replay-timeline",
+        alt="Zones over time: availability, and where each policy ran",
+    )
+    st.caption(_small_print(panel))
+    if isinstance(workload, DeadlineJob):
+        st.header("Was the work done in time?", anchor=False)
+        st.plotly_chart(
+            charts.work_done(
+                courses, work_h=workload.work_h, deadline_h=workload.deadline_h, palette=palette
+            ),
+            config=charts.CONFIG,
+            key="replay-progress",
+            alt="Work done over time, and the deadline",
+        )
+    st.header("Why did it move?", anchor=False)
+    for name, seen in ready.items():
+        _show_moves(labels.policy(name, models), name, seen)
+
+
+def _show_moves(word: str, name: str, seen: Seen) -> None:
+    frame = moves(seen)
+    st.markdown(f"**{formatting.plain(word)}**: {formatting.count(len(frame), 'event')}")
+    columns = {
+        "time_h": Column("at (h)", lambda hours: f"{hours:.2f}", number=True, width="small"),
+        "what": Column("what"),
+        "origin": Column("from", help="— where nothing ran."),
+        "target": Column("to", help="— where nothing runs after it."),
+        "why": Column("why", width="large"),
+    }
+    tables.show(frame, columns, name=f"Events of {word}", key=f"replay-moves {name}", max_rows=12)
+
+
+def moves(seen: Seen) -> pd.DataFrame:
+    """A row an event, in order."""
+    return pd.DataFrame(
+        [
+            {
+                "time_h": step.time_h,
+                "what": WHAT_WORDS[step.what],
+                "origin": step.origin,
+                "target": step.target,
+                "why": step.why,
+            }
+            for step in seen.replay.result.timeline
+        ],
+        columns=["time_h", "what", "origin", "target", "why"],
+    )
+
+
+def spells(panel: TracePanel) -> dict[str, list[tuple[float, float]]]:
+    """From when to when each zone was available, hours since the panel began."""
+    hours = panel.gap_s / 3600.0
+    found = {}
+    for column, name in enumerate(panel.names):
+        up = np.concatenate(([False], panel.available[:, column] == 1.0, [False]))
+        edges = np.flatnonzero(up[1:] != up[:-1]) * hours
+        found[name] = [(float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return found
+
+
+def _warn(ready: Mapping[str, Seen]) -> None:
+    changed = [labels.policy(name, {}) for name, seen in ready.items() if not seen.same]
+    if changed:
+        st.warning(
+            f"Replayed now, {formatting.listed(changed)} came to another cost than the sweep kept: the "
+            "code, a model or a trace has changed since.",
+            icon=":material/warning:",
+        )
+
+
+def _small_print(panel: TracePanel) -> str:
+    told = "Light bands: the zone could be had. Drag to zoom, double-click to see all."
+    if panel.started_at is None:
+        return told
+    ends = panel.started_at + timedelta(hours=float(panel.elapsed_h[-1] - panel.elapsed_h[0]))
+    return f"{told} From {formatting.moment(panel.started_at)} to {formatting.moment(ends)}."

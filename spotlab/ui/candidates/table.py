@@ -1,0 +1,199 @@
+"""Candidates and dropped pools as rows, sentences and marks. Screens floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from spotlab.domain.decision import Candidate, Instance, Lifecycle, Requirements
+from spotlab.domain.placement import PlacementScore
+from spotlab.domain.risk import BUCKET_LABELS
+from spotlab.pipeline.rank import Ranking
+from spotlab.ui.candidates import placement_scores
+from spotlab.ui.charts import Mark
+from spotlab.ui.common import formatting
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
+
+TOP = 200
+CHART_TOP = 10_000
+EXPECTED_COST_HELP = (
+    "Spot price + hazard × what one interruption costs (work lost and time to recover, valued at "
+    "the on-demand price)."
+)
+
+
+def headline(ranking: Ranking, instance: Instance | None, current: Candidate | None) -> str:
+    """The best candidate, and what it would bring."""
+    candidates = ranking.candidates
+    if not len(candidates):
+        return f"None of {formatting.count(len(ranking.table), 'pool')} meets these requirements"
+    best = candidates.iloc[0]
+    place = zone_of(best)
+    answer = (
+        f"{best['instance_type']} in {place} is the best of "
+        f"{formatting.count(len(candidates), 'candidate')}: "
+        f"{formatting.usd_per_hour(float(best['spot_price_usd_per_hour']))}, risk "
+        f"{formatting.percent(float(best['risk']))} in {ranking.policy.horizon_h:g} h"
+    )
+    if instance is None or current is None:
+        return answer
+    name, on_spot = instance.name or "the instance", instance.lifecycle is Lifecycle.SPOT
+    if on_spot and same_pool(best, current):
+        return f"{answer}; it is where {name} runs"
+    paid = current.expected_cost_usd_per_hour if on_spot else current.on_demand_price_usd_per_hour
+    if paid is None or not formatting.known(paid):
+        return f"{answer}; what {name} costs now is unknown"
+    less = paid - float(best["expected_cost_usd_per_hour"])
+    than = f"{'less' if less >= 0 else 'more'} than where {name} runs"
+    return f"{answer}, {formatting.usd_per_hour(abs(less))} {than}"
+
+
+def asked(need: Requirements) -> str:
+    """The requirements in words."""
+    return ", ".join(_demands(need)) or "no demands: every Linux pool"
+
+
+def _demands(need: Requirements) -> Iterator[str]:
+    if need.regions:
+        yield formatting.listed(need.regions)
+    if need.zones:
+        yield formatting.listed(need.zones)
+    if need.vcpu_min is not None:
+        yield f"at least {need.vcpu_min:g} vCPU"
+    if need.vcpu_max is not None:
+        yield f"at most {need.vcpu_max:g} vCPU"
+    if need.memory_gb_min is not None:
+        yield f"at least {need.memory_gb_min:g} GiB"
+    if need.memory_gb_max is not None:
+        yield f"at most {need.memory_gb_max:g} GiB"
+    if need.architecture is not None:
+        yield need.architecture
+    if need.accelerator is not None:
+        yield "with an accelerator" if need.accelerator else "no accelerator"
+    if need.burstable is not None:
+        yield "burstable" if need.burstable else "not burstable"
+    if need.families:
+        yield f"families {formatting.listed(need.families)}"
+    if need.max_advisor_bucket is not None:
+        yield f"interrupted {BUCKET_LABELS[need.max_advisor_bucket]} a month at most"
+
+
+def rows(table: pd.DataFrame, placements: Sequence[PlacementScore]) -> pd.DataFrame:
+    """A ranking's table as it is shown, with a placement for each row."""
+    return pd.DataFrame(
+        {
+            "rank": table["rank"],
+            "type": table["instance_type"],
+            "zone": table["availability_zone"].where(
+                table["availability_zone"].notna(), table["region"]
+            ),
+            "price": table["spot_price_usd_per_hour"],
+            "cost": table["expected_cost_usd_per_hour"],
+            "risk": table["risk"],
+            "below": 1 - table["spot_price_usd_per_hour"] / table["on_demand_price_usd_per_hour"],
+            "on_demand": table["on_demand_price_usd_per_hour"],
+            "bucket": table["advisor_bucket"],
+            "placement": np.array([p.score for p in placements], dtype=np.float64),
+            "vcpu": table["vcpu"],
+            "memory": table["memory_gb"],
+            "architecture": table["architecture"],
+            "approximate": table["on_demand_approximate"],
+        }
+    ).reset_index(drop=True)
+
+
+def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
+    """How candidates' columns are shown."""
+    return {
+        "rank": Column("rank", "{:,.0f}".format, "1 is the lowest expected cost.", number=True),
+        "type": Column("type"),
+        "zone": Column("zone", help="A region stands for a price of the whole region."),
+        "price": Column("price USD/h", formatting.usd, "Spot price, newest known.", number=True),
+        "cost": Column(
+            "expected cost USD/h", formatting.usd_finer, EXPECTED_COST_HELP, number=True
+        ),
+        "risk": Column(
+            f"risk {horizon_h:g} h",
+            formatting.percent,
+            f"P(interrupted within {horizon_h:g} h). Green under 5 % a month, orange under 20 %, "
+            "red above.",
+            colour=lambda risk: palette.of_risk(formatting.risk_level(risk, horizon_h)),
+            number=True,
+        ),
+        "below": Column(
+            "below on-demand",
+            formatting.percent,
+            "1 − spot / on-demand. “—”: on-demand price unknown.",
+            number=True,
+        ),
+        "on_demand": Column(
+            "on-demand USD/h",
+            formatting.usd,
+            "“—”: the market has no on-demand price.",
+            number=True,
+        ),
+        "bucket": Column(
+            "interrupted",
+            lambda bucket: BUCKET_LABELS[int(bucket)],
+            "Last month: the Spot Advisor's bucket. “—”: no record for this type here.",
+            number=True,
+        ),
+        "placement": placement_scores.COLUMN,
+        "vcpu": Column("vCPU", "{:g}".format, "“—”: unknown.", number=True),
+        "memory": Column("memory GiB", "{:g}".format, "“—”: unknown.", number=True),
+        "architecture": Column("architecture"),
+    }
+
+
+def current_of(ranking: Ranking, instance: Instance) -> Candidate | None:
+    """The instance's own pool, scored; its region's where no zone prices are known."""
+    here = ranking.position_of(instance.pool)
+    if here is None:
+        here = ranking.position_of(replace(instance.pool, availability_zone=None))
+    return ranking.candidate(here) if here is not None else None
+
+
+def marks(
+    current: Candidate | None, best: Candidate | None, palette: Palette, word: str = "best"
+) -> list[Mark]:
+    """The pools that are named in a chart: now, and the best or chosen one."""
+    found = []
+    if current is not None:
+        found.append(_mark(f"now: {current.pool.label}", current, "square-open", palette.bad))
+    if best is not None and (current is None or best.pool != current.pool):
+        found.append(_mark(f"{word}: {best.pool.label}", best, "star", palette.move))
+    return found
+
+
+def _mark(text: str, candidate: Candidate, symbol: str, colour: str) -> Mark:
+    return Mark(text, candidate.risk, candidate.spot_price_usd_per_hour, symbol, colour)
+
+
+def zone_of(row: pd.Series) -> str:
+    """Where a row's pool is: its zone, or its region."""
+    zone = row["availability_zone"]
+    return zone if isinstance(zone, str) else str(row["region"])
+
+
+def same_pool(row: pd.Series, candidate: Candidate) -> bool:
+    """Whether a ranking's row is a candidate's pool."""
+    pool = candidate.pool
+    return bool(
+        row["instance_type"] == pool.instance_type
+        and zone_of(row) == (pool.availability_zone or pool.region)
+    )
+
+
+def exported(ranking: Ranking) -> pd.DataFrame:
+    """Every row of a ranking, candidates and dropped ones, with plain column names and units."""
+    table = ranking.table.drop(columns="row").copy()
+    table["dropped"] = [None if reason is None else str(reason) for reason in table["dropped"]]
+    table["horizon_h"] = ranking.policy.horizon_h
+    table["model"] = ranking.scored.model
+    table["market"] = ranking.scored.data.market.value
+    table["as_of"] = ranking.scored.data.as_of
+    return table

@@ -1,0 +1,69 @@
+"""The quiet line above every page: what is real here, and how old. Screens floor."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from spotlab.domain.market import FeedKind, MarketName
+from spotlab.errors import SpotlabError
+from spotlab.runtime.lab import Mode
+from spotlab.ui.common import formatting, session
+from spotlab.ui.common.formatting import age, ago, moment
+
+PRICES = (FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY)
+STALE_AFTER = 3.0
+"""A live market that was read longer ago than this many collect intervals is called stale."""
+
+AWS_WORDS = {"emulated": "Emulated AWS", "account": "AWS account"}
+SIMULATED_NOTE = (
+    "Prices, interruption buckets and instances come from a simulation. They behave like the real "
+    "market but are not it: do not act on them."
+)
+
+
+def show() -> None:
+    """What is real here, and how old prices are; always there, even where it cannot be read."""
+    try:
+        _show(session.desk().market.mode())
+    except SpotlabError as exc:
+        st.badge("■ mode unknown", color="red", help=formatting.plain(str(exc)))
+
+
+def _show(mode: Mode) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mode"):
+        st.badge(
+            AWS_WORDS.get(mode.aws, mode.aws),
+            icon=":material/cloud:",
+            color="gray",
+            help="Where instances live: emulated EC2 on this machine, or your AWS accounts.",
+        )
+        st.badge(
+            mode.label,
+            icon=":material/science:" if mode.simulated else ":material/rss_feed:",
+            color="orange" if mode.simulated else "gray",
+            help=SIMULATED_NOTE if mode.simulated else "Where prices and buckets come from.",
+        )
+        st.badge(
+            f"Execution {mode.execution}",
+            icon=":material/block:",
+            color="gray",
+            help="Decisions are recorded and never carried out in AWS.",
+        )
+        _show_age(mode)
+
+
+def _show_age(mode: Mode) -> None:
+    infos = session.snapshots()
+    if not infos:
+        st.caption("no market collected yet")
+        return
+    now = session.now()
+    read_at = max(info.fetched_at for info in infos)
+    true_at = max((i.event_time for i in infos if i.kind in PRICES), default=read_at)
+    text = f"prices {age((now - true_at).total_seconds())} old"
+    help_text = f"True at {moment(true_at)}, read at {moment(read_at)}."
+    live = mode.market is not MarketName.RECORDED
+    stale_s = STALE_AFTER * session.settings().collect_max_age_s
+    if live and (now - read_at).total_seconds() > stale_s:
+        text = f":orange[▲ {text}: stale, read {ago(read_at, now)}]"
+    st.caption(text, help=help_text)

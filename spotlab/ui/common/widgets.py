@@ -1,0 +1,192 @@
+"""Small parts that several pages share. Screens floor."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Instance
+from spotlab.domain.market import Provenance
+from spotlab.telemetry.text import visible
+from spotlab.ui.common import export as common_export
+from spotlab.ui.common import guard
+from spotlab.ui.common.formatting import (
+    age,
+    count,
+    listed,
+    moment,
+    plain,
+)
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
+
+
+def headline(sentence: str, details: str = "") -> None:
+    """The page's answer, in a sentence with numbers, and one line of small print."""
+    st.title(plain(sentence), anchor=False)
+    if details:
+        st.caption(plain(details))
+
+
+def degraded(reasons: Sequence[str], meaning: str) -> None:
+    """Says why what is shown is less than it should be, and what that means here."""
+    if reasons:
+        told = "\n\n".join(map(plain, [*reasons, meaning]))
+        st.warning(told, title="Degraded", icon=":material/warning:")
+
+
+def empty(what: str, do: str) -> None:
+    """Nothing to show: what that means, and what to do."""
+    st.info(f"{plain(what)}\n\n**What to do:** {plain(do)}", icon=":material/inbox:")
+
+
+def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
+    """A filter that lives in the URL; nothing picked means all."""
+    return st.multiselect(
+        label,
+        sorted(options),
+        format_func=visible,
+        key=key,
+        bind="query-params",
+        placeholder="all",
+    )
+
+
+def rows_left(shown: int, of: int, noun: str) -> None:
+    """How many rows the filters leave."""
+    every = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
+    st.caption(f"{every}{count(of, noun)}", width="content")
+
+
+def number_asked(key: str) -> int | None:
+    """The number of something that the URL names; None where it names none that there can be."""
+    asked = st.query_params.get(key, "")
+    return int(asked) if _NUMBER.fullmatch(asked) else None
+
+
+def pick_one(label: str, names: Mapping[str, str], key: str, *, blank: str = "") -> str | None:
+    """One of some things that have an id and a name; the URL carries the id.
+
+    Streamlit's own binding would write the name there, which may change from run to run.
+
+    Args:
+        label: of the widget.
+        names: name by id, in order.
+        key: of the query parameter.
+        blank: offers none under that name; "": the first one is picked.
+    """
+    widget, first = f"pick {key}", None if blank else next(iter(names), None)
+    asked = st.query_params.get(key)
+    if asked not in names:
+        st.query_params.pop(key, None)
+    chosen = asked if asked in names else first
+    if st.session_state.get(widget, chosen) != chosen:
+        st.session_state[widget] = chosen
+    return st.selectbox(
+        label,
+        list(names),
+        index=list(names).index(chosen) if chosen is not None else None,
+        format_func=lambda option: visible(names.get(option, option)),
+        placeholder=blank or "nothing to choose from",
+        key=widget,
+        on_change=_write_to_url,
+        args=(key, widget),
+    )
+
+
+def _write_to_url(key: str, widget: str) -> None:
+    chosen = st.session_state[widget]
+    if chosen is None:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = chosen
+
+
+def pick_view(views: Mapping[str, str], widget: str) -> str:
+    """One of a page's views, in the URL; the first where it names none.
+
+    Args:
+        views: name by id, in order.
+        widget: key of the control.
+    """
+    asked = st.query_params.get("view", "")
+    chosen = asked if asked in views else next(iter(views))
+    if st.session_state.get(widget) != chosen:
+        st.session_state[widget] = chosen
+    st.segmented_control(
+        "View",
+        [*views],
+        format_func=lambda view: views[view],
+        key=widget,
+        on_change=_write_to_url,
+        args=("view", widget),
+        label_visibility="collapsed",
+        required=True,
+    )
+    return chosen
+
+
+def pick_instance(fleet: Sequence[Instance], blank: str = "") -> str | None:
+    """One instance by id, in the URL; `blank` offers none under that name."""
+    names = {i.instance_id: instance_name(i) for i in fleet}
+    return pick_one("Instance", names, "instance", blank=blank)
+
+
+def instance_name(instance: Instance) -> str:
+    """`web-1 · m5.large in us-east-1a`."""
+    return f"{instance.name or instance.instance_id} · {instance.pool.label}"
+
+
+def sources(origins: Iterable[Provenance], now: datetime) -> None:
+    """Where the numbers on the page come from, with ages; absolute times on hover."""
+    known = list(dict.fromkeys(origins))
+    if not known:
+        return
+    texts = [
+        f"{o.source}{' (approximate)' if o.approximate else ''}, {age(o.age_s(now))} old"
+        for o in known
+    ]
+    hover = "\n\n".join(plain(f"{o.source}: {moment(o.event_time)}") for o in known)
+    st.caption(plain(f"Sources: {listed(texts, most=5)}."), help=hover)
+
+
+def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
+    """Two buttons that build a file of all rows when clicked, not before."""
+    asked = guard.later()
+
+    def rows() -> pd.DataFrame:
+        asked().require(guard.Right.READ)
+        return frame()
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "All rows as CSV",
+            data=lambda: common_export.csv_of(rows()),
+            file_name=f"{file_name}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-csv",
+        )
+        st.download_button(
+            "All rows as Parquet",
+            data=lambda: as_parquet(rows()),
+            file_name=f"{file_name}.parquet",
+            mime="application/vnd.apache.parquet",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-parquet",
+        )
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """A frame as a Parquet file."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()

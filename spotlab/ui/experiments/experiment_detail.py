@@ -1,0 +1,286 @@
+"""One decision, opened whole: what was decided, from what, and how. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Candidate, Decision, Experiment
+from spotlab.ui import charts
+from spotlab.ui.candidates import table
+from spotlab.ui.common import (
+    formatting,
+    links,
+    session,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
+
+
+def headline(experiment: Experiment) -> str:
+    """What was decided about which instance."""
+    instance, verdict = experiment.instance, experiment.verdict
+    name = instance.name or instance.instance_id
+    if verdict is None:
+        return f"{formatting.NOT_DECIDED}: {name}"
+    mark = formatting.decision_mark(verdict.decision)
+    target = {
+        Decision.STAY: f"{name} stays on {instance.pool.label}",
+        Decision.SWITCH: f"{name} to {verdict.chosen.pool.label if verdict.chosen else ''}",
+        Decision.FALLBACK_ONDEMAND: f"{name} to on-demand {instance.pool.instance_type}",
+    }[verdict.decision]
+    saving = verdict.saving_usd_per_hour
+    if verdict.decision is Decision.STAY or saving is None:
+        return f"{mark}: {target}"
+    if saving < 0:
+        return f"{mark}: {target}, costs {formatting.usd_per_hour(-saving)} more for less risk"
+    return f"{mark}: {target}, saves {formatting.usd_per_hour(saving)}"
+
+
+def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
+    """Everything that was stored."""
+    verdict = experiment.verdict
+    widgets.headline(
+        headline(experiment),
+        f"Decision #{experiment.experiment_id} · {experiment.instance.instance_id} · "
+        f"{formatting.moment(experiment.created_at)} ({formatting.ago(experiment.created_at, now)}) · "
+        f"{formatting.MARKET_WORDS[experiment.market]} · {experiment.model} · "
+        f"{'shadow: recorded only' if experiment.shadow else 'live'}",
+    )
+    widgets.degraded(experiment.degraded, "The decision was made from what was left.")
+    if verdict is None:
+        st.error(
+            formatting.plain(experiment.error),
+            title="No decision could be made",
+            icon=":material/warning:",
+        )
+    else:
+        st.write(formatting.plain(verdict.reason))
+        _show_sides(verdict.current, verdict.chosen)
+    links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
+    links.of_logs(session.desk().decisions.correlation_id(experiment))
+    tabs = st.tabs(["Candidates", "Dropped", "How it was made", "Features", "Sources"])
+    with tabs[0]:
+        _show_candidates(experiment, palette)
+    with tabs[1]:
+        _show_dropped(experiment, palette)
+    with tabs[2]:
+        _show_making(experiment)
+    with tabs[3]:
+        _show_features(experiment)
+    with tabs[4]:
+        _show_sources(experiment)
+    st.download_button(
+        "Whole decision as JSON",
+        data=lambda: as_json(experiment),
+        file_name=f"decision-{experiment.experiment_id}.json",
+        mime="application/json",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def as_json(experiment: Experiment) -> bytes:
+    """All that was stored, with names and units as in the code; unknown numbers are null."""
+    return msgspec.json.format(msgspec.json.encode(experiment), indent=2)
+
+
+def _show_sides(current: Candidate | None, chosen: Candidate | None) -> None:
+    """The current pool and the chosen one, number by number, with their reasons."""
+    sides = {"current": current, "chosen": chosen}
+    known = {title: facts(side) for title, side in sides.items() if side is not None}
+    if not known:
+        st.caption("Price or risk of the current pool was unknown, and no other was chosen.")
+        return
+    frame = pd.DataFrame(known).rename_axis("what").reset_index()
+    columns = {"what": Column("")} | {
+        title: Column(f"{title}: {side.pool.label}", number=True)
+        for title, side in sides.items()
+        if side is not None
+    }
+    tables.show(frame, columns, name="Current and chosen pool", key="sides")
+    for column, (title, side) in zip(st.columns(2), sides.items(), strict=True):
+        with column:
+            why = " ".join(side.reasons) if side else "Unknown." if title == "current" else "None."
+            st.caption(f"**{title.capitalize()}.** {formatting.plain(why)}")
+
+
+def facts(side: Candidate) -> dict[str, str]:
+    """A pool's numbers with their units, one a line."""
+    return {
+        "spot price": formatting.usd_per_hour(side.spot_price_usd_per_hour),
+        f"risk in {side.horizon_h:g} h": formatting.percent(side.risk),
+        "interruptions a month": f"{730.5 * side.hazard_per_hour:.2f}",
+        "expected cost": f"{formatting.usd_finer(side.expected_cost_usd_per_hour)} USD/h",
+        "on-demand price": formatting.usd_per_hour(side.on_demand_price_usd_per_hour),
+        "rank": f"{side.rank:,}" if side.rank else "not ranked",
+    }
+
+
+def _show_candidates(experiment: Experiment, palette: Palette) -> None:
+    frame = candidate_rows(experiment)
+    horizon_h = experiment.policy.horizon_h
+    shown = frame.head(table.TOP)
+    widgets.rows_left(len(shown), len(frame), "candidate")
+    verdict = experiment.verdict
+    current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
+    ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}
+    tables.show(
+        shown,
+        ranked | {"dropped": Column("not used because", help="“—”: it was a candidate.")},
+        name="Candidates of this decision",
+        key="decision-candidates",
+        max_rows=10,
+    )
+    st.plotly_chart(
+        charts.frontier(
+            frame.head(table.CHART_TOP).rename(
+                columns={"type": "instance_type", "zone": "availability_zone"}
+            ),
+            table.marks(current, chosen, palette, "chosen"),
+            palette,
+            horizon_h=horizon_h,
+            price="price",
+        ),
+        config=charts.CONFIG,
+        key="decision-frontier",
+        alt="Risk against spot price of the decision's candidates",
+    )
+    widgets.export(
+        lambda: candidate_rows(experiment), f"decision-{experiment.experiment_id}", "decision-file"
+    )
+
+
+def candidate_rows(experiment: Experiment) -> pd.DataFrame:
+    """A decision's candidates as rows, ranked ones first."""
+    ranked = sorted(experiment.candidates, key=lambda c: (c.rank == 0, c.rank))
+    return pd.DataFrame(
+        [
+            {
+                "rank": c.rank or None,
+                "type": c.pool.instance_type,
+                "zone": c.pool.availability_zone or c.pool.region,
+                "region": c.pool.region,
+                "price": c.spot_price_usd_per_hour,
+                "cost": c.expected_cost_usd_per_hour,
+                "risk": c.risk,
+                "on_demand": c.on_demand_price_usd_per_hour,
+                "dropped": str(c.dropped) if c.dropped else None,
+            }
+            for c in ranked
+        ],
+        columns=["rank", "type", "zone", "region", "price", "cost", "risk", "on_demand", "dropped"],
+    ).astype({"on_demand": "float64", "rank": "float64"})
+
+
+def _show_dropped(experiment: Experiment, palette: Palette) -> None:
+    if not experiment.dropped:
+        st.caption("No pool was dropped.")
+        return
+    st.caption(
+        f"{formatting.count(sum(experiment.dropped.values()), 'pool')} dropped, by first reason."
+    )
+    st.plotly_chart(
+        charts.drops(experiment.dropped, palette),
+        config=charts.CONFIG,
+        key="decision-drops",
+        alt="Pools dropped by reason",
+    )
+
+
+def _show_making(experiment: Experiment) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(
+            f"**Stages**, {formatting.milliseconds(experiment.duration_ms)} for this instance"
+        )
+        frame = pd.DataFrame(
+            [(s.name, s.duration_ms, s.rows_in, s.rows_out) for s in experiment.stages],
+            columns=["stage", "time", "in", "out"],
+        )
+        columns = {
+            "stage": Column("stage"),
+            "time": Column("time", formatting.milliseconds, number=True),
+            "in": Column("rows in", "{:,}".format, number=True),
+            "out": Column("rows out", "{:,}".format, number=True),
+        }
+        tables.show(frame, columns, name="Stages", key="stages")
+        st.caption("collect, features and risk are done once for all instances of a run.")
+    with right:
+        st.markdown("**Policy parameters**")
+        _show_parameters(experiment.policy.as_dict())
+        st.markdown("**Asked for**")
+        st.caption(formatting.plain(table.asked(experiment.requirements)))
+
+
+def _show_parameters(values: Mapping[str, float]) -> None:
+    frame = pd.DataFrame({"parameter": [*values], "value": [*values.values()]})
+    columns = {
+        "parameter": Column("parameter", help="The ending is the unit: _h hours, _fraction 0..1."),
+        "value": Column("value", "{:g}".format, number=True),
+    }
+    tables.show(frame, columns, name="Policy parameters", key="policy", max_rows=20)
+
+
+def _show_features(experiment: Experiment) -> None:
+    verdict = experiment.verdict
+    sides = {
+        title: side
+        for title, side in (
+            ("current", verdict.current if verdict else None),
+            ("chosen", verdict.chosen if verdict else None),
+        )
+        if side is not None
+    }
+    if not sides:
+        st.caption("Neither the current pool nor another was scored.")
+        return
+    frame = pd.DataFrame({"feature": list(experiment.feature_names)})
+    for title, side in sides.items():
+        frame[title] = [side.features.get(name) for name in experiment.feature_names]
+    tables.show(
+        frame.astype(dict.fromkeys(sides, "float64")),
+        {"feature": Column("feature")}
+        | {
+            title: Column(title, "{:,.4g}".format, "“—”: unknown then.", number=True)
+            for title in sides
+        },
+        name="Features then",
+        key="decision-features",
+        max_rows=30,
+    )
+
+
+def _show_sources(experiment: Experiment) -> None:
+    verdict = experiment.verdict
+    sides = [s for s in (verdict.chosen, verdict.current) if s] if verdict else []
+    origins = list(dict.fromkeys(o for side in sides for o in side.sources))
+    if not origins:
+        st.caption("No source was stored: nothing could be scored.")
+        return
+    st.table(
+        pd.DataFrame(
+            {
+                "true at": [formatting.moment(o.event_time) for o in origins],
+                "age then": [formatting.age(o.age_s(experiment.created_at)) for o in origins],
+                "read at": [formatting.moment(o.fetched_at) for o in origins],
+                "kind": [
+                    ", ".join(
+                        word
+                        for word, is_so in (("approximate", o.approximate), ("stale", o.stale))
+                        if is_so
+                    )
+                    or "as published"
+                    for o in origins
+                ],
+            },
+            index=pd.Index([formatting.plain(o.source) for o in origins], name="source"),
+        ),
+        border="horizontal",
+    )

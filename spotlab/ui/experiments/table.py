@@ -1,0 +1,147 @@
+"""The history of decisions: filters and rows. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.decision import Decision, Instance
+from spotlab.domain.market import Pool
+from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
+from spotlab.ui.common import formatting
+from spotlab.ui.common.tables import Column, at
+from spotlab.ui.common.theme import Palette
+from spotlab.ui.common.widgets import pick_instance
+from spotlab.ui.instances.table import DECISION_PX
+
+PAGE_ROWS: Final = 50
+POOL_PX: Final = 185
+SINCE: Final = {
+    "last hour": timedelta(hours=1),
+    "last day": timedelta(days=1),
+    "last week": timedelta(days=7),
+    "last month": timedelta(days=30),
+}
+YES_NO: Final = {"yes": True, "no": False}
+
+
+def ask(fleet: Sequence[Instance], models: Sequence[str], now: datetime) -> ExperimentFilter:
+    """One row of filters, in the URL."""
+    row = st.columns([3, 2, 2, 2, 1.5, 1.5], vertical_alignment="bottom")
+    with row[0]:
+        instance = pick_instance(fleet, blank="all")
+    with row[1]:
+        decision = _one("Decision", [d.value for d in Decision], "made")
+    with row[2]:
+        model = _one("Model", list(models), "model")
+    with row[3]:
+        since = _one("Time", list(SINCE), "since")
+    with row[4]:
+        degraded = _one("Degraded", list(YES_NO), "degraded")
+    with row[5]:
+        shadow = _one("Shadow", list(YES_NO), "shadow")
+    return ExperimentFilter(
+        instance_id=instance,
+        decision=Decision(decision) if decision else None,
+        model=model,
+        since=now - SINCE[since] if since else None,
+        degraded=YES_NO.get(degraded) if degraded else None,
+        shadow=YES_NO.get(shadow) if shadow else None,
+    )
+
+
+def _one(label: str, options: list[str], key: str) -> str | None:
+    return st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder="all")
+
+
+def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> str:
+    """How many decisions, and how the newest went."""
+    if not found:
+        return "No decision matches"
+    moves = sum(row.decision in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND) for row in newest)
+    return (
+        f"{formatting.count(found, 'decision')}, the newest {formatting.ago(newest[0].created_at, now)}; "
+        f"{moves} of the last {len(newest)} would move an instance"
+    )
+
+
+def news(more: int) -> str | None:
+    """What a reader may press when decisions were made since; None: none that the filters leave."""
+    return f"{formatting.count(more, 'new decision')}: show" if more > 0 else None
+
+
+def rows(found: Sequence[ExperimentSummary], fleet: Sequence[Instance]) -> pd.DataFrame:
+    """One row a decision; an instance that is gone goes by its id."""
+    names = {i.instance_id: i.name or i.instance_id for i in fleet}
+    return pd.DataFrame(
+        [
+            {
+                "id": e.experiment_id,
+                "when": e.created_at,
+                "instance": names.get(e.instance_id, e.instance_id),
+                "decision": formatting.decision_mark(e.decision),
+                "from": Pool.parse(e.current_pool).label,
+                "to": Pool.parse(e.chosen_pool).label if e.chosen_pool else None,
+                "risk": e.risk,
+                "after": e.chosen_risk,
+                "saving": e.saving_usd_per_hour,
+                "model": e.model,
+                "market": e.market.value,
+                "shadow": "shadow" if e.shadow else "live",
+                "state": "not decided" if e.error else "degraded" if e.degraded else "healthy",
+            }
+            for e in found
+        ],
+        columns=[
+            "id",
+            "when",
+            "instance",
+            "decision",
+            "from",
+            "to",
+            "risk",
+            "after",
+            "saving",
+            "model",
+            "market",
+            "shadow",
+            "state",
+        ],
+    )
+
+
+def columns(now: datetime, palette: Palette) -> dict[str, Column]:
+    """How the history's columns are shown."""
+    marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
+    return {
+        "id": Column("#", str, "Select a row to open the decision.", number=True),
+        "when": Column("decided", at(now, formatting.ago)),
+        "instance": Column("instance"),
+        "decision": Column(
+            "decision", colour=lambda mark: palette.of_decision(marks.get(mark)), width=DECISION_PX
+        ),
+        "from": Column("from", width=POOL_PX),
+        "to": Column("to", help="“—”: it stays, or falls back to on-demand.", width=POOL_PX),
+        "risk": Column(
+            "risk before", formatting.percent, "Within the decision's horizon.", number=True
+        ),
+        "after": Column("risk after", formatting.percent, "“—”: no other pool.", number=True),
+        "saving": Column(
+            "saves USD/h",
+            lambda value: formatting.usd(value, sign=True),
+            "Expected cost now minus after. “—”: a price or a risk is unknown.",
+            number=True,
+        ),
+        "model": Column("model"),
+        "state": Column(
+            "inputs",
+            help="Degraded: made from less than it should have been; the decision says from what.",
+            colour=lambda state: palette.of_state({"not decided": "down"}.get(state, state)),
+        ),
+        "market": Column("market"),
+        "shadow": Column("shadow"),
+    }

@@ -1,0 +1,146 @@
+"""What can be done with instances on their page. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Experiment
+from spotlab.domain.model_lifecycle import unusable
+from spotlab.domain.ports import ExperimentSummary
+from spotlab.errors import SpotlabError
+from spotlab.runtime.model_selection import RISK_TASK
+from spotlab.telemetry.text import visible
+from spotlab.ui.common import (
+    background_tasks,
+    errors,
+    formatting,
+    guard,
+    links,
+    permissions,
+    session,
+)
+from spotlab.ui.common.formatting import (
+    ago,
+    count,
+    decision_mark,
+    moment,
+)
+
+SLOT: Final = "evaluate"
+CHAMPION: Final = "champion"
+
+
+def show_button(ids: Sequence[str]) -> None:
+    """The page's one action, for who may: evaluate what is selected, or all."""
+    running, reason = background_tasks.current(SLOT), permissions.why_not(Right.EVALUATE)
+    busy = running is not None and not running.finished
+    label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
+    st.button(
+        label,
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_evaluate,
+        args=(list(ids) or None,),
+        disabled=busy or reason is not None,
+        help=reason,
+        key="evaluate-now",
+        width="stretch",
+    )
+
+
+def _evaluate(ids: list[str] | None) -> None:
+    desk = session.desk().instances
+    background_tasks.begin(
+        SLOT,
+        "Evaluating",
+        lambda tell, stopped: desk.evaluate(ids, progress=tell, cancelled=stopped),
+    )
+
+
+def show_outcome() -> None:
+    """What the last evaluation gave, once."""
+    run = background_tasks.take(SLOT)
+    if run is None:
+        return
+    session.forget_market()
+    made: list[Experiment] | None = run.result
+    if made is not None:
+        failed = sum(bool(experiment.error) for experiment in made)
+        note = f"{count(len(made), 'decision')} recorded"
+        st.toast(note + (f", {failed} could not be decided." if failed else "."))
+
+
+def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime) -> None:
+    """Why, for one instance; and what a user may set on it."""
+    instance = session.desk().instances.get(instance_id)
+    with st.container(border=True):
+        why, settings = st.columns([3, 2], gap="large")
+        with why:
+            st.header(formatting.plain(instance.name or instance_id), anchor=False)
+            if last is None:
+                st.write("Not evaluated yet.")
+            else:
+                st.write(
+                    f"**{decision_mark(last.decision)}** {formatting.plain(last.reason or last.error)}"
+                )
+                st.caption(
+                    f"{instance_id} · decided {ago(last.created_at, now)} by {last.model} from "
+                    f"{count(last.candidates_evaluated, 'candidate')}",
+                    help=moment(last.created_at),
+                )
+            links.of_instance(instance_id, last.experiment_id if last else None)
+        with settings:
+            _show_settings(instance_id, instance.model, instance.shadow)
+
+
+def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
+    known = [
+        record.reference
+        for record in session.desk().models.records()
+        if record.task == RISK_TASK and not unusable(record.state, record.enabled)
+    ]
+    options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
+    may = guard.current().may(Right.CHANGE_INSTANCES)
+    st.selectbox(
+        "Model",
+        options,
+        index=options.index(model) if model else 0,
+        format_func=visible,
+        key=f"model {instance_id}",
+        on_change=_assign,
+        args=(instance_id,),
+        help="Which model's risk the next evaluation uses.",
+        disabled=not may,
+    )
+    st.toggle(
+        "Shadow: decide and record only",
+        value=shadow,
+        key=f"shadow {instance_id}",
+        on_change=_set_shadow,
+        args=(instance_id,),
+        help="Execution is off in this version, so nothing is carried out either way.",
+        disabled=not may,
+    )
+    permissions.caption(Right.CHANGE_INSTANCES)
+
+
+def _assign(instance_id: str) -> None:
+    chosen = st.session_state[f"model {instance_id}"]
+    try:
+        reference = None if chosen == CHAMPION else chosen
+        session.desk().instances.assign(instance_id, reference)
+    except SpotlabError as exc:
+        errors.explain(exc)
+
+
+def _set_shadow(instance_id: str) -> None:
+    try:
+        shadow = st.session_state[f"shadow {instance_id}"]
+        session.desk().instances.set_shadow(instance_id, shadow)
+    except SpotlabError as exc:
+        errors.explain(exc)

@@ -1,0 +1,240 @@
+"""The fleet as rows and as a sentence. Screens floor: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from spotlab.domain.decision import Decision, Instance, Lifecycle
+from spotlab.domain.market import MarketData, Pool
+from spotlab.domain.ports import ExperimentSummary
+from spotlab.ui.common import formatting
+from spotlab.ui.common.tables import Column, at
+from spotlab.ui.common.theme import Palette
+
+DECISION_PX = 118
+NEWS = "Decisions, fleet or prices changed: show"
+MOVES = (Decision.SWITCH, Decision.FALLBACK_ONDEMAND)
+
+
+def headline(fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummary]) -> str:
+    """Which instances should move, and what that would bring."""
+    total = formatting.count(len(fleet), "instance")
+    made = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
+    decided = [d for d in made if d.decision is not None]
+    if not decided:
+        return f"{total}, none evaluated yet"
+    moving = [d for d in decided if d.decision in MOVES]
+    if not moving:
+        return f"None of {total} should move"
+    before, after = _interruptions(moving)
+    return (
+        f"{len(moving)} of {total} should move: {_effect(moving)}, expected interruptions "
+        f"{before:.1f} → {after:.1f} a month"
+    )
+
+
+def _effect(moving: Sequence[ExperimentSummary]) -> str:
+    """What the moves save; those that cost more, for less risk, are named apart."""
+    savings = [d.saving_usd_per_hour for d in moving if d.saving_usd_per_hour is not None]
+    saving, costing = [s for s in savings if s >= 0], [-s for s in savings if s < 0]
+    if not costing:
+        return f"saves {formatting.usd_per_hour(sum(saving))}"
+    safer = f"{len(costing)} for safety at {formatting.usd_per_hour(sum(costing))} more"
+    if not saving:
+        return safer
+    return f"{len(saving)} save {formatting.usd_per_hour(sum(saving))}, {safer}"
+
+
+def small_print(
+    fleet: Sequence[Instance], decisions: Mapping[str, ExperimentSummary], now: datetime
+) -> str:
+    """How old the decisions are, and what is missing."""
+    made = [decisions[i.instance_id] for i in fleet if i.instance_id in decisions]
+    if not made:
+        return "Evaluate the fleet to see which instances should move."
+    parts = [f"Oldest decision {formatting.ago(min(d.created_at for d in made), now)}"]
+    failed = sum(d.decision is None for d in made)
+    if failed:
+        parts.append(f"{failed} could not be decided")
+    missing = len(fleet) - len(made)
+    if missing:
+        parts.append(f"{missing} never evaluated")
+    unknown = sum(d.decision in MOVES and d.saving_usd_per_hour is None for d in made)
+    if unknown:
+        parts.append(f"saving unknown for {unknown}, not counted")
+    return "; ".join(parts) + "."
+
+
+def _interruptions(moving: Sequence[ExperimentSummary]) -> tuple[float, float]:
+    before = sum(
+        formatting.interruptions_a_month(d.risk, d.horizon_h) for d in moving if d.risk is not None
+    )
+    after = sum(
+        formatting.interruptions_a_month(d.chosen_risk, d.horizon_h)
+        for d in moving
+        if d.chosen_risk is not None
+    )
+    return before, after
+
+
+def rows(
+    fleet: Sequence[Instance],
+    decisions: Mapping[str, ExperimentSummary],
+    market: MarketData | None,
+) -> pd.DataFrame:
+    """One row an instance."""
+    prices = _prices(fleet, market)
+    return pd.DataFrame(
+        [_row(i, decisions.get(i.instance_id), prices.get(i.instance_id)) for i in fleet],
+        columns=[*COLUMN_NAMES, "instance_id", "region", "experiment_id"],
+    )
+
+
+def _row(
+    instance: Instance, last: ExperimentSummary | None, price: float | None
+) -> dict[str, object]:
+    return {
+        "name": instance.name or instance.instance_id,
+        "account": instance.account,
+        "type": instance.pool.instance_type,
+        "zone": instance.pool.availability_zone or instance.pool.region,
+        "lifecycle": instance.lifecycle.value,
+        "price": price,
+        "risk": last.risk if last and instance.lifecycle is Lifecycle.SPOT else None,
+        "decision": formatting.decision_mark(last.decision if last else None),
+        "saving": last.saving_usd_per_hour if last and last.decision in MOVES else None,
+        "evaluated": last.created_at if last else None,
+        "model": instance.model or "champion",
+        "shadow": "shadow" if instance.shadow else "live",
+        "mode": instance.mode.value,
+        "instance_id": instance.instance_id,
+        "region": instance.pool.region,
+        "experiment_id": last.experiment_id if last else None,
+    }
+
+
+COLUMN_NAMES = (
+    "name",
+    "account",
+    "type",
+    "zone",
+    "lifecycle",
+    "price",
+    "risk",
+    "decision",
+    "saving",
+    "evaluated",
+    "model",
+    "shadow",
+    "mode",
+)
+
+
+def columns(horizon_h: float, now: datetime, palette: Palette) -> dict[str, Column]:
+    """How the fleet's columns are shown."""
+    marks = {mark: decision for decision, mark in formatting.DECISION_MARKS.items()}
+    return {
+        "name": Column("name", help="Name tag, or the instance id."),
+        "account": Column("account"),
+        "type": Column("type"),
+        "zone": Column("zone"),
+        "lifecycle": Column("lifecycle"),
+        "price": Column(
+            "price USD/h",
+            formatting.usd,
+            "What it costs now: the spot price of its pool, or the on-demand price. "
+            "“—”: the market does not know it.",
+            number=True,
+        ),
+        "risk": Column(
+            f"risk {horizon_h:g} h",
+            formatting.percent,
+            f"P(interrupted within {horizon_h:g} h) when it was last evaluated. Green under 5 % "
+            "a month, orange under 20 %, red above. “—”: on-demand (not interrupted), or unknown.",
+            colour=lambda risk: palette.of_risk(formatting.risk_level(risk, horizon_h)),
+            number=True,
+        ),
+        "decision": Column(
+            "decision",
+            help="The last one. Select a row to see why.",
+            colour=lambda mark: palette.of_decision(marks.get(mark)),
+            width=DECISION_PX,
+        ),
+        "saving": Column(
+            "saves USD/h",
+            formatting.usd,
+            "Expected cost now minus after, interruptions counted. “—”: nothing is to be moved, "
+            "or a price is unknown.",
+            number=True,
+        ),
+        "evaluated": Column(
+            "evaluated", at(now, formatting.ago), "When it was last decided about."
+        ),
+        "model": Column("model", help="Assigned model; champion unless you choose another."),
+        "shadow": Column("shadow", help="Shadow: decided and recorded, never carried out."),
+        "mode": Column("pipeline"),
+    }
+
+
+def matching(
+    frame: pd.DataFrame,
+    accounts: Sequence[str],
+    regions: Sequence[str],
+    decisions: Sequence[str],
+    text: str,
+) -> pd.DataFrame:
+    """The rows that the filters leave; an empty filter leaves all."""
+    keep = pd.Series(True, index=frame.index)
+    for column, allowed in (("account", accounts), ("region", regions), ("decision", decisions)):
+        if allowed:
+            keep &= frame[column].isin(allowed)
+    if text.strip():
+        searched = frame[["name", "type", "zone", "instance_id"]].agg(" ".join, axis=1)
+        keep &= searched.str.contains(text.strip(), case=False, regex=False)
+    return frame[keep].reset_index(drop=True)
+
+
+def _prices(fleet: Sequence[Instance], market: MarketData | None) -> dict[str, float]:
+    """What each instance costs now, USD per hour; absent where unknown."""
+    if market is None or not len(market.prices):
+        return {}
+    types = {i.pool.instance_type for i in fleet}
+    near = market.prices[market.prices["instance_type"].isin(types)]
+    spot = dict(zip(_keys(near), near["spot_price_usd_per_hour"].astype("float64"), strict=True))
+    same = market.on_demand[market.on_demand["instance_type"].isin(types)]
+    on_demand = {
+        (region, name): float(usd)
+        for region, name, usd in same[
+            ["region", "instance_type", "on_demand_price_usd_per_hour"]
+        ].itertuples(index=False, name=None)
+    }
+    found = {}
+    for instance in fleet:
+        pool = instance.pool
+        if instance.lifecycle is Lifecycle.ON_DEMAND:
+            usd = on_demand.get((pool.region, pool.instance_type))
+        else:
+            usd = spot.get(_key(pool), spot.get((*_key(pool)[:1], "", *_key(pool)[2:])))
+        if usd is not None:
+            found[instance.instance_id] = usd
+    return found
+
+
+def _key(pool: Pool) -> tuple[str, str, str, str]:
+    return (pool.region, pool.availability_zone or "", pool.instance_type, pool.operating_system)
+
+
+def _keys(prices: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    zones = prices["availability_zone"].fillna("")
+    return list(
+        zip(
+            prices["region"],
+            zones,
+            prices["instance_type"],
+            prices["operating_system"],
+            strict=True,
+        )
+    )

@@ -1,0 +1,98 @@
+"""Whether the market, the predictions or their reasons have moved. Screens floor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.pipeline.drift import DriftReport
+from spotlab.ui.common import (
+    export,
+    formatting,
+    tables,
+    widgets,
+)
+from spotlab.ui.common.tables import Column
+from spotlab.ui.common.theme import Palette
+from spotlab.ui.models import card_facts
+
+
+def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
+    """Whether the market, the predictions or their reasons have moved."""
+    if report is None:
+        widgets.empty("No market was collected, so nothing can have moved.", "collect one.")
+        return
+    if not report.moved:
+        st.info(
+            f"{formatting.plain(report.words)} A market is noted at every evaluation, at most once an "
+            "hour; the first days of it are the reference.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    icon = ":material/warning:" if report.alarm else ":material/check_circle:"
+    box = st.warning if report.alarm else st.success
+    box(formatting.plain(report.words), icon=icon)
+    first, last = report.reference_from, report.reference_until
+    since = f" ({first:%Y-%m-%d} to {last:%Y-%m-%d})" if first and last else ""
+    st.caption(
+        f"The newest scored market ({formatting.ago(report.at, now)}) beside the first "
+        f"{formatting.count(report.reference_days, 'day')} of them{since}. “Usual” is what 95 % of the "
+        "reference's own days stay under."
+    )
+    tables.show(rows(report), columns(palette), name="Drift", key="drift", max_rows=12)
+    export.offer(lambda: exported(report, now), "drift", "drift-file")
+
+
+def rows(report: DriftReport) -> pd.DataFrame:
+    """One row a feature, the prediction first."""
+    frame = report.frame()
+    frame["state"] = ["▲ moved" if alarm else "● as usual" for alarm in frame["alarm"]]
+    frame.loc[frame["ks"].isna(), "state"] = "○ unknown"
+    frame["name"] = [card_facts.spoken(name) for name in frame["name"]]
+    return frame
+
+
+def columns(palette: Palette) -> dict[str, Column]:
+    """How the drift's columns are shown."""
+    colours = {"▲": palette.warn, "●": palette.good}
+    psi = "Population stability index over deciles of the reference: 0.1 is a little, 0.25 a lot."
+    return {
+        "name": Column("what", width="medium"),
+        "state": Column("state", colour=lambda text: colours.get(str(text)[:1], palette.quiet)),
+        "psi": Column("PSI", card_facts.number, psi, number=True),
+        "psi_usual": Column("usual PSI", card_facts.number, number=True),
+        "ks": Column(
+            "KS", card_facts.number, "Largest distance of the distributions.", number=True
+        ),
+        "ks_usual": Column("usual KS", card_facts.number, number=True),
+        "importance": Column(
+            "importance now",
+            card_facts.number,
+            "Mean |SHAP value| over a sample of pools, in log-odds.",
+            number=True,
+        ),
+        "importance_before": Column("in the reference", card_facts.number, number=True),
+    }
+
+
+def exported(report: DriftReport, now: datetime) -> export.Table:
+    """The drift as a file."""
+    headers = {
+        "name": "What",
+        "state": "State",
+        "psi": "PSI",
+        "psi_usual": "Usual PSI",
+        "ks": "KS",
+        "ks_usual": "Usual KS",
+        "importance": "Importance",
+        "importance_before": "In the reference",
+    }
+    return export.Table(
+        frame=rows(report),
+        caption=f"Drift of {report.model} until {now:%Y-%m-%d}",
+        headers=headers,
+        digits={name: 3 for name in headers if name not in ("name", "state")},
+        notes=(report.words,),
+    )

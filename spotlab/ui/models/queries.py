@@ -1,0 +1,83 @@
+"""What the Models page reads, shared between readers for some seconds. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import streamlit as st
+
+from spotlab.errors import NoMarketData, NotFound
+from spotlab.pipeline.drift import DriftReport
+from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.runtime.outcomes import OutcomesView
+from spotlab.services import Desk
+from spotlab.ui.common import session
+
+ENTRIES_FOR: Final = timedelta(seconds=10)
+WORK_FOR: Final = timedelta(seconds=30)
+BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Desk: session.by_accounts}
+
+
+def entries() -> Sequence[ModelEntry]:
+    """Every version, with its files checked; at most 10 s old. Shared: not to be changed."""
+    return _entries(session.reader())
+
+
+@st.cache_resource(show_spinner=False, ttl=ENTRIES_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _entries(desk: Desk) -> Sequence[ModelEntry]:
+    return desk.models.entries()
+
+
+def forget() -> None:
+    """After a change: the next read is a new one."""
+    _entries.clear()
+    _outcomes.clear()
+
+
+def entry(reference: str) -> ModelEntry:
+    """One version by "name@version".
+
+    Raises:
+        NotFound: no such version; says which there are.
+    """
+    known = {found.record.reference: found for found in entries()}
+    if reference not in known:
+        raise NotFound(
+            f"No model {reference!r} is registered.",
+            remedy=f"There is: {', '.join(known) or 'none'}.",
+        )
+    return known[reference]
+
+
+def outcomes() -> OutcomesView | None:
+    """Predictions and shadow decisions of the active market; None: there is no market. Shared
+    between those who see the same accounts."""
+    try:
+        return _outcomes(session.reader())
+    except NoMarketData:
+        return None
+
+
+@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
+def _outcomes(desk: Desk) -> OutcomesView:
+    return desk.outcomes.view()
+
+
+def drifted(model: str) -> DriftReport | None:
+    """Drift of a model in the active market; None: there is no market. Shared, as above."""
+    try:
+        return _drifted(model, session.reader())
+    except NoMarketData:
+        return None
+
+
+@st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
+def _drifted(model: str, _desk: Desk) -> DriftReport:
+    return _desk.outcomes.drift(model)
+
+
+def instance_names() -> dict[str, str]:
+    """Names of the instances that are looked after, by id."""
+    return {each.instance_id: each.name or each.instance_id for each in session.fleet()}

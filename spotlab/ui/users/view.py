@@ -1,0 +1,277 @@
+"""Users: rows, adding one, and what may be changed on one. Screens floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from spotlab.domain.access import Role
+from spotlab.domain.ports import User
+from spotlab.errors import SpotlabError
+from spotlab.services.users import UsersDesk
+from spotlab.telemetry.text import visible
+from spotlab.ui.common import (
+    access_labels,
+    errors,
+    formatting,
+    one_time_secret,
+    session,
+    tables,
+)
+from spotlab.ui.common.tables import Column, at
+from spotlab.ui.common.theme import Palette
+from spotlab.ui.common.user_menu import ROLE_WORDS
+
+LINK: Final = "password-link"
+DONE: Final = "users-done"
+STATES: Final = {
+    "active": "healthy",
+    "not signed in yet": "degraded",
+    "to choose a password": "degraded",
+    "locked": "down",
+    "disabled": "unknown",
+}
+
+
+def headline(users: Sequence[User], now: datetime) -> str:
+    """How many may sign in, and who cannot."""
+    if not users:
+        return "0 users: nobody can sign in yet"
+    admins = sum(user.role is Role.ADMIN and user.active for user in users)
+    told = f"{formatting.count(len(users), 'user')}, {formatting.count(admins, 'active administrator')}"
+    locked = [user.name for user in users if access_labels.standing(user, now) == "locked"]
+    return f"{told}; {formatting.listed(locked)} locked" if locked else told
+
+
+def small_print() -> str:
+    """What these users are for, as the server signs people in."""
+    return {
+        "off": "Sign-in is off: these users count once SPOTLAB_AUTH is accounts or oidc.",
+        "oidc": "The provider vouches for who they are; what they may do is decided here.",
+        "accounts": "They sign in with a password that only they know.",
+    }[session.settings().auth]
+
+
+def show_outcome() -> None:
+    """What the last change did, once, and a link that is shown once."""
+    if said := st.session_state.pop(DONE, ""):
+        st.toast(formatting.plain(said), icon=":material/check:")
+    one_time_secret.show(LINK)
+
+
+def show(users: Sequence[User], now: datetime, palette: Palette) -> User | None:
+    """Every user; gives the one that is selected."""
+    picked = tables.show(
+        rows(users, now),
+        columns(now, palette),
+        name="Users",
+        key="users",
+        select=("single-row", "single-cell"),
+        rows=[user.name for user in users],
+    )
+    return users[picked[0]] if picked else None
+
+
+def rows(users: Sequence[User], now: datetime) -> pd.DataFrame:
+    """One row a user."""
+    return pd.DataFrame(
+        [
+            {
+                "name": user.name,
+                "role": ROLE_WORDS[user.role],
+                "accounts": access_labels.accounts(user.accounts),
+                "state": access_labels.standing(user, now),
+                "seen": user.last_sign_in_at,
+                "email": user.email or None,
+                "by": "provider" if user.subject else "password",
+                "since": user.created_at,
+            }
+            for user in users
+        ],
+        columns=["name", "role", "accounts", "state", "seen", "email", "by", "since"],
+    )
+
+
+def columns(now: datetime, palette: Palette) -> dict[str, Column]:
+    """How users' columns are shown."""
+    return {
+        "name": Column("user"),
+        "role": Column("role"),
+        "accounts": Column("accounts", help="Whose instances they see."),
+        "state": Column(
+            "state", colour=lambda state: palette.of_state(STATES[str(state)]), width=160
+        ),
+        "seen": Column("last sign-in", at(now, formatting.ago), "“—”: never."),
+        "email": Column("email", help="“—”: unknown."),
+        "by": Column("signs in by"),
+        "since": Column("added", at(now, formatting.ago)),
+    }
+
+
+def show_details(user: User, now: datetime) -> None:
+    """One user: role and accounts, and the ways out of trouble."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            st.header(formatting.plain(user.name), anchor=False)
+            st.caption(f"A {ROLE_WORDS[user.role]} may {access_labels.allows(user.role)}.")
+            _show_rights(user)
+        with right:
+            _show_ways_out(user, now)
+
+
+def _show_rights(user: User) -> None:
+    key = key_of(user)
+    with st.form(f"user {key}", border=False, enter_to_submit=False):
+        role, accounts = st.columns([1, 2])
+        role.selectbox(
+            "Role",
+            access_labels.OFFERED,
+            index=access_labels.OFFERED.index(user.role)
+            if user.role in access_labels.OFFERED
+            else 0,
+            format_func=ROLE_WORDS.__getitem__,
+            key=f"user-role {key}",
+        )
+        _pick_accounts(accounts, f"user-accounts {key}", user.accounts)
+        st.text_input("Email", user.email, key=f"user-email {key}", max_chars=200)
+        st.text_input("Reason", key=f"user-reason {key}", max_chars=500)
+        st.form_submit_button("Save", type="primary", on_click=_save, args=(user,))
+
+
+def _pick_accounts(place: Any, key: str, chosen: Sequence[str] | None) -> None:
+    known = [account.name for account in session.desk().accounts.list()]
+    nothing = "all accounts" if chosen is None or chosen else "no account"
+    place.multiselect(
+        "Accounts",
+        sorted({*known, *(chosen or ())}),
+        list(chosen or ()),
+        format_func=visible,
+        key=key,
+        placeholder=nothing,
+        help=f"Whose instances they see; nothing picked: {nothing}.",
+    )
+
+
+def key_of(user: User) -> str:
+    """Of a form's fields: another when the user was changed, so that the form shows that."""
+    return tables.key_of(user.name, [repr((user.role, user.accounts, user.email))])
+
+
+def _save(user: User) -> None:
+    """What the reader changed; the rest stays, also where somebody else changed it meanwhile."""
+    state, key = st.session_state, key_of(user)
+    role, email = state[f"user-role {key}"], state[f"user-email {key}"]
+    accounts = state[f"user-accounts {key}"]
+    _tried(
+        f"{user.name} is changed.",
+        lambda users: users.set(
+            user.name,
+            role=None if role == user.role else role,
+            accounts=... if set(accounts) == set(user.accounts or ()) else accounts or None,
+            email=None if email == user.email else email,
+            reason=state[f"user-reason {key}"].strip(),
+        ),
+    )
+
+
+def _show_ways_out(user: User, now: datetime) -> None:
+    open_sessions = session.desk().users.sessions(user.name)
+    st.caption(f"Signed in on {formatting.count(len(open_sessions), 'browser')}.")
+    name, standing = user.name, access_labels.standing(user, now)
+    if standing == "locked":
+        _button("Unlock", "lock_open", f"{name} is unlocked.", lambda users: users.unlock(name))
+    if open_sessions:
+        _button(
+            "Sign out everywhere",
+            "logout",
+            f"{name} is signed out.",
+            lambda users: users.sign_out(name),
+        )
+    if session.settings().auth != "oidc" and user.active:
+        st.button(
+            "Reset the password",
+            icon=":material/lock_reset:",
+            on_click=_reset,
+            args=(name,),
+            key=f"reset {name}",
+            help="Ends their sessions and API tokens; a link from you lets them choose a new one.",
+        )
+    if user.active:
+        _button(
+            "Disable",
+            "person_off",
+            f"{name} is disabled.",
+            lambda users: users.set(name, active=False),
+        )
+    else:
+        _button(
+            "Enable", "person", f"{name} is enabled.", lambda users: users.set(name, active=True)
+        )
+
+
+def _button(label: str, icon: str, done: str, act: Callable[[UsersDesk], object]) -> None:
+    st.button(label, icon=f":material/{icon}:", on_click=_do, args=(done, act), key=f"{label} user")
+
+
+def _reset(name: str) -> None:
+    def act(users: UsersDesk) -> None:
+        path = users.reset_password(name)
+        one_time_secret.keep(
+            LINK, f"Give {name} this link, valid for a day.", one_time_secret.address(path)
+        )
+
+    _tried(f"{name} has to choose a new password.", act)
+
+
+def show_add() -> None:
+    """The form for somebody new."""
+    st.header("Add a user", anchor=False)
+    with st.form("user new", enter_to_submit=False):
+        name, role, accounts, email = st.columns([2, 1.3, 2, 2])
+        name.text_input("Name", key="new-user-name", max_chars=64)
+        role.selectbox(
+            "Role", access_labels.OFFERED, format_func=ROLE_WORDS.__getitem__, key="new-user-role"
+        )
+        _pick_accounts(accounts, "new-user-accounts", session.desk().who.accounts)
+        email.text_input("Email", key="new-user-email", max_chars=200)
+        st.form_submit_button("Add", type="primary", on_click=_add)
+
+
+def _add() -> None:
+    state = st.session_state
+    name = str(state["new-user-name"]).strip()
+
+    def act(users: UsersDesk) -> None:
+        made, path = users.add(
+            name,
+            state["new-user-role"],
+            accounts=state["new-user-accounts"] or None,
+            email=state["new-user-email"],
+        )
+        if path:
+            link = one_time_secret.address(path)
+            one_time_secret.keep(LINK, f"Give {made.name} this link, valid for a day.", link)
+
+    if _tried(f"{name} is added.", act):
+        for key in ("new-user-name", "new-user-email", "new-user-accounts"):
+            state.pop(key, None)
+
+
+def _do(done: str, act: Callable[[UsersDesk], object]) -> None:
+    _tried(done, act)
+
+
+def _tried(done: str, act: Callable[[UsersDesk], object]) -> bool:
+    one_time_secret.forget(LINK)
+    try:
+        act(session.desk().users)
+    except SpotlabError as exc:
+        errors.explain(exc)
+        return False
+    st.session_state[DONE] = done
+    return True

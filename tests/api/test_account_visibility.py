@@ -1,0 +1,127 @@
+"""No answer to a read tells somebody of an account that they do not see, whatever there is to tell.
+
+Every operation that reads is asked, about what is theirs and what is not, after everything that
+could speak of the other account has: jobs, probes, alerts, users, tokens, models, lines, events.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from spotlab.api.application import build
+from spotlab.domain.access import Principal, Right, Role
+from spotlab.domain.alert_state import Event, Message
+from spotlab.domain.alerts import AlertKind, Channel, Condition
+from spotlab.domain.components import DATABASE, DOWN, INSTANCE_MANAGER
+from spotlab.domain.interruptions import InterruptionKind
+from spotlab.domain.ports import By, Probe, RunState
+from spotlab.errors import NotSignedIn
+from spotlab.runtime.lab import Lab
+from spotlab.services import Desk
+from tests.api.conftest import FOREIGN, Asking
+from tests.support.lab import FLEET
+from tests.support.people import ANA
+
+NAME, NUMBER, INSTANCE_NAME = "other", "210987654321", "theirs"
+NEEDLES = (f'"{NAME}"', f"'{NAME}'", f"{NAME} refused", NUMBER, FOREIGN, INSTANCE_NAME, "otto")
+"""The account, its number, its instance, and its user."""
+ENDLESS = frozenset({"/api/v1/logs/stream"})
+PEOPLE = {
+    "all": Principal("all", Role.ADMIN, via="a test"),
+    **{
+        f"{role} of acme": Principal(f"{role} of acme", role, ("acme",), via="a test")
+        for role in Role
+    },
+    "viewer of none": Principal("viewer of none", Role.VIEWER, (), via="a test"),
+}
+
+
+@pytest.fixture
+def told(lab: Lab) -> Lab:
+    """Everything has spoken of the other account."""
+    desk, now, said = Desk(lab, ANA), lab.clock.now(), f"{NAME} refused {FOREIGN} of {NUMBER}."
+    desk.instances.evaluate()
+    desk.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
+    desk.events.add(FOREIGN, InterruptionKind.NOTICE, now)
+    desk.users.add("otto", Role.OPERATOR, accounts=[NAME])
+    desk.tokens.create("otto", "otto's", [Right.READ], timedelta(days=1))
+    desk.accounts.set_active("acme", True, "no change")
+    risk = Condition(AlertKind.RISK, account=NAME, threshold=0.5)
+    rule = desk.alerts.add("of the other", risk, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    part = Condition(AlertKind.STATE, component=DATABASE)
+    seen = desk.alerts.add("of a part", part, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    for each in (rule, seen):
+        message = Message(Event.FIRING, DATABASE, "database is down", said, None, now, now)
+        lab.store.alerts.keep(each.rule_id, {}, [message])
+    lab.store.probes.record([Probe(INSTANCE_MANAGER, now, DOWN, None, said)])
+    lab.store.health.note(INSTANCE_MANAGER, ok=False, at=now, latency_ms=1.0, reason=said)
+    lab.store.jobs.ask("list-fleet", By("ana", now))
+    asked_at = lab.store.jobs.settings()["list-fleet"].asked_at
+    assert asked_at is not None
+    run = lab.store.jobs.start("list-fleet", asked_at, now, None, "a test", 1, "c")
+    assert run is not None
+    nested = {"note": said, "failed": [said, {"why": said}], "instances": 4}
+    lab.store.jobs.finish(run, RunState.FAILED, said, nested, now)
+    line = {"time": now.isoformat(), "level": "ERROR", "component": "c", "message": said}
+    for extra in ({}, {"account": NAME}, {"account": "acme", "error": said, "fields": {"x": said}}):
+        lab.log_stream.append([json.dumps(line | extra)])
+    return lab
+
+
+def paths(lab: Lab) -> list[str]:
+    """Every operation that reads, about what is theirs and what is not."""
+    document: dict[str, Any] = build(lambda: lab, _nobody).openapi()  # type: ignore[attr-defined]
+    latest = lab.store.ledger.latest_per_instance()
+    rules = [rule.rule_id for rule in lab.store.alerts.rules()]
+    asked = []
+    for path, operations in document["paths"].items():
+        if "get" not in operations or path in ENDLESS:
+            continue
+        names = {"jobs": ["list-fleet"], "users": ["otto"]}.get(path.split("/")[3], ["acme", NAME])
+        values: dict[str, list[str]] = {
+            "instance_id": [FLEET[0][0], FOREIGN],
+            "experiment_id": [str(each.experiment_id) for each in latest.values()],
+            "name": names,
+            "reference": ["toy@1.0.0"],
+            "rule_id": rules,
+            "key": [INSTANCE_MANAGER, DATABASE],
+            "pool": [lab.store.fleet.instance(FOREIGN).pool.key],
+        }
+        needed = [name for name in values if f"{{{name}}}" in path]
+        query = "?pool={pool}" if _asks(operations["get"], "pool") else ""
+        for chosen in product(*(values[name] for name in needed)):
+            given = dict(zip(needed, chosen, strict=True)) | {"pool": values["pool"][0]}
+            asked.append(f"{path}{query}".format_map(given))
+            if _asks(operations["get"], "account"):
+                asked.append(f"{path}?account={NAME}".format_map(given))
+    return asked
+
+
+def _asks(operation: dict[str, Any], parameter: str) -> bool:
+    return any(each["name"] == parameter for each in operation.get("parameters", ()))
+
+
+def _nobody(_connection: object) -> Principal:
+    raise NotSignedIn("Nobody asks here.")
+
+
+def test_no_answer_tells_of_an_account_that_one_does_not_see(told: Lab) -> None:
+    ask = Asking(told, **PEOPLE)
+    found: dict[str, set[str]] = {who: set() for who in PEOPLE}
+    for path in paths(told):
+        for who in PEOPLE:
+            answer = ask("GET", path, who)
+            assert answer.status_code < 500, f"{path}: {answer.text}"
+            if answer.status_code == 200 and any(word in answer.text for word in NEEDLES):
+                found[who].add(path)
+    spoken = {path.split("/")[3] for path in found.pop("all")}
+    assert spoken >= {
+        *("accounts", "instances", "experiments", "jobs", "logs", "alerts", "users", "tokens"),
+        *("audit", "health", "models"),
+    }, "the other account is spoken of nearly everywhere, for who sees it"
+    assert {who: paths for who, paths in found.items() if paths} == {}

@@ -1,0 +1,213 @@
+"""One run decides with the model in force; challengers beside it disturb nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from spotlab.domain.interruptions import InterruptionKind
+from spotlab.domain.market import FeedKind, MarketName
+from spotlab.domain.outcomes import OutcomeState, Target
+from spotlab.domain.ports import Topic
+from spotlab.errors import FeedRefused, InvalidInput, NotFound
+from spotlab.inference import artefacts
+from spotlab.runtime.lab import Lab
+from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.runtime.outcomes import (
+    add_event,
+    add_event_file,
+    drift_report,
+    events,
+    outcomes_view,
+    settle,
+)
+from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
+from tests.support.market import StillClock
+from tests.support.people import ANA
+
+WEB = FLEET[0][0]
+CHALLENGER = "toy@2.0.0"
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    """The toy model, and a second version that takes every rate for the lowest."""
+    first = save_toy_model(tmp_path / "models")
+    card = json.loads((first / "card.json").read_bytes()) | {"version": "2.0.0"}
+    card["calibration"]["rate"] = {"slope": 1.0, "intercept": -20.0}
+    content = json.dumps(card).encode()
+    artefacts.save(tmp_path / "models", content, (first / "model.txt").read_bytes())
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
+    """A small lab with toy@1.0.0 as its champion, and toy@2.0.0 graduated."""
+    with small_lab(tmp_path / "home", models_dir) as opened:
+        desk = ModelDesk.of(opened)
+        states = {record.reference: record.state for record in opened.models()}
+        if states["toy@1.0.0"] != "champion":
+            desk.act("graduate", "toy@1.0.0", ANA, "for a test")
+            desk.act("champion", "toy@1.0.0", ANA, "for a test")
+        else:
+            desk.act("graduate", CHALLENGER, ANA, "for a test")
+        yield opened
+
+
+def forward(lab: Lab, **delta: float) -> None:
+    assert isinstance(lab.clock, StillClock)
+    lab.clock.forward(**delta)
+
+
+def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
+    experiments = lab.evaluate()
+    beside = lab.store.shadows.of([each.experiment_id for each in experiments])
+    assert {each.model for each in experiments} == {"toy@1.0.0"}
+    assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
+    assert {(each.model, each.champion) for each in beside} == {(CHALLENGER, "toy@1.0.0")}
+    assert all(not each.error for each in beside)
+    mine = {each.experiment_id: each for each in lab.store.ledger.list()}
+    lower = [each.current_risk for each in beside if each.current_risk is not None]
+    theirs = [mine[e.experiment_id].risk for e in beside if e.current_risk is not None]
+    assert all(low < risk for low, risk in zip(lower, theirs, strict=True) if risk is not None)
+
+
+def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
+    ModelDesk.of(lab).assign(WEB, CHALLENGER, ANA, "to compare")
+    (experiment,) = lab.evaluate([WEB])
+    (beside,) = lab.store.shadows.of([experiment.experiment_id])
+    assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
+
+
+def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
+    lab: Lab, models_dir: Path
+) -> None:
+    before = [each.verdict for each in lab.evaluate()]
+    shutil.rmtree(models_dir / "toy" / "2.0.0")
+    experiments = lab.evaluate()
+    assert [each.verdict for each in experiments] == before
+    beside = lab.store.shadows.of([each.experiment_id for each in experiments])
+    assert len(beside) == len(experiments)
+    assert all("No model 'toy@2.0.0'" in each.error for each in beside)
+    (comparison,) = outcomes_view(lab).comparisons
+    assert comparison.failures == len(experiments)
+
+
+def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
+    ModelDesk.of(lab).act("disable", CHALLENGER, ANA, "too slow")
+    (experiment,) = lab.evaluate([WEB])
+    assert lab.store.shadows.of([experiment.experiment_id]) == []
+
+
+def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:
+    (before,) = lab.evaluate([WEB])
+    assert add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now())
+    (after,) = lab.evaluate([WEB])
+    assert before.verdict is not None
+    assert before.verdict.current is not None
+    assert after.verdict is not None
+    assert after.verdict.current is not None
+    assert after.verdict.current.risk > before.verdict.current.risk
+    assert any("1 interruption in 0 h" in r for r in after.verdict.current.reasons)
+
+
+def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> None:
+    fleet = lab.store.fleet.instances()
+    log = lab.store.interruptions
+    log.seen_running(fleet, lab.clock.now(), None, emulated=True)
+    (experiment,) = lab.evaluate([WEB])
+    for _ in range(52):
+        last = lab.clock.now()
+        forward(lab, minutes=30)
+        log.seen_running(fleet, lab.clock.now(), last, emulated=True)
+    assert settle(lab).new[Target.INTERRUPTION] == 2, "the champion's and the challenger's"
+    assert settle(lab).new[Target.INTERRUPTION] == 0
+    view = outcomes_view(lab)
+    assert view.market is MarketName.SIMULATED
+    assert {(card.model, card.rows, card.challenger) for card in view.cards} == {
+        ("toy@1.0.0", 1, False),
+        (CHALLENGER, 1, True),
+    }
+    (outcome, _) = lab.store.outcomes.list(target=Target.INTERRUPTION)
+    assert (outcome.experiment_id, outcome.state) == (
+        experiment.experiment_id,
+        OutcomeState.REALISED,
+    )
+
+
+def test_each_run_leaves_a_sketch_for_drift_but_not_more_often_than_hourly(lab: Lab) -> None:
+    lab.evaluate([WEB])
+    lab.evaluate([WEB])
+    sketches = lab.store.drift.list(MarketName.SIMULATED, "toy@1.0.0")
+    assert [each.at for each in sketches] == [lab.clock.now()]
+    assert set(sketches[0].importance) == set(sketches[0].features)
+    assert sum(sketches[0].importance.values()) > 0
+    report = drift_report(lab)
+    assert (report.model, report.reference_days) == ("toy@1.0.0", 0)
+    assert report.words.startswith("Unknown")
+
+
+def test_events_of_a_file_are_taken_whole_or_not_at_all(lab: Lab, tmp_path: Path) -> None:
+    def document(instance_id: str) -> dict[str, object]:
+        return {
+            "detail-type": "EC2 Spot Instance Interruption Warning",
+            "source": "aws.ec2",
+            "time": lab.clock.now().isoformat(),
+            "region": "us-east-1",
+            "detail": {"instance-id": instance_id, "instance-action": "terminate"},
+        }
+
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps([document(WEB), document("i-stranger")]))
+    with pytest.raises(NotFound, match="'i-stranger' is not in the fleet"):
+        add_event_file(lab, path)
+    assert list(events(lab)) == []
+
+    path.write_text(json.dumps([document(WEB)]))
+    assert add_event_file(lab, path) == (1, 1)
+    assert add_event_file(lab, path) == (0, 1)
+    (found,) = events(lab)
+    assert (found.instance_id, found.emulated) == (WEB, True)
+    assert found.source == "EventBridge (events.json)"
+
+
+def test_events_that_cannot_be_are_refused(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is in the future"):
+        add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now() + timedelta(hours=1))
+    with pytest.raises(InvalidInput, match=r"nothing\.json cannot be read"):
+        add_event_file(lab, tmp_path / "nothing.json")
+    (tmp_path / "empty.json").write_text("")
+    with pytest.raises(FeedRefused):
+        add_event_file(lab, tmp_path / "empty.json")
+
+
+def test_another_replicas_collect_is_scored_at_once(lab: Lab, models_dir: Path) -> None:
+    with empty_lab(lab.settings.home, models_dir, DictStore()) as other:
+        other.bus = lab.bus  # as Redis carries it
+        other.open_online = lab.open_online
+        before = lab.scored()
+        assert lab.scored() is before
+        later = lab.clock.now() - timedelta(minutes=1)
+        kind, market = FeedKind.ADVISOR, MarketName.SIMULATED
+        feed = other.store.archive.latest(kind, market, "")
+        assert feed is not None
+        rows = feed.rows.assign(bucket=4)
+        origin = replace(feed.origin, event_time=later)
+        other.store.archive.save(replace(feed, origin=origin, digest="f" * 64, rows=rows))
+        other.reader.publish(market)
+        assert lab.scored() is before, "nobody was told"
+        other.bus.publish(Topic.MARKET)
+        assert set(lab.scored().table["advisor_bucket"].dropna()) == {4}
+
+
+def test_a_lab_that_collected_nothing_says_so(tmp_path: Path, models_dir: Path) -> None:
+    from spotlab.errors import NoMarketData
+
+    with empty_lab(tmp_path / "empty", models_dir) as empty, pytest.raises(NoMarketData):
+        outcomes_view(empty)

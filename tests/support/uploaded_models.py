@@ -1,0 +1,29 @@
+"""Models that somebody sent to a small lab, and processes in which they misbehave."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from spotlab.inference import artefacts
+from spotlab.inference.model_workers import ModelWorkers
+from spotlab.runtime import bootstrap
+from spotlab.runtime.model_registration import UPLOADS
+from tests.support.odd_model import PROGRAM
+
+
+@pytest.fixture
+def odd_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model processes in which a model does what its card's "behaves" says."""
+    monkeypatch.setattr(bootstrap, "ModelWorkers", partial(ModelWorkers, program=PROGRAM))
+
+
+def send(home: Path, shipped: Path, behaves: str = "", version: str = "2.0.0") -> Path:
+    """A shipped model again, under another version, among the uploads of a home."""
+    card = json.loads((shipped / "card.json").read_bytes())
+    card |= {"version": version, "behaves": behaves}
+    model = (shipped / "model.txt").read_bytes()
+    return artefacts.save(home / UPLOADS, json.dumps(card).encode(), model)

@@ -1,0 +1,89 @@
+"""Backtests in words, and traces that are sent and kept."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from spotlab.sweeps.uploaded_files import keep
+from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.ui.backtests import (
+    labels,
+    policy_pairs,
+    time_estimate,
+    uploads,
+)
+from spotlab.ui.charts import backtests as charts
+from spotlab.ui.models.comparison_files import Sent
+
+
+@pytest.mark.parametrize(
+    "module", [labels, time_estimate, charts], ids=["naming", "timing", "charts"]
+)
+def test_examples_are_true(module: object) -> None:
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert (found.failed, found.attempted > 0) == (0, True)
+
+
+def test_a_model_is_named_with_its_version() -> None:
+    models = {"capacity": ["capacity-lgbm@1.0.0", "digest"]}
+    assert labels.policy("spotlab:capacity", models) == "SpotLab (capacity-lgbm@1.0.0)"
+    assert labels.policy("spotlab:other", {}) == "SpotLab (other)"
+    assert labels.policy("a_policy_of_tomorrow", {}) == "a_policy_of_tomorrow"
+
+
+def test_workloads_in_words() -> None:
+    job = {"kind": "Jobs", "work_h": 48.0, "deadlines_h": [52.0, 92.0]}
+    assert labels.workload({"workloads": job}) == "job of 48 h, deadline 52 to 92 h"
+    same = job | {"deadlines_h": [72.0, 72.0]}
+    assert labels.workload({"workloads": same}) == "job of 48 h, deadline 72 h"
+    assert labels.workload({"workloads": {"kind": "Services", "hours": 168.0}}) == (
+        "service of 168 h"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        ((-0.1, -0.2, -0.05), "▼ cheaper"),
+        ((0.1, 0.05, 0.2), "▲ dearer"),
+        ((0.1, -0.05, 0.2), "○ cannot be told apart"),
+        ((0.1, None, None), "—"),
+    ],
+    ids=["cheaper", "dearer", "alike", "unknown"],
+)
+def test_a_verdict_rests_on_the_interval_alone(gap: policy_pairs.Gap, said: str) -> None:
+    assert policy_pairs.verdict(gap) == said
+
+
+def test_sent_files_are_kept_once_and_offered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    sent = [Sent("a.json", b"{}"), Sent("b.json", b"[]")]
+    first, new = keep(tmp_path, uploads.TRACES, uploads.apart(sent))
+    assert new
+    assert keep(tmp_path, uploads.TRACES, uploads.apart(sent[::-1])) == (first, False)
+    assert sorted(path.name for path in first.iterdir()) == ["a.json", "b.json"]
+    ((told, folder),) = uploads.folders(tmp_path).values()
+    assert folder == first
+    assert told == "sent: a.json, b.json"
+    assert not list(tmp_path.glob("sent-*")), "nothing is left lying about"
+
+
+def test_two_sent_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    sent = [Sent("a.json", b"1"), Sent("a.json", b"2")]
+    place, _ = keep(tmp_path, uploads.TRACES, uploads.apart(sent))
+    assert sorted(path.read_bytes() for path in place.iterdir()) == [b"1", b"2"]
+
+
+def test_traces_without_a_licence_come_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    for part in ("evaluation-only/traces/x", "traces/y"):
+        (tmp_path / part).mkdir(parents=True)
+        (tmp_path / part / "a.json").write_text("{}")
+    assert list(uploads.folders(tmp_path / "home")) == ["traces/y", "evaluation-only/traces/x"]
