@@ -8,6 +8,7 @@ from pathlib import Path
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.model_catalogue import current_user
+from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Desk
 from spotlab.settings import Settings
 
@@ -22,7 +23,7 @@ def prepared(
     """
     chosen = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
     with bootstrap(chosen) as lab:
-        lab.start()
+        get_ready(lab)
         desk = Desk(lab, current_user())
         desk.users.add("load", role, password="a password for one benchmark")
         _, token = desk.tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.accounts import actions, table
 from spotlab.ui.common import (
@@ -13,7 +14,7 @@ from spotlab.ui.common import (
 )
 from spotlab.ui.common.theme import palette
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 live_updates.refresh_on(Topic.FLEET)
 now, standings = session.now(), session.desk().accounts.standings()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.alerts import actions, form, table
 from spotlab.ui.common import (
     errors,
@@ -12,7 +13,7 @@ from spotlab.ui.common import (
 )
 from spotlab.ui.common.theme import palette
 
-who = guard.require(guard.Right.READ)
+who = guard.require(Right.READ)
 MOST = 200
 
 
@@ -31,7 +32,7 @@ def show_now() -> None:
         table.show_ringing(rules, now, palette())
         if rules:
             chosen = table.show_rules(rules, now, palette())
-            if chosen is not None and who.may(guard.Right.CHANGE_ALERTS):
+            if chosen is not None and who.may(Right.CHANGE_ALERTS):
                 actions.show(chosen)
         else:
             widgets.empty("There is no alert rule.", "add one below, if you may change alerts.")
@@ -39,6 +40,6 @@ def show_now() -> None:
 
 
 show_now()
-if who.may(guard.Right.CHANGE_ALERTS):
+if who.may(Right.CHANGE_ALERTS):
     with errors.boundary():
         form.show_add()

@@ -4,10 +4,11 @@ import math
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.audit import view
 from spotlab.ui.common import guard, session, widgets
 
-who = guard.require(guard.Right.READ_AUDIT)
+who = guard.require(Right.READ_AUDIT)
 
 now, log = session.now(), session.desk().audit
 chain = view.check()

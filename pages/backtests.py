@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.backtests import (
     actions,
     assumptions,
@@ -20,7 +21,7 @@ from spotlab.ui.backtests import (
 from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.common.theme import palette
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 now, colours = session.now(), palette()
 
 

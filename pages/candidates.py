@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.decision import Requirements
 from spotlab.pipeline.evaluate import on_demand_price
 from spotlab.ui import charts
@@ -20,7 +21,7 @@ from spotlab.ui.common import (
 )
 from spotlab.ui.common.theme import palette
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 now, colours, market = session.now(), palette(), session.desk().market
 answer = st.container()

@@ -4,6 +4,7 @@ import math
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import (
     guard,
@@ -16,7 +17,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.experiments import experiment_detail, table
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 
 def show_decision(experiment_id: int) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.inference.explain import difference, explain
 from spotlab.inference.explanation_text import difference_in_words, in_words
 from spotlab.ui import charts
@@ -15,7 +16,7 @@ from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.theme import palette
 from spotlab.ui.explanations import view
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 colours = palette()
 answer = st.container()

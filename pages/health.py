@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import (
     errors,
@@ -14,7 +15,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.health import component_detail, component_table
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 
 @st.fragment(run_every=30)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.decision import PolicyParams
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import (
@@ -16,7 +17,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.instances import actions, table
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 news = live_updates.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
 now = session.now()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.common import (
     errors,
@@ -13,7 +14,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.jobs import job_detail, job_table
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 LOOK_EVERY_S = 30
 colours = palette()
 

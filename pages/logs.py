@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.errors import OnlineStoreDown
 from spotlab.ui.common import (
     errors,
@@ -13,7 +14,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.logs import log_table
 
-who = guard.require(guard.Right.READ_LOGS)
+who = guard.require(Right.READ_LOGS)
 lab, colours = session.lab(), palette()
 cap = lab.settings.log_lines
 

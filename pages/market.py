@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui import charts
 from spotlab.ui.common import (
     guard,
@@ -12,7 +13,7 @@ from spotlab.ui.common import (
 from spotlab.ui.common.theme import palette
 from spotlab.ui.market import view
 
-guard.require(guard.Right.READ)
+guard.require(Right.READ)
 
 now, colours = session.now(), palette()
 answer = st.container()

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.own_account import view
 
-who = guard.require(guard.Right.READ)
+who = guard.require(Right.READ)
 
 now, user = session.now(), view.user_of()
 widgets.headline(view.headline(who), view.small_print(who))

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.common import (
     formatting,
     guard,
@@ -28,7 +29,7 @@ from spotlab.ui.models import (
     tabs as models_tabs,
 )
 
-user = guard.require(guard.Right.READ)
+user = guard.require(Right.READ)
 now, colours = session.now(), palette()
 answer = st.container()
 

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.users import view
 
-guard.require(guard.Right.CHANGE_USERS)
+guard.require(Right.CHANGE_USERS)
 
 now, known = session.now(), session.desk().users.list()
 widgets.headline(view.headline(known, now), view.small_print())

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from spotlab import __version__
 from spotlab.errors import SpotlabError
+from spotlab.monitoring.health import probe_all
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_registration import notices
 from spotlab.settings import Settings
@@ -23,7 +24,7 @@ def examine(lab: Lab) -> dict[str, Any]:
         ok (nothing is down), version, settings (secrets masked), database, online_store,
         components, models, model_notices (what wants a person's eye) and market.
     """
-    components = lab.health()
+    components = probe_all(lab)
     return {
         "ok": all(component.state != "down" for component in components),
         "spotlab": __version__,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from spotlab.domain.decision import Experiment, Instance, PolicyParams, StageTrace
 from spotlab.domain.interruptions import OwnRecord
@@ -26,12 +25,10 @@ from spotlab.pipeline.evaluate import (
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
+from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, answer_in_force
 from spotlab.runtime.shutdown import LEAVING
 from spotlab.telemetry import logs, metrics, traces
-
-if TYPE_CHECKING:
-    from spotlab.runtime.lab import Lab
 
 log = logging.getLogger("spotlab.runtime.evaluation")
 
@@ -76,12 +73,44 @@ class _Run:
 
 def evaluate(
     lab: Lab,
+    instance_ids: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    policy: PolicyParams | None = None,
+) -> list[Experiment]:
+    """Decide about instances in a market and a fleet that are not too old; record each decision.
+
+    Args:
+        lab: its accounts, market, models and store.
+        instance_ids: which; None: every active one whose pipeline is on.
+        progress: called with what is being done and the share done.
+        cancelled: asked between instances; what was decided until then is kept.
+        policy: parameters; None: the default ones.
+    Raises:
+        NotFound: an id is not in the fleet.
+        NoMarketData: nothing was collected yet and nothing can be.
+        Cancelled: after at least one instance was left out.
+    """
+    tell = progress or (lambda _text, _share: None)
+    if lab.must_list():
+        lab.sync_fleet(cancelled)
+    lab.collect_if_old(lambda text, share: tell(text, 0.5 * share), cancelled)
+    with logs.correlated():
+        if instance_ids is None:
+            instances = lab.evaluated()
+        else:
+            instances = [lab.store.fleet.instance(each) for each in instance_ids]
+        return _evaluate_timed(lab, instances, policy or PolicyParams(), tell, cancelled)
+
+
+def _evaluate_timed(
+    lab: Lab,
     instances: Sequence[Instance],
     policy: PolicyParams,
     tell: Progress,
     cancelled: Callable[[], bool] | None,
 ) -> list[Experiment]:
-    """Decide about instances; timed, counted and traced. See `_evaluate`."""
+    """`_evaluate`, timed, counted and traced."""
     outcome, began = "failed", time.perf_counter()
     try:
         with (

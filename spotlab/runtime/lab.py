@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 from limits.storage import Storage
 
-from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.decision import Instance, PipelineMode, PolicyParams, Requirements
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import FeedKind, MarketData, MarketName
 from spotlab.domain.ports import (
     Bus,
     Clock,
-    ComponentState,
     FeedSource,
     LocalBus,
     ModelRecord,
@@ -28,8 +27,6 @@ from spotlab.domain.ports import (
 )
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
-from spotlab.monitoring.alerts.rule_cache import Alarms
-from spotlab.monitoring.health import Prober, probe_all
 from spotlab.pipeline import collect as collecting
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.filter import requirements_of
@@ -37,12 +34,10 @@ from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
-from spotlab.runtime.evaluation import evaluate
 from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
 from spotlab.runtime.log_stream import LogStream
 from spotlab.runtime.market_reader import MarketReader
 from spotlab.runtime.model_selection import RISK_TASK, answer_in_force, champion_model
-from spotlab.scheduling.first_run import Starting
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
@@ -74,6 +69,7 @@ class Mode:
     execution: str = "off"
 
 
+T = TypeVar("T")
 SCORED_FOR_S = 30.0  # screens share a scored market for so long, where no news of it comes
 
 
@@ -92,7 +88,6 @@ class Lab:
         http: for feeds.
         resources: what `close` lets go of.
         bus: tells every process that something changed.
-        prober, alarms: what this process keeps of probes and alert rules between two looks.
         open_counter: gives a counter that all replicas share; None where there is none.
         log_stream: the log lines of every process.
         started_at: monotonic seconds.
@@ -108,12 +103,11 @@ class Lab:
     http: httpx.Client
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
-    prober: Prober = field(default_factory=Prober)
     open_counter: Callable[[], Storage | None] = lambda: None
     log_stream: LogStream = field(default_factory=LogStream.nowhere)
-    alarms: Alarms = field(default_factory=Alarms)
     started_at: float = field(default_factory=time.monotonic)
-    _starting: Starting = field(default_factory=Starting)
+    _process_state: dict[type, object] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _scored: dict[str, tuple[float, int, ScoredMarket]] = field(default_factory=dict)
     _scoring: dict[str, threading.Lock] = field(default_factory=dict)
     _collecting: threading.RLock = field(default_factory=threading.RLock)
@@ -134,20 +128,16 @@ class Lab:
             simulated=market is MarketName.SIMULATED,
         )
 
-    def start(
-        self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
-    ) -> None:
-        """At start: list the fleet, collect when old, decide about what never was decided.
-
-        Of several processes and threads that start at once, one does it while the others wait.
+    def process_state(self, kind: type[T]) -> T:
+        """What a component above the lab keeps in this process between two calls.
 
         Args:
-            progress: called with what is being done and the share done.
-            cancelled: asked between steps.
-        Raises:
-            Cancelled: what was done until then is kept.
+            kind: made without arguments when it is asked for the first time.
         """
-        self._starting.run(self, progress or _quiet, cancelled)
+        with self._lock:
+            state = self._process_state.setdefault(kind, kind())
+        assert isinstance(state, kind)
+        return state
 
     def cloud(self) -> Cloud:
         """The AWS, with the accounts of the settings and those that were added by hand."""
@@ -201,38 +191,15 @@ class Lab:
                 self.bus.publish(Topic.MARKET)
             return report
 
-    def evaluate(
-        self,
-        instance_ids: Sequence[str] | None = None,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        policy: PolicyParams | None = None,
-    ) -> list[Experiment]:
-        """Decide about instances, and record each decision.
-
-        Args:
-            instance_ids: which; None: every active one whose pipeline is on.
-            progress: called with what is being done and the share done.
-            cancelled: asked between instances; what was decided until then is kept.
-            policy: parameters.
-        Raises:
-            NotFound: an id is not in the fleet.
-            NoMarketData: nothing was collected yet and nothing can be.
-            Cancelled: after at least one instance was left out.
-        """
-        tell, params = progress or _quiet, policy or PolicyParams()
-        if self.must_list():
-            self.sync_fleet(cancelled)
-        if self.must_collect():
-            with self._collecting:
-                if self.must_collect():  # whoever comes second finds it collected
-                    self.collect(lambda text, share: tell(text, 0.5 * share), cancelled)
-        with correlated():
-            return evaluate(self, self._chosen(instance_ids), params, tell, cancelled)
-
-    def _chosen(self, instance_ids: Sequence[str] | None) -> list[Instance]:
-        find = self.store.fleet.instance
-        return self.evaluated() if instance_ids is None else [find(each) for each in instance_ids]
+    def collect_if_old(
+        self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> None:
+        """Collect the market where it is older than it may be; see `collect`."""
+        if not self.must_collect():
+            return
+        with self._collecting:
+            if self.must_collect():  # whoever comes second finds it collected
+                self.collect(progress, cancelled)
 
     def evaluated(self) -> list[Instance]:
         """Every active instance whose pipeline is on."""
@@ -309,10 +276,6 @@ class Lab:
         """Every registered model version."""
         return self.store.registry.records()
 
-    def health(self) -> list[ComponentState]:
-        """Each component's state, probed now."""
-        return probe_all(self)
-
     def close(self) -> None:
         """Let go of connections; shared helper processes end when nobody uses them."""
         self.resources.close()
@@ -322,6 +285,3 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _quiet(_text: str, _share: float) -> None: ...

@@ -6,23 +6,37 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
+from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import LEAVING
 from spotlab.scheduling.leader_election import Leadership, alone
 from spotlab.store.engine import Fence, fenced
-
-if TYPE_CHECKING:
-    from spotlab.runtime.lab import Lab
 
 LEASE: Final = "first run"
 LOOK_EVERY_S: Final = 0.2
 Asked = Callable[[], bool] | None
 
 
-class Starting:
+def get_ready(lab: Lab, progress: Progress | None = None, cancelled: Asked = None) -> None:
+    """List the fleet, collect when old, and decide about what was never decided.
+
+    Of several processes and threads that start at once, one does it while the others wait.
+
+    Args:
+        lab: what is to be ready.
+        progress: called with what is being done and the share done.
+        cancelled: asked between steps.
+    Raises:
+        Cancelled: what was done until then is kept.
+    """
+    lab.process_state(FirstRun).run(lab, progress or (lambda _text, _share: None), cancelled)
+
+
+class FirstRun:
     """Lets one thread of this process get the lab ready; the others see its progress."""
 
     def __init__(self) -> None:
@@ -30,7 +44,7 @@ class Starting:
         self._said = ("starting", 0.0)
 
     def run(self, lab: Lab, tell: Progress, cancelled: Asked) -> None:
-        """See `Lab.start`."""
+        """See `get_ready`."""
         while not self._lock.acquire(timeout=LOOK_EVERY_S):
             tell(*self._said)
             _stop_if(cancelled)
@@ -69,7 +83,7 @@ def _do(lab: Lab, tell: Progress, cancelled: Asked) -> None:
     if lab.must_collect():
         lab.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
     if new := _never_decided(lab):
-        lab.evaluate(new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
+        evaluate(lab, new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
 
 
 def _never_decided(lab: Lab) -> list[str]:

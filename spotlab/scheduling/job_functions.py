@@ -12,9 +12,11 @@ from spotlab.maintenance.retention import sweep
 from spotlab.monitoring.alerts.evaluation import look
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
+from spotlab.runtime.evaluation import evaluate
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import ask, plan_first
+from spotlab.scheduling import first_run
 
 Cancelled = Callable[[], bool]
 PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
@@ -22,7 +24,7 @@ PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
 
 def get_ready(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Fleet, market and first decisions, where they are wanting."""
-    lab.start(tell, cancelled)
+    first_run.get_ready(lab, tell, cancelled)
     plan_first(lab)
     return {}
 
@@ -69,7 +71,7 @@ def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[s
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """A decision about each instance."""
-    made = lab.evaluate(None, tell, cancelled)
+    made = evaluate(lab, None, tell, cancelled)
     failed = [experiment.error for experiment in made if experiment.error]
     about = f"{len(failed)} of {len(made)} could not be decided. {failed[0]}" if failed else ""
     return {"decisions": len(made), "failed": about}

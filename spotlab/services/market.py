@@ -11,6 +11,7 @@ from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.placement import Placements
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
+from spotlab.monitoring.health import probe_all
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
@@ -106,7 +107,7 @@ class MarketDesk(DeskPart):
             Forbidden: they may not read.
         """
         self.require(Right.READ)
-        states = self.lab.health() if probed is None else probed
+        states = probe_all(self.lab) if probed is None else probed
         if self.sees_all():
             return states
         hidden = foreign(self.lab, self.who)

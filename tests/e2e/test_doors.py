@@ -54,7 +54,7 @@ def counted():
     shared().append("seen")
     return len(shared())
 
-who = guard.require(guard.Right.READ)
+who = guard.require(Right.READ)
 kept = st.session_state.setdefault("secret", f"the secret of {who.name}")
 st.download_button("now", f"made for {who.name}".encode(), "now.csv", "text/csv")
 st.download_button("later", lambda: f"made later for {who.name}".encode(), "later.csv", "text/csv")

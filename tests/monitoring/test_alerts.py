@@ -32,6 +32,7 @@ from spotlab.monitoring.alerts.evaluation import look
 from spotlab.monitoring.health.database_watch import look as watch_database
 from spotlab.monitoring.health.prober import record_round
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Desk
 from spotlab.services.alerts import AlertsDesk
 from tests.monitoring.test_prober import break_database
@@ -314,7 +315,7 @@ def test_a_rate_of_failures_rings_when_there_are_enough_tries(lab: Lab, receiver
 
 
 def test_risk_and_price_of_instances_ring(lab: Lab, receiver: Receiver) -> None:
-    lab.start()
+    get_ready(lab)
     risky = {k: d.risk for k, d in lab.store.ledger.latest_per_instance().items() if d.risk}
     limit = sorted(risky.values())[0]
     desk(lab).add(
@@ -349,7 +350,7 @@ def test_a_job_that_failed_says_of_how_many_rules_and_why_and_not_of_which(
 
 
 def test_drift_without_a_reference_is_unknown(lab: Lab, receiver: Receiver) -> None:
-    lab.start()
+    get_ready(lab)
     desk(lab).add("drift", Condition(AlertKind.DRIFT), Channel.WEBHOOK, receiver.address)
     assert look(lab)["failed"] == ""
     assert receiver.events == []
@@ -420,7 +421,7 @@ def test_a_rule_sees_no_more_than_its_author_may_by_now(
 ) -> None:
     Desk(lab, ANA).users.add("oda", Role.OPERATOR)
     oda = Principal("oda", Role.OPERATOR, via="a test")
-    lab.start()
+    get_ready(lab)
     desk(lab, oda).add(
         "risk", Condition(AlertKind.RISK, threshold=1e-9), Channel.WEBHOOK, receiver.address
     )

@@ -12,9 +12,10 @@ from sqlalchemy import event
 
 from spotlab.domain.components import COMPONENTS, DATABASE, ML_INFERENCE, REDIS_CACHE
 from spotlab.domain.ports import ComponentState
+from spotlab.monitoring.health import probe_all
 from spotlab.monitoring.health.concurrent_probes import SideBySide
 from spotlab.monitoring.health.database_watch import look
-from spotlab.monitoring.health.prober import Prober
+from spotlab.monitoring.health.prober import Prober, prober_of
 from spotlab.monitoring.health.readiness import ReadinessCheck
 from spotlab.monitoring.health.report import read, read_day
 from spotlab.runtime.lab import Lab
@@ -63,7 +64,7 @@ def break_database(lab: Lab) -> threading.Event:
 
 
 def test_every_part_has_a_state_and_a_reason(lab: Lab) -> None:
-    states = lab.health()
+    states = probe_all(lab)
     assert tuple(state.name for state in states) == COMPONENTS
     assert all(state.reason for state in states)
 
@@ -75,7 +76,7 @@ def test_a_hung_part_keeps_no_other_waiting(tmp_path: Path, models: Path) -> Non
     threads = threading.active_count()
     began = monotonic()
     for _ in range(3):
-        states = {state.name: state for state in made.health()}
+        states = {state.name: state for state in probe_all(made)}
         assert states[REDIS_CACHE].state == "down"
         assert "No answer within 0.3 s" in states[REDIS_CACHE].reason
         assert states[DATABASE].state == "healthy"
@@ -108,17 +109,17 @@ def test_probes_of_an_outage_of_the_database_are_recorded_afterwards(lab: Lab) -
     clock, broken = lab.clock, break_database(lab)
     assert isinstance(clock, StillClock)
     assert look(lab)
-    lab.prober.round(lab)
+    prober_of(lab).round(lab)
     broken.set()
     for _ in range(3):
         clock.forward(seconds=30)
         assert not look(lab)
-    assert lab.prober.kept == 3 * len(COMPONENTS)
+    assert prober_of(lab).kept == 3 * len(COMPONENTS)
     broken.clear()
     clock.forward(seconds=30)
     assert look(lab)
-    lab.prober.round(lab)
-    assert lab.prober.kept == 0
+    prober_of(lab).round(lab)
+    assert prober_of(lab).kept == 0
     day = read_day(lab, DATABASE)
     assert [probe.state for probe in day.probes] == ["healthy", "down", "down", "down", "healthy"]
     assert len(day.failures) == 1

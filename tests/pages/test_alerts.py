@@ -10,6 +10,7 @@ import pytest
 from spotlab.domain.access import Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
 from spotlab.ui.alerts import form as alerts_form
@@ -39,7 +40,7 @@ def test_what_rings_and_what_was_told(
 ) -> None:
     Desk(lab, ANA).alerts.add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     online.down = True
-    lab.prober.round(lab)
+    prober_of(lab).round(lab)
     look(lab)
     app = open_page("alerts")
     assert app.title[0].value == "1 alert rings of 1 rule"

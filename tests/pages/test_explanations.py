@@ -7,6 +7,7 @@ import pytest
 
 from spotlab.inference.explain import explain
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.first_run import get_ready
 from spotlab.services.explanations import frame_of
 from spotlab.ui.explanations import view
 from tests.pages.conftest import Open, said
@@ -20,7 +21,7 @@ def newest(lab: Lab, instance_id: str) -> int:
 
 
 def test_a_decision_is_explained_in_words_first(lab: Lab, open_page: Open) -> None:
-    lab.start()
+    get_ready(lab)
     app = open_page("explanations", decision=str(newest(lab, WEB_1)))
     assert app.selectbox(key="pick instance").value == WEB_1
     assert "is safer than m5.large in us-east-1a" in app.title[0].value
@@ -48,7 +49,7 @@ def test_a_decision_that_is_not_there_is_explained(lab: Lab, open_page: Open) ->
 
 
 def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
-    lab.start()
+    get_ready(lab)
     experiment = lab.store.ledger.get(newest(lab, WEB_1))
     verdict = experiment.verdict
     assert verdict is not None
@@ -59,7 +60,7 @@ def test_a_stored_decision_explains_the_risk_it_was_made_with(lab: Lab) -> None:
 
 
 def test_features_that_were_unknown_stay_unknown(lab: Lab) -> None:
-    lab.start()
+    get_ready(lab)
     experiment = lab.store.ledger.get(newest(lab, WEB_1))
     frame = frame_of(experiment)
     stored = experiment.candidates[0].features

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spotlab.domain.market import Pool
+from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
 from spotlab.ui.market import view
 from tests.pages.conftest import Open, finish, said
@@ -75,7 +76,7 @@ def test_health_shows_a_parts_day(lab: Lab, online: DictStore, open_page: Open) 
     assert isinstance(lab.clock, StillClock)
     for down in (False, True, False):
         online.down = down
-        lab.prober.round(lab)
+        prober_of(lab).round(lab)
         lab.clock.forward(seconds=30)
     app = open_page("health", part="Redis cache")
     assert not app.exception

@@ -15,7 +15,7 @@ from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
 from spotlab.ui.accounts import actions as accounts_actions
-from spotlab.ui.common import guard, session, tables
+from spotlab.ui.common import guard, identity, session, tables
 from spotlab.ui.instances import actions as instances_actions
 from spotlab.ui.market import view
 from tests.pages.conftest import Open, said, select
@@ -52,7 +52,7 @@ def test_no_button_of_an_open_page_acts_for_who_is_signed_out(
         changes = lab.store.audit.count() if changes is None else changes
         offered = [button for button in app.button if not button.disabled]
         assert offered, page
-        monkeypatch.setattr(guard, "reader", ended)
+        monkeypatch.setattr(identity, "reader", ended)
         for button in offered:
             button.click()
         app.run()

@@ -17,6 +17,7 @@ from spotlab.domain.outcomes import OutcomeState, Target
 from spotlab.domain.ports import Topic
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
+from spotlab.runtime.evaluation import evaluate
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.outcomes import (
@@ -66,7 +67,7 @@ def forward(lab: Lab, **delta: float) -> None:
 
 
 def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
-    experiments = lab.evaluate()
+    experiments = evaluate(lab)
     beside = lab.store.shadows.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
     assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
@@ -80,7 +81,7 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
     ModelDesk.of(lab).assign(WEB, CHALLENGER, ANA, "to compare")
-    (experiment,) = lab.evaluate([WEB])
+    (experiment,) = evaluate(lab, [WEB])
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
     assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
 
@@ -88,9 +89,9 @@ def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) 
 def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
     lab: Lab, models_dir: Path
 ) -> None:
-    before = [each.verdict for each in lab.evaluate()]
+    before = [each.verdict for each in evaluate(lab)]
     shutil.rmtree(models_dir / "toy" / "2.0.0")
-    experiments = lab.evaluate()
+    experiments = evaluate(lab)
     assert [each.verdict for each in experiments] == before
     beside = lab.store.shadows.of([each.experiment_id for each in experiments])
     assert len(beside) == len(experiments)
@@ -101,14 +102,14 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
 
 def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
     ModelDesk.of(lab).act("disable", CHALLENGER, ANA, "too slow")
-    (experiment,) = lab.evaluate([WEB])
+    (experiment,) = evaluate(lab, [WEB])
     assert lab.store.shadows.of([experiment.experiment_id]) == []
 
 
 def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:
-    (before,) = lab.evaluate([WEB])
+    (before,) = evaluate(lab, [WEB])
     assert add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now())
-    (after,) = lab.evaluate([WEB])
+    (after,) = evaluate(lab, [WEB])
     assert before.verdict is not None
     assert before.verdict.current is not None
     assert after.verdict is not None
@@ -121,7 +122,7 @@ def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> No
     fleet = lab.store.fleet.instances()
     log = lab.store.interruptions
     log.seen_running(fleet, lab.clock.now(), None, emulated=True)
-    (experiment,) = lab.evaluate([WEB])
+    (experiment,) = evaluate(lab, [WEB])
     for _ in range(52):
         last = lab.clock.now()
         forward(lab, minutes=30)
@@ -142,8 +143,8 @@ def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> No
 
 
 def test_each_run_leaves_a_sketch_for_drift_but_not_more_often_than_hourly(lab: Lab) -> None:
-    lab.evaluate([WEB])
-    lab.evaluate([WEB])
+    evaluate(lab, [WEB])
+    evaluate(lab, [WEB])
     sketches = lab.store.drift.list(MarketName.SIMULATED, "toy@1.0.0")
     assert [each.at for each in sketches] == [lab.clock.now()]
     assert set(sketches[0].importance) == set(sketches[0].features)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotlab.domain.access import Principal, Role
-from spotlab.ui.common import guard
+from spotlab.ui.common import identity
 
 ANA = Principal("ana", Role.ADMIN, via="a test")
 BEN = Principal("ben", Role.ADMIN, via="a test")
@@ -18,4 +18,4 @@ def person(role: Role, *accounts: str) -> Principal:
 
 def look_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
     """Let this person look at the pages that run under AppTest, which knows no cookies."""
-    monkeypatch.setattr(guard, "reader", lambda *, used: who)
+    monkeypatch.setattr(identity, "reader", lambda *, used: who)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spotlab.scheduling.first_run import get_ready
 from tests.conftest import ROOT
 from tests.support.lab import save_toy_model, small_lab
 
@@ -32,7 +33,7 @@ def test_looking_at_the_fleet_imports_no_model_library(tmp_path: Path) -> None:
     models = tmp_path / "models"
     save_toy_model(models)
     lab = small_lab(tmp_path / "home", models)
-    lab.start()
+    get_ready(lab)
     lab.close()
     looked = subprocess.run(
         [sys.executable, "-c", LOOK, str(tmp_path / "home"), str(models), *HEAVY],

@@ -30,7 +30,7 @@ def guarded() -> None:
 
     from spotlab.ui.common import guard
 
-    user = guard.require(guard.Right.EVALUATE)
+    user = guard.require(Right.EVALUATE)
     st.write(f"hello {user.name}")
 
 

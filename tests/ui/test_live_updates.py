@@ -13,7 +13,7 @@ from spotlab.domain.ports import LocalBus, Topic
 from spotlab.errors import DatabaseDown, NotSignedIn, SpotlabError
 from spotlab.ui.common import (
     background_tasks,
-    guard,
+    identity,
     live_updates,
     session,
 )
@@ -60,7 +60,7 @@ def test_an_open_screen_is_left_once_its_session_has_ended(
             assert not used, "what looks by itself keeps no session"
             raise failure
 
-        monkeypatch.setattr(guard, "reader", reader)
+        monkeypatch.setattr(identity, "reader", reader)
 
     bus = LocalBus()
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
@@ -82,7 +82,7 @@ def test_who_is_signed_out_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None
 
     run: background_tasks.Run[None] = background_tasks.Run("Evaluating")
     with monkeypatch.context() as patched:
-        patched.setattr(guard, "reader", ended)
+        patched.setattr(identity, "reader", ended)
         with pytest.raises(NotSignedIn):
             background_tasks._stop(run)
     assert not run.stopping

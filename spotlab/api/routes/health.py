@@ -15,6 +15,7 @@ from spotlab.api.views.health import Day, Parts, PartView, ProbeView, SlotView
 from spotlab.api.views.models import ComponentView, HealthView
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
+from spotlab.monitoring.health import probe_all
 from spotlab.monitoring.health.report import PartHealth
 
 router = APIRouter(route_class=Operation, tags=["health"])
@@ -39,7 +40,7 @@ NAMES: Final = {key_of(name): name for name in COMPONENTS}
 
 def components(service: Service) -> list[ComponentState]:
     """Every part's state, looked at by whoever asks first within five seconds."""
-    return service.shared("health", PROBED_FOR_S, lambda: list(service.lab.health()))
+    return service.shared("health", PROBED_FOR_S, lambda: list(probe_all(service.lab)))
 
 
 def part_view(found: PartHealth) -> PartView:

@@ -28,6 +28,7 @@ from spotlab.domain.ports import ExperimentSummary, Probe
 from spotlab.domain.uptime import MAX_HOLD
 from spotlab.errors import DatabaseDown, NoMarketData
 from spotlab.monitoring.alerts.price_conditions import judge_prices
+from spotlab.monitoring.alerts.rule_cache import Alarms
 from spotlab.monitoring.health.success_rates import Done, summed, works
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report
@@ -160,7 +161,11 @@ def _drift(look: Look, _condition: Condition) -> list[Finding]:
         return [Finding("drift", "Drift", None, exc.message)]
     model = f"{champion.name}@{champion.version}"
     at = look.lab.store.drift.last_at(market, model)
-    return [look.lab.alarms.remembered("drift", (market, model, at), lambda: _drifted(look.lab))]
+    return [
+        look.lab.process_state(Alarms).remembered(
+            "drift", (market, model, at), lambda: _drifted(look.lab)
+        )
+    ]
 
 
 def _drifted(lab: Lab) -> Finding:

@@ -17,6 +17,7 @@ from spotlab.domain.ports import Probe, Topic
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.monitoring.alerts.conditions import Look
 from spotlab.monitoring.alerts.delivery import deliver, tell_now
+from spotlab.monitoring.alerts.rule_cache import Alarms
 from spotlab.runtime.lab import Lab
 
 log = logging.getLogger("spotlab.monitoring.alerts")
@@ -36,7 +37,9 @@ def look(lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> dict[str, A
     """
     enabled = [rule for rule in lab.store.alerts.rules() if rule.enabled]
     rules = [allowed for rule in enabled if (allowed := _as_its_author_may(lab, rule)) is not None]
-    lab.alarms.rules = [(rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules]
+    lab.process_state(Alarms).rules = [
+        (rule, lab.store.alerts.sealed(rule.rule_id)) for rule in rules
+    ]
     seeing, why, ringing = Look(lab), list[str](), 0
     for rule in rules:
         if cancelled():
@@ -99,15 +102,15 @@ def database_down(lab: Lab, probes: dict[str, Probe]) -> int:
         How many messages were taken.
     """
     taken = 0
-    for rule, sealed in lab.alarms.rules:
+    for rule, sealed in lab.process_state(Alarms).rules:
         if rule.condition.kind.value != "state":
             continue
         found = Look(lab, probes).judge(rule.condition)
-        before = lab.alarms.told.get(rule.rule_id, rule.rung)
+        before = lab.process_state(Alarms).told.get(rule.rule_id, rule.rung)
         after, messages = step(before, found, lab.clock.now(), rule.condition.again_h)
         answers = [tell_now(lab, rule, sealed, message) for message in messages]
         if all(answer.ok for answer in answers):
-            lab.alarms.told[rule.rule_id] = after
+            lab.process_state(Alarms).told[rule.rule_id] = after
         taken += sum(answer.ok for answer in answers)
     return taken
 
@@ -118,6 +121,6 @@ def database_back(lab: Lab) -> None:
     Raises:
         DatabaseDown: it is not back yet.
     """
-    for rule_id, rung in list(lab.alarms.told.items()):
+    for rule_id, rung in list(lab.process_state(Alarms).told.items()):
         lab.store.alerts.keep(rule_id, rung, [])
-        lab.alarms.told.pop(rule_id, None)
+        lab.process_state(Alarms).told.pop(rule_id, None)

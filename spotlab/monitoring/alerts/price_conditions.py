@@ -12,6 +12,7 @@ from spotlab.domain.alert_state import Finding
 from spotlab.domain.alerts import Condition
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import MarketData, Pool
+from spotlab.monitoring.alerts.rule_cache import Alarms
 from spotlab.runtime.lab import Lab
 
 PRICE_FOR: Final = timedelta(hours=48)
@@ -22,7 +23,7 @@ def judge_prices(lab: Lab, condition: Condition, instances: Sequence[Instance]) 
     """A finding for the rule's pool, or for each instance's. Raises NoMarketData."""
     active = lab.reader.active()
     read_at = max(lab.store.archive.fetched_at(active).values(), default=None)
-    data = lab.alarms.remembered("market", (active, read_at), lab.market)
+    data = lab.process_state(Alarms).remembered("market", (active, read_at), lab.market)
     now = lab.clock.now()
     if condition.pool:
         pool = Pool.parse(condition.pool)

@@ -18,6 +18,7 @@ from spotlab.domain.ports import Probe
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import SpotlabError
 from spotlab.monitoring.alerts.evaluation import database_back, database_down
+from spotlab.monitoring.health.prober import prober_of
 from spotlab.monitoring.health.request_stats import COUNTING
 from spotlab.telemetry.logs import correlated
 
@@ -36,12 +37,12 @@ def look(lab: Lab) -> bool:
         lab.store.ping()
         COUNTING.keep(lab)
         database_back(lab)
-        if recorded := lab.prober.catch_up(lab):
+        if recorded := prober_of(lab).catch_up(lab):
             log.warning("the database is back; %d probes of its outage are recorded", recorded)
     except SpotlabError:
         found = [
             Probe(s.name, s.checked_at, s.state, s.latency_ms, s.reason)
-            for s in lab.prober.round(lab)
+            for s in prober_of(lab).round(lab)
         ]
         if any(probe.component == DATABASE and probe.state == DOWN for probe in found):
             database_down(lab, {probe.component: probe for probe in found})

@@ -40,9 +40,14 @@ MOST_KEPT: Final = 24 * 60 * 60 // int(PROBE_EVERY.total_seconds()) * len(PROBES
 """A day of probes; the oldest go first."""
 
 
+def prober_of(lab: Lab) -> Prober:
+    """The prober of this process: it remembers what the database could not take yet."""
+    return lab.process_state(Prober)
+
+
 def probe_all(lab: Lab) -> list[ComponentState]:
     """Every component, probed now: side by side, each for LIMIT_S at most."""
-    return lab.prober.probe(lab)
+    return prober_of(lab).probe(lab)
 
 
 class Prober:
@@ -145,6 +150,6 @@ def _finite(latency_ms: float | None) -> float | None:
 def record_round(lab: Lab) -> dict[str, int]:
     """What the scheduled job does: one round; how many components are in each state."""
     counts: dict[str, int] = {}
-    for state in lab.prober.round(lab):
+    for state in prober_of(lab).round(lab):
         counts[state.state] = counts.get(state.state, 0) + 1
     return counts

@@ -12,6 +12,7 @@ from spotlab.domain.components import COMPONENTS, DOWN, HEALTHY, UNKNOWN
 from spotlab.domain.ports import ComponentState, Probe
 from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
 from spotlab.errors import SpotlabError
+from spotlab.monitoring.health import probe_all
 from spotlab.monitoring.health.success_rates import Done, summed, works
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class PartDay:
 
 def read(lab: Lab) -> Health:
     """Every component now, and its last 24 hours: one query for all probes."""
-    states = {state.name: state for state in lab.health()}
+    states = {state.name: state for state in probe_all(lab)}
     now = lab.clock.now()
     since, unread = now - WINDOW, ""
     try:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from spotlab.telemetry import logs
-from spotlab.ui.common import errors, guard
+from spotlab.ui.common import errors, identity
 from spotlab.ui.common.formatting import plain
 
 T = TypeVar("T")
@@ -139,5 +139,5 @@ def look(run: Run[Any], *, stoppable: bool = False) -> None:
 
 def _stop(run: Run[Any]) -> None:
     """For who clicks now: they may be signed out since the button was drawn."""
-    guard.current()
+    identity.current()
     run.stop()

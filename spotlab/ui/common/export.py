@@ -11,8 +11,9 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.telemetry.text import visible
-from spotlab.ui.common import guard
+from spotlab.ui.common import identity
 from spotlab.ui.common.formatting import UNKNOWN
 from spotlab.ui.common.tables import as_seen
 
@@ -129,10 +130,10 @@ def offer(table: Callable[[], Table], file_name: str, key: str) -> None:
 
 
 def _later(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Callable[[], bytes]:
-    asked = guard.later()
+    asked = identity.later()
 
     def made() -> bytes:
-        asked().require(guard.Right.READ)
+        asked().require(Right.READ)
         return write(table())
 
     return made

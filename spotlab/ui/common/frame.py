@@ -12,12 +12,13 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from spotlab.domain.access import Principal
+from spotlab.domain.access import Principal, Right
 from spotlab.telemetry import logs, metrics
 from spotlab.ui.common import (
     background_tasks,
     errors,
     guard,
+    identity,
     links,
     mode_badge,
     session,
@@ -40,14 +41,14 @@ def main() -> None:
     """One run of the app: the frame, then the page; its log lines have one id, and it is timed."""
     st.set_page_config(page_title="SpotLab", page_icon=ICON, layout="wide")
     st.html(STYLE.format(on_primary=theme.palette().background))
-    who = guard.require(guard.Right.READ)
+    who = guard.require(Right.READ)
     page = st.navigation(_sections(who), position="top")
     began, name = time.perf_counter(), page.url_path or "instances"
     try:
         with logs.correlated():
             _show(page, who)
     finally:
-        st.session_state.pop(guard.BY_ITSELF, None)
+        st.session_state.pop(identity.BY_ITSELF, None)
         metrics.SCRIPT_RUNS.labels(page=name).inc()
         metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - began)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import streamlit as st
 
 from spotlab.domain.access import Right
+from spotlab.ui.common import identity
 
 PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
 DECIDE: Final = "Decide"
@@ -102,7 +103,5 @@ def of_experiment(experiment_id: int, instance_id: str) -> None:
 
 def of_logs(correlation_id: str, label: str = "Its log lines") -> None:
     """Where to go from what was done to what it said; nothing for who may not read that."""
-    from spotlab.ui.common import guard  # here: the guard's own messages may link to pages
-
-    if correlation_id and guard.current().may(Right.READ_LOGS):
+    if correlation_id and identity.current().may(Right.READ_LOGS):
         to("logs", label, ":material/list_alt:", id=correlation_id)

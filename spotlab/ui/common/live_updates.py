@@ -19,7 +19,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from spotlab.domain.ports import Topic
 from spotlab.errors import NotSignedIn, SpotlabError
-from spotlab.ui.common import guard, session
+from spotlab.ui.common import identity, session
 
 LOOK_EVERY_S: Final = 1.2
 """With the time a page takes to run, a change is on every open screen within two seconds."""
@@ -126,14 +126,14 @@ def _look(since: Seen, rest_until: float, hold: Hold | None) -> None:
     if Topic.MARKET in moved:
         session.forget_market_of(session.lab().bus.version(Topic.MARKET))
     if not words:
-        st.session_state[guard.BY_ITSELF] = True
+        st.session_state[identity.BY_ITSELF] = True
     st.rerun()
 
 
 def _leave_if_ended() -> None:
     """Run the page again where its reader's session has ended: its guard then clears the screen."""
     try:
-        guard.current()
+        identity.current()
     except NotSignedIn:
         st.rerun()
     except SpotlabError:  # it cannot be looked up now: the next look asks again

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.access import MEANINGS, RIGHTS, Right, Role
-from spotlab.ui.common import guard
+from spotlab.ui.common import identity
 
 A_ROLE: Final[dict[Role, str]] = {
     Role.DEMO: "A visitor",
@@ -21,7 +21,7 @@ A_ROLE: Final[dict[Role, str]] = {
 def why_not(right: Right) -> str | None:
     """Who may do it, where this reader may not: "An operator may evaluate instances."; None: they
     may themselves."""
-    return None if guard.current().may(right) else who_may(right)
+    return None if identity.current().may(right) else who_may(right)
 
 
 def who_may(right: Right) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.ports import ExperimentSummary, SnapshotInfo, Topic
@@ -19,9 +20,10 @@ from spotlab.monitoring.health.report import Health
 from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
+from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Desk
 from spotlab.settings import Settings
-from spotlab.ui.common import background_tasks, guard
+from spotlab.ui.common import background_tasks, identity
 
 MARKET_FOR = timedelta(seconds=30)
 HEALTH_FOR = timedelta(seconds=15)
@@ -35,12 +37,12 @@ def lab() -> Lab:
 
 def desk() -> Desk:
     """What this reader may see and do."""
-    return Desk(lab(), guard.current())
+    return Desk(lab(), identity.current())
 
 
 def later() -> Callable[[], Desk]:
     """The same, for a file that is made when it is clicked on: whoever asks is asked anew then."""
-    asked = guard.later()
+    asked = identity.later()
     return lambda: Desk(app_process.lab(), asked())
 
 
@@ -51,7 +53,7 @@ def reader() -> Desk:
         Forbidden: they may not.
     """
     mine = desk()
-    mine.who.require(guard.Right.READ)
+    mine.who.require(Right.READ)
     return mine
 
 
@@ -59,7 +61,7 @@ def reader() -> Desk:
 def first_run() -> background_tasks.Run[None]:
     """Fleet, market and first decisions, once a server; every reader sees the same progress."""
     opened = lab()
-    return background_tasks.start("Getting ready", lambda tell, _stopped: opened.start(tell))
+    return background_tasks.start("Getting ready", lambda tell, _stopped: get_ready(opened, tell))
 
 
 def by_accounts(desk: Desk) -> object:

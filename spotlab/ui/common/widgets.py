@@ -11,11 +11,12 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.domain.decision import Instance
 from spotlab.domain.market import Provenance
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import export as common_export
-from spotlab.ui.common import guard
+from spotlab.ui.common import identity
 from spotlab.ui.common.formatting import (
     age,
     count,
@@ -158,10 +159,10 @@ def sources(origins: Iterable[Provenance], now: datetime) -> None:
 
 def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
     """Two buttons that build a file of all rows when clicked, not before."""
-    asked = guard.later()
+    asked = identity.later()
 
     def rows() -> pd.DataFrame:
-        asked().require(guard.Right.READ)
+        asked().require(Right.READ)
         return frame()
 
     with st.container(horizontal=True):

@@ -19,7 +19,7 @@ from spotlab.ui.common import (
     background_tasks,
     errors,
     formatting,
-    guard,
+    identity,
     links,
     permissions,
     session,
@@ -105,7 +105,7 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         if record.task == RISK_TASK and not unusable(record.state, record.enabled)
     ]
     options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
-    may = guard.current().may(Right.CHANGE_INSTANCES)
+    may = identity.current().may(Right.CHANGE_INSTANCES)
     st.selectbox(
         "Model",
         options,
