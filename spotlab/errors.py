@@ -1,4 +1,4 @@
-"""Every error SpotLab raises on purpose. Bottom floor: imports nothing of SpotLab.
+"""Every error SpotLab raises on purpose.
 
 SpotlabError
 ├── InvalidInput                what was given is wrong; names the input and what would be right
@@ -192,3 +192,9 @@ class SweepFailed(SpotlabError):
 
 class Cancelled(SpotlabError):
     """The user stopped a long run; what was done is kept."""
+
+
+def one_line(exc: BaseException) -> str:
+    """An error in one line: its own sentence where SpotLab raised it, else with its class."""
+    text = " ".join(str(exc).split())
+    return text if isinstance(exc, SpotlabError) and text else f"{type(exc).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Settings as data: each with its default, unit and one sentence. Domain floor.
+"""Settings as data: each with its default, unit and one sentence.
 
 Environment variables only (prefix SPOTLAB_); the command line passes overrides to `load`.
 """

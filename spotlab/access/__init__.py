@@ -1,1 +1,5 @@
-"""Who somebody is: passwords, sessions, tokens and the gate that asks for them. Runtime floor."""
+"""Authentication and authorisation: passwords, sessions, API tokens, OpenID Connect.
+
+Above `runtime`; imported by `monitoring`, `maintenance`, `scheduling`, `services` and the
+server.
+"""

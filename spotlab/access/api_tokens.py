@@ -1,4 +1,4 @@
-"""API tokens: `spl_<id>_<secret>`, shown once and kept as a hash. Runtime floor.
+"""API tokens: `spl_<id>_<secret>`, shown once and kept as a hash.
 
 The secret has 256 random bits, so one round of SHA-256 keeps it: there is nothing to guess.
 """

@@ -1,6 +1,6 @@
 """The gate: whoever comes with a token, a session's cookie or nothing is told who they are.
 
-Runtime floor. What it knows of a session, token or user is read from SQL anew after KNOWN_FOR_S, or
+What it knows of a session, token or user is read from SQL anew after KNOWN_FOR_S, or
 at once where this process has heard of a change: a revocation counts within that time everywhere.
 """
 

@@ -1,6 +1,6 @@
 """Browsers that somebody has signed in with before: what others type does not lock those out.
 
-Runtime floor. A signed cookie per user and browser, as OWASP describes it:
+A signed cookie per user and browser, as OWASP describes it:
 https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
 """
 

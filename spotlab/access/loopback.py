@@ -1,4 +1,4 @@
-"""Whether an address is this machine's own. Runtime floor."""
+"""Whether an address is this machine's own."""
 
 from __future__ import annotations
 

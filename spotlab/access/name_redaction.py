@@ -1,4 +1,4 @@
-"""Takes the names of what somebody does not see out of a sentence. Runtime floor."""
+"""Takes the names of what somebody does not see out of a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever an OpenID Connect provider vouches for, as a user of ours. Runtime floor."""
+"""Whoever an OpenID Connect provider vouches for, as a user of ours."""
 
 from __future__ import annotations
 

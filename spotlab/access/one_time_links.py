@@ -1,4 +1,4 @@
-"""One-time links: made, and told as an address. Runtime floor."""
+"""One-time links: made, and told as an address."""
 
 from __future__ import annotations
 

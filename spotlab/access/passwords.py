@@ -1,4 +1,4 @@
-"""Passwords: argon2id, and which are refused. Runtime floor."""
+"""Passwords: argon2id, and which are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secret key: from the setting, or a file of the home made once. Runtime floor.
+"""The secret key: from the setting, or a file of the home made once.
 
 What is signed or sealed uses a key derived for that purpose alone.
 """

@@ -1,4 +1,4 @@
-"""Signed tokens of a session: what a cookie holds. Runtime floor.
+"""Signed tokens of a session: what a cookie holds.
 
 Two kinds, each JWT with HS256 and nothing else: one that says who somebody is for some minutes, and
 one that renews it. Each names the key that signed it, so that another replica's key is told apart

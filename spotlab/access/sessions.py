@@ -1,4 +1,4 @@
-"""Sessions: begun, renewed and ended. Runtime floor."""
+"""Sessions: begun, renewed and ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in: by password, one-time link or provider. Runtime floor.
+"""Signing in: by password, one-time link or provider.
 
 Whoever fails is told the same, whether the name, the password or the moment was wrong.
 """

@@ -1,6 +1,6 @@
 """How often an address or a browser may fail to sign in, counted for all where there is Redis.
 
-Runtime floor. Each attempt is counted before its password is checked, which takes long, so that
+Each attempt is counted before its password is checked, which takes long, so that
 many at once are no more than the limit; one that was right is forgiven. So only failures count in
 the end: an office behind one address may sign in.
 """

@@ -1,4 +1,4 @@
-"""Names of users: as somebody types them, and which there may be. Runtime floor."""
+"""Names of users: as somebody types them, and which there may be."""
 
 from __future__ import annotations
 

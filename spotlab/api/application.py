@@ -1,4 +1,4 @@
-"""The Lab API as an application: routers, document, errors. Screens floor.
+"""The Lab API as an application: routers, document, errors.
 
 Importing it takes most of a second; `mounted.py` does so when the first request comes.
 """

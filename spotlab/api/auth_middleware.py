@@ -1,4 +1,4 @@
-"""The door in front of Streamlit: nobody comes in without a session. Screens floor.
+"""The door in front of Streamlit: nobody comes in without a session.
 
 It sees every request and websocket before Streamlit does. What is not named as open is closed, so
 that a route which Streamlit adds some day is closed as well. The pages' guard asks again.

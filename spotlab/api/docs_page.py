@@ -1,7 +1,4 @@
-"""The documentation page: made from the OpenAPI document, with nothing from elsewhere.
-
-Screens floor.
-"""
+"""The documentation page: made from the OpenAPI document, with nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entity tags: what a reader has already, and what a change was made from. Screens floor."""
+"""Entity tags: what a reader has already, and what a change was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the server ends when it is told to. Screens floor.
+"""How the server ends when it is told to.
 
 First it says that it is not ready, so that load balancers send nobody any more; then it closes its
 connections; then what runs beside the requests stops. It takes ten seconds at most.

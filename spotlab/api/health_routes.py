@@ -1,4 +1,4 @@
-"""/healthz and /readyz: for load balancers, open to anybody. Screens floor."""
+"""/healthz and /readyz: for load balancers, open to anybody."""
 
 from __future__ import annotations
 

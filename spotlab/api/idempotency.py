@@ -1,4 +1,4 @@
-"""Writes that are carried out once, however often they are sent. Screens floor.
+"""Writes that are carried out once, however often they are sent.
 
 With the header Idempotency-Key a write's answer is kept; the same key and the same request get the
 same answer, byte for byte. Only what succeeded is kept: a write that was refused changed nothing

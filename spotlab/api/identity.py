@@ -1,4 +1,4 @@
-"""Who sends a request: by API token, by the browser's session, or as a visitor. Screens floor."""
+"""Who sends a request: by API token, by the browser's session, or as a visitor."""
 
 from __future__ import annotations
 

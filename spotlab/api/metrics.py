@@ -1,4 +1,4 @@
-"""/metrics in the OpenMetrics format, for whoever has its token. Screens floor."""
+"""/metrics in the OpenMetrics format, for whoever has its token."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Lab API beside the screens: opened by its first request, each request with its reference.
 
-Screens floor. Nothing heavy is imported here: the first screen does not wait for the API.
+Nothing heavy is imported here: the first screen does not wait for the API.
 """
 
 from __future__ import annotations

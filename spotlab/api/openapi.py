@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI knows, and what all operations share. Screens floor."""
+"""The OpenAPI document: what FastAPI knows, and what all operations share."""
 
 from __future__ import annotations
 

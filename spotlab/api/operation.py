@@ -1,4 +1,4 @@
-"""What every operation of the API does the same way. Screens floor.
+"""What every operation of the API does the same way.
 
 In this order: who asks, how often, what is asked (unknown parameters, size, type), whether it was
 asked before (idempotency keys; answers kept), the operation itself, entity tags, and problems.

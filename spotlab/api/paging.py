@@ -1,4 +1,4 @@
-"""Pages of a list: a limit, and a cursor that stands after the last thing seen. Screens floor.
+"""Pages of a list: a limit, and a cursor that stands after the last thing seen.
 
 A cursor names a place in the order, not a number of rows: what is added meanwhile neither repeats
 nor hides anything.

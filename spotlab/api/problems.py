@@ -1,4 +1,4 @@
-"""One shape for everything that goes wrong: problem+json (RFC 9457). Screens floor.
+"""One shape for everything that goes wrong: problem+json (RFC 9457).
 
 Every error of `spotlab.errors` has its status here, and nowhere else.
 """

@@ -1,4 +1,4 @@
-"""How often somebody may ask, counted for all replicas where there is Redis. Screens floor."""
+"""How often somebody may ask, counted for all replicas where there is Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every request has an id, is counted and timed by its route, and is traced. Screens floor.
+"""Every request has an id, is counted and timed by its route, and is traced.
 
 A client may name the id itself (X-Request-Id); it is on the answer, and is the correlation id of
 every log line that the request leads to.

@@ -1,4 +1,4 @@
-"""What the API's requests share: the lab, who asks, quotas and answers kept. Screens floor."""
+"""What the API's requests share: the lab, who asks, quotas and answers kept."""
 
 from __future__ import annotations
 

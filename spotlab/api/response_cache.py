@@ -1,4 +1,4 @@
-"""Answers that are kept are given before anything else is done with a request. Screens floor.
+"""Answers that are kept are given before anything else is done with a request.
 
 Half of what a read costs is finding its route and checking what it asks for. An answer that is kept
 under this very address was checked when it was made: who asks, and how often, is all that is left.

@@ -1,4 +1,4 @@
-"""Files that screens make and take, each for the user whose screen it is. Screens floor.
+"""Files that screens make and take, each for the user whose screen it is.
 
 Streamlit gives an image or an export to whoever knows its address, and takes an upload for whoever
 knows a screen's: the address of a file is that of its content. Here it is asked whose it is.

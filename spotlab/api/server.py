@@ -1,4 +1,4 @@
-"""Routes, middleware and lifespan of the server that also serves the screens. Screens floor."""
+"""Routes, middleware and lifespan of the server that also serves the screens."""
 
 from __future__ import annotations
 

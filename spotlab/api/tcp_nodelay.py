@@ -1,4 +1,4 @@
-"""Answers that leave at once. Screens floor.
+"""Answers that leave at once.
 
 The server binds its sockets without naming TCP, so that asyncio leaves Nagle's algorithm on: the
 body of an answer then waits for the reader to acknowledge its head, 40 ms on Linux.

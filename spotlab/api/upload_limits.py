@@ -1,4 +1,4 @@
-"""How much a browser may have the server hold: files on their way to a page. Screens floor.
+"""How much a browser may have the server hold: files on their way to a page.
 
 Streamlit keeps every file that is sent to it in memory until the session ends or a page lets go of
 it. It bounds one file, and neither how many there are nor how many arrive at once, so that one

@@ -1,4 +1,4 @@
-"""What EC2 offers: types, zones and on-demand prices. Adapters floor: knows no store, no screen.
+"""What EC2 offers: types, zones and on-demand prices.
 
 Source: Amazon EC2 API Reference, DescribeInstanceTypes and DescribeInstanceTypeOfferings; AWS Price
 List API Reference, GetProducts.

@@ -1,4 +1,4 @@
-"""EventBridge documents about spot instances. Adapters floor: knows no store and no screen.
+"""EventBridge documents about spot instances.
 
 Source: Amazon EC2 User Guide, "EC2 Spot Instance Interruption Warning" and "EC2 Instance Rebalance
 Recommendation" events.

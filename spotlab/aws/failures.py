@@ -1,4 +1,4 @@
-"""botocore's errors in SpotLab's words. Adapters floor: the only place that reads error codes.
+"""botocore's errors in SpotLab's words.
 
 A message says what was being done, AWS's code and, where it is safe, AWS's own sentence. Signature
 errors echo the request, with its token and headers, so their text is never passed on, and neither

@@ -1,4 +1,4 @@
-"""The instances of an account, from EC2. Adapters floor: knows no store and no screen.
+"""The instances of an account, from EC2.
 
 Source: Amazon EC2 API Reference, DescribeInstances and StateReason.
 """

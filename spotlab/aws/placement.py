@@ -1,4 +1,4 @@
-"""Spot placement scores from EC2. Adapters floor: knows no store and no screen.
+"""Spot placement scores from EC2.
 
 Source: Amazon EC2 API Reference, GetSpotPlacementScores. It names zones by the id that is the same
 in every account, answers with the ten best places at most, allows a number of different

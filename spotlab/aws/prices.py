@@ -1,4 +1,4 @@
-"""Spot price history from EC2. Adapters floor: knows no store and no screen.
+"""Spot price history from EC2.
 
 Source: Amazon EC2 API Reference, DescribeSpotPriceHistory. It answers newest first, a thousand rows
 a page; adds, for each pool, the price in force at the start time, with its own older timestamp;

@@ -1,4 +1,4 @@
-"""Regions by the location names that AWS's price lists use. Adapters floor: pure.
+"""Regions by the location names that AWS's price lists use.
 
 Source: "Regions and endpoints" and the `location` attribute of the AWS Price List. The price lists
 still say "EU (…)" where the console says "Europe (…)".

@@ -1,4 +1,4 @@
-"""Clients of an account's services, by a role assumed with STS. Adapters floor.
+"""Clients of an account's services, by a role assumed with STS.
 
 Source: AWS STS API Reference, AssumeRole; IAM User Guide, "Access to AWS accounts owned by third
 parties" (ExternalId).

@@ -1,4 +1,4 @@
-"""What every market source checks before rows become a snapshot. Adapters floor: pure.
+"""What every market source checks before rows become a snapshot.
 
 What is wrong is said once, with the source's name, the place in it and what would be right; then
 the whole snapshot is refused.

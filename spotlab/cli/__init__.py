@@ -1,4 +1,7 @@
-"""The command line. Screens floor: asks the lab, prints what it says."""
+"""The command line, one module a command group.
+
+On the top floor with `api` and `ui`; everything is asked of `services`.
+"""
 
 from spotlab.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`spotlab audit`: every change, and whether the log is as it was written. Screens floor."""
+"""`spotlab audit`: every change, and whether the log is as it was written."""
 
 from __future__ import annotations
 

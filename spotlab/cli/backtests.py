@@ -1,4 +1,4 @@
-"""`spotlab backtest`: policies replayed on traces. Screens floor."""
+"""`spotlab backtest`: policies replayed on traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command is: its name, one sentence, its arguments and what it does. Screens floor."""
+"""What a command is: its name, one sentence, its arguments and what it does."""
 
 from __future__ import annotations
 

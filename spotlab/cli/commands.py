@@ -1,4 +1,4 @@
-"""The commands, one class each: name, arguments, run. Screens floor."""
+"""The commands, one class each: name, arguments, run."""
 
 from __future__ import annotations
 
@@ -158,10 +158,11 @@ def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
 
 def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.maintenance.doctor import examine, report_text
+    from spotlab.monitoring.health import probe_all
     from spotlab.runtime.bootstrap import bootstrap
 
     with bootstrap(settings) as lab:
-        document = examine(lab)
+        document = examine(lab, probe_all(lab))
     return Answer(document, report_text(document), code=0 if document["ok"] else 1)
 
 

@@ -1,7 +1,4 @@
-"""What a command answers, and how decisions and candidates read as JSON and text.
-
-Screens floor.
-"""
+"""What a command answers, and how decisions and candidates read as JSON and text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab models evaluate`: a model on files that training has not seen. Screens floor."""
+"""`spotlab models evaluate`: a model on files that training has not seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab health` and `spotlab alerts`: does every part work, and who is told? Screens floor."""
+"""`spotlab health` and `spotlab alerts`: does every part work, and who is told?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever a command acts for. Screens floor.
+"""Whoever a command acts for.
 
 With SPOTLAB_TOKEN in the environment: that API token's user. Else whoever runs it, by the operating
 system's name: they may read the home's files, so there is nothing to keep from them.

@@ -1,4 +1,4 @@
-"""`spotlab jobs`: the scheduled jobs, their runs, and who runs them. Screens floor."""
+"""`spotlab jobs`: the scheduled jobs, their runs, and who runs them."""
 
 from __future__ import annotations
 

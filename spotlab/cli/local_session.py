@@ -1,4 +1,4 @@
-"""The desk of whoever runs a command. Screens floor."""
+"""The desk of whoever runs a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab`: parse, run one command, answer with one document and an exit code. Screens floor."""
+"""`spotlab`: parse, run one command, answer with one document and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab retention`, `backup` and `restore`: what is kept, and where else. Screens floor."""
+"""`spotlab retention`, `backup` and `restore`: what is kept, and where else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How models and their history read as JSON and text. Screens floor."""
+"""How models and their history read as JSON and text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab models …`: what is registered, its history, and what may be done with it. Screens floor.
+"""`spotlab models …`: what is registered, its history, and what may be done with it.
 
 Another part's commands join COMMANDS by one entry.
 """

@@ -1,4 +1,4 @@
-"""Values of options: numbers within limits, and times. Screens floor.
+"""Values of options: numbers within limits, and times.
 
 argparse puts the option's name before what is said here, and exits with 2.
 """

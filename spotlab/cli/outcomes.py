@@ -1,4 +1,4 @@
-"""`spotlab outcomes`, `drift` and `events`: what happened after all. Screens floor."""
+"""`spotlab outcomes`, `drift` and `events`: what happened after all."""
 
 from __future__ import annotations
 

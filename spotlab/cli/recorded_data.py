@@ -1,4 +1,4 @@
-"""`spotlab data`: which recorded files can be read, and what is in one. Screens floor."""
+"""`spotlab data`: which recorded files can be read, and what is in one."""
 
 from __future__ import annotations
 

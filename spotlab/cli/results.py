@@ -1,4 +1,4 @@
-"""`spotlab results`: docs/results.md, measured anew from recorded data. Screens floor."""
+"""`spotlab results`: docs/results.md, measured anew from recorded data."""
 
 from __future__ import annotations
 

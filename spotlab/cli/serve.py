@@ -1,4 +1,4 @@
-"""`spotlab serve`. Screens floor."""
+"""`spotlab serve`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab tokens`: API tokens of users. Screens floor."""
+"""`spotlab tokens`: API tokens of users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab train`: from recorded data to a candidate in the registry. Screens floor."""
+"""`spotlab train`: from recorded data to a candidate in the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`spotlab users`: who may sign in. Screens floor."""
+"""`spotlab users`: who may sign in."""
 
 from __future__ import annotations
 

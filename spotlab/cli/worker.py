@@ -1,4 +1,4 @@
-"""`spotlab worker`: the scheduled jobs in a process of its own. Screens floor."""
+"""`spotlab worker`: the scheduled jobs in a process of its own."""
 
 from __future__ import annotations
 

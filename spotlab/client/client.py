@@ -1,4 +1,4 @@
-"""The client: a part for each resource. Client floor."""
+"""The client: a part for each resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a stream of server-sent events. Client floor."""
+"""Following a stream of server-sent events."""
 
 from __future__ import annotations
 

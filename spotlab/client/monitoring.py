@@ -1,4 +1,4 @@
-"""The client's parts for alerts, the audit log, the market and log lines. Client floor."""
+"""The client's parts for alerts, the audit log, the market and log lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API answers of alerts, the audit log, the market and health. Client floor: pure.
+"""What the API answers of alerts, the audit log, the market and health.
 
 Fields that a newer server adds are left out; unknown is None.
 """

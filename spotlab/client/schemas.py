@@ -1,4 +1,4 @@
-"""What the API answers, as typed values. Client floor: pure.
+"""What the API answers, as typed values.
 
 Fields that a newer server adds are left out; a risk is within its horizon_h; unknown is None.
 """

@@ -1,4 +1,4 @@
-"""Requests, retries and errors. Client floor."""
+"""Requests, retries and errors."""
 
 from __future__ import annotations
 

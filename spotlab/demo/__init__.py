@@ -1,1 +1,4 @@
-"""Emulated AWS and a simulated market on loopback. Runtime floor: imported by bootstrap alone."""
+"""Emulated AWS and a simulated market on loopback.
+
+Imported by `runtime/bootstrap.py` alone; may import `domain`, `processes` and boto3.
+"""

@@ -1,6 +1,6 @@
 """Which access keys the emulated AWS knows, and how AWS words that it does not know one.
 
-Runtime floor. moto takes any key, an unknown one as another, empty account: an instance would look
+moto takes any key, an unknown one as another, empty account: an instance would look
 terminated that is merely not one's own.
 """
 

@@ -1,4 +1,4 @@
-"""What the simulated market sells: regions, zones and instance types. Runtime floor: pure.
+"""What the simulated market sells: regions, zones and instance types.
 
 Specifications follow from rules that hold for these families (memory per vCPU, vCPU per size);
 prices follow from the published us-east-1 price of a vCPU and of a GPU, and from one mark-up a

@@ -1,4 +1,4 @@
-"""Join a home's emulated AWS, starting it where needed. Runtime floor.
+"""Join a home's emulated AWS, starting it where needed.
 
 The server is one process a home and seed, shared by every process of the home (processes.py).
 """

@@ -1,6 +1,6 @@
 """EC2's regions, zones, instance types and offerings, limited to what the simulation sells.
 
-Runtime floor. The types' specifications stay moto's, which are AWS's.
+The types' specifications stay moto's, which are AWS's.
 """
 
 from __future__ import annotations

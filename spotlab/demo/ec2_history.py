@@ -1,4 +1,4 @@
-"""DescribeSpotPriceHistory from the simulated market. Runtime floor.
+"""DescribeSpotPriceHistory from the simulated market.
 
 moto answers 0.00001 USD in 2006 for everything, without paging or times.
 Source: EC2 API reference, DescribeSpotPriceHistory.

@@ -1,4 +1,4 @@
-"""EC2's launching, states and images, truer to AWS than moto's. Runtime floor.
+"""EC2's launching, states and images, truer to AWS than moto's.
 
 moto launches, checks and copies at once, ignores ClientToken and knows no filter `client-token` or
 `instance-lifecycle`. Here a launch is idempotent and refused where AWS refuses it, and everything

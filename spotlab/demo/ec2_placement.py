@@ -1,4 +1,4 @@
-"""GetSpotPlacementScores from the simulated market; moto has no such call. Runtime floor.
+"""GetSpotPlacementScores from the simulated market; moto has no such call.
 
 Source: EC2 API reference, GetSpotPlacementScores, and "Spot placement score" in the user guide.
 """

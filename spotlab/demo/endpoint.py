@@ -1,4 +1,4 @@
-"""Where the emulated AWS of a home answers. Runtime floor: imports neither moto nor numpy."""
+"""Where the emulated AWS of a home answers."""
 
 from __future__ import annotations
 

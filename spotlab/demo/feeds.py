@@ -1,4 +1,4 @@
-"""The simulated market in the formats of AWS's public feeds. Runtime floor: pure.
+"""The simulated market in the formats of AWS's public feeds.
 
 Formats: Spot Advisor (spot-advisor-data.json), public spot prices (spot.json), and the price map
 behind the EC2 on-demand pricing page.

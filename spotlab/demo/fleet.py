@@ -1,4 +1,4 @@
-"""The emulated fleet: 24 instances of two accounts in three regions. Runtime floor.
+"""The emulated fleet: 24 instances of two accounts in three regions.
 
 What runs is written down here; in which pool, since when and under which id follows from the seed,
 so every process and every restart sees the same fleet. Most instances sit well, some could sit

@@ -1,4 +1,4 @@
-"""The simulated spot market: a pure function of (seed, time). Runtime floor: pure.
+"""The simulated spot market: a pure function of (seed, time).
 
 A day of the market is the unit: what happens on it depends on the seed and on noise of this and
 earlier days only, so any process may ask for any day in any order and get the same numbers.

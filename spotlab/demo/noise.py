@@ -1,4 +1,4 @@
-"""Random numbers by address: the same at any process and in any order. Runtime floor: pure.
+"""Random numbers by address: the same at any process and in any order.
 
 Every draw is keyed by (seed, stream, day), so no draw depends on what was asked before.
 """

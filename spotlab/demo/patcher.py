@@ -1,4 +1,4 @@
-"""Replacing parts of moto for a while, and putting them back. Runtime floor."""
+"""Replacing parts of moto for a while, and putting them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""moto made true to AWS where it is not. Runtime floor.
+"""moto made true to AWS where it is not.
 
 What is replaced, and why, is written beside each replacement, here and in the ec2_*.py modules.
 moto's insides are no public interface: its version is pinned, and checked before patching.

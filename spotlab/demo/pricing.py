@@ -1,4 +1,4 @@
-"""AWS's Price List API, GetProducts, for the simulated on-demand prices. Runtime floor: pure.
+"""AWS's Price List API, GetProducts, for the simulated on-demand prices.
 
 moto has no such service; only what GetProducts says of AmazonEC2 on-demand prices is here.
 Source: AWS Price List API reference, GetProducts (JSON 1.1).

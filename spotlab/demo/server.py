@@ -1,4 +1,4 @@
-"""The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list. Runtime floor.
+"""The emulated AWS as one HTTP server on loopback: moto, the feeds, the price list.
 
 python -m spotlab.demo.server --home HOME --seed N [--at ISO]
 """

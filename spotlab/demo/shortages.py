@@ -1,4 +1,4 @@
-"""Shortages of the simulated market: now and then a region runs short of a family. Runtime floor.
+"""Shortages of the simulated market: now and then a region runs short of a family.
 
 A pure function of (seed, time), like the rest of the market.
 """

@@ -1,4 +1,4 @@
-"""What one emulated AWS is made of: its seed, its clock, its market. Runtime floor."""
+"""What one emulated AWS is made of: its seed, its clock, its market."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The words of SpotLab as types. Domain floor: knows no AWS, no store and no screen."""
+"""The words of SpotLab as types, and the protocols (`ports`) that adapters implement.
+
+Pure: imports `errors` alone.
+"""

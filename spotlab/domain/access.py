@@ -1,4 +1,4 @@
-"""Who may do what: roles, rights and whoever asks. Domain floor: pure.
+"""Who may do what: roles, rights and whoever asks.
 
 Screens, API and command line all ask `Principal.require`; there is no other place that decides.
 """

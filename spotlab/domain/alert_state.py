@@ -1,4 +1,4 @@
-"""What rings, and when that is told. Domain floor: pure.
+"""What rings, and when that is told.
 
 A condition that holds is told once, again after a stated time, and once more when it has ended.
 What is unknown changes nothing: it neither rings nor ends what rings.

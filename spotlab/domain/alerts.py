@@ -1,4 +1,4 @@
-"""Alert rules: what is watched, and who is told. Domain floor: pure."""
+"""Alert rules: what is watched, and who is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts SpotLab is made of, and which needs which. Domain floor: pure."""
+"""The parts SpotLab is made of, and which needs which."""
 
 from __future__ import annotations
 

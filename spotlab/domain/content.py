@@ -1,4 +1,4 @@
-"""Bytes of a file as text: un-gzipped within a limit, JSON, CSV by line. Domain floor: pure."""
+"""Bytes of a file as text: un-gzipped within a limit, JSON, CSV by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates, the policy's parameters and the decision. Domain floor: pure."""
+"""Candidates, the policy's parameters and the decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scored market in a few numbers, and how far two of them are apart. Domain floor: pure."""
+"""A scored market in a few numbers, and how far two of them are apart."""
 
 from __future__ import annotations
 

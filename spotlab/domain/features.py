@@ -1,4 +1,4 @@
-"""Features as values: a matrix with names. Domain floor: pure."""
+"""Features as values: a matrix with names."""
 
 from __future__ import annotations
 

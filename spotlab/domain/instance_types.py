@@ -1,4 +1,4 @@
-"""What the name of an EC2 instance type says. Domain floor: pure.
+"""What the name of an EC2 instance type says.
 
 Source: "Amazon EC2 instance type naming conventions" in the EC2 instance types guide: series, then
 generation, then options, then "." and the size: `m7gd.2xlarge` is series m, generation 7,

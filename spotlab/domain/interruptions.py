@@ -1,4 +1,4 @@
-"""Own interruptions, and the hours in which they could have happened. Domain floor: pure."""
+"""Own interruptions, and the hours in which they could have happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools, market snapshots and where a number came from. Domain floor: pure."""
+"""Pools, market snapshots and where a number came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states of a model version, and which moves there are. Domain floor: pure.
+"""The states of a model version, and which moves there are.
 
 | from \\ to | graduated | champion | rejected | archived |
 | --- | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""Predictions beside what happened, and decisions beside other models'. Domain floor: pure."""
+"""Predictions beside what happened, and decisions beside other models'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that an app server answered, counted by five minutes and latency. Domain floor: pure."""
+"""Requests that an app server answered, counted by five minutes and latency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Risk, hazard and what an interruption costs. Domain floor: pure.
+"""Risk, hazard and what an interruption costs.
 
 A risk is P(interrupted within horizon_h). SpotLab assumes a constant hazard within a month, so a
 monthly interruption rate p gives

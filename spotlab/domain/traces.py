@@ -1,4 +1,4 @@
-"""Availability of pools over time, as probes found it. Domain floor: pure.
+"""Availability of pools over time, as probes found it.
 
 A tick is one probe: could the capacity be had at that moment? That is capacity, not an
 interruption of a running instance.

@@ -1,4 +1,4 @@
-"""How long a part was up, from probes; gaps are unknown, never up. Domain floor: pure.
+"""How long a part was up, from probes; gaps are unknown, never up.
 
 Time is weighted: a probe's state holds until the next probe, at most MAX_HOLD. What comes after
 that is unknown, and so is the time before the first probe.

@@ -1,4 +1,4 @@
-"""Features of the Spot Advisor: a pool's own interruptions and its neighbours'. Features floor.
+"""Features of the Spot Advisor: a pool's own interruptions and its neighbours'.
 
 Every feature here names FeedKind.ADVISOR as a source, so that training can leave all of them out
 where the snapshot at hand is too old or too close to the label.

@@ -1,4 +1,4 @@
-"""The tables of a MarketData in one canonical form. Features floor: knows no store, no AWS.
+"""The tables of a MarketData in one canonical form.
 
 Archive and online store hand rows out in their own order and types; features must not depend on
 either, so both readers pass through `tidy`: the same columns, types, order, and one row a key.

@@ -1,4 +1,4 @@
-"""The features as a page for people: docs/features.md. Features floor: pure.
+"""The features as a page for people: docs/features.md.
 
 `python -m spotlab.features.docs_table > docs/features.md` renews it; a test fails when it is old.
 """

@@ -1,4 +1,4 @@
-"""The online store's own server: Valkey on a unix socket, one a home. Features floor.
+"""The online store's own server: Valkey on a unix socket, one a home.
 
 The socket is in a folder that only its owner may enter, and the server listens on no port. Its rows
 survive an idle stop in a dump; nothing else is kept, since the archive in SQL is the record.

@@ -1,4 +1,4 @@
-"""The one feature path: MarketData in, FeatureFrame out. Features floor: pure.
+"""The one feature path: MarketData in, FeatureFrame out.
 
 Online evaluation, training and backtests all call `compute`; they differ only in who built the
 MarketData.

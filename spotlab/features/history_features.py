@@ -1,4 +1,4 @@
-"""Features of a pool's own price history. Features floor: numpy."""
+"""Features of a pool's own price history."""
 
 from __future__ import annotations
 

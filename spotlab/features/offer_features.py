@@ -1,4 +1,4 @@
-"""How widely a type is offered, and how its savings and price compare. Features floor: numpy.
+"""How widely a type is offered, and how its savings and price compare.
 
 A pool is judged against its neighbours: the same type in other regions, and the other types of its
 family, series and region. Every mean leaves the pool's own type out, so that no pool is compared

@@ -1,4 +1,4 @@
-"""MarketData from the archive, as it was known at a moment. Features floor: knows ports.Archive.
+"""MarketData from the archive, as it was known at a moment.
 
 Nothing whose event_time is later than that moment is read: the same call serves training, a
 backtest, a replay, and an evaluation while the online store is away.

@@ -1,4 +1,4 @@
-"""MarketData to and from the online store. Features floor: knows ports.OnlineStore.
+"""MarketData to and from the online store.
 
 Every row carries its publication's mark. A reader takes rows of one publication only, and all of
 them: what another one left behind, or what has expired meanwhile, never mixes in. A publication

@@ -1,4 +1,4 @@
-"""Tables of a MarketData as entries of the online store, and back. Features floor: pure.
+"""Tables of a MarketData as entries of the online store, and back.
 
 Values are JSON: an unknown number is null, a time is whole microseconds since 1970. An entry's own
 time is the event_time of what it holds.

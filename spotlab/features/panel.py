@@ -1,4 +1,4 @@
-"""A MarketData laid out as arrays: the common ground of every feature. Features floor: numpy.
+"""A MarketData laid out as arrays: the common ground of every feature.
 
 There are about 33 regions and 1,400 instance types, so anything known of a (region, type) pair is
 a dense matrix, regions down and types across, NaN where unknown. Types are sorted by family: a

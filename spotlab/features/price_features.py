@@ -1,4 +1,4 @@
-"""Features of the present price, alone and against its neighbours. Features floor: numpy."""
+"""Features of the present price, alone and against its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The online store in Redis or Valkey. Features floor: knows no feed and no screen.
+"""The online store in Redis or Valkey.
 
 Scripts on the server (lua/) write and clear: a batch is one round trip, and writers may race.
 Beside the rows (redis_rows.py) the store keeps which rows there are, by when they expire:

@@ -1,4 +1,4 @@
-"""Rows as Redis holds them, and back. Features floor: pure.
+"""Rows as Redis holds them, and back.
 
 A row is one key, `{view}:{part}:{part}`: a string of JSON, `{"event_time": "…", "value": {…}}`, or
 for a view kept as hashes the field `event_time` and one field of JSON a value. Times are UTC with

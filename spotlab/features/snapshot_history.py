@@ -1,4 +1,4 @@
-"""The archive up to a moment: which snapshots count, and their rows. Features floor."""
+"""The archive up to a moment: which snapshots count, and their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small memory of tables that were read before. Features floor: knows ports by identity alone."""
+"""A small memory of tables that were read before."""
 
 from __future__ import annotations
 

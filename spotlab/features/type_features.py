@@ -1,4 +1,4 @@
-"""Features of an instance type: specifications and what its name says. Features floor: numpy."""
+"""Features of an instance type: specifications and what its name says."""
 
 from __future__ import annotations
 

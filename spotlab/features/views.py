@@ -1,4 +1,4 @@
-"""What features there are, and the views of the online store they are served from. Features floor.
+"""What features there are, and the views of the online store they are served from.
 
 The order of FEATURES is the order of a FeatureFrame's columns. docs/features.md is made from it.
 """

@@ -1,4 +1,4 @@
-"""Statistics of price windows over change points, many pools at a time. Features floor: numpy only.
+"""Statistics of price windows over change points, many pools at a time.
 
 A spot price is a step function: it holds from one change point to the next. So a window's mean and
 deviation weigh every price by the time it was in force, and a pool that publishes the same price

@@ -1,1 +1,4 @@
-"""Replay of policies on traces, and what hindsight would have paid. Gym floor: above pipeline."""
+"""Policies replayed on recorded availability, and what hindsight would have paid.
+
+Pure: imports `domain` and `errors`; knows no store and no screen.
+"""

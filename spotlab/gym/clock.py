@@ -1,4 +1,4 @@
-"""Time in whole quanta: exact sums, and a grid on which hindsight can be exact. Gym floor: pure.
+"""Time in whole quanta: exact sums, and a grid on which hindsight can be exact.
 
 A tick is cut into equal quanta of at most a minute. Work, changeover and checkpoint interval are
 rounded up to whole quanta, the deadline down to whole ticks: never in the workload's favour.

@@ -1,4 +1,4 @@
-"""The last moment for on-demand: a job that keeps this net is never late. Gym floor: pure.
+"""The last moment for on-demand: a job that keeps this net is never late.
 
 At every tick the worst is assumed of the coming one: that spot instances are lost at its end, with
 what was not checkpointed by then. If on-demand could then no longer finish in time, it is started

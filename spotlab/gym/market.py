@@ -1,4 +1,4 @@
-"""Prices and availability of a window, as hindsight reads them. Gym floor: pure."""
+"""Prices and availability of a window, as hindsight reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle: the best schedule in hindsight, replayed as a policy. Gym floor: pure.
+"""The oracle: the best schedule in hindsight, replayed as a policy.
 
 It is exact for the simulator's world: the same ticks and quanta, prices, changeover, checkpoints,
 overlapping moves, and pools. It is the only policy that is shown the future.

@@ -1,4 +1,4 @@
-"""What hindsight would have paid for a job with a deadline: dynamic programming. Gym floor: pure.
+"""What hindsight would have paid for a job with a deadline: dynamic programming.
 
 Backward over ticks; the state is where the instance is and how many quanta of work are left. What
 an interruption undoes needs no state of its own, since hindsight knows a run's end at its start:

@@ -1,4 +1,4 @@
-"""What hindsight would have paid for a service: dynamic programming. Gym floor: pure.
+"""What hindsight would have paid for a service: dynamic programming.
 
 Backward over ticks; the state is where the instance is. It makes the cost of the instances and the
 worth of the downtime least, together.

@@ -1,4 +1,4 @@
-"""The policies by name, and the simple ones. Gym floor: pure.
+"""The policies by name, and the simple ones.
 
 Every policy for a job keeps the safety net (see safety.py), so that costs are compared at equal
 promise; the rules above the net are what differs.

@@ -1,4 +1,4 @@
-"""A cell watched: where instances ran, and how far its work was. Gym floor: pure."""
+"""A cell watched: where instances ran, and how far its work was."""
 
 from __future__ import annotations
 

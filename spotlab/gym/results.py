@@ -1,4 +1,4 @@
-"""Figures of a sweep: costs, regret, and pairwise differences with intervals. Gym floor: pure.
+"""Figures of a sweep: costs, regret, and pairwise differences with intervals.
 
 Windows are paired: every policy's figure is over the same windows, and a bootstrap draws windows,
 with all their policies, with replacement. Windows that overlap in time share their weather, so

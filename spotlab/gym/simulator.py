@@ -1,4 +1,4 @@
-"""One tick loop with exact accounts. Gym floor: pure.
+"""One tick loop with exact accounts.
 
 At a tick: instances in pools that are not available are lost, the policy decides, then the tick
 passes. Prices hold for their tick. An instance is paid from its start until its end, ready or

@@ -1,4 +1,4 @@
-"""SpotLab's own policy, with the forecasts of any model. Gym floor: pure.
+"""SpotLab's own policy, with the forecasts of any model.
 
 It is the linear policy of domain/risk.py: an hour in a pool costs its price + hazard × the cost of
 an interruption, with the model's hazard. A move must save, until the model's horizon, more than

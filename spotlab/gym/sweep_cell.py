@@ -1,4 +1,4 @@
-"""A cell of a sweep: one workload in one window under one policy. Gym floor: pure."""
+"""A cell of a sweep: one workload in one window under one policy."""
 
 from __future__ import annotations
 

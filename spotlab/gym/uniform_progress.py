@@ -1,4 +1,4 @@
-"""Uniform Progress, of Wu et al. Gym floor: pure.
+"""Uniform Progress, of Wu et al.
 
 Z. Wu, W.-L. Chiang, Z. Mao, Z. Yang, E. Friedman, S. Shenker, I. Stoica: "Can't Be Late:
 Optimizing Spot Instance Savings under Deadlines", NSDI 2024. With c(t) the progress, C(t) the work

@@ -1,4 +1,4 @@
-"""What a policy sees, and what it may do. Gym floor: pure.
+"""What a policy sees, and what it may do.
 
 The arrays of a View are slices of buffers that are filled tick by tick as the replay goes on: what
 comes later is in none of them, however they are reached.

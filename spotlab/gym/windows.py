@@ -1,4 +1,4 @@
-"""Windows of a campaign to replay in, drawn reproducibly. Gym floor: pure."""
+"""Windows of a campaign to replay in, drawn reproducibly."""
 
 from __future__ import annotations
 

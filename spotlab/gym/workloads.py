@@ -1,4 +1,4 @@
-"""What is run in the gym: a job with a deadline, or a service. Gym floor: pure."""
+"""What is run in the gym: a job with a deadline, or a service."""
 
 from __future__ import annotations
 

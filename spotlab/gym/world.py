@@ -1,4 +1,4 @@
-"""The world that a policy is replayed in: availability, prices, forecasts. Gym floor: pure.
+"""The world that a policy is replayed in: availability, prices, forecasts.
 
 A tick is one probe. A pool whose probe at a tick failed, or left no record, cannot be started at
 that tick, and an instance that runs there is lost at its beginning.

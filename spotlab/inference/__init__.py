@@ -1,1 +1,4 @@
-"""From a model artefact to a risk and its reasons. Inference floor: knows no feed, no store."""
+"""From a model artefact to a risk and its explanation.
+
+Imports `domain` and `errors`; knows no feed and no store.
+"""

@@ -1,4 +1,4 @@
-"""Models behind one port: checked input, hazard out. Inference floor: knows no feed, no store.
+"""Models behind one port: checked input, hazard out.
 
 LightGBM, scikit-learn and shap are imported inside functions: the first takes 0.2 to 1 s, and a
 screen that scores nothing should not wait for it.

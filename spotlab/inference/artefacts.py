@@ -1,4 +1,4 @@
-"""Model artefacts on disk: read only what is listed, checked and harmless. Inference floor.
+"""Model artefacts on disk: read only what is listed, checked and harmless.
 
 A version is a folder `<name>/<version>/` with three files: the model in a text format (or
 skops), `card.json`, and `SHA256SUMS`, which lists the other two as `sha256sum` writes them.

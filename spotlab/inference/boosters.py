@@ -1,4 +1,4 @@
-"""LightGBM boosters, opened once their text is proved. Inference floor: no feed, no store."""
+"""LightGBM boosters, opened once their text is proved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a raw score to a monthly rate, a fresh bucket counted in. Inference floor: pure.
+"""From a raw score to a monthly rate, a fresh bucket counted in.
 
 The model's calibrated score z is a log-odds: y = sigmoid(z) is the position of the monthly
 interruption rate between that of the lowest and of the highest advisor bucket.

@@ -1,4 +1,4 @@
-"""The three ways a raw score becomes a probability, as a card writes them. Inference floor: pure.
+"""The three ways a raw score becomes a probability, as a card writes them.
 
 Each keeps the order of the scores: a calibration corrects a level, it never re-ranks pools. Fitting
 is training's; a served model only applies what its card says.

@@ -1,4 +1,4 @@
-"""Models of capacity: P(capacity lost within a horizon | available now). Inference floor.
+"""Models of capacity: P(capacity lost within a horizon | available now).
 
 A horizon h of the card (a knot) has its own logistic part; one booster of trees, which takes ln(h)
 as its last column, corrects the shorter ones; and a calibration follows:

@@ -1,4 +1,4 @@
-"""The model card as types: what the code relies on. Inference floor: knows no feed, no store.
+"""The model card as types: what the code relies on.
 
 A card may say more (metrics, limits, sources): those parts are for people and are kept as they are.
 """

@@ -1,4 +1,4 @@
-"""What a fitted estimator must hold before scikit-learn computes with it. Inference floor: pure.
+"""What a fitted estimator must hold before scikit-learn computes with it.
 
 scikit-learn's compiled code walks a tree without looking where it goes: a child beyond the end is
 read from other memory, and a child that is its own parent is walked for ever; shap does the same.

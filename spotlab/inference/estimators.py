@@ -1,4 +1,4 @@
-"""scikit-learn estimators from skops files, by an explicit list of types. Inference floor.
+"""scikit-learn estimators from skops files, by an explicit list of types.
 
 Neither skops nor scikit-learn checks what a file gives it to compute with: `skops_file` proves the
 file before skops reads it, and `fitted` the estimator before scikit-learn or shap does.

@@ -1,4 +1,4 @@
-"""Why a pool's risk is what it is, in numbers and in words. Inference floor: no feed, no store.
+"""Why a pool's risk is what it is, in numbers and in words.
 
 Contributions are SHAP values in log-odds. Only there do they add up: a contribution of +0.4 moves
 the risk of a safe pool less than that of a risky one, so no "share of the risk" is given.

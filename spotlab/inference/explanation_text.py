@@ -1,4 +1,4 @@
-"""An explanation as sentences for a person. Inference floor: knows no feed, no store."""
+"""An explanation as sentences for a person."""
 
 from __future__ import annotations
 

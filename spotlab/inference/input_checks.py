@@ -1,4 +1,4 @@
-"""What every opened model does with its input: check it against the card. Inference floor: pure."""
+"""What every opened model does with its input: check it against the card."""
 
 from __future__ import annotations
 

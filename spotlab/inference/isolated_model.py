@@ -1,6 +1,6 @@
 """Models whose own libraries run in another process; the card, checked and applied, stays here.
 
-Inference floor. They are asked like any other model and answer the same numbers, bit for bit.
+They are asked like any other model and answer the same numbers, bit for bit.
 """
 
 from __future__ import annotations

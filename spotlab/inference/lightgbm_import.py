@@ -1,4 +1,4 @@
-"""LightGBM without its scikit-learn wrappers. Inference floor.
+"""LightGBM without its scikit-learn wrappers.
 
 `import lightgbm` looks for scikit-learn and, where it finds it, imports it for wrappers that
 SpotLab does not use: that took two thirds of the whole import (measured: 1.0 s of 1.5 s). While

@@ -1,4 +1,4 @@
-"""One process that answers for one model which somebody sent. Inference floor.
+"""One process that answers for one model which somebody sent.
 
 What it says is taken as hostile: the right number of bytes, or a word of why not.
 """

@@ -1,4 +1,4 @@
-"""LightGBM's text format of a model, read strictly. Inference floor: pure, imports no LightGBM.
+"""LightGBM's text format of a model, read strictly.
 
 LightGBM's own reader trusts a text: it skips what it does not know, takes the last of two equal
 keys, counts an integer modulo 2^32, and looks for the end of a line beyond the end of the text.

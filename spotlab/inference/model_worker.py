@@ -1,6 +1,6 @@
 """The process that opens one model and answers for it: `python -m spotlab.inference.model_worker`.
 
-Inference floor. It is sent the model's bytes, opens no file of it, and answers with plain numbers.
+It is sent the model's bytes, opens no file of it, and answers with plain numbers.
 What it reads may subvert it, so whoever asks takes nothing that it says for granted.
 
 Frames to it begin with an operation: OPEN (length of the card, digest, card, model), or SCORE or

@@ -1,4 +1,4 @@
-"""The few processes that answer for models which somebody sent. Inference floor.
+"""The few processes that answer for models which somebody sent.
 
 One process a model: one that is subverted can answer for no other. A model whose process crashes,
 takes too long or answers what is no answer has failed, and is not asked again for RESTS_FOR_S.

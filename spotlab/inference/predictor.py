@@ -1,4 +1,4 @@
-"""Loaded models by name, each opened once. Inference floor: knows no feed, no store."""
+"""Loaded models by name, each opened once."""
 
 from __future__ import annotations
 

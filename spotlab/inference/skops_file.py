@@ -1,4 +1,4 @@
-"""What a skops file may hold, proved before skops reads it. Inference floor: pure.
+"""What a skops file may hold, proved before skops reads it.
 
 skops never unpickles, but it builds whatever a file's schema names: it follows a node's loader,
 reads an array's file once for every node that names it, walks a shared node again from each place

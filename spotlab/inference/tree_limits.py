@@ -1,4 +1,4 @@
-"""How large a model of trees may be. Inference floor: pure."""
+"""How large a model of trees may be."""
 
 from __future__ import annotations
 

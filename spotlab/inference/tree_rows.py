@@ -1,4 +1,4 @@
-"""Rows that reach the leaves of a model's trees. Inference floor: pure, imports no LightGBM."""
+"""Rows that reach the leaves of a model's trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that the trees of a text are trees. Inference floor: pure, imports no LightGBM.
+"""Proof that the trees of a text are trees.
 
 LightGBM follows children, columns and sets of categories without a look at their range. So before
 it reads a text, every index in it is shown to be in range, and every node to be reached from its

@@ -1,4 +1,4 @@
-"""One tree of LightGBM's text format, read strictly. Inference floor: pure, imports no LightGBM.
+"""One tree of LightGBM's text format, read strictly.
 
 Key after key and number after number, in the order and the spelling of `Tree::ToString`; what its
 numbers mean is checked in `tree_structure`.

@@ -1,4 +1,4 @@
-"""A backup: the database, uploaded models and a manifest, in one file. Runtime floor.
+"""A backup: the database, uploaded models and a manifest, in one file.
 
 The file appears whole under its name, or not at all, and only its owner may read it: it holds the
 hashes of passwords and tokens. `restore` reads it.

@@ -1,4 +1,4 @@
-"""Reads a backup's file, which anybody may have made or changed. Runtime floor.
+"""Reads a backup's file, which anybody may have made or changed.
 
 It is taken apart in the order in which it was written, each part as its manifest says, and never
 into more than the file itself has room for.

@@ -1,30 +1,33 @@
-"""What the app knows of itself: versions, settings, parts, data. Runtime floor."""
+"""What the app knows of itself: versions, settings, parts, data."""
 
 from __future__ import annotations
 
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import SecretStr
 
 from spotlab import __version__
+from spotlab.domain.ports import ComponentState
 from spotlab.errors import SpotlabError
-from spotlab.monitoring.health import probe_all
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_registration import notices
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 
-def examine(lab: Lab) -> dict[str, Any]:
-    """Check every part.
+def examine(lab: Lab, components: Sequence[ComponentState]) -> dict[str, Any]:
+    """Check every component.
 
+    Args:
+        lab: what is examined.
+        components: each one's state, as probed.
     Returns:
         ok (nothing is down), version, settings (secrets masked), database, online_store,
         components, models, model_notices (what wants a person's eye) and market.
     """
-    components = probe_all(lab)
     return {
         "ok": all(component.state != "down" for component in components),
         "spotlab": __version__,

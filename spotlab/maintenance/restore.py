@@ -1,4 +1,4 @@
-"""Puts a backup in the place of a home's database and models. Runtime floor.
+"""Puts a backup in the place of a home's database and models.
 
 Everything is checked before anything is touched: checksums, rows by table, revision, and that
 nobody uses what is replaced. Where a step fails, all is as it was.

@@ -1,4 +1,4 @@
-"""Lets go of what is older than the settings say, and says how many of what. Runtime floor.
+"""Lets go of what is older than the settings say, and says how many of what.
 
 What can be settled is settled first, so that no prediction loses the market it is measured by.
 """

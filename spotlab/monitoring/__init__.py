@@ -1,1 +1,4 @@
-""""""
+"""Component health, alert rules and metrics.
+
+Above `access`; beside `maintenance`, which it does not import.
+"""

@@ -1,4 +1,4 @@
-"""What /metrics answers: what this process counted, and what the stores say now. Runtime floor.
+"""What /metrics answers: what this process counted, and what the stores say now.
 
 The database and the online store are asked at most every KEPT_S, however often somebody asks. What
 cannot be read is left out, and `spotlab_database_up` or `spotlab_online_store_up` says why.

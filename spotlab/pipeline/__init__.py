@@ -1,1 +1,4 @@
-"""From a market to a recorded decision, one stage after the other. Pipeline floor."""
+"""From a market to a recorded decision, one stage after the other.
+
+Above the adapters (`aws`, `store`, `features`, `inference`), below `runtime`.
+"""

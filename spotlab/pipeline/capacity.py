@@ -1,4 +1,4 @@
-"""The risk of losing capacity, at every tick of a panel. Pipeline floor: pure.
+"""The risk of losing capacity, at every tick of a panel.
 
 Replay in the gym and a live panel take this one way from ticks to a risk.
 """

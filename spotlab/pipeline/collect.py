@@ -1,4 +1,4 @@
-"""Read every source of a market, archive what is new, publish it online. Pipeline floor.
+"""Read every source of a market, archive what is new, publish it online.
 
 A source that fails is written down and the others go on; what it gave last time stays.
 """

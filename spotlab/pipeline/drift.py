@@ -1,4 +1,4 @@
-"""Whether the market, the predictions or their reasons have moved. Pipeline floor: pure.
+"""Whether the market, the predictions or their reasons have moved.
 
 The reference is the first days of own scored markets. How far two of its own days are apart says
 what is usual: an alarm needs more than that (docs/adr/0013-outcomes-and-drift.md).

@@ -1,4 +1,4 @@
-"""A scored market in a few numbers, kept for drift. Pipeline floor: pure."""
+"""A scored market in a few numbers, kept for drift."""
 
 from __future__ import annotations
 

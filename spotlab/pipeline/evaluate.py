@@ -1,4 +1,4 @@
-"""One evaluation: from the market to a recorded decision. Pipeline floor."""
+"""One evaluation: from the market to a recorded decision."""
 
 from __future__ import annotations
 

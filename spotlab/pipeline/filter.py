@@ -1,4 +1,4 @@
-"""Which pools an instance could run on, and why the others are dropped. Pipeline floor: pure."""
+"""Which pools an instance could run on, and why the others are dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the archive knows of a pool at a later moment. Pipeline floor."""
+"""What the archive knows of a pool at a later moment."""
 
 from __future__ import annotations
 

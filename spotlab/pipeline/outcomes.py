@@ -1,4 +1,4 @@
-"""Joins predictions with what happened. Pipeline floor.
+"""Joins predictions with what happened.
 
 What is not known to have happened is censored, with its reason; nothing is guessed. An outcome is
 settled only once its horizon has passed, so that early interruptions are not counted before those

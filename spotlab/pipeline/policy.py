@@ -1,4 +1,4 @@
-"""STAY, SWITCH or FALLBACK_ONDEMAND: the linear policy. Pipeline floor: pure.
+"""STAY, SWITCH or FALLBACK_ONDEMAND: the linear policy.
 
 It compares the expected cost of an hour (price + hazard × cost of an interruption) of where an
 instance is, of the best candidate and of on-demand. A switch must pay for itself and for its own

@@ -1,4 +1,4 @@
-"""Expected cost of each pool, and the order of the candidates. Pipeline floor: pure."""
+"""Expected cost of each pool, and the order of the candidates."""
 
 from __future__ import annotations
 

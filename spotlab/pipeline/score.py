@@ -1,4 +1,4 @@
-"""Every pool of a market with its price, specs, features and hazard. Pipeline floor.
+"""Every pool of a market with its price, specs, features and hazard.
 
 Scoring a market is done once and shared by all instances: what differs from instance to instance
 (requirements, what an interruption costs) is in filter.py and rank.py.

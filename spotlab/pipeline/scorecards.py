@@ -1,4 +1,4 @@
-"""How predictions did, once it is known what happened. Pipeline floor: pure."""
+"""How predictions did, once it is known what happened."""
 
 from __future__ import annotations
 

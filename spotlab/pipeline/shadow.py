@@ -1,7 +1,4 @@
-"""Challengers decide beside the champion, on the same market, and nothing is carried out.
-
-Pipeline floor.
-"""
+"""Challengers decide beside the champion, on the same market, and nothing is carried out."""
 
 from __future__ import annotations
 

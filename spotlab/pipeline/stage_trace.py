@@ -1,4 +1,4 @@
-"""Times and counts of each stage of an evaluation. Pipeline floor."""
+"""Times and counts of each stage of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helper processes that all processes of a home share. Bottom floor: knows the kernel's locks only.
+"""Helper processes that all processes of a home share.
 
 Whoever comes first starts a helper, whoever comes later joins, and it ends some time after its last
 user is gone, however that user ended. Three files in `home/run` carry this; the kernel releases

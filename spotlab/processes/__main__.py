@@ -1,6 +1,6 @@
 """The supervisor of one helper: `python -m spotlab.processes RUN NAME IDLE_S COMMAND…`.
 
-Bottom floor. It detaches, runs the command as its child, and ends it when nobody uses it.
+It detaches, runs the command as its child, and ends it when nobody uses it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A child process that is asked over pipes, within a time, and killed when it does not answer.
-
-Bottom floor: knows no question.
-"""
+"""A child process that is asked over pipes, within a time, and killed when it does not answer."""
 
 from __future__ import annotations
 

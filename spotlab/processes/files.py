@@ -1,4 +1,4 @@
-"""The folders and lock files of a home's helpers. Bottom floor: knows the kernel's flock only."""
+"""The folders and lock files of a home's helpers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames over pipes: a length, then as many bytes. Bottom floor: knows no content.
+"""Frames over pipes: a length, then as many bytes.
 
 Whoever reads says how long a frame may be: what is at the other end may be hostile.
 """

@@ -1,4 +1,4 @@
-"""What a process may take that reads what a stranger sent. Bottom floor: knows the kernel only.
+"""What a process may take that reads what a stranger sent.
 
 Such a process limits itself before it reads anything: what it reads may subvert it afterwards.
 """

@@ -1,4 +1,4 @@
-"""Joining a helper, or starting it. Bottom floor: knows no helper by name."""
+"""Joining a helper, or starting it."""
 
 from __future__ import annotations
 

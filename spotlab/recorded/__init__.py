@@ -1,1 +1,4 @@
-"""Recorded data of others, read from files: traces, price histories, SpotLake. Adapters floor."""
+"""Readers of recorded data: availability traces, price histories, SpotLake exports.
+
+Imports `domain` and `errors`; reads files and nothing else.
+"""

@@ -1,7 +1,4 @@
-"""Bytes of a recorded file, un-gzipped under limits, and what every reader refuses with.
-
-Adapters floor: reads files.
-"""
+"""Bytes of a recorded file, un-gzipped under limits, and what every reader refuses with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recorded files can be read, for commands and screens that list them. Adapters floor."""
+"""Which recorded files can be read, for commands and screens that list them."""
 
 from __future__ import annotations
 

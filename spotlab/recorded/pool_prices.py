@@ -1,4 +1,4 @@
-"""Prices and advisor buckets of traces, from a CSV. Adapters floor: reads files."""
+"""Prices and advisor buckets of traces, from a CSV."""
 
 from __future__ import annotations
 

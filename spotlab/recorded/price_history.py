@@ -1,4 +1,4 @@
-"""Spot price histories from files. Adapters floor: reads files.
+"""Spot price histories from files.
 
 Three forms are read, plain or gzipped: what DescribeSpotPriceHistory answers, as JSON (one
 response, a list of responses, or a list of their records); a tar archive of such files; and CSV

@@ -1,4 +1,4 @@
-"""SpotLake exports. Adapters floor: reads files.
+"""SpotLake exports.
 
 SpotLake (Lee, Hwang and Lee: "SpotLake: Diverse Spot Instance Dataset Archive Service", IISWC 2022)
 collects spot prices, placement scores and advisor data several times a day. Its data is under CC

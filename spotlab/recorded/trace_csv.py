@@ -1,4 +1,4 @@
-"""Ticks of a `tick,time,fail` CSV. Adapters floor: pure."""
+"""Ticks of a `tick,time,fail` CSV."""
 
 from __future__ import annotations
 

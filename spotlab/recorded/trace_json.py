@@ -1,4 +1,4 @@
-"""Ticks of the two JSON forms of a trace. Adapters floor: pure."""
+"""Ticks of the two JSON forms of a trace."""
 
 from __future__ import annotations
 

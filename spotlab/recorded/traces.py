@@ -1,4 +1,4 @@
-"""Availability and preemption traces from files. Adapters floor: reads files.
+"""Availability and preemption traces from files.
 
 Three forms are read, plain or gzipped:
 

@@ -1,1 +1,5 @@
-"""Putting the parts together: settings to services. Runtime floor."""
+"""Settings to services, and what every process shares: market, fleet, evaluation, models.
+
+`bootstrap.py` is the only place that picks implementations. Above `pipeline`, `training` and
+the adapters.
+"""

@@ -1,4 +1,4 @@
-"""The accounts file: which AWS accounts to look after. Runtime floor."""
+"""The accounts file: which AWS accounts to look after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one lab of this process, and what runs beside the requests. Runtime floor.
+"""The one lab of this process, and what runs beside the requests.
 
 Screens, API and background threads share it; a command line makes its own.
 """

@@ -1,4 +1,4 @@
-"""Settings to services: the only place that picks implementations. Runtime floor.
+"""Settings to services: the only place that picks implementations.
 
 Nothing connects at import; the embedded server and the emulated AWS start when first needed.
 """

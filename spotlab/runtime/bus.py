@@ -1,6 +1,6 @@
 """News between processes: Redis pub/sub, and a look at SQL where news may have been lost.
 
-Runtime floor: implements ports.Bus. Nothing listens before somebody asks for a version, so that a
+Nothing listens before somebody asks for a version, so that a
 command that scores no market only ever tells.
 """
 

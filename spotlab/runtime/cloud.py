@@ -1,6 +1,6 @@
 """The AWS that SpotLab talks to, emulated or real, and the market sources it offers.
 
-Runtime floor. The same adapters serve both; only addresses and credentials differ.
+The same adapters serve both; only addresses and credentials differ.
 """
 
 from __future__ import annotations

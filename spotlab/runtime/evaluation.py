@@ -1,4 +1,4 @@
-"""One run of evaluations: every instance decided, challengers beside it. Runtime floor."""
+"""One run of evaluations: every instance decided, challengers beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the fleet's list true to the accounts, and notes who was interrupted. Runtime floor."""
+"""Keeps the fleet's list true to the accounts, and notes who was interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of all state: made where it is missing, refused where it is no use. Runtime floor."""
+"""The folder of all state: made where it is missing, refused where it is no use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab: everything a screen or a command asks for, in verbs. Runtime floor."""
+"""The lab: everything a screen or a command asks for, in verbs."""
 
 from __future__ import annotations
 

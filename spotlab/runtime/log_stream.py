@@ -1,4 +1,4 @@
-"""The log lines of every process, in one capped stream of the online store. Runtime floor.
+"""The log lines of every process, in one capped stream of the online store.
 
 spotlab:logs    a Redis stream; each entry's field `line` is one line as it is on stderr
 """

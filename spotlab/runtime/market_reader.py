@@ -1,6 +1,6 @@
 """The market that decisions are made in: from the online store, else from the archive.
 
-Runtime floor. If the online store is gone, reading goes on from SQL and says so.
+If the online store is gone, reading goes on from SQL and says so.
 """
 
 from __future__ import annotations

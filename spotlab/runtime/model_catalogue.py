@@ -1,4 +1,4 @@
-"""What a person does with models: look, compare states, decide, assign. Runtime floor.
+"""What a person does with models: look, compare states, decide, assign.
 
 The command line and the Models page both call ModelDesk; every verb that changes something takes
 who does it and why, and leaves a line in the audit trail.

@@ -1,6 +1,6 @@
 """Brings the artefacts on disk into the registry, and says what of it wants a person's eye.
 
-Runtime floor. Nothing is promoted silently: a newer version of a champion waits as a candidate. The
+Nothing is promoted silently: a newer version of a champion waits as a candidate. The
 one exception is a champion whose files are gone: a home must go on after an upgrade that ships the
 next version instead.
 """

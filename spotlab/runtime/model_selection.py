@@ -1,4 +1,4 @@
-"""Which model decides: the champion, or an instance's own while it may be used. Runtime floor."""
+"""Which model decides: the champion, or an instance's own while it may be used."""
 
 from __future__ import annotations
 

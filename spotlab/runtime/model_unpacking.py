@@ -1,4 +1,4 @@
-"""Takes a stranger's zip or folder apart, within limits. Runtime floor: knows no model.
+"""Takes a stranger's zip or folder apart, within limits.
 
 Nothing that is read here is run or followed: plain files only, of one folder, counted and measured
 while they are written.

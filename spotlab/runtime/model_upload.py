@@ -1,4 +1,4 @@
-"""Uploaded models: quarantine first, then the registry. Runtime floor.
+"""Uploaded models: quarantine first, then the registry.
 
 What is uploaded is unpacked into a folder of its own under `<home>/models/.quarantine`, checked
 there, asked for a first prediction by another process, and only then moved, by one rename, to

@@ -1,4 +1,4 @@
-"""What a process tells of itself: log lines to all, traces where asked. Runtime floor."""
+"""What a process tells of itself: log lines to all, traces where asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened, in verbs over a lab: events, outcomes, shadows, drift. Runtime floor."""
+"""What happened, in verbs over a lab: events, outcomes, shadows, drift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks AWS for placement scores, sparingly, and says what is known of them. Runtime floor.
+"""Asks AWS for placement scores, sparingly, and says what is known of them.
 
 The account whose zones the market's prices name asks for the whole fleet's types: zone names differ
 between accounts. Scores enter no feature and no decision.

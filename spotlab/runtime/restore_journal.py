@@ -1,6 +1,6 @@
 """Files of a home replaced by others: all or none, even where the process is killed amid it.
 
-Runtime floor. What is to be done is written down first, in a journal; every step of it can be taken
+What is to be done is written down first, in a journal; every step of it can be taken
 again. So whoever opens the home next finishes what was begun, before anything is read.
 """
 

@@ -1,4 +1,4 @@
-"""Whether this process is about to end, and who is still at work in it. Runtime floor.
+"""Whether this process is about to end, and who is still at work in it.
 
 Whoever is at work looks at `LEAVING` between two units of it (a decision, a source, an account):
 the process waits for the unit at hand, and the rest is cancelled as if somebody had pressed Cancel.

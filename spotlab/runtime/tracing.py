@@ -1,4 +1,4 @@
-"""Traces to an OpenTelemetry collector, where one is named. Runtime floor.
+"""Traces to an OpenTelemetry collector, where one is named.
 
 The packages are an extra: nothing of them is imported before a collector is named.
 """

@@ -1,1 +1,4 @@
-"""Jobs that run by themselves: what there are, when they run, and who runs them. Runtime floor."""
+"""Scheduled jobs, leader election and the first run.
+
+Above `monitoring` and `maintenance`, whose work its jobs do.
+"""

@@ -1,4 +1,4 @@
-"""What runs beside a server's requests, or in a worker: presence, scheduler. Runtime floor."""
+"""What runs beside a server's requests, or in a worker: presence, scheduler."""
 
 from __future__ import annotations
 

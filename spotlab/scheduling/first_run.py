@@ -1,4 +1,4 @@
-"""The first run of a lab, once, however many threads and processes start at once. Runtime floor."""
+"""The first run of a lab, once, however many threads and processes start at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scheduled job, as data. Runtime floor.
+"""Every scheduled job, as data.
 
 What a job does is a function of its own part; here stands when it runs, and for how long it may.
 """

@@ -1,4 +1,4 @@
-"""What the jobs do, in the lab's verbs. Runtime floor."""
+"""What the jobs do, in the lab's verbs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a job, in a thread of its own. Runtime floor."""
+"""One run of a job, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spotlab.domain.ports import RunState
-from spotlab.errors import Cancelled, Fenced, SpotlabError
+from spotlab.errors import Cancelled, Fenced, SpotlabError, one_line
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import CAUSE, LEAVING
 from spotlab.scheduling.job_catalogue import Job
 from spotlab.scheduling.leader_election import Monotonic
 from spotlab.store.engine import Fence, fenced
-from spotlab.sweeps.worker_process import in_words
 from spotlab.telemetry import metrics, traces
 from spotlab.telemetry.logs import correlated, redact
 
@@ -124,10 +123,10 @@ class Running:
         except Fenced as exc:
             return Outcome(RunState.LOST, str(exc), {})
         except SpotlabError as exc:
-            return Outcome(RunState.FAILED, redact(in_words(exc)), {})
+            return Outcome(RunState.FAILED, redact(one_line(exc)), {})
         except Exception as exc:
             log.exception("%s failed", self.job.name)
-            return Outcome(RunState.FAILED, redact(in_words(exc)), {})
+            return Outcome(RunState.FAILED, redact(one_line(exc)), {})
         if failed := str(result.pop("failed", "")):
             return Outcome(RunState.FAILED, redact(failed), result)
         return Outcome(RunState.DONE, str(result.pop("note", "")), result)

@@ -1,4 +1,4 @@
-"""Who leads: one process at a time, by a lease in SQL. Runtime floor.
+"""Who leads: one process at a time, by a lease in SQL.
 
 No wall clock decides. The holder gives a beat every fifth of the TTL; everybody else watches it,
 and takes the lease over when nothing moved for a whole TTL by their own monotonic clock. A holder

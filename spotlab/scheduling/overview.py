@@ -1,4 +1,4 @@
-"""How the jobs stand, who leads, and which processes there are. Runtime floor."""
+"""How the jobs stand, who leads, and which processes there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the jobs that are due, while this process leads. Runtime floor (docs/adr/0017-scheduler.md).
+"""Runs the jobs that are due, while this process leads.
 
 Every process may run one; the lease says whose works. Whatever it writes is fenced by its lease.
 """

@@ -1,4 +1,4 @@
-"""When a job is due: the arithmetic of schedules. Runtime floor.
+"""When a job is due: the arithmetic of schedules.
 
 Source: APScheduler's triggers (https://apscheduler.readthedocs.io/en/3.x/); its scheduler and job
 stores are not used (docs/adr/0017-scheduler.md).

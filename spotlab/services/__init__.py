@@ -1,4 +1,4 @@
-"""The desk: what one person may ask of the lab. Runtime floor.
+"""The desk: what one person may ask of the lab.
 
 Screens, API and command line go through here, and nowhere else: each verb first asks
 `Principal.require`, shows only what the person may see, and leaves its change in the audit log.

@@ -1,4 +1,4 @@
-"""AWS accounts, as far as somebody sees them. Runtime floor.
+"""AWS accounts, as far as somebody sees them.
 
 An external id never leaves the desk: an account says MASK where it has one, followed by a mark that
 changes with it and says nothing of it.

@@ -1,4 +1,4 @@
-"""Alert rules: everybody who reads sees them, some may change them. Runtime floor."""
+"""Alert rules: everybody who reads sees them, some may change them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API tokens of the users whom somebody may change. Runtime floor.
+"""API tokens of the users whom somebody may change.
 
 The same holds as for users: nobody makes or ends a token of a user who may do more than they.
 """

@@ -1,4 +1,4 @@
-"""The audit log, for those who may read it. Runtime floor."""
+"""The audit log, for those who may read it."""
 
 from __future__ import annotations
 

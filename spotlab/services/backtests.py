@@ -1,4 +1,4 @@
-"""Backtests: everybody who reads sees them, researchers start and stop them. Runtime floor."""
+"""Backtests: everybody who reads sees them, researchers start and stop them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part of the desk has: the lab, who asks, and how they sign. Runtime floor."""
+"""What every part of the desk has: the lab, who asks, and how they sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions, of the instances that somebody sees. Runtime floor."""
+"""Decisions, of the instances that somebody sees."""
 
 from __future__ import annotations
 

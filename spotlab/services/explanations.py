@@ -1,4 +1,4 @@
-"""Explanations, of a pool now and of a decision's pools, for who sees them. Runtime floor."""
+"""Explanations, of a pool now and of a decision's pools, for who sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The components' health: the same for everybody who reads. Runtime floor."""
+"""The components' health: the same for everybody who reads."""
 
 from __future__ import annotations
 

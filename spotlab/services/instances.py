@@ -1,4 +1,4 @@
-"""Instances: who sees them, what is set on them, and evaluating them. Runtime floor."""
+"""Instances: who sees them, what is set on them, and evaluating them."""
 
 from __future__ import annotations
 

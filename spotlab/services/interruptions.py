@@ -1,4 +1,4 @@
-"""Interruptions of the instances that somebody sees. Runtime floor."""
+"""Interruptions of the instances that somebody sees."""
 
 from __future__ import annotations
 

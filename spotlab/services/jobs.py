@@ -1,4 +1,4 @@
-"""Scheduled jobs: how they stand, and run, pause and schedule them. Runtime floor."""
+"""Scheduled jobs: how they stand, and run, pause and schedule them."""
 
 from __future__ import annotations
 

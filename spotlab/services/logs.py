@@ -1,4 +1,4 @@
-"""Log lines, as far as somebody may read them. Runtime floor.
+"""Log lines, as far as somebody may read them.
 
 Who sees every account reads every line. Who sees some accounts reads the lines that name one of
 those, and no other: a line that names none may speak of anybody's. What they read of another

@@ -1,4 +1,4 @@
-"""Old data and backups: for administrators of every account. Runtime floor.
+"""Old data and backups: for administrators of every account.
 
 Restoring is not here: while it goes on, there is no lab.
 """

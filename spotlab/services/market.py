@@ -1,4 +1,4 @@
-"""The market, its candidates and the components: the same for everybody. Runtime floor."""
+"""The market, its candidates and the components: the same for everybody."""
 
 from __future__ import annotations
 

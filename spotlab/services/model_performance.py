@@ -1,4 +1,4 @@
-"""How models did, in the accounts that somebody sees. Runtime floor."""
+"""How models did, in the accounts that somebody sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models: everybody who reads sees them; who may decide is asked in ModelDesk. Runtime floor."""
+"""Models: everybody who reads sees them; who may decide is asked in ModelDesk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of predictions, for decisions about instances that somebody sees. Runtime floor."""
+"""What came of predictions, for decisions about instances that somebody sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is somebody's own: password, sessions and API tokens. Runtime floor."""
+"""What is somebody's own: password, sessions and API tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, as far as somebody may change them. Runtime floor.
+"""Users, as far as somebody may change them.
 
 Nobody grants what they do not have, to others or to themselves: whoever changes, resets, unlocks,
 enables or signs out a user has every right and sees every account of that user, before the change

@@ -1,4 +1,4 @@
-"""The SQL store: ledger, fleet, archive, registry, health. Store floor: knows no AWS, no screen."""
+"""The SQL store: ledger, fleet, archive, registry, health."""
 
 from spotlab.store.store import Store, open_store
 

@@ -1,4 +1,4 @@
-"""Alert rules, and the outbox of what is to be told. Store floor: implements ports.Alerts."""
+"""Alert rules, and the outbox of what is to be told."""
 
 from __future__ import annotations
 

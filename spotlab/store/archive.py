@@ -1,4 +1,4 @@
-"""Every market snapshot ever accepted. Store floor: implements ports.Archive on SQL."""
+"""Every market snapshot ever accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: every change, each chained to the one before it. Store floor.
+"""The audit log: every change, each chained to the one before it.
 
 Implements ports.AuditLog on SQL. `append` belongs in the transaction of the change itself: either
 both are written or neither.

@@ -1,4 +1,4 @@
-"""Sweeps and their finished cells. Store floor: implements ports.backtests.Sweeps on SQL."""
+"""Sweeps and their finished cells."""
 
 from __future__ import annotations
 

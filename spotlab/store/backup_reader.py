@@ -1,6 +1,6 @@
 """Rows of a database file that a stranger may have changed, brought into one of our own.
 
-Store floor. Such a file is only ever read: read-only, row by row, from the tables and columns that
+Such a file is only ever read: read-only, row by row, from the tables and columns that
 its revision has. What it defines besides (triggers, views, virtual tables, expressions) is refused,
 and would not be run: what is brought into use was made by our own migrations.
 """

@@ -1,4 +1,4 @@
-"""The scored pools of one experiment as one compact column table. Store floor: knows no SQL.
+"""The scored pools of one experiment as one compact column table.
 
 A column a number and a feature, in Parquet: any tool opens it, floats keep every bit, and a pool
 with forty features takes a fraction of what it would as JSON.

@@ -1,4 +1,4 @@
-"""How far each kind of row has come: tells a change where no news came. Store floor."""
+"""How far each kind of row has come: tells a change where no news came."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A database copied whole while others write in it, and how many rows each table of it has.
 
-Store floor. Bringing a copy back is in `restoring`.
+Bringing a copy back is in `restoring`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spotlab.store.tables.metadata import METADATA
 
 REVISIONS: Final = "alembic_version"
 TABLES: Final = (
-    *sorted(name for metadata in METADATA for name in metadata.tables),
+    *sorted(METADATA.tables),
     REVISIONS,
 )
 _REVISION: Final = "SELECT version_num FROM alembic_version"

@@ -1,4 +1,4 @@
-"""Engines, sessions and the one place where database errors are translated. Store floor."""
+"""Engines, sessions and the one place where database errors are translated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments as rows, and back. Store floor: no session and no statement here."""
+"""Experiments as rows, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong in a database, in words a person can act on. Store floor."""
+"""What went wrong in a database, in words a person can act on."""
 
 from __future__ import annotations
 

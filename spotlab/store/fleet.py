@@ -1,4 +1,4 @@
-"""The accounts and instances that are looked after. Store floor: implements ports.Fleet on SQL."""
+"""The accounts and instances that are looked after."""
 
 from __future__ import annotations
 

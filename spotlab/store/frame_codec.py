@@ -1,4 +1,4 @@
-"""Tables as Parquet bytes, and back with the same dtypes. Store floor: knows no SQL."""
+"""Tables as Parquet bytes, and back with the same dtypes."""
 
 from __future__ import annotations
 

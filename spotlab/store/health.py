@@ -1,4 +1,4 @@
-"""Successes and failures of components. Store floor: implements ports.HealthLog on SQL."""
+"""Successes and failures of components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs of life that health is judged by: processes and runs of jobs. Store floor: reads only."""
+"""Signs of life that health is judged by: processes and runs of jobs."""
 
 from __future__ import annotations
 

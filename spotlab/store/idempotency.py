@@ -1,4 +1,4 @@
-"""Answers to writes with an idempotency key, so that a repeated one gets the same. Store floor.
+"""Answers to writes with an idempotency key, so that a repeated one gets the same.
 
 A write is claimed before it is carried out and its answer kept afterwards. Between the two a
 process may die: the claim stays, and whoever repeats the write learns that nobody knows.

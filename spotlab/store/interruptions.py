@@ -1,4 +1,4 @@
-"""Own interruptions and exposure. Store floor: implements ports.InterruptionLog on SQL."""
+"""Own interruptions and exposure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs as they are set, and their runs. Store floor.
+"""Jobs as they are set, and their runs.
 
 Starting a run is one transaction: the fence (see engine.fenced), the due time as it was planned, no
 other run of the job, a new row in job_runs (one a job and due time), the next due time.

@@ -1,4 +1,4 @@
-"""Every decision, whole. Store floor: implements ports.Ledger on SQL."""
+"""Every decision, whole."""
 
 from __future__ import annotations
 

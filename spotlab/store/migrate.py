@@ -1,4 +1,4 @@
-"""Bring a database's tables to what this SpotLab needs. Store floor."""
+"""Bring a database's tables to what this SpotLab needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One-time links: the first administrator's, and a user's to choose a password. Store floor.
+"""One-time links: the first administrator's, and a user's to choose a password.
 
 What a provider has signed begins one session too, and is noted here like a link that was used.
 

@@ -1,4 +1,4 @@
-"""Shadow decisions, outcomes and drift. Store floor: implements ports of the same names on SQL."""
+"""Shadow decisions, outcomes and drift."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.store.engine import reading, writing
+from spotlab.store.tables.base import Base
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import (
     DriftRow,
-    OutcomeBase,
     OutcomeRow,
     ShadowDecisionRow,
 )
@@ -184,7 +184,7 @@ def _made_in(accounts: Sequence[str]) -> Any:
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
 
 
-def _insert_new(session: Session, row: OutcomeBase) -> bool:
+def _insert_new(session: Session, row: Base) -> bool:
     """Insert a row unless its unique key is taken; True when it was inserted."""
     table = inspect(type(row)).local_table
     values = {c.name: getattr(row, c.name) for c in table.columns if c.name != "id"}

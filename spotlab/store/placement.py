@@ -1,4 +1,4 @@
-"""What AWS answered about spot placement. Store floor."""
+"""What AWS answered about spot placement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded probes of components. Store floor: implements ports.ProbeLog on SQL."""
+"""Recorded probes of components."""
 
 from __future__ import annotations
 

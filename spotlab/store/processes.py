@@ -1,4 +1,4 @@
-"""The processes there are, by their signs of life. Store floor."""
+"""The processes there are, by their signs of life."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model versions, champion and audit trail. Store floor: implements ports.ModelRegistry on SQL."""
+"""Model versions, champion and audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that app servers answered. Store floor."""
+"""Requests that app servers answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts a database in the place of another, whole or not at all. Store floor.
+"""Puts a database in the place of another, whole or not at all.
 
 The former one is kept beside: a SQLite file under another name. PostgreSQL is in
 `restoring_postgres`.

@@ -1,4 +1,4 @@
-"""Brings a backup of PostgreSQL into a database, in one transaction. Store floor.
+"""Brings a backup of PostgreSQL into a database, in one transaction.
 
 The backup's file is one that anybody may have changed, and what pg_restore makes of it is a script
 that psql would run: commands of the system's shell, too. So no script is run. Our own migrations

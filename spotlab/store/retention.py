@@ -1,4 +1,4 @@
-"""Old rows go in small batches. Store floor.
+"""Old rows go in small batches.
 
 On SQLite everybody who writes waits for a transaction that does: each is short.
 """

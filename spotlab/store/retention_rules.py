@@ -1,4 +1,4 @@
-"""What is old enough to go. Store floor.
+"""What is old enough to go.
 
 Each rule says which rows of a table nothing needs any more. What is never deleted: the audit log
 (its chain would break), models and their trail, accounts, instances, users, leases, jobs, alert

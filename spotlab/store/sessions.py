@@ -1,4 +1,4 @@
-"""Signed-in browsers, and which key signed them. Store floor: sessions in SQL."""
+"""Signed-in browsers, and which key signed them."""
 
 from __future__ import annotations
 

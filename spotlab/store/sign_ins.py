@@ -1,4 +1,4 @@
-"""Attempts to sign in, and the sessions that begin with them. Store floor.
+"""Attempts to sign in, and the sessions that begin with them.
 
 Checking a password takes long, so what was read before it may not hold after it. An attempt is
 counted before its password is checked, as if it were wrong; what it was checked against is compared

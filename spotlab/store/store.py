@@ -1,4 +1,4 @@
-"""Everything in SQL, opened in one call. Store floor."""
+"""Everything in SQL, opened in one call."""
 
 from __future__ import annotations
 

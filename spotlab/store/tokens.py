@@ -1,4 +1,4 @@
-"""API tokens, as hashes. Store floor: tokens in SQL."""
+"""API tokens, as hashes."""
 
 from __future__ import annotations
 

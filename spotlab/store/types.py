@@ -1,4 +1,4 @@
-"""Column types that keep a promise SQL does not. Store floor: knows only SQLAlchemy."""
+"""Column types that keep a promise SQL does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may sign in. Store floor: users in SQL, every change with its entry in the audit log."""
+"""Who may sign in."""
 
 from __future__ import annotations
 

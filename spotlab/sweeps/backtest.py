@@ -1,4 +1,4 @@
-"""A backtest: a sweep run or gone on with, and what it comes to. Runtime floor."""
+"""A backtest: a sweep run or gone on with, and what it comes to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cell of a sweep on a worker. Runtime floor: imports little, for every worker waits for it."""
+"""A cell of a sweep on a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code computed a result. Runtime floor."""
+"""Which code computed a result."""
 
 from __future__ import annotations
 

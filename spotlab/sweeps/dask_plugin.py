@@ -1,4 +1,4 @@
-"""What the items of one run share, on every Dask worker. Runtime floor: knows no sweep."""
+"""What the items of one run share, on every Dask worker."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from distributed import WorkerPlugin
 from distributed.worker import get_worker
 
+from spotlab.errors import one_line
 from spotlab.sweeps.worker_process import (
     READY,
     Said,
     answer,
-    in_words,
 )
 
 
@@ -37,7 +37,7 @@ class Prepared(WorkerPlugin):
         try:
             self._function, self._shared = pickle.loads(self._preparation)  # noqa: S301
         except Exception as exc:
-            self._said = ("unprepared", in_words(exc))
+            self._said = ("unprepared", one_line(exc))
 
     def answer(self, payload: bytes) -> bytes:
         """One item's answer; see `worker.answer`."""

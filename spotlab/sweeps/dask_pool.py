@@ -1,4 +1,4 @@
-"""Many items on a Dask cluster, each result as it comes. Runtime floor: knows no sweep."""
+"""Many items on a Dask cluster, each result as it comes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
+from spotlab.errors import Cancelled, InvalidSetting, NotAvailable, one_line
 from spotlab.sweeps.process_pool import (
     POLL_S,
     Failed,
@@ -20,7 +20,7 @@ from spotlab.sweeps.process_pool import (
     Result,
     Shared,
 )
-from spotlab.sweeps.worker_process import Said, in_words
+from spotlab.sweeps.worker_process import Said
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -113,7 +113,7 @@ class DaskWorkers:
         except (OSError, ValueError) as exc:
             raise NotAvailable(
                 f"No Dask scheduler answers at {self._address} within "
-                f"{self._connect_timeout_s:g} s ({in_words(exc)}).",
+                f"{self._connect_timeout_s:g} s ({one_line(exc)}).",
                 remedy="Start one with `dask scheduler`, or unset SPOTLAB_DASK_SCHEDULER.",
             ) from exc
         try:
@@ -222,4 +222,4 @@ def said_by(future: Future[Any]) -> Said | None:
     if future.status != "error":  # the scheduler forgot it: it was restarted
         return None
     exc = future.exception()
-    return None if isinstance(exc, KilledWorker) else ("unprepared", in_words(exc))
+    return None if isinstance(exc, KilledWorker) else ("unprepared", one_line(exc))

@@ -1,4 +1,4 @@
-"""What a capacity model says at each tick of a world. Runtime floor."""
+"""What a capacity model says at each tick of a world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep comes to: a world, cells, an id. Runtime floor."""
+"""What a sweep comes to: a world, cells, an id."""
 
 from __future__ import annotations
 

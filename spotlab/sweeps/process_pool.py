@@ -1,4 +1,4 @@
-"""Many items on many processes, each result as it comes. Runtime floor: knows no sweep.
+"""Many items on many processes, each result as it comes.
 
 A worker that dies loses only the item it was at, which is tried again; what a function raises is
 its answer, and is not.

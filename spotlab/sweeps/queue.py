@@ -1,4 +1,4 @@
-"""Sweeps in the background of a process that lives on, such as the app. Runtime floor.
+"""Sweeps in the background of a process that lives on, such as the app.
 
 Their progress and a wish to stop them are in SQL: any session, and any process, can see and say it.
 """

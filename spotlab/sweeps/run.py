@@ -1,4 +1,4 @@
-"""Sweeps on workers, kept cell by cell, so that what was killed can go on. Runtime floor.
+"""Sweeps on workers, kept cell by cell, so that what was killed can go on.
 
 Whoever runs a sweep holds a lock file of the home: the kernel lets go of it however the process
 ends, so that "running" in SQL is never believed of a process that is gone.

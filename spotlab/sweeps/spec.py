@@ -1,4 +1,4 @@
-"""What is asked of a sweep. Runtime floor: pure."""
+"""What is asked of a sweep."""
 
 from __future__ import annotations
 

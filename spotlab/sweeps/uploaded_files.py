@@ -1,4 +1,4 @@
-"""Files that somebody sent, kept in the home so that a sweep can go on. Runtime floor."""
+"""Files that somebody sent, kept in the home so that a sweep can go on."""
 
 from __future__ import annotations
 

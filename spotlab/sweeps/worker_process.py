@@ -1,4 +1,4 @@
-"""A worker process and what it answers. Runtime floor: knows no sweep.
+"""A worker process and what it answers.
 
 python -P -m spotlab.sweeps.worker_process FD: started by workers.ProcessWorkers, spoken to over FD.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final, Literal
 
-from spotlab.errors import SpotlabError
+from spotlab.errors import one_line
 
 Said = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
 """What a worker says: the result of a "done", one sentence of the others."""
@@ -26,13 +26,7 @@ def answer(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes
     try:
         return pickle.dumps(("done", function(shared, item)))
     except Exception as exc:
-        return pickle.dumps(("failed", in_words(exc)))
-
-
-def in_words(exc: BaseException) -> str:
-    """An error in one line: its own sentence where SpotLab raised it, else with its kind."""
-    text = " ".join(str(exc).split())
-    return text if isinstance(exc, SpotlabError) and text else f"{type(exc).__name__}: {text}"
+        return pickle.dumps(("failed", one_line(exc)))
 
 
 def main(argv: list[str]) -> None:
@@ -53,7 +47,7 @@ def _prepared(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
     try:
         function, shared = pickle.loads(connection.recv_bytes())  # noqa: S301  (our parent's)
     except Exception as exc:
-        connection.send_bytes(pickle.dumps(("unprepared", in_words(exc))))
+        connection.send_bytes(pickle.dumps(("unprepared", one_line(exc))))
         sys.exit(1)
     connection.send_bytes(pickle.dumps(READY))
     return function, shared

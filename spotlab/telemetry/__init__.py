@@ -1,1 +1,4 @@
-"""Logs, metrics and traces. Bottom floor: imports nothing of SpotLab."""
+"""Logs, metrics and traces of this process.
+
+On the bottom floor: imports nothing of SpotLab.
+"""

@@ -1,4 +1,4 @@
-"""Log lines on their way to where every process's lines are read. Bottom floor.
+"""Log lines on their way to where every process's lines are read.
 
 A bounded queue and a thread of its own: whoever logs never waits, whatever the store does. When
 the queue is full its oldest line is dropped and counted, and the count is told when lines arrive

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with what it belongs to, without secrets. Bottom floor.
+"""Structured logs: one JSON object a line, with what it belongs to, without secrets.
 
 Every line says which process wrote it, and inside `correlated` the id of what is being done: the
 same from the click, request or job through every stage to the ledger.

@@ -1,4 +1,4 @@
-"""What is counted and timed in this process. Bottom floor.
+"""What is counted and timed in this process.
 
 No label has an unbounded set of values: no instance, user, address or id is one. What is read from
 the store at the moment of asking is in runtime/metrics.py.

@@ -1,4 +1,4 @@
-"""The one place where secrets are masked in what is written. Bottom floor.
+"""The one place where secrets are masked in what is written.
 
 Known shapes first; then whatever follows a telling name; then, whatever it is, any long run of
 random characters: a renewal token or the code of a one-time link has no shape of its own. What is

@@ -1,4 +1,4 @@
-r"""Characters that are not seen as they are: shown as escapes, or refused. Bottom floor.
+r"""Characters that are not seen as they are: shown as escapes, or refused.
 
 Control characters move a terminal's cursor and end a log's line; bidirectional ones turn what
 follows round (a name that ends in U+202E and "gnp.exe" reads "exe.png"); others have no width.

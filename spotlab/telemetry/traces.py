@@ -1,4 +1,4 @@
-"""Spans of what is done, for whoever collects them. Bottom floor: no exporter is known here.
+"""Spans of what is done, for whoever collects them.
 
 Without a tracer a span costs next to nothing; runtime/tracing.py sets one where a collector is
 named.

@@ -1,1 +1,4 @@
-"""Learning the shipped model from recorded markets. Training floor: knows no screen, no store."""
+"""Training and evaluating models on recorded data.
+
+Beside `pipeline`, below `runtime`.
+"""

@@ -1,4 +1,4 @@
-"""Intervals of scores by drawing whole blocks of rows. Training floor: pure.
+"""Intervals of scores by drawing whole blocks of rows.
 
 The rows of a day (or of a family) rise and fall together, so whole blocks are drawn. A draw counts
 a row as often as its block was drawn; the same draws serve every forecaster, so that differences

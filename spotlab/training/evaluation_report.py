@@ -1,4 +1,4 @@
-"""How good forecasts are on rows that training has not seen, as one document. Training floor: pure.
+"""How good forecasts are on rows that training has not seen, as one document.
 
 Every figure stands beside its 95 % interval, and beside the same figure of simple baselines on the
 same rows.

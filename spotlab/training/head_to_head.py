@@ -1,6 +1,6 @@
 """Two models on the same rows: paired differences, curves and where they disagree.
 
-Training floor: pure. Whole blocks of rows are drawn, the same ones for both models, so the interval
+Whole blocks of rows are drawn, the same ones for both models, so the interval
 of a difference is that of the difference and not of two figures side by side.
 """
 

@@ -1,4 +1,4 @@
-"""The rows that two models are compared on, from files. Training floor: reads files.
+"""The rows that two models are compared on, from files.
 
 Nothing is fitted here. Both models see the same panel or the same snapshots; what each learned from
 is looked up in its card, so that a comparison on training data says so.

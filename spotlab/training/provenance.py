@@ -1,4 +1,4 @@
-"""Whether a trace was part of what a model learned from. Training floor: pure.
+"""Whether a trace was part of what a model learned from.
 
 A digest finds the same file again. A sketch finds the same record in another file: renamed, cut,
 rebuilt from another source, or written in another form. It hashes short sequences of how long a

@@ -1,4 +1,4 @@
-"""What every trainer does around its fit: count steps, and save a version. Training floor."""
+"""What every trainer does around its fit: count steps, and save a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good probabilities are, and how sure of it one can be. Training floor: pure.
+"""How good probabilities are, and how sure of it one can be.
 
 Everything works on whole arrays. An interval resamples groups, not rows: rows of one family rise
 and fall together, and an interval over rows would be several times too narrow.

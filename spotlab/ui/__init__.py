@@ -1,1 +1,5 @@
-"""The screens. Screens floor: the only room that knows Streamlit."""
+"""The screens.
+
+On the top floor with `api` and `cli`; the only room that imports Streamlit. A screen is a
+folder.
+"""

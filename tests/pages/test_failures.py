@@ -26,7 +26,7 @@ def test_a_database_that_is_gone_is_explained_once(name: str, lab: Lab, open_pag
     session.lab()
     session.first_run().wait(30)
     with lab.store.engine.begin() as connection:
-        for table in (name for each in METADATA for name in each.tables):
+        for table in METADATA.tables:
             connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO gone_{table}")
     app = open_page(name)
     assert not app.exception

@@ -86,7 +86,7 @@ def test_a_newer_version_waits_and_is_announced(
 
     with empty_lab(tmp_path / "home", models_dir) as lab:
         states = {record.reference: record.state for record in lab.models()}
-        document = examine(lab)
+        document = examine(lab, probe_all(lab))
         inference = next(c for c in probe_all(lab) if c.name == "ML inference")
 
     assert states == {

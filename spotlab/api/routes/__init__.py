@@ -1,1 +1,1 @@
-"""The API's operations, a module a resource. Screens floor."""
+"""The API's operations, a module a resource."""

@@ -1,4 +1,4 @@
-"""AWS accounts. Screens floor."""
+"""AWS accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alert rules, what rings now, and what was told. Screens floor.
+"""Alert rules, what rings now, and what was told.
 
 A receiver's address goes in and never comes out.
 """

@@ -1,4 +1,4 @@
-"""The active market: candidates for requirements, and why a pool is risky. Screens floor."""
+"""The active market: candidates for requirements, and why a pool is risky."""
 
 from __future__ import annotations
 

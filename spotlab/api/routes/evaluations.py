@@ -1,4 +1,4 @@
-"""Deciding about instances, one or many. Screens floor.
+"""Deciding about instances, one or many.
 
 Many are decided within the request: scoring the market is shared, and each further decision takes
 some milliseconds. Longer lists are what the scheduled evaluation is for.

@@ -1,4 +1,4 @@
-"""Decisions as they were made. Screens floor."""
+"""Decisions as they were made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether SpotLab works: in a word, each part, and each part's day. Screens floor."""
+"""Whether SpotLab works: in a word, each part, and each part's day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instances, and what is set on them. Screens floor."""
+"""Instances, and what is set on them."""
 
 from __future__ import annotations
 

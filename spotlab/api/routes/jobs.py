@@ -1,4 +1,4 @@
-"""Scheduled jobs. Screens floor."""
+"""Scheduled jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log lines, as a list and as a stream, and metrics. Screens floor."""
+"""Log lines, as a list and as a stream, and metrics."""
 
 from __future__ import annotations
 

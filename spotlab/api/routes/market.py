@@ -1,4 +1,4 @@
-"""The active market: what it is made of, and collecting it. Screens floor."""
+"""The active market: what it is made of, and collecting it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model versions, what is done with them, and how they did. Screens floor."""
+"""Model versions, what is done with them, and how they did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users and API tokens, for administrators. Screens floor."""
+"""Users and API tokens, for administrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks. Screens floor."""
+"""Who asks."""
 
 from __future__ import annotations
 

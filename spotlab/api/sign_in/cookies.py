@@ -1,4 +1,4 @@
-"""The cookies of a session, and of a browser that is known. Screens floor.
+"""The cookies of a session, and of a browser that is known.
 
 HttpOnly: no script reads them. SameSite=Lax: another site's form or request does not send them.
 Secure where browsers use https.

@@ -1,4 +1,4 @@
-"""Forms of plain pages: read, and refused where another site sent them. Screens floor."""
+"""Forms of plain pages: read, and refused where another site sent them."""
 
 from __future__ import annotations
 

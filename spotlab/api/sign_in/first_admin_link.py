@@ -1,4 +1,4 @@
-"""At start: the link of the first administrator, and a word where keys differ. Screens floor."""
+"""At start: the link of the first administrator, and a word where keys differ."""
 
 from __future__ import annotations
 

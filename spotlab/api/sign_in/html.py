@@ -1,4 +1,4 @@
-"""The pages of signing in: plain HTML, which needs no script. Screens floor."""
+"""The pages of signing in: plain HTML, which needs no script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in with an OpenID Connect provider, by Streamlit's own login. Screens floor.
+"""Signing in with an OpenID Connect provider, by Streamlit's own login.
 
 Streamlit's routes speak with the provider and leave a signed cookie. It is exchanged here, at once,
 for a session of ours: there is one kind of session, whoever vouches.

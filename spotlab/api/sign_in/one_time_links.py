@@ -1,4 +1,4 @@
-"""One-time links: the first administrator, and choosing a password. Screens floor.
+"""One-time links: the first administrator, and choosing a password.
 
 Looking at a link does not use it up: what previews links in a mail changes nothing.
 """

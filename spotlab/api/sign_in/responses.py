@@ -1,4 +1,4 @@
-"""How the pages of signing in answer: with a form, a refusal, or a session. Screens floor."""
+"""How the pages of signing in answer: with a form, a refusal, or a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in and out with a local account. Screens floor."""
+"""Signing in and out with a local account."""
 
 from __future__ import annotations
 

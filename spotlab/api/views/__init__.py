@@ -1,4 +1,1 @@
-"""What the API answers and takes: each resource's fields with unit, meaning and example.
-
-Screens floor.
-"""
+"""What the API answers and takes: each resource's fields with unit, meaning and example."""

@@ -1,4 +1,4 @@
-"""Alert rules, what rings, what was told, and the audit log. Screens floor."""
+"""Alert rules, what rings, what was told, and the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What views have in common. Screens floor."""
+"""What views have in common."""
 
 from __future__ import annotations
 

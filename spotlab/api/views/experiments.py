@@ -1,4 +1,4 @@
-"""Experiments: decisions as they were made. Screens floor."""
+"""Experiments: decisions as they were made."""
 
 from __future__ import annotations
 

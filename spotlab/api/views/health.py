@@ -1,4 +1,4 @@
-"""Each part's day. Screens floor."""
+"""Each part's day."""
 
 from __future__ import annotations
 

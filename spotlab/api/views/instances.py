@@ -1,4 +1,4 @@
-"""Instances, what is set on them, and how their pipeline stands. Screens floor."""
+"""Instances, what is set on them, and how their pipeline stands."""
 
 from __future__ import annotations
 

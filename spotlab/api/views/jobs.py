@@ -1,4 +1,4 @@
-"""Jobs, log lines, metrics, users and tokens. Screens floor."""
+"""Jobs, log lines, metrics, users and tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The market, its sources and collecting it. Screens floor."""
+"""The market, its sources and collecting it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts, models, explanations, health and who asks. Screens floor."""
+"""Accounts, models, explanations, health and who asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Spot Advisor feed, from bytes to snapshots. Adapters floor: pure.
+"""The Spot Advisor feed, from bytes to snapshots.
 
 Source: spot-advisor-data.json behind AWS's Spot Instance Advisor page. It has no published schema;
 the shape here is that of the files served from 2021 to 2025.

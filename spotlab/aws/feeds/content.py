@@ -1,4 +1,4 @@
-"""Bytes of a feed, un-gzipped and decoded under limits. Adapters floor: pure."""
+"""Bytes of a feed, un-gzipped and decoded under limits."""
 
 from __future__ import annotations
 

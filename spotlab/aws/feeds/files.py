@@ -1,4 +1,4 @@
-"""Market feeds from files. Adapters floor: knows no store and no screen.
+"""Market feeds from files.
 
 Formats: the advisor's and the spot prices' are AWS's own JSON; on-demand prices and specifications
 are CSV. Each may be gzipped.

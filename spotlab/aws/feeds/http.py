@@ -1,4 +1,4 @@
-"""A market feed at an address, fetched under limits. Adapters floor: knows no store, no screen.
+"""A market feed at an address, fetched under limits.
 
 It is fetched conditionally (RFC 9110, section 13), streamed under a size and a time limit, retried
 where waiting can help, and refused whole where it cannot be used.

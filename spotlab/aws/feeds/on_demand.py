@@ -1,4 +1,4 @@
-"""The public on-demand price feed, from bytes to a snapshot. Adapters floor: pure.
+"""The public on-demand price feed, from bytes to a snapshot.
 
 Source: meteredUnitMaps/ec2/…/ec2-ondemand-without-sec-sel/{location}/Linux/index.json behind AWS's
 "Amazon EC2 On-Demand Pricing" page: {manifest, regions: {location: {offer: {"Instance Type",

@@ -1,4 +1,4 @@
-"""AWS's public market feeds, read over HTTP without an account. Adapters floor."""
+"""AWS's public market feeds, read over HTTP without an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public spot price feed, from bytes to a snapshot. Adapters floor: pure.
+"""The public spot price feed, from bytes to a snapshot.
 
 Source: spot.json behind AWS's "Amazon EC2 Spot Instances Pricing" page. It has no published schema;
 the shape here is that of the files served in 2025 and 2026.

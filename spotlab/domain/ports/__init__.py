@@ -1,6 +1,6 @@
 """What the pipeline asks of the world: small protocols, each with several adapters.
 
-Domain floor: knows none of the adapters. bootstrap (runtime/) picks them.
+bootstrap (runtime/) picks them.
 """
 
 from spotlab.domain.ports.access import (

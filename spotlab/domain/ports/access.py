@@ -1,4 +1,4 @@
-"""Ports of users, sessions, tokens and the audit log. Domain floor: pure."""
+"""Ports of users, sessions, tokens and the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port of alert rules and what was sent. Domain floor: pure."""
+"""Port of alert rules and what was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port of backtest sweeps. Domain floor: pure."""
+"""Port of backtest sweeps."""
 
 from __future__ import annotations
 

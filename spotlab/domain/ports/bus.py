@@ -1,4 +1,4 @@
-"""Port of the news between processes. Domain floor: pure."""
+"""Port of the news between processes."""
 
 from __future__ import annotations
 

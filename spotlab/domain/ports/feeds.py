@@ -1,4 +1,4 @@
-"""Ports of the market: sources and the archive. Domain floor: pure."""
+"""Ports of the market: sources and the archive."""
 
 from __future__ import annotations
 

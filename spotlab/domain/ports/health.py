@@ -1,4 +1,4 @@
-"""Ports of time and component health. Domain floor: pure."""
+"""Ports of time and component health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports of leases, jobs, their runs and the processes there are. Domain floor: pure."""
+"""Ports of leases, jobs, their runs and the processes there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports of the ledger and the fleet. Domain floor: pure."""
+"""Ports of the ledger and the fleet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports of models and their registry. Domain floor: pure."""
+"""Ports of models and their registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Port of the online store. Domain floor: pure."""
+"""Port of the online store."""
 
 from __future__ import annotations
 

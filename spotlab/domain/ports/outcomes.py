@@ -1,4 +1,4 @@
-"""Ports of what happened: interruptions, shadow decisions, outcomes, drift. Domain floor: pure."""
+"""Ports of what happened: interruptions, shadow decisions, outcomes, drift."""
 
 from __future__ import annotations
 

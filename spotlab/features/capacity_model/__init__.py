@@ -1,1 +1,1 @@
-""""""
+"""Features of the capacity model, from availability over time."""

@@ -1,4 +1,4 @@
-"""Features of capacity, from availability alone. Features floor: pure.
+"""Features of capacity, from availability alone.
 
 `compute_capacity` is the one path: training, evaluation, the gym's replay and a live panel all call
 it. Row i rests on ticks 0..i; no name, zone or clock time enters, so that a pool that was never

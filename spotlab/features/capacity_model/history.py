@@ -1,4 +1,4 @@
-"""What a pool's own ticks tell of its past, tick by tick. Features floor: numpy.
+"""What a pool's own ticks tell of its past, tick by tick.
 
 Every array is (n, p): n ticks of p pools, and row i rests on ticks 0..i only.
 """

@@ -1,4 +1,4 @@
-"""Which features of capacity there are. Features floor: data only."""
+"""Which features of capacity there are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the other pools of a panel tell of one. Features floor: numpy.
+"""What the other pools of a panel tell of one.
 
 Which pools go together is learned from their own past, not from their names: a pool weighs as the
 square of the correlation of its availability with this one's over the last ten days.

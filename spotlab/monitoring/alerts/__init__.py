@@ -1,1 +1,1 @@
-"""Alert rules: looked at, told to receivers, and told again until they answer. Runtime floor."""
+"""Alert rules: looked at, told to receivers, and told again until they answer."""

@@ -1,4 +1,4 @@
-"""Keeps the address of a receiver unreadable in the database. Runtime floor.
+"""Keeps the address of a receiver unreadable in the database.
 
 Whoever knows a webhook's address can post to it. It is encrypted with a key made from the app's
 secret key; what is stored, logged and shown without that key is scheme and host alone.

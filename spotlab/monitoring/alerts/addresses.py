@@ -1,6 +1,6 @@
 """Where a receiver may be: on the public internet, and in networks that a setting names.
 
-Runtime floor. Who writes rules chooses where this server connects to. So every address of a name
+Who writes rules chooses where this server connects to. So every address of a name
 is judged before anything is connected to, and what is connected to is an address that was judged:
 a name that is resolved again may lead elsewhere. A host that is unknown and one that is refused
 are told in the same words: nobody learns here which names and machines an inner network has.

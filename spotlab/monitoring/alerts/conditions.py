@@ -1,4 +1,4 @@
-"""Looks whether an alert rule's condition holds. Runtime floor.
+"""Looks whether an alert rule's condition holds.
 
 What one look needs is read once for all rules. What cannot be known is unknown: it never rings, and
 never ends what rings.

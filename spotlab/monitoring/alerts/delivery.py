@@ -1,4 +1,4 @@
-"""Tells what waits in the outbox, again and again until it is taken or hopeless. Runtime floor.
+"""Tells what waits in the outbox, again and again until it is taken or hopeless.
 
 At least once: an attempt is counted before it is made, so a leader that was replaced makes none,
 and one that died between sending and writing that down sends again. Messages carry an id.

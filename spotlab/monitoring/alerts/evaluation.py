@@ -1,6 +1,6 @@
 """One look at every rule: what rings is noted, what is to be told goes to the outbox, and is told.
 
-Runtime floor. Only the leader does this; its writes carry the lease's fence.
+Only the leader does this; its writes carry the lease's fence.
 """
 
 from __future__ import annotations

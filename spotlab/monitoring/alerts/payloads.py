@@ -1,4 +1,4 @@
-"""The JSON that receivers get: SpotLab's own, or shaped for Slack. Runtime floor: pure."""
+"""The JSON that receivers get: SpotLab's own, or shaped for Slack."""
 
 from __future__ import annotations
 

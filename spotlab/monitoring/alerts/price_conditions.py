@@ -1,4 +1,4 @@
-"""Whether a pool's price, or that of an instance's pool, crossed a threshold. Runtime floor."""
+"""Whether a pool's price, or that of an instance's pool, crossed a threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this process keeps of alerts between two looks. Runtime floor.
+"""What this process keeps of alerts between two looks.
 
 It may be lost at any time: what must not be lost is in the database.
 """

@@ -1,4 +1,4 @@
-"""Posts to a receiver, and to nowhere else. Runtime floor.
+"""Posts to a receiver, and to nowhere else.
 
 It follows no redirect and uses no proxy of the environment: either would connect to an address
 that nobody judged (see `addresses`). Of the answer, the status alone is told.

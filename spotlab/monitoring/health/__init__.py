@@ -1,4 +1,4 @@
-"""Each component's state: probed, recorded and summed up. Runtime floor."""
+"""Each component's state: probed, recorded and summed up."""
 
 from spotlab.monitoring.health.prober import Prober, probe_all
 

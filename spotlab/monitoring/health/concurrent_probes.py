@@ -1,4 +1,4 @@
-"""Questions asked side by side, each with a deadline. Runtime floor.
+"""Questions asked side by side, each with a deadline.
 
 One that hangs keeps nobody waiting, and is not asked again before it has ended: a dead server
 collects no threads.

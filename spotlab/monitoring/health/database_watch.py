@@ -1,4 +1,4 @@
-"""Watches the database from each process, so that its own outage is seen. Runtime floor.
+"""Watches the database from each process, so that its own outage is seen.
 
 Who leads is kept in the database: while that is down, no scheduled probe runs. So each process
 looks by itself; only while the database does not answer does it probe everything, and what it found

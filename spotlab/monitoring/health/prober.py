@@ -1,4 +1,4 @@
-"""Probes every component at once, and keeps what it found. Runtime floor.
+"""Probes every component at once, and keeps what it found.
 
 What cannot be recorded, because the database is down, is kept here and recorded when it is back:
 its own outage then shows as down, not as unknown.

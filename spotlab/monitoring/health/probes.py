@@ -1,4 +1,4 @@
-"""How each component is probed: by a round trip, or by what it last did. Runtime floor."""
+"""How each component is probed: by a round trip, or by what it last did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this process can do its work now, without saying more than that. Runtime floor."""
+"""Whether this process can do its work now, without saying more than that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Health page, the API and the command line show of the components. Runtime floor."""
+"""What the Health page, the API and the command line show of the components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts the requests that this process answers, and keeps the counts in SQL. Runtime floor.
+"""Counts the requests that this process answers, and keeps the counts in SQL.
 
 Each process keeps its own: every replica can show what all of them answered.
 """

@@ -1,4 +1,4 @@
-"""What the components did, from wherever each one's work is written down. Runtime floor."""
+"""What the components did, from wherever each one's work is written down."""
 
 from __future__ import annotations
 

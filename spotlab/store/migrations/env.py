@@ -1,4 +1,4 @@
-"""Alembic's environment. Store floor: migrate.py hands over an open, locked connection."""
+"""Alembic's environment."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The SQL tables; the repositories turn their rows into domain values."""

@@ -1,26 +1,18 @@
-"""Tables of users, sessions, tokens, links, audit log and answered writes. Store floor: rows only.
-
-A base class of their own, as in tables_outcomes.py. Passwords, tokens and links are kept as hashes.
-"""
+"""Tables of users, sessions, tokens, links, audit log and answered writes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, MetaData
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Index
+from sqlmodel import Field
 
-from spotlab.store.tables.core import NAMING, NULLABLE_JSON
+from spotlab.store.tables.base import NULLABLE_JSON, Base
 from spotlab.store.types import UtcDateTime
 
 
-class AccessBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of these tables, with a registry of its own."""
-
-
-class UserRow(AccessBase, table=True):
+class UserRow(Base, table=True):
     """Somebody who may sign in."""
 
     __tablename__ = "users"
@@ -39,7 +31,7 @@ class UserRow(AccessBase, table=True):
     last_sign_in_at: datetime | None = Field(sa_type=UtcDateTime)
 
 
-class SessionRow(AccessBase, table=True):
+class SessionRow(Base, table=True):
     """A signed-in browser. `refresh_hash` is of its newest renewal token, given at `refreshed_at`,
     `former_hash` of the one before, which counts until the newest one is used."""
 
@@ -59,7 +51,7 @@ class SessionRow(AccessBase, table=True):
     address: str
 
 
-class ApiTokenRow(AccessBase, table=True):
+class ApiTokenRow(Base, table=True):
     """An API token, as a hash. `grantors`: the users who made it, beside its own; null: none."""
 
     __tablename__ = "api_tokens"
@@ -76,7 +68,7 @@ class ApiTokenRow(AccessBase, table=True):
     revoked_at: datetime | None = Field(sa_type=UtcDateTime)
 
 
-class LinkRow(AccessBase, table=True):
+class LinkRow(Base, table=True):
     """A one-time link: the first administrator's, or a user's to choose a password. `grantors`: the
     users who made it, beside its own; null: none."""
 
@@ -91,7 +83,7 @@ class LinkRow(AccessBase, table=True):
     grantors: list[str] | None = Field(sa_type=NULLABLE_JSON)
 
 
-class SecretKeyRow(AccessBase, table=True):
+class SecretKeyRow(Base, table=True):
     """A key that sessions were signed with, as a fingerprint: replicas must share one."""
 
     __tablename__ = "secret_keys"
@@ -100,7 +92,7 @@ class SecretKeyRow(AccessBase, table=True):
     seen_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class AuditRow(AccessBase, table=True):
+class AuditRow(Base, table=True):
     """One change, chained to the one before it; only ever added to."""
 
     __tablename__ = "audit_log"
@@ -119,7 +111,7 @@ class AuditRow(AccessBase, table=True):
     digest: str
 
 
-class AnsweredWriteRow(AccessBase, table=True):
+class AnsweredWriteRow(Base, table=True):
     """What was answered to a write with an idempotency key; `status` 0: still at work."""
 
     __tablename__ = "answered_writes"

@@ -1,32 +1,15 @@
-"""The SQL tables. Store floor: rows only; the repositories turn them into domain values.
-
-One module holds the base class and every table: a hot reload runs it again, and a fresh
-`registry()` with a fresh `MetaData()` is what lets the second import succeed.
-"""
+"""Tables of accounts, instances, models, decisions, market snapshots, health and sweeps."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import JSON, Index, LargeBinary, MetaData, UniqueConstraint, text, true
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Index, LargeBinary, UniqueConstraint, text, true
+from sqlmodel import Field
 
+from spotlab.store.tables.base import NULLABLE_JSON, Base
 from spotlab.store.types import UtcDateTime
-
-NAMING: Final = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-NULLABLE_JSON: Final = JSON(none_as_null=True)
-
-
-class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of every table, with a registry of its own."""
 
 
 class AccountRow(Base, table=True):

@@ -1,26 +1,18 @@
-"""Tables of leases, jobs, their runs and the processes there are. Store floor: rows only.
-
-A base class of their own, as in tables_outcomes.py.
-"""
+"""Tables of leases, jobs, their runs and the processes there are."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, MetaData, UniqueConstraint
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint
+from sqlmodel import Field
 
-from spotlab.store.tables.core import NAMING
+from spotlab.store.tables.base import Base
 from spotlab.store.types import UtcDateTime
 
 
-class JobsBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of these tables, with a registry of its own."""
-
-
-class LeaseRow(JobsBase, table=True):
+class LeaseRow(Base, table=True):
     """Who leads. `token` grows with every new leader: writes that carry an older one are refused.
 
     `beat` grows with every sign of life. Others watch it by their own monotonic clock, so that no
@@ -37,7 +29,7 @@ class LeaseRow(JobsBase, table=True):
     since: datetime = Field(sa_type=UtcDateTime)
 
 
-class JobRow(JobsBase, table=True):
+class JobRow(Base, table=True):
     """What is set on a scheduled job; an empty schedule is the job's own."""
 
     __tablename__ = "jobs"
@@ -50,7 +42,7 @@ class JobRow(JobsBase, table=True):
     asked_by: str
 
 
-class JobRunRow(JobsBase, table=True):
+class JobRunRow(Base, table=True):
     """One run of a job, or why it did not run."""
 
     __tablename__ = "job_runs"
@@ -70,7 +62,7 @@ class JobRunRow(JobsBase, table=True):
     correlation_id: str
 
 
-class ProcessRow(JobsBase, table=True):
+class ProcessRow(Base, table=True):
     """A running app server or worker, by its signs of life."""
 
     __tablename__ = "processes"

@@ -1,23 +1,14 @@
-"""Every table there is, for migrations and tests. Store floor."""
+"""Every table there is, for migrations and dumps."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from spotlab.store.tables import (
-    access,
-    core,
-    jobs,
-    monitoring,
-    outcomes,
-    placement,
-)
+from sqlalchemy import MetaData
 
-METADATA: Final = [
-    core.Base.metadata,
-    outcomes.OutcomeBase.metadata,
-    access.AccessBase.metadata,
-    jobs.JobsBase.metadata,
-    monitoring.WatchBase.metadata,
-    placement.PlacementBase.metadata,
-]
+from spotlab.store.tables import access, core, jobs, monitoring, outcomes, placement
+from spotlab.store.tables.base import Base
+
+MODULES: Final = (access, core, jobs, monitoring, outcomes, placement)
+METADATA: Final[MetaData] = Base.metadata
+"""Holds the tables of all MODULES, which are imported above."""

@@ -1,26 +1,18 @@
-"""Tables of health probes, alert rules and what was sent. Store floor: rows only.
-
-A base class of their own, as in tables_outcomes.py.
-"""
+"""Tables of health probes, alert rules and what was sent."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, MetaData
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Index
+from sqlmodel import Field
 
-from spotlab.store.tables.core import NAMING
+from spotlab.store.tables.base import Base
 from spotlab.store.types import UtcDateTime
 
 
-class WatchBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of these tables, with a registry of its own."""
-
-
-class ProbeRow(WatchBase, table=True):
+class ProbeRow(Base, table=True):
     """What a component's state was at a moment, and how long its answer took."""
 
     __tablename__ = "probes"
@@ -34,7 +26,7 @@ class ProbeRow(WatchBase, table=True):
     reason: str
 
 
-class ServedRow(WatchBase, table=True):
+class ServedRow(Base, table=True):
     """What a process answered within five minutes: failures, and the others by latency class."""
 
     __tablename__ = "served_requests"
@@ -45,7 +37,7 @@ class ServedRow(WatchBase, table=True):
     took: dict[str, Any] = Field(sa_type=JSON)
 
 
-class AlertRuleRow(WatchBase, table=True):
+class AlertRuleRow(Base, table=True):
     """What is watched, and who is told. `sealed_address` is encrypted: a webhook's address lets
     whoever knows it post."""
 
@@ -64,7 +56,7 @@ class AlertRuleRow(WatchBase, table=True):
     state: dict[str, Any] = Field(sa_type=JSON)
 
 
-class AlertRow(WatchBase, table=True):
+class AlertRow(Base, table=True):
     """An alert that rang, and what became of telling it."""
 
     __tablename__ = "alerts"

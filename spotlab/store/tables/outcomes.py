@@ -1,27 +1,18 @@
-"""Tables of own interruptions, shadow decisions, outcomes and drift. Store floor: rows only.
-
-They have a base class of their own: a hot reload may run this module again without tables.py, and a
-fresh `registry()` with a fresh `MetaData()` is what lets the second import succeed.
-"""
+"""Tables of own interruptions, shadow decisions, outcomes and drift."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, MetaData, UniqueConstraint
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, UniqueConstraint
+from sqlmodel import Field
 
-from spotlab.store.tables.core import NAMING
+from spotlab.store.tables.base import Base
 from spotlab.store.types import UtcDateTime
 
 
-class OutcomeBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of these tables, with a registry of its own."""
-
-
-class InterruptionEventRow(OutcomeBase, table=True):
+class InterruptionEventRow(Base, table=True):
     """Something that happened to an own instance."""
 
     __tablename__ = "interruption_events"
@@ -37,7 +28,7 @@ class InterruptionEventRow(OutcomeBase, table=True):
     emulated: bool
 
 
-class ExposureRow(OutcomeBase, table=True):
+class ExposureRow(Base, table=True):
     """An instance that was seen running on a spot pool without a gap."""
 
     __tablename__ = "exposure_intervals"
@@ -51,7 +42,7 @@ class ExposureRow(OutcomeBase, table=True):
     emulated: bool
 
 
-class ShadowDecisionRow(OutcomeBase, table=True):
+class ShadowDecisionRow(Base, table=True):
     """What a challenger would have decided."""
 
     __tablename__ = "shadow_decisions"
@@ -76,7 +67,7 @@ class ShadowDecisionRow(OutcomeBase, table=True):
     error: str
 
 
-class OutcomeRow(OutcomeBase, table=True):
+class OutcomeRow(Base, table=True):
     """One prediction beside what happened."""
 
     __tablename__ = "realised_outcomes"
@@ -98,7 +89,7 @@ class OutcomeRow(OutcomeBase, table=True):
     challenger: bool
 
 
-class DriftRow(OutcomeBase, table=True):
+class DriftRow(Base, table=True):
     """A scored market in a few numbers: quantiles of features and predictions, and importance."""
 
     __tablename__ = "drift_snapshots"

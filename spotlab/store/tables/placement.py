@@ -1,25 +1,17 @@
-"""Table of what AWS answered about spot placement. Store floor: rows only.
-
-A base class of its own, as in tables_outcomes.py.
-"""
+"""Table of what AWS answered about spot placement."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, MetaData
-from sqlalchemy.orm import registry
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON
+from sqlmodel import Field
 
-from spotlab.store.tables.core import NAMING
+from spotlab.store.tables.base import Base
 from spotlab.store.types import UtcDateTime
 
 
-class PlacementBase(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
-    """Base of this table, with a registry of its own."""
-
-
-class PlacementRow(PlacementBase, table=True):
+class PlacementRow(Base, table=True):
     """One question about a group of types in a region, and its answer: scores by zone."""
 
     __tablename__ = "placement_answers"

@@ -1,1 +1,1 @@
-"""The tables of docs/results.md, measured anew from recorded data. Runtime floor."""
+"""The tables of docs/results.md, measured anew from recorded data."""

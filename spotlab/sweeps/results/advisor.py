@@ -1,4 +1,4 @@
-"""The advisor recipe: walking forward through 2022, and by family. Runtime floor."""
+"""The advisor recipe: walking forward through 2022, and by family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The capacity recipe and the shipped capacity model on recorded campaigns. Runtime floor."""
+"""The capacity recipe and the shipped capacity model on recorded campaigns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped champions on files that are not in the project. Runtime floor."""
+"""The shipped champions on files that are not in the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures, targets and tables as Markdown. Runtime floor: pure."""
+"""Figures, targets and tables as Markdown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Policies on a part of a campaign that their model has not seen, at recorded prices.
 
-Runtime floor. The capacity recipe learns from the first part of a campaign's time; policies are
+The capacity recipe learns from the first part of a campaign's time; policies are
 replayed in windows of the rest. Prices are those that were recorded in each zone in another year.
 """
 

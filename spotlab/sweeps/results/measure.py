@@ -1,4 +1,4 @@
-"""Everything in docs/results.md, in order. Runtime floor."""
+"""Everything in docs/results.md, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies replayed on recorded campaigns. Runtime floor."""
+"""Policies replayed on recorded campaigns."""
 
 from __future__ import annotations
 

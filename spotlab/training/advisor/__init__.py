@@ -1,1 +1,1 @@
-""""""
+"""The advisor model: next month's interruption bucket."""

@@ -1,4 +1,4 @@
-"""Fitting boosters, and scoring rows they did not see. Training floor: knows no file."""
+"""Fitting boosters, and scoring rows they did not see."""
 
 from __future__ import annotations
 

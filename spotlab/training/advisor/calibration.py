@@ -1,4 +1,4 @@
-"""Fitting calibrations, and choosing between them by validation. Training floor: pure.
+"""Fitting calibrations, and choosing between them by validation.
 
 A model's scores must come from rows its trees did not see (out of fold), or every calibration of
 them is too sure of itself.

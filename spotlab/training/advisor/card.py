@@ -1,4 +1,4 @@
-"""The model card: what the model is, where it comes from, where it ends. Training floor: text."""
+"""The model card: what the model is, where it comes from, where it ends."""
 
 from __future__ import annotations
 

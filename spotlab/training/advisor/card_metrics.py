@@ -1,4 +1,4 @@
-"""How good the model is, for its card. Training floor: pure but for the recorded test data."""
+"""How good the model is, for its card."""
 
 from __future__ import annotations
 

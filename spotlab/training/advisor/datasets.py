@@ -1,4 +1,4 @@
-"""Recorded markets as training rows, through the feature engine of production. Training floor.
+"""Recorded markets as training rows, through the feature engine of production.
 
 A market is built as of a day from files dated that day or before, so nothing later can leak into a
 feature. Recorded data is read from the folder that SPOTLAB_SHARED_DATA names and is never copied.

@@ -1,4 +1,4 @@
-"""An advisor model on snapshots from files. Training floor: reads files.
+"""An advisor model on snapshots from files.
 
 The features are what was known before; the label is the bucket of a later snapshot, whose trailing
 month began after that. Nothing is fitted here.

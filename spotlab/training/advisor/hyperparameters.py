@@ -1,4 +1,4 @@
-"""Looking for better settings within a budget, with Optuna. Training floor: knows no data.
+"""Looking for better settings within a budget, with Optuna.
 
 What is searched is judged by a validation score that the caller passes in: grouped or purged, never
 on rows that test. The settings there are already are the first trial, so a search cannot end worse

@@ -1,4 +1,4 @@
-"""What is learned: the advisor bucket of a later month. Training floor: pure.
+"""What is learned: the advisor bucket of a later month.
 
 The advisor's bucket is how often all customers' instances of a type in a region were interrupted
 during the trailing month. So a label tells of the 30 days before its snapshot, and features must

@@ -1,4 +1,4 @@
-"""Choosing how to fit, and measuring the choice on families it was not made on. Training floor.
+"""Choosing how to fit, and measuring the choice on families it was not made on.
 
 A figure of the best of several candidates flatters it: the choice has seen the rows. So all of it
 (how many trees, which candidate, which calibration) is chosen again inside each fold's training

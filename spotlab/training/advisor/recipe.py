@@ -1,4 +1,4 @@
-"""What the shipped model is made of: dates, features and settings. Training floor: data only."""
+"""What the shipped model is made of: dates, features and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits that do not leak: by group, or by time with a purge. Training floor: pure.
+"""Splits that do not leak: by group, or by time with a purge.
 
 Rows of one family in one market share most of their label, so a random split measures memory.
 """

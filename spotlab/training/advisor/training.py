@@ -1,4 +1,4 @@
-"""Training the shipped model, from recorded data to an artefact. Training floor."""
+"""Training the shipped model, from recorded data to an artefact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the recipe does at short gaps: trained on the past, tested on what followed. Training floor.
+"""How the recipe does at short gaps: trained on the past, tested on what followed.
 
 The clean data holds no two advisor snapshots closer than 16 months. Those of 2022 do, but carry no
 licence: nothing here makes a model that is shipped, and no setting was chosen on what it measures.

@@ -1,4 +1,4 @@
-"""Simple forecasts that a capacity model must beat. Training floor: pure.
+"""Simple forecasts that a capacity model must beat.
 
 Each knows at a tick only what was recorded until then. Its parameters come from training rows, are
 plain numbers, and stand in the model's card, so that the same baselines meet files that neither

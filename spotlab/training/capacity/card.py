@@ -1,4 +1,4 @@
-"""The card of a capacity model: what it is, where it comes from, where it ends. Training floor."""
+"""The card of a capacity model: what it is, where it comes from, where it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A capacity model on traces from files. Training floor: reads files.
+"""A capacity model on traces from files.
 
 Nothing is fitted here: the model comes as it is, and the baselines' parameters come from its card.
 """

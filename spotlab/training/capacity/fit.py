@@ -1,4 +1,4 @@
-"""Fitting capacity models: logistic parts, trees on top, a calibration. Training floor: numpy.
+"""Fitting capacity models: logistic parts, trees on top, a calibration.
 
 The logistic part of a horizon carries the forecast. Ticks of few pools over some weeks are few
 independent cases, and trees alone learn the pools by heart: on pools they had not seen they did

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge and given signs. Training floor: pure."""
+"""Logistic regression with a ridge and given signs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good the capacity recipe is on time or pools it has not seen. Training floor: pure."""
+"""How good the capacity recipe is on time or pools it has not seen."""
 
 from __future__ import annotations
 

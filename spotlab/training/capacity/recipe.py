@@ -1,4 +1,4 @@
-"""What capacity models are made of: horizons, scales and settings. Training floor: data only."""
+"""What capacity models are made of: horizons, scales and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ticks of a trace are training or test rows, and their label. Training floor: pure.
+"""Which ticks of a trace are training or test rows, and their label.
 
 The label is "capacity could not be had at some sampled tick of the next hours", given that it can
 be had now. A launch probe is not an interruption.

@@ -1,4 +1,4 @@
-"""Training a capacity model, from traces to an artefact. Training floor: reads files."""
+"""Training a capacity model, from traces to an artefact."""
 
 from __future__ import annotations
 

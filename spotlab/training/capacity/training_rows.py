@@ -1,4 +1,4 @@
-"""Rows that capacity models learn from. Training floor: numpy."""
+"""Rows that capacity models learn from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be done with accounts: list, validate, add, change, put away. Screens floor."""
+"""What may be done with accounts: list, validate, add, change, put away."""
 
 from __future__ import annotations
 

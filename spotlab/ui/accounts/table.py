@@ -1,4 +1,4 @@
-"""The accounts as a sentence and as rows. Screens floor: pure."""
+"""The accounts as a sentence and as rows."""
 
 from __future__ import annotations
 

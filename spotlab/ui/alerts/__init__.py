@@ -1,1 +1,1 @@
-"""The parts of the Alerts page. Screens floor."""
+"""The Alerts screen."""

@@ -1,4 +1,4 @@
-"""What can be done with a rule: test, switch off and on, change, delete. Screens floor."""
+"""What can be done with a rule: test, switch off and on, change, delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule's form, for a new one and for one that is changed. Screens floor.
+"""A rule's form, for a new one and for one that is changed.
 
 What is wrong with a field stands below it. Errors are kept until the form is sent again, since the
 page looks again by itself.

@@ -1,4 +1,4 @@
-"""What rings now, the rules, and what was told. Screens floor."""
+"""What rings now, the rules, and what was told."""
 
 from __future__ import annotations
 

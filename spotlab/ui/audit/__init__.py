@@ -1,1 +1,1 @@
-""""""
+"""The Audit screen."""

@@ -1,4 +1,4 @@
-"""The audit log: whether its chain holds, filters, rows, one entry whole. Screens floor."""
+"""The audit log: whether its chain holds, filters, rows, one entry whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps in the background of this server, and the way back to one that was kept. Screens floor."""
+"""Sweeps in the background of this server, and the way back to one that was kept."""
 
 from __future__ import annotations
 

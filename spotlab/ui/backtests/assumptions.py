@@ -1,4 +1,4 @@
-"""What a sweep's figures rest on, in plain words. Screens floor."""
+"""What a sweep's figures rest on, in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep came to so far, read from SQL. Screens floor."""
+"""What a sweep came to so far, read from SQL."""
 
 from __future__ import annotations
 

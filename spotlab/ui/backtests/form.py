@@ -1,4 +1,4 @@
-"""What to replay: workload, traces, policies, prices. Screens floor."""
+"""What to replay: workload, traces, policies, prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies, workloads and sweeps as a person reads them. Screens floor: pure."""
+"""Policies, workloads and sweeps as a person reads them."""
 
 from __future__ import annotations
 

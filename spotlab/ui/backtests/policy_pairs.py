@@ -1,4 +1,4 @@
-"""Every policy against one, on the same windows. Screens floor."""
+"""Every policy against one, on the same windows."""
 
 from __future__ import annotations
 

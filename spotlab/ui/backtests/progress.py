@@ -1,4 +1,4 @@
-"""A sweep that is not done: how far it is, a way out, and a way on. Screens floor."""
+"""A sweep that is not done: how far it is, a way out, and a way on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One window of a sweep as a timeline, with every move and its reason. Screens floor."""
+"""One window of a sweep as a timeline, with every move and its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One window of a sweep replayed once more, with all that happened in it. Screens floor."""
+"""One window of a sweep replayed once more, with all that happened in it."""
 
 from __future__ import annotations
 

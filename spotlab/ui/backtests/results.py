@@ -1,4 +1,4 @@
-"""What each policy costs beside hindsight: the first line, the table, its file. Screens floor."""
+"""What each policy costs beside hindsight: the first line, the table, its file."""
 
 from __future__ import annotations
 

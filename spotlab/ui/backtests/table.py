@@ -1,4 +1,4 @@
-"""Sweeps there are: the first line of the page, the form, and the list. Screens floor."""
+"""Sweeps there are: the first line of the page, the form, and the list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a sweep will take, from one window timed on this machine. Screens floor."""
+"""How long a sweep will take, from one window timed on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces and prices from the browser, kept in the home so that a sweep can go on. Screens floor."""
+"""Traces and prices from the browser, kept in the home so that a sweep can go on."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The Candidates screen."""

@@ -1,4 +1,4 @@
-"""The candidate that a reader picked, in a box below the table. Screens floor."""
+"""The candidate that a reader picked, in a box below the table."""
 
 from __future__ import annotations
 

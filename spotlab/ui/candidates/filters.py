@@ -1,4 +1,4 @@
-"""What the reader asks of a pool: one row of filters that live in the URL. Screens floor."""
+"""What the reader asks of a pool: one row of filters that live in the URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS's placement scores in words. Screens floor: pure."""
+"""AWS's placement scores in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates and dropped pools as rows, sentences and marks. Screens floor: pure."""
+"""Candidates and dropped pools as rows, sentences and marks."""
 
 from __future__ import annotations
 

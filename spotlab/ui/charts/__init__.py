@@ -1,4 +1,4 @@
-"""Charts: pure functions from rows to a figure. Screens floor: knows no Streamlit.
+"""Charts: pure functions from rows to a figure.
 
 Text, axes and grid take their colours from the page's theme; marks take them from a Palette.
 """

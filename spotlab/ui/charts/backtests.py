@@ -1,4 +1,4 @@
-"""What policies cost beside what they endure. Screens floor: pure."""
+"""What policies cost beside what they endure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every chart shares. Screens floor: pure."""
+"""What every chart shares."""
 
 from __future__ import annotations
 

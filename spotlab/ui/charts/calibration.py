@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be trusted. Screens floor: pure."""
+"""How far a model's probabilities can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a risk is what it is, step by step in log-odds. Screens floor: pure."""
+"""Why a risk is what it is, step by step in log-odds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Risk against price, and what cannot be beaten on both. Screens floor: pure."""
+"""Risk against price, and what cannot be beaten on both."""
 
 from __future__ import annotations
 

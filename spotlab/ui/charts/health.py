@@ -1,4 +1,4 @@
-"""A component's day: a strip of states, and how long its answers took. Screens floor: pure."""
+"""A component's day: a strip of states, and how long its answers took."""
 
 from __future__ import annotations
 

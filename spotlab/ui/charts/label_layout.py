@@ -1,4 +1,4 @@
-"""Where names stand beside their marks without covering each other. Screens floor: pure."""
+"""Where names stand beside their marks without covering each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices over time, buckets by region and family, and what was dropped. Screens floor: pure."""
+"""Prices over time, buckets by region and family, and what was dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One window of a backtest: where instances ran, and the work done. Screens floor: pure."""
+"""One window of a backtest: where instances ran, and the work done."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""What several screens share: frame, guard, links, tables, formatting, theme, export."""

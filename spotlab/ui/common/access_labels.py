@@ -1,4 +1,4 @@
-"""Roles, accounts and changes in words. Screens floor: pure."""
+"""Roles, accounts and changes in words."""
 
 from __future__ import annotations
 

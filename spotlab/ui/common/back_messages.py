@@ -1,6 +1,6 @@
 """What a browser may ask of Streamlit over its websocket: to run a page, and what belongs to one.
 
-Screens floor. Streamlit carries out whatever message it knows, for whoever is connected. One
+Streamlit carries out whatever message it knows, for whoever is connected. One
 empties the caches of every user: the server gets ready anew, and decides about instances.
 """
 

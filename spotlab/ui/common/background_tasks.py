@@ -1,4 +1,4 @@
-"""Long work beside the page: progress, a way out, and an end that is noticed. Screens floor.
+"""Long work beside the page: progress, a way out, and an end that is noticed.
 
 The work runs in a thread of its own, so it survives a reload and a change of page; the page only
 looks at it.

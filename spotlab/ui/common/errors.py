@@ -1,6 +1,6 @@
 """What a reader sees when something fails: what happened, what it means, what to do.
 
-Screens floor. No traceback reaches the browser: it goes to the log, under a short reference.
+No traceback reaches the browser: it goes to the log, under a short reference.
 """
 
 from __future__ import annotations

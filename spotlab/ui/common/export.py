@@ -1,4 +1,4 @@
-"""A table as a file: CSV for programs, LaTeX for a paper, HTML for a report. Screens floor."""
+"""A table as a file: CSV for programs, LaTeX for a paper, HTML for a report."""
 
 from __future__ import annotations
 

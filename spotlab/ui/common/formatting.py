@@ -1,4 +1,4 @@
-"""Numbers, times and states as a person reads them. Screens floor: pure, knows no Streamlit."""
+"""Numbers, times and states as a person reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame around every page: page table, first run, mode badge, error boundary. Screens floor.
+"""The frame around every page: page table, first run, mode badge, error boundary.
 
 It is the main script. Pages are named by absolute path: a `pages/` folder beside the main script
 would let Streamlit run a page alone, without the frame.

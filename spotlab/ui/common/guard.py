@@ -1,4 +1,4 @@
-"""Who looks, and whether a page is for them: the first statement of each one. Screens floor.
+"""Who looks, and whether a page is for them: the first statement of each one.
 
 It is a lock of its own. Middleware in front of Streamlit refuses whoever is not signed in; this
 asks again, at every run of a page, so that neither a deep link nor a connection that stays open

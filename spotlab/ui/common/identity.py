@@ -1,4 +1,4 @@
-"""Who uses this browser connection, by its session cookie. Screens floor.
+"""Who uses this browser connection, by its session cookie.
 
 Streamlit keeps a connection open for hours: the session is looked up each time somebody acts.
 """

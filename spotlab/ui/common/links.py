@@ -1,4 +1,4 @@
-"""The page table, and links from a number to its why. Screens floor."""
+"""The page table, and links from a number to its why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open screens that follow what happens elsewhere: on this server or on another. Screens floor.
+"""Open screens that follow what happens elsewhere: on this server or on another.
 
 A fragment without any element looks at the news now and then, in this process's memory. Where
 something moved, the page is run again, or the one fragment that shows it; where rows that are being

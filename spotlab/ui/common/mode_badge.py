@@ -1,4 +1,4 @@
-"""The quiet line above every page: what is real here, and how old. Screens floor."""
+"""The quiet line above every page: what is real here, and how old."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streamlit's own login with an OpenID Connect provider, from our settings. Screens floor.
+"""Streamlit's own login with an OpenID Connect provider, from our settings.
 
 Streamlit speaks with the provider and keeps what it says in a signed cookie; api/provider.py
 exchanges that, at once, for a session of ours. The cookie's secret is derived from our secret key,

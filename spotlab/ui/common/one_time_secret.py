@@ -1,4 +1,4 @@
-"""A secret that is shown once: until it is put away, or its page is left. Screens floor."""
+"""A secret that is shown once: until it is put away, or its page is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader may not do is shown as such, with who may. Screens floor."""
+"""What a reader may not do is shown as such, with who may."""
 
 from __future__ import annotations
 

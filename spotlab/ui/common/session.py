@@ -1,4 +1,4 @@
-"""The lab and what pages share of it, each for a limited time. Screens floor.
+"""The lab and what pages share of it, each for a limited time.
 
 Pages reach the lab through `desk()` alone. What is cached is shared between readers: who asks is
 asked before the cache, and what belongs to an account again after it.

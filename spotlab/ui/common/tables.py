@@ -1,4 +1,4 @@
-"""Tables: numbers right-aligned with their unit in the header, sortable as numbers. Screens floor.
+"""Tables: numbers right-aligned with their unit in the header, sortable as numbers.
 
 Cells are shown through a Styler, so that what is read (a minus sign, sensible digits, a relative
 time) and what is sorted (the number, the moment) are two things.

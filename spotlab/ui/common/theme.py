@@ -1,4 +1,4 @@
-"""One small palette, in two themes. Screens floor.
+"""One small palette, in two themes.
 
 The colours are Okabe and Ito's (2008), which stay apart for colour-blind readers, darkened or
 lightened until they meet WCAG AA on their background. A colour means one thing, and never alone:

@@ -1,4 +1,4 @@
-"""What a trace file does not say itself, and its sender declares. Screens floor."""
+"""What a trace file does not say itself, and its sender declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that browsers sent and Streamlit holds in memory. Screens floor."""
+"""Files that browsers sent and Streamlit holds in memory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who looks, at the end of the line above every page: name, role, own account, sign out.
-
-Screens floor.
-"""
+"""Who looks, at the end of the line above every page: name, role, own account, sign out."""
 
 from __future__ import annotations
 

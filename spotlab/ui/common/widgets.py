@@ -1,4 +1,4 @@
-"""Small parts that several pages share. Screens floor."""
+"""Small parts that several pages share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The Experiments screen."""

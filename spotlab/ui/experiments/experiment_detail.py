@@ -1,4 +1,4 @@
-"""One decision, opened whole: what was decided, from what, and how. Screens floor."""
+"""One decision, opened whole: what was decided, from what, and how."""
 
 from __future__ import annotations
 

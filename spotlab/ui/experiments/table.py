@@ -1,4 +1,4 @@
-"""The history of decisions: filters and rows. Screens floor."""
+"""The history of decisions: filters and rows."""
 
 from __future__ import annotations
 

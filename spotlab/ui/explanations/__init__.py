@@ -1,1 +1,1 @@
-""""""
+"""The Explanations screen."""

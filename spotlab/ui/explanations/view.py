@@ -1,4 +1,4 @@
-"""What there is to explain: a past decision or the market now. Screens floor.
+"""What there is to explain: a past decision or the market now.
 
 A past decision is explained from the features it stored, so that the explanation is of what was
 decided then.

@@ -1,1 +1,1 @@
-""""""
+"""The Health screen."""

@@ -1,7 +1,4 @@
-"""One component's day: states, latency, failures with reasons, and what depends on it.
-
-Screens floor.
-"""
+"""One component's day: states, latency, failures with reasons, and what depends on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components' states as a sentence and as rows. Screens floor."""
+"""Components' states as a sentence and as rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The Instances screen."""

@@ -1,4 +1,4 @@
-"""What can be done with instances on their page. Screens floor."""
+"""What can be done with instances on their page."""
 
 from __future__ import annotations
 

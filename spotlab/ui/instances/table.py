@@ -1,4 +1,4 @@
-"""The fleet as rows and as a sentence. Screens floor: pure."""
+"""The fleet as rows and as a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job: what ran and why it failed; run, pause and schedule it. Screens floor."""
+"""One job: what ran and why it failed; run, pause and schedule it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the jobs stand, who runs them, and which processes there are. Screens floor."""
+"""How the jobs stand, who runs them, and which processes there are."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The Logs screen."""

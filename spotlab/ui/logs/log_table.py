@@ -1,4 +1,4 @@
-"""Log lines as they come: filters, the tail, one line opened. Screens floor."""
+"""Log lines as they come: filters, the tail, one line opened."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-""""""
+"""The Market screen."""

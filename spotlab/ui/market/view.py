@@ -1,4 +1,4 @@
-"""The market as a sentence, as rows and as one pool's history. Screens floor."""
+"""The market as a sentence, as rows and as one pool's history."""
 
 from __future__ import annotations
 

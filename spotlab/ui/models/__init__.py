@@ -1,1 +1,1 @@
-"""The Models page in parts: what a card says, the leaderboard, one card, two models, in use."""
+"""The Models screen."""

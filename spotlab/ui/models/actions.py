@@ -1,4 +1,4 @@
-"""What may be done with a model version: said before it is done, and why it was. Screens floor."""
+"""What may be done with a model version: said before it is done, and why it was."""
 
 from __future__ import annotations
 

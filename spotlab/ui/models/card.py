@@ -1,4 +1,4 @@
-"""One model version: what it is, how good it is, where it ends. Screens floor."""
+"""One model version: what it is, how good it is, where it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model card says, as figures and sentences. Screens floor: pure."""
+"""What a model card says, as figures and sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a model card, whatever wrote it. Screens floor: pure.
+"""Reads a model card, whatever wrote it.
 
 A card's first part is fixed, what it measured is not: cards of different tasks, and of older
 versions, say it in different places. All of them are read here and nowhere else, and a stranger's

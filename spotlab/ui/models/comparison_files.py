@@ -1,4 +1,4 @@
-"""Recorded files that two models can be compared on. Screens floor."""
+"""Recorded files that two models can be compared on."""
 
 from __future__ import annotations
 

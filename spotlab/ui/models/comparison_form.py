@@ -1,4 +1,4 @@
-"""Which two models, on which rows: the inputs of a head to head. Screens floor."""
+"""Which two models, on which rows: the inputs of a head to head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work of a head to head, beside the page, and its results by digest. Screens floor."""
+"""The work of a head to head, beside the page, and its results by digest."""
 
 from __future__ import annotations
 

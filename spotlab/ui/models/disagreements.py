@@ -1,4 +1,4 @@
-"""The rows where two models differ most, with what happened. Screens floor."""
+"""The rows where two models differ most, with what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the market, the predictions or their reasons have moved. Screens floor."""
+"""Whether the market, the predictions or their reasons have moved."""
 
 from __future__ import annotations
 

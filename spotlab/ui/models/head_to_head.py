@@ -1,4 +1,4 @@
-"""Two models on the same rows, and where they part. Screens floor."""
+"""Two models on the same rows, and where they part."""
 
 from __future__ import annotations
 

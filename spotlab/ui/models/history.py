@@ -1,4 +1,4 @@
-"""What happened to a model version, and which was in force at a moment. Screens floor."""
+"""What happened to a model version, and which was in force at a moment."""
 
 from __future__ import annotations
 

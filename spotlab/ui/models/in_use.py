@@ -1,4 +1,4 @@
-"""Challengers in shadow, beside the models that decided. Screens floor."""
+"""Challengers in shadow, beside the models that decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every model version as a row, and which is trusted for what. Screens floor."""
+"""Every model version as a row, and which is trusted for what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions beside what happened. Screens floor."""
+"""Predictions beside what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Models page reads, shared between readers for some seconds. Screens floor."""
+"""What the Models page reads, shared between readers for some seconds."""
 
 from __future__ import annotations
 

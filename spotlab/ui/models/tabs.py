@@ -1,4 +1,4 @@
-"""The views of the Models page, each with an address of its own. Screens floor."""
+"""The views of the Models page, each with an address of its own."""
 
 from __future__ import annotations
 

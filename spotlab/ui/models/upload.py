@@ -1,4 +1,4 @@
-"""A model from a file: what is wanted, what the quarantine found. Screens floor."""
+"""A model from a file: what is wanted, what the quarantine found."""
 
 from __future__ import annotations
 

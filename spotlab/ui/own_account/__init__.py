@@ -1,1 +1,1 @@
-""""""
+"""The My account screen."""

@@ -1,4 +1,4 @@
-"""What is a reader's own: rights, password, sessions, API tokens. Screens floor."""
+"""What is a reader's own: rights, password, sessions, API tokens."""
 
 from __future__ import annotations
 

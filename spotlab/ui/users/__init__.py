@@ -1,1 +1,1 @@
-"""Users, what they may do, and what they did. Screens floor."""
+"""The Users screen."""

@@ -1,4 +1,4 @@
-"""Users: rows, adding one, and what may be changed on one. Screens floor."""
+"""Users: rows, adding one, and what may be changed on one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First tables: accounts, experiments, health, instances, market, models. Store floor.
+"""First tables: accounts, experiments, health, instances, market, models.
 
 Revision r0001, after none. Types are spelled out, so that it stays what it was when tables change.
 """

@@ -1,4 +1,4 @@
-"""Model states, their history and uploads. Store floor.
+"""Model states, their history and uploads.
 
 Revision r0002, after r0001. Types are spelled out, so that it stays what it was when tables change.
 """

@@ -1,4 +1,4 @@
-"""Interruption events, shadow decisions, realised outcomes and drift. Store floor.
+"""Interruption events, shadow decisions, realised outcomes and drift.
 
 Revision r0003, after r0002. Types are spelled out, so that it stays what it was when tables change.
 """

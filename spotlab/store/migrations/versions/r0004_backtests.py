@@ -1,4 +1,4 @@
-"""Backtest sweeps and their finished cells. Store floor.
+"""Backtest sweeps and their finished cells.
 
 Revision r0004, after r0003. Types are spelled out, so that it stays what it was when tables change.
 """

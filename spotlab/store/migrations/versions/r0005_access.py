@@ -1,4 +1,4 @@
-"""Users, sessions, tokens, links, the audit log and answered writes. Store floor.
+"""Users, sessions, tokens, links, the audit log and answered writes.
 
 Revision r0005, after r0004. Types are spelled out, so that it stays what it was when tables change.
 """

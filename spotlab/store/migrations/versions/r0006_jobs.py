@@ -1,4 +1,4 @@
-"""Leases, jobs, their runs and processes. Store floor.
+"""Leases, jobs, their runs and processes.
 
 Revision r0006, after r0005. Types are spelled out, so that it stays what it was when tables change.
 """

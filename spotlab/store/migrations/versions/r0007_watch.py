@@ -1,4 +1,4 @@
-"""Health probes, alert rules and alerts. Store floor.
+"""Health probes, alert rules and alerts.
 
 Revision r0007, after r0006. Types are spelled out, so that it stays what it was when tables change.
 """

@@ -1,4 +1,4 @@
-"""Which log lines belong to a decision. Store floor.
+"""Which log lines belong to a decision.
 
 Revision r0008, after r0007. Types are spelled out, so that it stays what it was when tables change.
 """

@@ -1,4 +1,4 @@
-"""What AWS answered about spot placement. Store floor.
+"""What AWS answered about spot placement.
 
 Revision r0009, after r0008. Types are spelled out, so that it stays what it was when tables change.
 """

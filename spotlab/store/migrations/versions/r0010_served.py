@@ -1,4 +1,4 @@
-"""Requests that app servers answered. Store floor.
+"""Requests that app servers answered.
 
 Revision r0010, after r0009. Types are spelled out, so that it stays what it was when tables change.
 """

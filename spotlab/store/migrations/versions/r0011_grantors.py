@@ -1,4 +1,4 @@
-"""Who made a token or a link. Store floor.
+"""Who made a token or a link.
 
 Revision r0011, after r0010. Types are spelled out, so that it stays what it was when tables change.
 """
