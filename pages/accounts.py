@@ -5,13 +5,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
 from spotlab.ui.accounts import actions, table
-from spotlab.ui.common import (
-    guard,
-    live_updates,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import guard, live_updates, session, tables, widgets
 from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)

@@ -4,13 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.ui.alerts import actions, form, table
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    guard,
-    session,
-    widgets,
-)
+from spotlab.ui.common import errors, formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 
 who = guard.require(Right.READ)

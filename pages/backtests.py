@@ -12,12 +12,8 @@ from spotlab.ui.backtests import (
     results,
     table,
 )
-from spotlab.ui.backtests import (
-    figures as backtests_figures,
-)
-from spotlab.ui.backtests import (
-    results as backtests_results,
-)
+from spotlab.ui.backtests import figures as backtests_figures
+from spotlab.ui.backtests import results as backtests_results
 from spotlab.ui.common import guard, session, widgets
 from spotlab.ui.common.theme import palette
 

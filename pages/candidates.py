@@ -6,19 +6,8 @@ from spotlab.domain.access import Right
 from spotlab.domain.decision import Requirements
 from spotlab.pipeline.evaluate import on_demand_price
 from spotlab.ui import charts
-from spotlab.ui.candidates import (
-    details,
-    filters,
-    placement_scores,
-    table,
-)
-from spotlab.ui.common import (
-    formatting,
-    guard,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.candidates import details, filters, placement_scores, table
+from spotlab.ui.common import formatting, guard, session, tables, widgets
 from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)

@@ -6,14 +6,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
-from spotlab.ui.common import (
-    guard,
-    links,
-    live_updates,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import guard, links, live_updates, session, tables, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.experiments import experiment_detail, table
 

@@ -6,12 +6,7 @@ from spotlab.domain.access import Right
 from spotlab.inference.explain import difference, explain
 from spotlab.inference.explanation_text import difference_in_words, in_words
 from spotlab.ui import charts
-from spotlab.ui.common import (
-    guard,
-    links,
-    session,
-    widgets,
-)
+from spotlab.ui.common import guard, links, session, widgets
 from spotlab.ui.common.formatting import plain
 from spotlab.ui.common.theme import palette
 from spotlab.ui.explanations import view

@@ -4,13 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Topic
-from spotlab.ui.common import (
-    errors,
-    guard,
-    live_updates,
-    session,
-    widgets,
-)
+from spotlab.ui.common import errors, guard, live_updates, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.jobs import job_detail, job_table
 

@@ -4,13 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.errors import OnlineStoreDown
-from spotlab.ui.common import (
-    errors,
-    guard,
-    live_updates,
-    session,
-    widgets,
-)
+from spotlab.ui.common import errors, guard, live_updates, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.logs import log_table
 

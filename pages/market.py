@@ -4,12 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.ui import charts
-from spotlab.ui.common import (
-    guard,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import guard, session, tables, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.market import view
 

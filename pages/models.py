@@ -3,12 +3,7 @@
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.ui.common import (
-    formatting,
-    guard,
-    session,
-    widgets,
-)
+from spotlab.ui.common import formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 from spotlab.ui.models import (
     actions,
@@ -16,17 +11,13 @@ from spotlab.ui.models import (
     card_parser,
     drift,
     head_to_head,
+    history,
     in_use,
     leaderboard,
     outcomes,
     queries,
+    tabs,
     upload,
-)
-from spotlab.ui.models import (
-    history as models_history,
-)
-from spotlab.ui.models import (
-    tabs as models_tabs,
 )
 
 user = guard.require(Right.READ)
@@ -46,16 +37,16 @@ def show_board() -> None:
         leaderboard.show_empty()
     picked = leaderboard.show(entries, now, colours)
     if picked:
-        models_tabs.open_card(picked)
+        tabs.open_card(picked)
     st.caption(f"Select a row to open its card. {leaderboard.OWN_ROWS}")
     leaderboard.show_export(records, now)
     upload.show()
-    models_history.show_all(now)
+    history.show_all(now)
 
 
 def show_card() -> None:
     """One version, whole."""
-    entry = queries.entry(models_tabs.pick_model(queries.entries()))
+    entry = queries.entry(tabs.pick_model(queries.entries()))
     record, told = entry.record, card_parser.read(entry.record.card)
     with answer:
         widgets.headline(card.headline(record, told), card.small_print(entry, now))
@@ -71,12 +62,12 @@ def show_card() -> None:
         "Features": card.show_features,
         "Limits": card.show_limits,
     }
-    *tabs, history, whole = st.tabs([*parts, "History", "Whole card"])
-    for tab, show in zip(tabs, parts.values(), strict=True):
+    *sections, past, whole = st.tabs([*parts, "History", "Whole card"])
+    for tab, show in zip(sections, parts.values(), strict=True):
         with tab:
             show(told)
-    with history:
-        models_history.show(record, now)
+    with past:
+        history.show(record, now)
     with whole:
         card.show_whole(record)
 
@@ -100,9 +91,9 @@ def show_use() -> None:
     in_use.show(seen, queries.instance_names(), now, colours)
     outcomes.show(seen, session.desk().decisions.oldest(), now, colours)
     st.header("Drift", anchor=False)
-    drift.show(queries.drifted(models_tabs.pick_working(queries.entries())), now, colours)
+    drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)
 
 
 actions.show_outcome()
 SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_versus, "use": show_use}
-SHOW[models_tabs.pick()]()
+SHOW[tabs.pick()]()

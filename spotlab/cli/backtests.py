@@ -125,14 +125,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _spec(args: argparse.Namespace) -> SweepSpec:
-    from spotlab.sweeps.spec import (
-        RECORDED_PRICES,
-        Jobs,
-        Prices,
-        Services,
-        SweepSpec,
-        TraceChoice,
-    )
+    from spotlab.sweeps.spec import RECORDED_PRICES, Jobs, Prices, Services, SweepSpec, TraceChoice
 
     policies = tuple(name.strip() for name in args.policies.split(",") if name.strip())
     if not policies:

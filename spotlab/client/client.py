@@ -10,18 +10,8 @@ from typing import Any
 import httpx
 
 from spotlab.client import monitoring_schemas, schemas
-from spotlab.client.monitoring import (
-    Alerts,
-    Audit,
-    Logs,
-    Market,
-)
-from spotlab.client.transport import (
-    ANY,
-    Asking,
-    Part,
-    part,
-)
+from spotlab.client.monitoring import Alerts, Audit, Logs, Market
+from spotlab.client.transport import ANY, Asking, Part, part
 
 
 class SpotLab:

@@ -9,12 +9,7 @@ import httpx
 import msgspec
 
 from spotlab.client import schemas
-from spotlab.client.transport import (
-    PREFIX,
-    Asking,
-    error_of,
-    params,
-)
+from spotlab.client.transport import PREFIX, Asking, error_of, params
 
 QUIET_S: Final = 45.0
 """The server beats every 15 s: one that is quiet for three beats is gone."""

@@ -17,12 +17,7 @@ import pandas as pd
 
 from spotlab.domain.market import FeedKind, MarketData, MarketName, Provenance
 from spotlab.domain.ports import OnlineRow, OnlineStore
-from spotlab.features.canonical_tables import (
-    from_micros,
-    tidy,
-    tidy_market,
-    to_micros,
-)
+from spotlab.features.canonical_tables import from_micros, tidy, tidy_market, to_micros
 from spotlab.features.online_codec import CODECS, Codec, Entry
 from spotlab.features.table_cache import memory_of
 from spotlab.features.views import ORIGINS

@@ -13,20 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from spotlab.errors import (
-    ArtefactRefused,
-    InvalidInput,
-    ModelFailed,
-    NotAvailable,
-    SpotlabError,
-)
-from spotlab.inference.model_process import (
-    PROGRAM,
-    START_S,
-    ModelProcess,
-    Source,
-    WorkerLimits,
-)
+from spotlab.errors import ArtefactRefused, InvalidInput, ModelFailed, NotAvailable, SpotlabError
+from spotlab.inference.model_process import PROGRAM, START_S, ModelProcess, Source, WorkerLimits
 from spotlab.processes.child import Keeper
 from spotlab.processes.framing import Buffer, Lost
 from spotlab.telemetry import metrics

@@ -21,14 +21,7 @@ import msgspec
 
 from spotlab.access.secret_key import FILE as SECRET_KEY
 from spotlab.errors import InvalidInput
-from spotlab.maintenance.backup import (
-    DATABASE,
-    FORMAT,
-    MANIFEST,
-    Manifest,
-    hashed,
-    is_plain,
-)
+from spotlab.maintenance.backup import DATABASE, FORMAT, MANIFEST, Manifest, hashed, is_plain
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.store.dumps import TABLES
 

@@ -45,13 +45,7 @@ from spotlab.store.dumps import Dump, one_file
 from spotlab.store.engine import connect, writer
 from spotlab.store.failures import is_sqlite, translated
 from spotlab.store.migrate import head, upgrade
-from spotlab.store.restore import (
-    alone_with,
-    has_noted,
-    is_empty,
-    put_sqlite,
-    refuse_newer,
-)
+from spotlab.store.restore import alone_with, has_noted, is_empty, put_sqlite, refuse_newer
 from spotlab.store.restore_postgres import put_postgres
 
 

@@ -11,14 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from spotlab.domain.decision import (
-    Candidate,
-    Decision,
-    Instance,
-    Lifecycle,
-    PolicyParams,
-    Verdict,
-)
+from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, PolicyParams, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import (
-    Candidate,
-    DropReason,
-    PolicyParams,
-    Requirements,
-)
+from spotlab.domain.decision import Candidate, DropReason, PolicyParams, Requirements
 from spotlab.domain.market import FeedKind, MarketName, Pool, Provenance
 from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
 from spotlab.pipeline.filter import drop_reasons

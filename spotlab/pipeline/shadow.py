@@ -14,12 +14,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
 from spotlab.domain.ports import ModelRecord
-from spotlab.pipeline.evaluate import (
-    Evaluation,
-    Weighed,
-    on_demand_price,
-    weigh,
-)
+from spotlab.pipeline.evaluate import Evaluation, Weighed, on_demand_price, weigh
 from spotlab.pipeline.rank import Ranking
 
 SHADOW_STATES: Final = frozenset({ModelState.GRADUATED, ModelState.CHAMPION})

@@ -16,12 +16,7 @@ from spotlab.domain.ports import ModelRecord, RiskModel, Topic
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
-from spotlab.pipeline.evaluate import (
-    Evaluation,
-    Weighed,
-    record,
-    weigh,
-)
+from spotlab.pipeline.evaluate import Evaluation, Weighed, record, weigh
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer

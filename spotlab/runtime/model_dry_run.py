@@ -1,8 +1,9 @@
 """A first prediction of a stranger's model, in a process of its own.
 
 The model is opened and asked here, never in the app: one that hangs, or that eats memory, ends with
-this process. `python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one
-line of JSON.
+this process.
+
+`python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one line of JSON.
 """
 
 from __future__ import annotations

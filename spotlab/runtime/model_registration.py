@@ -12,12 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from spotlab.domain.model_lifecycle import (
-    ModelAction,
-    ModelState,
-    trusted,
-    unusable,
-)
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable
 from spotlab.domain.ports import By, Clock, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.inference.predictor import Available, Predictor, version_key

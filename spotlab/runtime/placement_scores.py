@@ -16,13 +16,7 @@ from typing import Any, Final
 from spotlab.aws.placement import PlacementScores
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import MarketData, MarketName
-from spotlab.domain.placement import (
-    SHOWN_FOR,
-    Placements,
-    Shape,
-    configurations,
-    worth_asking,
-)
+from spotlab.domain.placement import SHOWN_FOR, Placements, Shape, configurations, worth_asking
 from spotlab.domain.ports import Account, RunState, Topic
 from spotlab.errors import NoSuchThing, SpotlabError
 from spotlab.pipeline.collect import Progress

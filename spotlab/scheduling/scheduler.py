@@ -20,12 +20,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import CAUSE, LEAVING
 from spotlab.scheduling.job_catalogue import FIRST_RUN, JOBS, Job
 from spotlab.scheduling.job_run import Running
-from spotlab.scheduling.leader_election import (
-    Beating,
-    Leadership,
-    Monotonic,
-    let_go,
-)
+from spotlab.scheduling.leader_election import Beating, Leadership, Monotonic, let_go
 from spotlab.scheduling.schedules import Schedule, parse
 from spotlab.store.engine import Fence, fenced
 from spotlab.telemetry import metrics

@@ -9,12 +9,7 @@ from spotlab.access.name_redaction import foreign
 from spotlab.domain.access import Right
 from spotlab.domain.components import COMPONENTS
 from spotlab.errors import DatabaseDown, NotFound
-from spotlab.monitoring.health.report import (
-    Health,
-    PartDay,
-    read,
-    read_day,
-)
+from spotlab.monitoring.health.report import Health, PartDay, read, read_day
 from spotlab.services.base import DeskPart
 
 

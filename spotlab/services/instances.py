@@ -142,7 +142,7 @@ class InstancesDesk(DeskPart):
         cancelled: Callable[[], bool] | None = None,
         policy: PolicyParams | None = None,
     ) -> Sequence[Experiment]:
-        """Decide about instances, and record each decision; see `spotlab.runtime.evaluation.evaluate`.
+        """Decide about instances, and record each decision; see `runtime.evaluation`.
 
         Args:
             instance_ids: which; None: every active one that they see and whose pipeline is on.

@@ -18,11 +18,7 @@ from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Targe
 from spotlab.store.engine import reading, writing
 from spotlab.store.tables.base import Base
 from spotlab.store.tables.core import ExperimentRow
-from spotlab.store.tables.outcomes import (
-    DriftRow,
-    OutcomeRow,
-    ShadowDecisionRow,
-)
+from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
 
 
 class SqlShadowLog:

@@ -11,13 +11,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
-from spotlab.domain.model_lifecycle import (
-    ModelAction,
-    ModelState,
-    moved,
-    trusted,
-    unusable,
-)
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, moved, trusted, unusable
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append

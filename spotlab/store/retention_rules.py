@@ -12,28 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    Table,
-    and_,
-    exists,
-    extract,
-    func,
-    inspect,
-    or_,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Table, and_, exists, extract, func, inspect, or_, tuple_
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
 from spotlab.domain.decision import Decision
 from spotlab.domain.market import MarketName
-from spotlab.store.tables.access import (
-    AnsweredWriteRow,
-    ApiTokenRow,
-    LinkRow,
-    SessionRow,
-)
+from spotlab.store.tables.access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
 from spotlab.store.tables.core import (
     ExperimentRow,
     HealthRow,

@@ -10,11 +10,7 @@ from distributed import WorkerPlugin
 from distributed.worker import get_worker
 
 from spotlab.errors import one_line
-from spotlab.sweeps.worker_process import (
-    READY,
-    Said,
-    answer,
-)
+from spotlab.sweeps.worker_process import READY, Said, answer
 
 
 class Prepared(WorkerPlugin):

@@ -13,13 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable, one_line
-from spotlab.sweeps.process_pool import (
-    POLL_S,
-    Failed,
-    Item,
-    Result,
-    Shared,
-)
+from spotlab.sweeps.process_pool import POLL_S, Failed, Item, Result, Shared
 from spotlab.sweeps.worker_process import Said
 
 if TYPE_CHECKING:

@@ -26,13 +26,7 @@ from spotlab.sweeps.cell_worker import run_one
 from spotlab.sweeps.code_digest import code_digest
 from spotlab.sweeps.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.sweeps.run import Plan, canonical
-from spotlab.sweeps.spec import (
-    Jobs,
-    Prices,
-    Services,
-    SweepSpec,
-    TraceChoice,
-)
+from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 
 
 def described(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:

@@ -27,19 +27,9 @@ from spotlab.errors import Cancelled, InvalidInput
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.recorded.traces import read_traces, trace_files
-from spotlab.training.advisor.evaluation import (
-    BUCKET,
-    HORIZON_H,
-    AdvisorForecaster,
-    pair,
-)
+from spotlab.training.advisor.evaluation import BUCKET, HORIZON_H, AdvisorForecaster, pair
 from spotlab.training.advisor.labels import high
-from spotlab.training.capacity.evaluation import (
-    Carded,
-    Forecast,
-    TraceOptions,
-    campaigns,
-)
+from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, campaigns
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.provenance import learned_from
 

@@ -12,14 +12,7 @@ from spotlab.aws.placement import PlacementScores
 from spotlab.demo.ec2_placement import CONFIGURATIONS_PER_DAY
 from spotlab.demo.server import Served, serve_in_thread
 from spotlab.domain.placement import PlacementAnswer
-from spotlab.errors import (
-    AccessDenied,
-    AwsError,
-    FeedRefused,
-    InvalidInput,
-    NoSuchThing,
-    Throttled,
-)
+from spotlab.errors import AccessDenied, AwsError, FeedRefused, InvalidInput, NoSuchThing, Throttled
 from tests.support import emulated
 from tests.support.boto import Answer, Answers, client, ec2_error, placement, zones
 from tests.support.feeds import NOW, Clock

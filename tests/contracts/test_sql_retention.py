@@ -16,12 +16,7 @@ from spotlab.store import Store
 from spotlab.store.engine import reading, writing
 from spotlab.store.retention import SqlRetention
 from spotlab.store.retention_rules import RULES, Rule
-from spotlab.store.tables.access import (
-    AnsweredWriteRow,
-    ApiTokenRow,
-    LinkRow,
-    SessionRow,
-)
+from spotlab.store.tables.access import AnsweredWriteRow, ApiTokenRow, LinkRow, SessionRow
 from spotlab.store.tables.core import SweepCellRow
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
 from spotlab.store.tables.monitoring import AlertRow, ProbeRow

@@ -12,12 +12,7 @@ from distributed.scheduler import KilledWorker
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
 from spotlab.sweeps.dask_pool import DaskWorkers, said_by
-from spotlab.sweeps.process_pool import (
-    Failed,
-    ProcessWorkers,
-    Workers,
-    cores,
-)
+from spotlab.sweeps.process_pool import Failed, ProcessWorkers, Workers, cores
 from tests.support import toys
 from tests.support.dask_cluster import dask_cluster
 

@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotlab.domain.alert_state import (
-    Event,
-    Finding,
-    Ringing,
-    step,
-)
+from spotlab.domain.alert_state import Event, Finding, Ringing, step
 from spotlab.domain.alerts import AlertKind, Condition, checked
 from spotlab.errors import InvalidInput
 

@@ -20,12 +20,7 @@ from spotlab.maintenance import restore as restoring
 from spotlab.maintenance.backup import back_up
 from spotlab.maintenance.restore import restore
 from spotlab.runtime.home import usable_home
-from spotlab.runtime.restore_journal import (
-    JOURNAL,
-    PREFIX,
-    alone_in,
-    settle,
-)
+from spotlab.runtime.restore_journal import JOURNAL, PREFIX, alone_in, settle
 from spotlab.settings import Settings
 from spotlab.store import open_store
 from spotlab.store.engine import connect

@@ -16,13 +16,7 @@ import pytest
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alert_state import Finding
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.domain.components import (
-    DATABASE,
-    DOWN,
-    INSTANCE_MANAGER,
-    PRICE_SCRAPER,
-    REDIS_CACHE,
-)
+from spotlab.domain.components import DATABASE, DOWN, INSTANCE_MANAGER, PRICE_SCRAPER, REDIS_CACHE
 from spotlab.domain.ports import AuditFilter, DeliveryState, Probe
 from spotlab.errors import Forbidden, InvalidInput, NotAvailable, NotFound
 from spotlab.monitoring.alerts import webhook_client

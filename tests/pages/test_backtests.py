@@ -10,14 +10,8 @@ from streamlit.testing.v1 import AppTest
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.plan import ALL, Sweep, plan_sweep
 from spotlab.training.advisor.datasets import VARIABLE
-from spotlab.ui.backtests import (
-    actions,
-    replay_cache,
-    results,
-)
-from spotlab.ui.backtests import (
-    figures as backtests_figures,
-)
+from spotlab.ui.backtests import actions, replay_cache, results
+from spotlab.ui.backtests import figures as backtests_figures
 from spotlab.ui.common.export import as_csv, as_html, as_latex
 from tests.pages.conftest import Open, finish, said
 from tests.support.campaigns import POLICIES, SERVICES, spec_for, swept, write_campaign

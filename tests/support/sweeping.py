@@ -12,12 +12,7 @@ from typing import Any
 
 from spotlab.store import Store, open_store
 from spotlab.sweeps.process_pool import ProcessWorkers, Workers
-from spotlab.sweeps.run import (
-    Plan,
-    Progress,
-    Results,
-    work_off,
-)
+from spotlab.sweeps.run import Plan, Progress, Results, work_off
 from tests.support import builders as make
 from tests.support import toys
 

@@ -12,12 +12,7 @@ import pytest
 from spotlab.errors import NotAvailable
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.plan import ALL, plan_sweep, spec_of
-from spotlab.sweeps.spec import (
-    Jobs,
-    Prices,
-    Services,
-    SweepSpec,
-)
+from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec
 from tests.support.campaigns import JOBS, SERVICES, spec_for, write_campaign
 from tests.support.lab import empty_lab, save_toy_model
 

@@ -10,18 +10,8 @@ import pytest
 from spotlab.domain.traces import TracePanel
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.traces import read_traces, trace_files
-from spotlab.sweeps.results import (
-    advisor,
-    capacity,
-    champions,
-    measure,
-)
-from spotlab.sweeps.results.document import (
-    Figure,
-    Results,
-    Section,
-    Target,
-)
+from spotlab.sweeps.results import advisor, capacity, champions, measure
+from spotlab.sweeps.results.document import Figure, Results, Section, Target
 from spotlab.training.capacity.baselines import streak_h
 from spotlab.training.capacity.evaluation import Forecast
 from spotlab.training.capacity.rows import CapacityRows

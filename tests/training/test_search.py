@@ -7,13 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from spotlab.errors import Cancelled, InvalidInput
-from spotlab.training.advisor.hyperparameters import (
-    Budget,
-    Range,
-    Searched,
-    Settings,
-    search,
-)
+from spotlab.training.advisor.hyperparameters import Budget, Range, Searched, Settings, search
 
 SPACE = {"rate": Range(0.001, 1.0, log=True), "leaves": Range(4, 64, whole=True)}
 FIRST = {"rate": 0.5, "leaves": 8}

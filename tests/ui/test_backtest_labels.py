@@ -9,12 +9,7 @@ import pytest
 
 from spotlab.sweeps.uploaded_files import keep
 from spotlab.training.advisor.datasets import VARIABLE
-from spotlab.ui.backtests import (
-    labels,
-    policy_pairs,
-    time_estimate,
-    uploads,
-)
+from spotlab.ui.backtests import labels, policy_pairs, time_estimate, uploads
 from spotlab.ui.charts import backtests as charts
 from spotlab.ui.models.comparison_files import Sent
 

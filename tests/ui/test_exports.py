@@ -7,12 +7,7 @@ import io
 import pandas as pd
 import pytest
 
-from spotlab.ui.common.export import (
-    Table,
-    as_csv,
-    as_html,
-    as_latex,
-)
+from spotlab.ui.common.export import Table, as_csv, as_html, as_latex
 
 FRAME = pd.DataFrame(
     {

@@ -11,12 +11,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, Scri
 
 from spotlab.domain.ports import LocalBus, Topic
 from spotlab.errors import DatabaseDown, NotSignedIn, SpotlabError
-from spotlab.ui.common import (
-    background_tasks,
-    identity,
-    live_updates,
-    session,
-)
+from spotlab.ui.common import background_tasks, identity, live_updates, session
 from tests.support.people import ANA, look_as
 
 

@@ -6,12 +6,7 @@ import tomllib
 
 import pytest
 
-from spotlab.ui.common.theme import (
-    DARK,
-    LIGHT,
-    Palette,
-    contrast,
-)
+from spotlab.ui.common.theme import DARK, LIGHT, Palette, contrast
 from tests.conftest import ROOT
 
 TEXT, GRAPHIC = 4.5, 3.0

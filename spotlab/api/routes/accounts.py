@@ -11,7 +11,7 @@ from spotlab.api.etags import IfMatch
 from spotlab.api.operation import AWS_REFUSED, Operation, about
 from spotlab.api.paging import AskedPage, Page
 from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.models import (
+from spotlab.api.views.accounts import (
     AccountAsked,
     AccountChange,
     AccountView,

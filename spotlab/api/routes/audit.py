@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from spotlab.api.operation import Operation
 from spotlab.api.paging import AskedPage, Page, place
 from spotlab.api.request_state import AskedDesk, TheService
-from spotlab.api.views.alerts import AuditCheckView, EntryView
+from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
 from spotlab.domain.access import Right
 from spotlab.domain.ports import AuditFilter

@@ -14,8 +14,8 @@ from spotlab.api.request_state import AskedDesk, TheService
 from spotlab.api.views.base import POOL, REFERENCE, PlainName, pool_of
 from spotlab.api.views.base import about as field
 from spotlab.api.views.experiments import CandidateView, candidate_view
+from spotlab.api.views.explanations import ExplanationView, explained
 from spotlab.api.views.instances import RequirementsView
-from spotlab.api.views.models import ExplanationView, explained
 from spotlab.domain.decision import Requirements
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import Topic

@@ -23,7 +23,7 @@ from spotlab.api.views.experiments import (
     VerdictView,
     candidate_view,
 )
-from spotlab.api.views.models import ExplanationView, explained
+from spotlab.api.views.explanations import ExplanationView, explained
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.errors import NotFound

@@ -11,8 +11,15 @@ from spotlab import __version__
 from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Cursor, Limit, Page, PageAsked
 from spotlab.api.request_state import AskedDesk, Service, TheService
-from spotlab.api.views.health import Day, Parts, PartView, ProbeView, SlotView
-from spotlab.api.views.models import ComponentView, HealthView
+from spotlab.api.views.health import (
+    ComponentView,
+    Day,
+    HealthView,
+    Parts,
+    PartView,
+    ProbeView,
+    SlotView,
+)
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
 from spotlab.monitoring.health import probe_all

@@ -10,12 +10,7 @@ from spotlab.api.operation import Operation, about
 from spotlab.api.paging import AskedPage, Page, read, write
 from spotlab.api.request_state import AskedDesk
 from spotlab.api.views.base import Reasoned
-from spotlab.api.views.jobs import (
-    Accepted,
-    JobAsked,
-    JobView,
-    RunView,
-)
+from spotlab.api.views.jobs import Accepted, JobAsked, JobView, RunView
 from spotlab.domain.ports import Topic
 from spotlab.errors import NotFound
 from spotlab.scheduling.overview import JobView as Standing

@@ -19,7 +19,7 @@ from spotlab.api.operation import Operation
 from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
 from spotlab.api.request_state import AskedDesk, Service, TheService
 from spotlab.api.views.base import Moment, View, about
-from spotlab.api.views.jobs import LineView, MetricView, SampleView
+from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import NotFound, SpotlabError
 from spotlab.monitoring.metrics import Metrics

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from spotlab.api.operation import NOT_THERE, SECRET, Operation
 from spotlab.api.paging import AskedPage, Page
 from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.jobs import (
+from spotlab.api.views.users import (
     USER,
     Added,
     TokenAsked,

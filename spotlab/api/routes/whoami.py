@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from spotlab.api.operation import Operation
 from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.models import MeView
+from spotlab.api.views.users import MeView
 
 router = APIRouter(route_class=Operation)
 

@@ -20,12 +20,7 @@ from spotlab.access.sessions import SignedIn, Visit
 from spotlab.api.sign_in import cookies
 from spotlab.api.sign_in.csrf_forms import own_path
 from spotlab.api.sign_in.html import page
-from spotlab.api.sign_in.responses import (
-    answering,
-    enter,
-    refusal,
-    visit_of,
-)
+from spotlab.api.sign_in.responses import answering, enter, refusal, visit_of
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime.lab import Lab
 

@@ -16,12 +16,7 @@ from spotlab.access.api_tokens import hashed
 from spotlab.access.sign_in import SignIn
 from spotlab.api.sign_in.csrf_forms import new_mark, read_form
 from spotlab.api.sign_in.html import NEW_PASSWORD, Field, Form
-from spotlab.api.sign_in.responses import (
-    answering,
-    ask,
-    enter,
-    visit_of,
-)
+from spotlab.api.sign_in.responses import answering, ask, enter, visit_of
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.runtime.lab import Lab
 from spotlab.store.one_time_links import Purpose

@@ -13,20 +13,8 @@ from spotlab.access.authentication import SESSION_COOKIE, Gate
 from spotlab.access.sign_in import SignIn
 from spotlab.api.sign_in import cookies, oidc, one_time_links
 from spotlab.api.sign_in.csrf_forms import new_mark, own_path, read_form
-from spotlab.api.sign_in.html import (
-    ICON_SVG,
-    STYLE,
-    Field,
-    Form,
-    page,
-)
-from spotlab.api.sign_in.responses import (
-    answering,
-    ask,
-    enter,
-    visit_of,
-    with_wait,
-)
+from spotlab.api.sign_in.html import ICON_SVG, STYLE, Field, Form, page
+from spotlab.api.sign_in.responses import answering, ask, enter, visit_of, with_wait
 from spotlab.errors import Forbidden, NotSignedIn, TooManyRequests
 from spotlab.runtime.lab import Lab
 

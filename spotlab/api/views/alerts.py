@@ -1,9 +1,9 @@
-"""Alert rules, what rings, what was told, and the audit log."""
+"""Alert rules, alerts and notifications."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -180,28 +180,3 @@ class DeliveryView(View):
     next_try_at: datetime | None = told("Null: it is not tried (again).", None)
     sent_at: datetime | None = told("Null: it was not taken.", "2026-11-03T09:30:01Z")
     error: str = told("What the receiver answered where it did not take it.", "")
-
-
-class EntryView(View):
-    """One change: who, what, before and after."""
-
-    number: int = told("Its place in the chain, without a gap.", 17)
-    at: datetime = told("When.", "2026-11-03T09:30:00Z")
-    actor: str = told("Who.", "ana")
-    via: str = told("How they came.", "token ci")
-    action: str = told("What was done.", "instance.shadow")
-    target: str = told("To what.", "i-0000000000000001a")
-    before: Any = told("As it was; null: there was none.", True)
-    after: Any = told("As it is; null: it is gone.", False)
-    reason: str = told("Why, in their words.", "")
-    previous: str = told("Digest of the entry before; empty of the first.", "")
-    digest: str = told("SHA-256 over all of the above.", "9f2c")
-
-
-class AuditCheckView(View):
-    """Whether the chain holds."""
-
-    entries: int = told("How many hold.", 17, "count")
-    broken_at: int | None = told("The first that is not as it was written; null: none.", None)
-    reason: str = told("What is wrong with it; empty: nothing.", "")
-    head: str = told("Digest of the last one that holds.", "9f2c")

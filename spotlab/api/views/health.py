@@ -75,3 +75,22 @@ class Day(Page[ProbeView]):
     failures: list[ProbeView] = Field(
         description="Each time it went from bad to worse, newest first, at most 100."
     )
+
+
+class HealthView(View):
+    """Whether SpotLab works, in a word."""
+
+    status: str = about("healthy, degraded, down or unknown: the worst of its parts.", "healthy")
+    version: str = about("SpotLab's version.", "0.1.0")
+    checked_at: datetime = about("When its parts were looked at.", "2026-11-03T09:30:00Z")
+
+
+class ComponentView(View):
+    """What is known of a part."""
+
+    name: str = about("Which part.", "database")
+    state: str = about("healthy, degraded, down or unknown.", "healthy")
+    reason: str = about("In words.", "SQLite")
+    last_success_at: datetime | None = about("Null: never.", "2026-11-03T09:30:00Z")
+    latency_ms: Number = about("Of the last probe.", 0.4, "ms")
+    checked_at: datetime = about("When it was looked at.", "2026-11-03T09:30:00Z")

@@ -1,4 +1,4 @@
-"""Jobs, log lines, metrics, users and tokens."""
+"""Scheduled jobs and their runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import AccountName, Asked, Number, Reasoned, View
+from spotlab.api.views.base import Reasoned, View
 from spotlab.api.views.base import about as told
-from spotlab.domain.access import Right, Role
 from spotlab.telemetry.text import LABEL
-
-USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
 
 
 class RunView(View):
@@ -65,118 +62,3 @@ class Accepted(View):
 
     job: str = told("Which job.", "evaluate-fleet")
     runs: str = told("Where its runs are listed.", "/api/v1/jobs/evaluate-fleet/runs")
-
-
-class LineView(View):
-    """One log line."""
-
-    id: str = told("Its place in the stream; grows.", "1762162200000-0")
-    time: datetime = told("When it was written.", "2026-11-03T09:30:00Z")
-    level: str = told("DEBUG, INFO, WARNING, ERROR or CRITICAL.", "INFO")
-    component: str = told("Who wrote it.", "runtime.evaluating")
-    message: str = told("In words.", "decided")
-    process: str = told("Which process.", "app@host:4711")
-    role: str = told("app, worker or command.", "app")
-    correlation_id: str = told("Of what was being done.", "5b0c2f8e4a91")
-    request_id: str = told("Of the request that led to it.", "")
-    user: str = told("Who asked for it.", "")
-    account: str = told("The account that it is about.", "")
-    fields: dict[str, Any] = told("More facts.", {})
-    error: str = told("Traceback; empty: none.", "")
-
-
-class SampleView(View):
-    """One number of a metric."""
-
-    name: str = told("Its name.", "spotlab_requests_total")
-    labels: dict[str, str] = told("What it is of.", {"method": "GET"})
-    value: Number = told("The number; null: not a finite one.", 42.0)
-
-
-class MetricView(View):
-    """A metric."""
-
-    name: str = told("Its name.", "spotlab_requests")
-    kind: str = told("counter, gauge, histogram, ….", "counter")
-    unit: str = told("Of its numbers; empty: a plain number.", "")
-    help: str = told("What it counts.", "Requests by route.")
-    samples: list[SampleView] = Field(description="Its numbers, those of this replica.")
-
-
-class UserView(View):
-    """Somebody who may sign in."""
-
-    name: str = told("What they sign in with.", "ana")
-    role: Role = told("What they are trusted with.", "operator")
-    accounts: list[str] | None = told("Accounts they see; null: all.", None)
-    email: str = told("Empty where unknown.", "")
-    active: bool = told("They may sign in.", True)
-    must_change: bool = told("They have to choose a new password first.", False)
-    locked_until: datetime | None = told("Null: not locked.", None)
-    created_at: datetime = told("When they were added.", "2026-11-01T09:30:00Z")
-    last_sign_in_at: datetime | None = told("Null: never.", None)
-
-
-class UserAsked(Reasoned):
-    """Somebody to let in."""
-
-    name: str = Field(pattern=USER, description="Lower case, unique.", examples=["cleo"])
-    role: Role = Field(description="What they are trusted with.", examples=["viewer"])
-    accounts: list[AccountName] | None = Field(
-        default=None, max_length=100, description="null: all.", examples=[["acme"]]
-    )
-    email: str = Field(
-        default="", max_length=200, pattern=LABEL, description="For a provider.", examples=[""]
-    )
-
-
-class UserChange(Reasoned):
-    """What is changed of a user; what is not given stays."""
-
-    role: Role | None = Field(default=None, description="Their new role.", examples=["viewer"])
-    accounts: list[AccountName] | None = Field(
-        default=None, max_length=100, description="null: all.", examples=[["acme"]]
-    )
-    active: bool | None = Field(default=None, description="They may sign in.", examples=[True])
-
-
-class Added(View):
-    """A user who was added."""
-
-    user: UserView
-    password_link: str = told(
-        "Where they choose a password, once; empty where a provider vouches.", ""
-    )
-
-
-class TokenView(View):
-    """An API token, without itself."""
-
-    token_id: str = told("Its public part.", "0f1e2d3c4b5a")
-    user: str = told("Whose rights it has at most.", "ana")
-    name: str = told("What it is for.", "ci")
-    scopes: list[Right] = told("What it may do.", ["read"])
-    created_at: datetime = told("When it was made.", "2026-11-01T09:30:00Z")
-    expires_at: datetime = told("When it ends.", "2026-12-01T09:30:00Z")
-    last_used_at: datetime | None = told("Null: never.", None)
-    revoked_at: datetime | None = told("Null: not revoked.", None)
-
-
-class TokenAsked(Asked):
-    """A token to make."""
-
-    user: str = Field(pattern=USER, description="Whose.", examples=["ana"])
-    name: str = Field(
-        min_length=1, max_length=60, pattern=LABEL, description="For what.", examples=["ci"]
-    )
-    scopes: list[Right] = Field(min_length=1, description="Rights.", examples=[["read"]])
-    valid_days: float = Field(
-        default=30.0, gt=0, le=365, description="Until it expires.", examples=[30]
-    )
-
-
-class TokenMade(View):
-    """A token that was made; it is told this once."""
-
-    token: str = told("The token itself.", "spl_0f1e2d3c4b5a_…")
-    about: TokenView

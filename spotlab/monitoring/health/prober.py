@@ -20,12 +20,7 @@ from spotlab.domain.ports import ComponentState, Probe, Topic
 from spotlab.domain.uptime import PROBE_EVERY
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.monitoring.health.concurrent_probes import SideBySide
-from spotlab.monitoring.health.probes import (
-    ANSWERS_ITSELF,
-    LOADS_FIRST,
-    PROBES,
-    last_success,
-)
+from spotlab.monitoring.health.probes import ANSWERS_ITSELF, LOADS_FIRST, PROBES, last_success
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab

@@ -10,13 +10,7 @@ from typing import Any, Final
 from spotlab.errors import NotAvailable
 from spotlab.runtime.model_catalogue import figures as card_figures
 from spotlab.sweeps.results.capacity import MEASURES, beside_baselines, figures_of
-from spotlab.sweeps.results.document import (
-    Figure,
-    Section,
-    Table,
-    Target,
-    number,
-)
+from spotlab.sweeps.results.document import Figure, Section, Table, Target, number
 from spotlab.training.advisor.training import train
 from spotlab.training.advisor.walk_forward import NEARLY_A_MONTH, walk_forward
 

@@ -12,14 +12,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.traces import TracePanel
 from spotlab.recorded.traces import panel as read_panel
-from spotlab.sweeps.results.document import (
-    Figure,
-    Section,
-    Table,
-    Target,
-    interval,
-    number,
-)
+from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
 from spotlab.training.capacity.baselines import fit_baselines, forecast_baselines
 from spotlab.training.capacity.evaluation import Forecast
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows, time_split

@@ -20,12 +20,7 @@ from spotlab.sweeps.results.document import Figure, Section, Table
 from spotlab.training.advisor.datasets import read_advisor
 from spotlab.training.advisor.evaluation import AdvisorForecaster, evaluate_advisor
 from spotlab.training.advisor.labels import TRAILING
-from spotlab.training.capacity.evaluation import (
-    Carded,
-    Forecast,
-    TraceOptions,
-    evaluate_traces,
-)
+from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, evaluate_traces
 
 Document = dict[str, Any]
 Tell = Callable[[str], None]

@@ -15,12 +15,7 @@ from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
-from spotlab.sweeps.results import (
-    advisor,
-    capacity,
-    champions,
-    policies,
-)
+from spotlab.sweeps.results import advisor, capacity, champions, policies
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
 from spotlab.training.capacity.evaluation import TASK as CAPACITY

@@ -13,23 +13,10 @@ from spotlab.gym.results import differences, summarise
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import start_or_resume
-from spotlab.sweeps.plan import (
-    Jobs,
-    Prices,
-    Services,
-    SweepSpec,
-    TraceChoice,
-)
+from spotlab.sweeps.plan import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.sweeps.results import held_out
 from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
-from spotlab.sweeps.results.document import (
-    Figure,
-    Section,
-    Table,
-    Target,
-    interval,
-    number,
-)
+from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
 
 Document = dict[str, Any]
 Tell = Callable[[str], None]

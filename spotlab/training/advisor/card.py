@@ -12,13 +12,7 @@ from numpy.typing import NDArray
 from spotlab.domain.risk import BUCKET_RATES
 from spotlab.features.views import feature
 from spotlab.inference.calibrators import apply
-from spotlab.inference.card import (
-    CARD_FORMAT,
-    Calibration,
-    FeatureSpec,
-    LevelDrift,
-    Persistence,
-)
+from spotlab.inference.card import CARD_FORMAT, Calibration, FeatureSpec, LevelDrift, Persistence
 from spotlab.training.advisor import recipe
 from spotlab.training.advisor.booster import scoring_matrix, training_matrix
 from spotlab.training.advisor.calibration import level_shift

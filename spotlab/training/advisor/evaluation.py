@@ -23,12 +23,7 @@ from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
 from spotlab.features.engine import compute
 from spotlab.recorded.content import digest_of_file
-from spotlab.training.advisor.datasets import (
-    Dataset,
-    labelled,
-    market_of,
-    pools_of,
-)
+from spotlab.training.advisor.datasets import Dataset, labelled, market_of, pools_of
 from spotlab.training.advisor.labels import TRAILING, high
 from spotlab.training.evaluation_report import SEED, assess
 

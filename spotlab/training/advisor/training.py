@@ -24,12 +24,7 @@ from spotlab.training.advisor.card_metrics import (
     rounded,
 )
 from spotlab.training.advisor.datasets import Dataset, dataset
-from spotlab.training.advisor.hyperparameters import (
-    Budget,
-    Searched,
-    Settings,
-    search,
-)
+from spotlab.training.advisor.hyperparameters import Budget, Searched, Settings, search
 from spotlab.training.advisor.labels import high, rate_position
 from spotlab.training.advisor.nested_validation import Judged, judge, nested_forecast
 from spotlab.training.advisor.recipe import Candidate

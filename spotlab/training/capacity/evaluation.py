@@ -18,13 +18,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.features.capacity_model.features import compute_capacity
-from spotlab.recorded.traces import (
-    Polarity,
-    TraceFormat,
-    on_one_clock,
-    read_traces,
-    trace_files,
-)
+from spotlab.recorded.traces import Polarity, TraceFormat, on_one_clock, read_traces, trace_files
 from spotlab.training.capacity.baselines import forecast_baselines
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import SEED, assess

@@ -99,7 +99,8 @@ def _told(standing: AccountStanding, now: datetime) -> str:
     external = ", with an external id" if account.external_id else ""
     listed = formatting.ago(standing.listing.at, now) if standing.listing.at else "never"
     return (
-        f"{account.aws_account_id} in {formatting.listed(account.regions)}: SpotLab {role}{external}. "
+        f"{account.aws_account_id} in {formatting.listed(account.regions)}: SpotLab "
+        f"{role}{external}. "
         f"{formatting.count(standing.instances, 'instance')}, last listed {listed}."
     )
 
@@ -125,7 +126,8 @@ def _show_checks(account: Account) -> None:
     if found is not None and found.account == account.name:
         for check in found.checks:
             st.markdown(
-                f"**{formatting.plain(check.name)}** {MARKS[check.ok]}: {formatting.plain(check.reason)}"
+                f"**{formatting.plain(check.name)}** {MARKS[check.ok]}: "
+                f"{formatting.plain(check.reason)}"
             )
 
 

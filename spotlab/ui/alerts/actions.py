@@ -17,7 +17,8 @@ def show(rule: AlertRule) -> None:
     desk, key = session.desk().alerts, rule.rule_id
     with st.container(border=True):
         st.markdown(
-            f"**{formatting.plain(rule.name)}**: rings when {formatting.plain(rule.condition.words)}."
+            f"**{formatting.plain(rule.name)}**: rings when "
+            f"{formatting.plain(rule.condition.words)}."
         )
         with st.container(horizontal=True):
             if st.button("Send a test", icon=":material/send:", key=f"test {key}"):

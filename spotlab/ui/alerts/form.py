@@ -16,12 +16,7 @@ from spotlab.domain.alerts import KIND_WORDS, AlertKind, AlertRule, Channel, Con
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, UNKNOWN
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.telemetry.text import visible
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    session,
-    tables,
-)
+from spotlab.ui.common import errors, formatting, session, tables
 
 ANY: Final = "any"
 NEW: Final = "new"

@@ -11,12 +11,7 @@ import streamlit as st
 from spotlab.domain.alerts import KIND_WORDS, AlertRule
 from spotlab.domain.ports import Delivery, DeliveryState
 from spotlab.monitoring.alerts.payloads import MARKS
-from spotlab.ui.common import (
-    export,
-    formatting,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 
@@ -34,7 +29,8 @@ def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
         return "0 rules: nobody is told when something goes wrong"
     ringing = sum(len(rule.rung) for rule in rules if rule.enabled)
     watched = sum(rule.enabled for rule in rules)
-    told = f"{formatting.count(ringing, 'alert rings', 'alerts ring')} of {formatting.count(watched, 'rule')}"
+    firing = formatting.count(ringing, "alert rings", "alerts ring")
+    told = f"{firing} of {formatting.count(watched, 'rule')}"
     failed = sum(each.state is DeliveryState.FAILED for each in deliveries)
     return told + (
         f"; {formatting.count(failed, 'message')} could not be delivered" if failed else ""

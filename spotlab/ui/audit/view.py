@@ -12,13 +12,7 @@ import streamlit as st
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
 from spotlab.services import Desk
-from spotlab.ui.common import (
-    access_labels,
-    export,
-    formatting,
-    session,
-    tables,
-)
+from spotlab.ui.common import access_labels, export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.experiments.table import SINCE
 
@@ -126,7 +120,8 @@ def show(entries: Sequence[AuditEntry], now: datetime) -> None:
         st.header(formatting.plain(f"#{entry.number} {entry.action}"), anchor=False)
         st.caption(
             formatting.plain(
-                f"{entry.actor} ({entry.via or 'the app itself'}), {formatting.moment(entry.at)}, on "
+                f"{entry.actor} ({entry.via or 'the app itself'}), {formatting.moment(entry.at)}, "
+                "on "
                 f"{entry.target or formatting.UNKNOWN}. {entry.reason}"
             )
         )

@@ -23,13 +23,7 @@ from spotlab.sweeps.spec import (
     TraceChoice,
 )
 from spotlab.ui.backtests import actions, labels, uploads
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    session,
-    trace_form,
-    widgets,
-)
+from spotlab.ui.common import errors, formatting, session, trace_form, widgets
 from spotlab.ui.models.comparison_files import sent
 
 OWN: Final = "own"

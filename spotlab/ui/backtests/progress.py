@@ -10,12 +10,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.ui.backtests import actions, time_estimate
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    permissions,
-    session,
-)
+from spotlab.ui.common import errors, formatting, permissions, session
 
 ACTIVE: Final = ("queued", "running")
 EVERY_S: Final = 1.0
@@ -84,7 +79,8 @@ def _left(record: SweepRecord) -> str:
 def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
     left = formatting.count(record.total - record.done, "cell")
     st.warning(
-        f"{_TOLD[state]} {formatting.plain(record.error)} {record.done:,} of {record.total:,} cells "
+        f"{_TOLD[state]} {formatting.plain(record.error)} {record.done:,} of {record.total:,} "
+        "cells "
         f"are kept, {left} left.\n\n**What to do:** let it go on; "
         "the result is the same as if it had never stopped.",
         title=f"Not finished: {state}",

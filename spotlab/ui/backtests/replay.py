@@ -181,7 +181,8 @@ def _warn(ready: Mapping[str, Seen]) -> None:
     changed = [labels.policy(name, {}) for name, seen in ready.items() if not seen.same]
     if changed:
         st.warning(
-            f"Replayed now, {formatting.listed(changed)} came to another cost than the sweep kept: the "
+            f"Replayed now, {formatting.listed(changed)} came to another cost than the sweep "
+            "kept: the "
             "code, a model or a trace has changed since.",
             icon=":material/warning:",
         )

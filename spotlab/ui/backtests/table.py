@@ -12,23 +12,8 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.sweeps.plan import Sweep
-from spotlab.ui.backtests import (
-    actions,
-    figures,
-    form,
-    labels,
-    results,
-    time_estimate,
-    uploads,
-)
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    permissions,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.backtests import actions, figures, form, labels, results, time_estimate, uploads
+from spotlab.ui.common import errors, formatting, permissions, session, tables, widgets
 from spotlab.ui.common.tables import Column, at
 
 SMALL_PRINT = (

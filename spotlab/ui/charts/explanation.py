@@ -9,12 +9,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
-from spotlab.inference.explanation_text import (
-    described,
-    phrase,
-    signed,
-    spoken,
-)
+from spotlab.inference.explanation_text import described, phrase, signed, spoken
 from spotlab.ui.charts.base import figure, plain
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette

@@ -17,13 +17,7 @@ from spotlab.domain.market import Provenance
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import export as common_export
 from spotlab.ui.common import identity
-from spotlab.ui.common.formatting import (
-    age,
-    count,
-    listed,
-    moment,
-    plain,
-)
+from spotlab.ui.common.formatting import age, count, listed, moment, plain
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
 

@@ -12,13 +12,7 @@ import streamlit as st
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.ui import charts
 from spotlab.ui.candidates import table
-from spotlab.ui.common import (
-    formatting,
-    links,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 
@@ -49,7 +43,8 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
     widgets.headline(
         headline(experiment),
         f"Decision #{experiment.experiment_id} · {experiment.instance.instance_id} · "
-        f"{formatting.moment(experiment.created_at)} ({formatting.ago(experiment.created_at, now)}) · "
+        f"{formatting.moment(experiment.created_at)} "
+        f"({formatting.ago(experiment.created_at, now)}) · "
         f"{formatting.MARKET_WORDS[experiment.market]} · {experiment.model} · "
         f"{'shadow: recorded only' if experiment.shadow else 'live'}",
     )

@@ -64,7 +64,8 @@ def headline(found: int, newest: Sequence[ExperimentSummary], now: datetime) -> 
         return "No decision matches"
     moves = sum(row.decision in (Decision.SWITCH, Decision.FALLBACK_ONDEMAND) for row in newest)
     return (
-        f"{formatting.count(found, 'decision')}, the newest {formatting.ago(newest[0].created_at, now)}; "
+        f"{formatting.count(found, 'decision')}, the newest "
+        f"{formatting.ago(newest[0].created_at, now)}; "
         f"{moves} of the last {len(newest)} would move an instance"
     )
 

@@ -9,13 +9,7 @@ import streamlit as st
 
 from spotlab.domain.components import COMPONENTS, MEANINGS, depends_on, needed_by
 from spotlab.monitoring.health.report import Health, PartDay
-from spotlab.ui.common import (
-    export,
-    formatting,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import export, formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 

@@ -24,12 +24,7 @@ from spotlab.ui.common import (
     permissions,
     session,
 )
-from spotlab.ui.common.formatting import (
-    ago,
-    count,
-    decision_mark,
-    moment,
-)
+from spotlab.ui.common.formatting import ago, count, decision_mark, moment
 
 SLOT: Final = "evaluate"
 CHAMPION: Final = "champion"
@@ -86,7 +81,8 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
                 st.write("Not evaluated yet.")
             else:
                 st.write(
-                    f"**{decision_mark(last.decision)}** {formatting.plain(last.reason or last.error)}"
+                    f"**{decision_mark(last.decision)}** "
+                    f"{formatting.plain(last.reason or last.error)}"
                 )
                 st.caption(
                     f"{instance_id} · decided {ago(last.created_at, now)} by {last.model} from "

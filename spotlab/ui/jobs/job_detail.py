@@ -14,14 +14,7 @@ from spotlab.domain.ports import JobRun, RunState
 from spotlab.errors import SpotlabError
 from spotlab.scheduling.overview import JobView
 from spotlab.services.jobs import JobsDesk
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    links,
-    session,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import errors, formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.jobs.job_table import RUN_MARKS, colour_of, seconds

@@ -8,12 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from spotlab.domain.ports import ProcessInfo, RunState
-from spotlab.scheduling.overview import (
-    JobsOverview,
-    JobView,
-    Leader,
-    Standing,
-)
+from spotlab.scheduling.overview import JobsOverview, JobView, Leader, Standing
 from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette

@@ -12,13 +12,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.ui import charts
-from spotlab.ui.common import (
-    background_tasks,
-    formatting,
-    permissions,
-    session,
-    tables,
-)
+from spotlab.ui.common import background_tasks, formatting, permissions, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
@@ -163,8 +157,10 @@ def show_pool(data: MarketData, palette: Palette) -> None:
     on_demand = _on_demand(data, pool)
     if len(history) == 1:
         st.write(
-            f"{pool.label} costs {formatting.usd_per_hour(history['spot_price_usd_per_hour'].iloc[0])}, "
-            f"on-demand {formatting.usd_per_hour(on_demand)}. One price is known: this market has no "
+            f"{pool.label} costs "
+            f"{formatting.usd_per_hour(history['spot_price_usd_per_hour'].iloc[0])}, "
+            f"on-demand {formatting.usd_per_hour(on_demand)}. One price is known: this market has "
+            "no "
             "history of the pool yet."
         )
         return

@@ -15,13 +15,7 @@ from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.runtime.model_selection import RISK_TASK
 from spotlab.services import Desk
 from spotlab.telemetry.text import visible
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    permissions,
-    session,
-    widgets,
-)
+from spotlab.ui.common import errors, formatting, permissions, session, widgets
 from spotlab.ui.models import card_facts, queries
 
 LABELS: Final[Mapping[ModelAction, str]] = {
@@ -135,7 +129,8 @@ def _ask(action: ModelAction, entry: ModelEntry) -> None:
             key=f"assign {reference}",
         )
     st.markdown(
-        f"**What will change.** {formatting.plain(consequence(action, entry, champion, without_own))}"
+        "**What will change.** "
+        f"{formatting.plain(consequence(action, entry, champion, without_own))}"
     )
     with st.form(f"decide {reference}", border=False, enter_to_submit=False):
         st.text_input(

@@ -19,12 +19,7 @@ from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, leaderboard
-from spotlab.ui.models.card_facts import (
-    METRIC_WORDS,
-    METRICS,
-    Facts,
-    Measured,
-)
+from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, Facts, Measured
 
 SOURCE_KEYS = ("data", "published_by", "licence")
 FORESTS = {"auc": "AUC: higher is better", "brier": "Brier: lower is better"}
@@ -78,7 +73,8 @@ def show_figures(told: Facts, palette: Palette) -> None:
     test = _pick_test(told.measured)
     rows = f"{formatting.count(test.rows, 'row')}, " if test.rows else ""
     st.caption(
-        f"Measured on {formatting.plain(test.on)}: {rows}base rate {formatting.percent(test.base_rate)}. "
+        f"Measured on {formatting.plain(test.on)}: {rows}base rate "
+        f"{formatting.percent(test.base_rate)}. "
         "Intervals are 95 %."
     )
     left, right = st.columns(2, gap="large")

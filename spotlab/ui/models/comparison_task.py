@@ -17,12 +17,7 @@ from spotlab.recorded.traces import trace_files
 from spotlab.services import Desk
 from spotlab.training.capacity.evaluation import TraceOptions, forecaster
 from spotlab.training.head_to_head import Comparison, compare
-from spotlab.training.paired_evaluation import (
-    SameRows,
-    digest,
-    of_snapshots,
-    of_traces,
-)
+from spotlab.training.paired_evaluation import SameRows, digest, of_snapshots, of_traces
 from spotlab.ui.common import background_tasks, session
 from spotlab.ui.models import comparison_files
 from spotlab.ui.models.comparison_form import Request

@@ -8,12 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.pipeline.drift import DriftReport
-from spotlab.ui.common import (
-    export,
-    formatting,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts
@@ -26,7 +21,8 @@ def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
         return
     if not report.moved:
         st.info(
-            f"{formatting.plain(report.words)} A market is noted at every evaluation, at most once an "
+            f"{formatting.plain(report.words)} A market is noted at every evaluation, at most "
+            "once an "
             "hour; the first days of it are the reference.",
             icon=":material/hourglass_empty:",
         )
@@ -38,7 +34,8 @@ def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
     since = f" ({first:%Y-%m-%d} to {last:%Y-%m-%d})" if first and last else ""
     st.caption(
         f"The newest scored market ({formatting.ago(report.at, now)}) beside the first "
-        f"{formatting.count(report.reference_days, 'day')} of them{since}. “Usual” is what 95 % of the "
+        f"{formatting.count(report.reference_days, 'day')} of them{since}. “Usual” is what 95 % "
+        "of the "
         "reference's own days stay under."
     )
     tables.show(rows(report), columns(palette), name="Drift", key="drift", max_rows=12)

@@ -14,22 +14,10 @@ from spotlab.domain.access import Right
 from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.training.block_bootstrap import Interval
 from spotlab.ui import charts
-from spotlab.ui.common import (
-    background_tasks,
-    export,
-    formatting,
-    permissions,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import background_tasks, export, formatting, permissions, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
-from spotlab.ui.models import (
-    card_facts,
-    comparison_form,
-    comparison_task,
-    disagreements,
-)
+from spotlab.ui.models import card_facts, comparison_form, comparison_task, disagreements
 from spotlab.ui.models.card_facts import LOWER_IS_BETTER, METRIC_WORDS, Figure
 from spotlab.ui.models.comparison_form import Request
 from spotlab.ui.models.comparison_task import Result

@@ -10,12 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelEvent, ModelRecord
-from spotlab.ui.common import (
-    export,
-    formatting,
-    session,
-    tables,
-)
+from spotlab.ui.common import export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.models import card_facts
 
@@ -127,6 +122,7 @@ def live_at(task: str, moment: datetime, event: ModelEvent | None) -> str:
         return f"At {told} no model was in force for {card_facts.task_words(task)}."
     why = f": {formatting.plain(event.reason)}" if event.reason else "."
     return (
-        f"At {told} **{event.name}@{event.version}** was in force for {card_facts.task_words(task)}, "
+        f"At {told} **{event.name}@{event.version}** was in force for "
+        f"{card_facts.task_words(task)}, "
         f"made champion by {formatting.plain(event.actor)} at {formatting.moment(event.at)}{why}"
     )

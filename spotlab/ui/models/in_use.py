@@ -13,12 +13,7 @@ import streamlit as st
 from spotlab.domain.outcomes import Estimate, ShadowDecision
 from spotlab.pipeline.shadow import Comparison
 from spotlab.runtime.outcomes import OutcomesView
-from spotlab.ui.common import (
-    export,
-    formatting,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import tabs
@@ -186,7 +181,8 @@ def money(estimate: Estimate) -> str | None:
         return None
     between = ""
     if math.isfinite(estimate.low):
-        between = f" ({formatting.usd(estimate.low, sign=True)} to {formatting.usd(estimate.high, sign=True)})"
+        low, high = (formatting.usd(each, sign=True) for each in (estimate.low, estimate.high))
+        between = f" ({low} to {high})"
     return formatting.usd(estimate.value, sign=True) + between
 
 

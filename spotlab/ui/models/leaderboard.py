@@ -11,12 +11,7 @@ import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
 from spotlab.runtime.model_catalogue import ModelEntry
-from spotlab.ui.common import (
-    export,
-    formatting,
-    tables,
-    widgets,
-)
+from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, card_parser
@@ -64,7 +59,8 @@ def small_print(records: Sequence[ModelRecord]) -> str:
     states = pd.Series([record.state for record in records]).value_counts()
     told = [_counted(int(states[state]), state) for state in STATE_MARKS if state in states]
     return (
-        f"{formatting.count(len(records), 'version')}: {', '.join(told)}. Ranges are 95 % intervals; "
+        f"{formatting.count(len(records), 'version')}: {', '.join(told)}. Ranges are 95 % "
+        "intervals; "
         "figures are from the cards."
     )
 

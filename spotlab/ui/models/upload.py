@@ -9,12 +9,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_upload import UploadReport
-from spotlab.ui.common import (
-    background_tasks,
-    formatting,
-    permissions,
-    session,
-)
+from spotlab.ui.common import background_tasks, formatting, permissions, session
 from spotlab.ui.models import card_facts, queries
 
 SLOT: Final = "upload-model"
@@ -104,7 +99,8 @@ def _show_refusal(refused: SpotlabError) -> None:
 def _show_report(report: UploadReport) -> None:
     record = report.record
     st.success(
-        f"{formatting.plain(record.reference)} is a candidate for {card_facts.task_words(record.task)}. "
+        f"{formatting.plain(record.reference)} is a candidate for "
+        f"{card_facts.task_words(record.task)}. "
         f"Files, checksums and card agree; {first_words(report)}. SHA-256 `{record.digest[:12]}`.",
         title="Registered",
         icon=":material/verified:",
@@ -116,6 +112,7 @@ def first_words(report: UploadReport) -> str:
     first = report.first
     return (
         f"of {formatting.count(first.rows, 'made-up row')} it gave risks from "
-        f"{formatting.percent(first.risk_low)} to {formatting.percent(first.risk_high)} in 24 h, within "
+        f"{formatting.percent(first.risk_low)} to {formatting.percent(first.risk_high)} in 24 h, "
+        "within "
         f"{formatting.milliseconds(1000 * first.seconds)}"
     )

@@ -12,13 +12,7 @@ from spotlab.domain.access import MEANINGS, Principal, Right
 from spotlab.domain.ports import ApiToken, User, UserSession
 from spotlab.errors import Forbidden, SpotlabError
 from spotlab.services.own_account import MyDesk
-from spotlab.ui.common import (
-    errors,
-    formatting,
-    one_time_secret,
-    permissions,
-    session,
-)
+from spotlab.ui.common import errors, formatting, one_time_secret, permissions, session
 from spotlab.ui.common.user_menu import ROLE_WORDS, seen
 
 SLOT: Final = "new-token"

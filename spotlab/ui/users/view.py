@@ -14,14 +14,7 @@ from spotlab.domain.ports import User
 from spotlab.errors import SpotlabError
 from spotlab.services.users import UsersDesk
 from spotlab.telemetry.text import visible
-from spotlab.ui.common import (
-    access_labels,
-    errors,
-    formatting,
-    one_time_secret,
-    session,
-    tables,
-)
+from spotlab.ui.common import access_labels, errors, formatting, one_time_secret, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.common.user_menu import ROLE_WORDS
@@ -42,7 +35,8 @@ def headline(users: Sequence[User], now: datetime) -> str:
     if not users:
         return "0 users: nobody can sign in yet"
     admins = sum(user.role is Role.ADMIN and user.active for user in users)
-    told = f"{formatting.count(len(users), 'user')}, {formatting.count(admins, 'active administrator')}"
+    administrators = formatting.count(admins, "active administrator")
+    told = f"{formatting.count(len(users), 'user')}, {administrators}"
     locked = [user.name for user in users if access_labels.standing(user, now) == "locked"]
     return f"{told}; {formatting.listed(locked)} locked" if locked else told
 

@@ -1,0 +1,103 @@
+"""Users and API tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from spotlab.api.views.base import AccountName, Asked, Reasoned, View, about
+from spotlab.api.views.base import about as told
+from spotlab.domain.access import Right, Role
+from spotlab.telemetry.text import LABEL
+
+USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
+
+
+class UserView(View):
+    """Somebody who may sign in."""
+
+    name: str = told("What they sign in with.", "ana")
+    role: Role = told("What they are trusted with.", "operator")
+    accounts: list[str] | None = told("Accounts they see; null: all.", None)
+    email: str = told("Empty where unknown.", "")
+    active: bool = told("They may sign in.", True)
+    must_change: bool = told("They have to choose a new password first.", False)
+    locked_until: datetime | None = told("Null: not locked.", None)
+    created_at: datetime = told("When they were added.", "2026-11-01T09:30:00Z")
+    last_sign_in_at: datetime | None = told("Null: never.", None)
+
+
+class UserAsked(Reasoned):
+    """Somebody to let in."""
+
+    name: str = Field(pattern=USER, description="Lower case, unique.", examples=["cleo"])
+    role: Role = Field(description="What they are trusted with.", examples=["viewer"])
+    accounts: list[AccountName] | None = Field(
+        default=None, max_length=100, description="null: all.", examples=[["acme"]]
+    )
+    email: str = Field(
+        default="", max_length=200, pattern=LABEL, description="For a provider.", examples=[""]
+    )
+
+
+class UserChange(Reasoned):
+    """What is changed of a user; what is not given stays."""
+
+    role: Role | None = Field(default=None, description="Their new role.", examples=["viewer"])
+    accounts: list[AccountName] | None = Field(
+        default=None, max_length=100, description="null: all.", examples=[["acme"]]
+    )
+    active: bool | None = Field(default=None, description="They may sign in.", examples=[True])
+
+
+class Added(View):
+    """A user who was added."""
+
+    user: UserView
+    password_link: str = told(
+        "Where they choose a password, once; empty where a provider vouches.", ""
+    )
+
+
+class TokenView(View):
+    """An API token, without itself."""
+
+    token_id: str = told("Its public part.", "0f1e2d3c4b5a")
+    user: str = told("Whose rights it has at most.", "ana")
+    name: str = told("What it is for.", "ci")
+    scopes: list[Right] = told("What it may do.", ["read"])
+    created_at: datetime = told("When it was made.", "2026-11-01T09:30:00Z")
+    expires_at: datetime = told("When it ends.", "2026-12-01T09:30:00Z")
+    last_used_at: datetime | None = told("Null: never.", None)
+    revoked_at: datetime | None = told("Null: not revoked.", None)
+
+
+class TokenAsked(Asked):
+    """A token to make."""
+
+    user: str = Field(pattern=USER, description="Whose.", examples=["ana"])
+    name: str = Field(
+        min_length=1, max_length=60, pattern=LABEL, description="For what.", examples=["ci"]
+    )
+    scopes: list[Right] = Field(min_length=1, description="Rights.", examples=[["read"]])
+    valid_days: float = Field(
+        default=30.0, gt=0, le=365, description="Until it expires.", examples=[30]
+    )
+
+
+class TokenMade(View):
+    """A token that was made; it is told this once."""
+
+    token: str = told("The token itself.", "spl_0f1e2d3c4b5a_…")
+    about: TokenView
+
+
+class MeView(View):
+    """Who asks, and what they may do."""
+
+    name: str = about("The user.", "ana")
+    role: Role = about("What they are trusted with.", "operator")
+    accounts: list[str] | None = about("Accounts they see; null: all.", None)
+    rights: list[Right] = about("What they may do.", ["read", "evaluate"])
+    via: str = about("How they came.", "token ci")
