@@ -3,7 +3,8 @@
 The model is opened and asked here, never in the app: one that hangs, or that eats memory, ends with
 this process.
 
-`python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one line of JSON.
+`python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one line of
+JSON.
 """
 
 from __future__ import annotations
