@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="SQL database (`postgresql+psycopg://…`); empty: a SQLite file in the home.",
+        description="SQL database (`postgresql://…`); empty: a SQLite file in the home.",
     )
     redis_url: SecretStr | None = Field(
         default=None,

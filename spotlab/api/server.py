@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
 
 from spotlab.api import health_routes
 from spotlab.api import metrics as metrics_route
@@ -25,7 +27,17 @@ from spotlab.runtime.app_process import Background, Beside
 from spotlab.runtime.observability import configure_logs
 from spotlab.scheduling.background import beside_the_app
 
+FIRST_SCREEN: Final = "instances"
+
+
+async def to_first_screen(request: Request) -> RedirectResponse:
+    """Streamlit serves the first screen at / alone; here it answers at its own name, too."""
+    query = request.url.query
+    return RedirectResponse(f"/?{query}" if query else "/")
+
+
 ROUTES: Final[list[BaseRoute]] = [
+    Route(f"/{FIRST_SCREEN}", to_first_screen),
     *health_routes.ROUTES,
     *metrics_route.ROUTES,
     *routes.ROUTES,

@@ -27,8 +27,10 @@ BUSY_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 POSTGRES: Final = "postgresql+psycopg"
+_PROVIDERS_WRITE: Final = ("postgresql", "postgres")
+"""Schemes of the addresses that providers of PostgreSQL give; they name no driver."""
 _REMEDY: Final = (
-    f"Use {POSTGRES}://user@host:5432/name, with the password behind the user, or leave it empty "
+    f"Use postgresql://user@host:5432/name, with the password behind the user, or leave it empty "
     "for SQLite."
 )
 
@@ -37,7 +39,7 @@ def connect(url: str | None, sqlite_path: Path) -> Engine:
     """An engine; nothing is opened before its first use.
 
     Args:
-        url: `postgresql+psycopg://…`; None or "": the SQLite file.
+        url: `postgresql://…`, also with `+psycopg`; None or "": the SQLite file.
         sqlite_path: used when there is no url; its folder is made, for its owner only.
     Raises:
         InvalidSetting: the url is none that can be used. It is never echoed: it may hold a
@@ -169,6 +171,8 @@ def _parse(url: str) -> URL:
         raise InvalidSetting(
             "SPOTLAB_DATABASE_URL is no database address.", remedy=_REMEDY
         ) from None
+    if parsed.drivername in _PROVIDERS_WRITE:
+        parsed = parsed.set(drivername=POSTGRES)
     if parsed.drivername != POSTGRES:
         raise InvalidSetting(
             f"SPOTLAB_DATABASE_URL names {parsed.drivername!r}, which SpotLab does not speak.",

@@ -162,7 +162,7 @@ def open_store(url: str | None, sqlite_path: Path) -> Store:
     """Connect, migrate to the newest revision and give the repositories.
 
     Args:
-        url: `postgresql+psycopg://…`; None or "": the SQLite file.
+        url: `postgresql://…`; None or "": the SQLite file.
         sqlite_path: used when there is no url.
     Raises:
         InvalidSetting: the url is none that can be used.

@@ -16,6 +16,7 @@ pytestmark = [
 
 PAGES = (
     "/",
+    "/instances",
     "/candidates",
     "/explanations",
     "/experiments",

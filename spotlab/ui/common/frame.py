@@ -76,7 +76,7 @@ def _sections(who: Principal) -> dict[str, list[st.Page]]:
             links.page(name),
             title=title,
             icon=icon,
-            default=name == "instances",
+            default=name == links.PAGE_TABLE[0].name,
             visibility="visible" if section != links.MENU and who.may(right) else "hidden",
         )
         sections.setdefault(section, []).append(page)
