@@ -30,7 +30,7 @@ POSTGRES: Final = "postgresql+psycopg"
 _PROVIDERS_WRITE: Final = ("postgresql", "postgres")
 """Schemes of the addresses that providers of PostgreSQL give; they name no driver."""
 _REMEDY: Final = (
-    f"Use postgresql://user@host:5432/name, with the password behind the user, or leave it empty "
+    "Use postgresql://user@host:5432/name, with the password behind the user, or leave it empty "
     "for SQLite."
 )
 
