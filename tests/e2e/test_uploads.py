@@ -56,4 +56,4 @@ def test_a_page_holds_so_many_files_and_lets_go_of_them(app_url: str) -> None:
             assert put(client, session, "three", 60 * MB) == 204
         with page(app_url) as session:
             assert put(client, session, "one", 60 * MB) == 204
-        assert put(client, "nobody", "one", 1) == 400
+        assert put(client, "nobody", "one", 1) == 404
