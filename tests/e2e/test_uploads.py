@@ -22,11 +22,14 @@ def page(url: str) -> Iterator[str]:
         ask = BackMsg()
         ask.rerun_script.query_string = ""
         socket.send(ask.SerializeToString())
-        while True:
+        session = ""
+        while True:  # the page has run by the end: whose it is is known
             told = ForwardMsg.FromString(socket.recv(60))
             if told.WhichOneof("type") == "new_session":
+                session = told.new_session.initialize.session_id
+            if told.WhichOneof("type") == "script_finished":
                 break
-        yield told.new_session.initialize.session_id
+        yield session
 
 
 def put(client: httpx.Client, session: str, file: str, size: int) -> int:
