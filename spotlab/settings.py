@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     model_memory_mb: int = Field(
         default=1024,
         ge=64,
+        le=1_000_000,
         description="Memory of such a process, beyond what its libraries take before they read the "
         "model.",
         json_schema_extra={"unit": "MB"},
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     model_wall_s: float = Field(
         default=30.0,
         gt=0,
+        le=3_600,
         description="Longest time that such a process may take to open its model, or to answer.",
         json_schema_extra={"unit": "s"},
     )
@@ -209,24 +211,28 @@ class Settings(BaseSettings):
     model_text_mb: float = Field(
         default=32.0,
         gt=0,
+        le=1_000,
         description="Largest text of a LightGBM model that is read.",
         json_schema_extra={"unit": "MB"},
     )
     model_trees: int = Field(
         default=10_000,
         ge=1,
+        le=1_000_000,
         description="Most trees of a LightGBM model.",
         json_schema_extra={"unit": "trees"},
     )
     model_leaves_per_tree: int = Field(
         default=4096,
         ge=1,
+        le=1_000_000,
         description="Most leaves of one tree.",
         json_schema_extra={"unit": "leaves"},
     )
     model_leaves: int = Field(
         default=250_000,
         ge=1,
+        le=100_000_000,
         description="Most leaves of all trees of a model.",
         json_schema_extra={"unit": "leaves"},
     )

@@ -236,7 +236,7 @@ def test_on_demand_knows_both_spellings_of_a_location() -> None:
                     "hawkFilePublicationDate": "0001-01-01T00:00:00+14:00",
                 }
             },
-            "which UTC has not",
+            "it was published in the year 1",
         ),
     ],
 )

@@ -89,7 +89,7 @@ def _add_people(lab: Lab, by: By) -> None:
         ME.session_id or "", "ana", by.at, by.at, by.at, by.at + timedelta(hours=9), None,
         "password", CANARY, CANARY,
     )  # fmt: skip
-    lab.store.sessions.begin(session, "x", by)
+    lab.store.sign_ins.begin(session, "x", by)
     for number in range(2):
         token = ApiToken(
             f"{number:012x}", "ana", CANARY, frozenset({Right.READ}), by.at,

@@ -27,6 +27,7 @@ from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.services import Desk
 from spotlab.services.models import Step
+from spotlab.telemetry.text import LABEL
 
 
 class StepConvertor(StringConvertor):
@@ -36,6 +37,7 @@ class StepConvertor(StringConvertor):
 
 
 register_url_convertor("step", StepConvertor())
+
 router = APIRouter(route_class=Operation, tags=["models"])
 
 PERFORMANCE_FOR_S = 60.0
@@ -129,9 +131,7 @@ async def upload_model(
     request: Request,
     response: Response,
     desk: AskedDesk,
-    reason: Annotated[
-        str, Query(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$", description="Why.")
-    ] = "",
+    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
 ) -> DryRunView:
     """Checked in quarantine, with a first prediction in a process of its own; formats that could
     run code are refused."""
