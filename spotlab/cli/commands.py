@@ -158,7 +158,7 @@ def _migrate(_args: argparse.Namespace, settings: Settings) -> Answer:
 
 def _doctor(_args: argparse.Namespace, settings: Settings) -> Answer:
     from spotlab.maintenance.doctor import examine, report_text
-    from spotlab.monitoring.health import probe_all
+    from spotlab.monitoring.health.prober import probe_all
     from spotlab.runtime.bootstrap import bootstrap
 
     with bootstrap(settings) as lab:

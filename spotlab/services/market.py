@@ -11,7 +11,7 @@ from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.placement import Placements
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
-from spotlab.monitoring.health import probe_all
+from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.collect import CollectReport, Progress
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket

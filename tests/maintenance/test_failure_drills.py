@@ -13,7 +13,7 @@ from sqlalchemy import event, make_url
 from benchmarks._proxy import Proxy
 from spotlab.domain.ports import By
 from spotlab.errors import DatabaseDown
-from spotlab.monitoring.health import probe_all
+from spotlab.monitoring.health.prober import probe_all
 from spotlab.runtime.evaluation import evaluate
 from spotlab.runtime.lab import Lab
 from spotlab.store import Store, open_store

@@ -12,10 +12,9 @@ from sqlalchemy import event
 
 from spotlab.domain.components import COMPONENTS, DATABASE, ML_INFERENCE, REDIS_CACHE
 from spotlab.domain.ports import ComponentState
-from spotlab.monitoring.health import probe_all
 from spotlab.monitoring.health.concurrent_probes import SideBySide
 from spotlab.monitoring.health.database_watch import look
-from spotlab.monitoring.health.prober import Prober, prober_of
+from spotlab.monitoring.health.prober import Prober, probe_all, prober_of
 from spotlab.monitoring.health.readiness import ReadinessCheck
 from spotlab.monitoring.health.report import read, read_day
 from spotlab.runtime.lab import Lab

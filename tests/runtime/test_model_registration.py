@@ -14,7 +14,7 @@ from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.maintenance.doctor import examine, report_text
-from spotlab.monitoring.health import probe_all
+from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.shadow import challengers
 from spotlab.runtime.evaluation import evaluate
 from spotlab.runtime.lab import Lab

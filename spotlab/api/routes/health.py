@@ -22,7 +22,7 @@ from spotlab.api.views.health import (
 )
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
-from spotlab.monitoring.health import probe_all
+from spotlab.monitoring.health.prober import probe_all
 from spotlab.monitoring.health.report import PartHealth
 
 router = APIRouter(route_class=Operation, tags=["health"])

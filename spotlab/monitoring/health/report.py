@@ -12,7 +12,7 @@ from spotlab.domain.components import COMPONENTS, DOWN, HEALTHY, UNKNOWN
 from spotlab.domain.ports import ComponentState, Probe
 from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
 from spotlab.errors import SpotlabError
-from spotlab.monitoring.health import probe_all
+from spotlab.monitoring.health.prober import probe_all
 from spotlab.monitoring.health.success_rates import Done, summed, works
 
 if TYPE_CHECKING:
