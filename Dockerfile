@@ -1,4 +1,4 @@
-# SpotLab in a small image: locked and hashed packages, no compiler, no root, read-only if wanted.
+# A small SpotLab image: locked and hashed packages, no compiler, no root; can run read-only.
 # Build: docker build --tag spotlab:0.1.0 .
 ARG PYTHON=3.11.14-slim-bookworm
 
@@ -7,13 +7,13 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/spotlab
 COPY requirements/main.txt /tmp/requirements/main.txt
 RUN /opt/spotlab/bin/pip install --require-hashes --no-deps --only-binary :all: -r /tmp/requirements/main.txt
-# Tests and headers of the packages are a tenth of their size.
+# Tests and headers make up a tenth of the packages' size.
 RUN find /opt/spotlab -type d \( -name tests -o -name test -o -name include -o -name __pycache__ \) \
       -path "*/site-packages/*" -not -path "*/numpy/*" -prune -exec rm -rf {} + \
  && rm -rf /opt/spotlab/lib/python3.11/site-packages/pip /opt/spotlab/bin/pip*
 
 FROM python:${PYTHON} AS spotlab
-# libgomp1 is what LightGBM computes with; the client of PostgreSQL makes and restores backups.
+# LightGBM needs libgomp1; PostgreSQL's client is needed to make and restore backups.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libgomp1 postgresql-client \
  && rm -rf /var/lib/apt/lists/* \
@@ -27,8 +27,8 @@ COPY --chmod=a+rX .streamlit ./.streamlit
 COPY --chmod=a+rX pages ./pages
 COPY --chmod=a+rX models ./models
 COPY --chmod=a+rX spotlab ./spotlab
-# Run from the checkout, so that pages and models are where the code looks for them. The import writes
-# the bytecode of the packages that a start needs: a container may not, and would compile them each time.
+# Run from the checkout, so that the code finds pages and models. The import writes the bytecode of the
+# packages needed at start: a read-only container cannot, and would compile them at every start.
 RUN printf '#!/opt/spotlab/bin/python\nimport sys\n\nsys.path.insert(0, "/srv/spotlab")\nfrom spotlab.cli import main\n\nsys.exit(main())\n' > /opt/spotlab/bin/spotlab \
  && chmod 0755 /opt/spotlab/bin/spotlab \
  && /opt/spotlab/bin/python -m compileall -q /srv/spotlab/spotlab \

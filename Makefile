@@ -14,13 +14,13 @@ STAMP := $(VENV)/.installed
 TESTS ?= tests
 EXAMPLES ?= 50
 MUTANTS ?= 200000
-# Without bytecode in .venv every process compiles each module anew: four seconds a start.
+# Without bytecode in .venv, every process compiles each module again: four seconds per start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test lint types check bench api-fuzz model-fuzz results format lock train clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(UV):
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --target $(TOOLS)/uv-$(UV_VERSION) uv==$(UV_VERSION)
@@ -36,41 +36,41 @@ setup: $(STAMP) ## create .venv from the locked, hashed requirements
 run: setup ## start the app on 127.0.0.1 (PORT=8501)
 	exec $(BIN)/spotlab serve --port $(PORT)
 
-test: setup ## run every test whose server, browser and data are here (TESTS=path to narrow)
+test: setup ## run the tests; those whose server, browser or data is missing are skipped (TESTS=path)
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
-lint: setup ## ruff, and no address in a lock file
+lint: setup ## run ruff, and check that no lock file contains a URL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if grep -nE 'https?://|--index-url|--find-links' requirements/*.txt; then echo "a lock file holds an address" >&2; exit 1; fi
+	@if grep -nE 'https?://|--index-url|--find-links' requirements/*.txt; then echo "a lock file contains a URL" >&2; exit 1; fi
 
-format: setup ## let ruff fix and format
+format: setup ## fix and format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: setup ## mypy, strict
+types: setup ## run mypy in strict mode
 	$(BIN)/mypy
 
-check: lint types test ## all of the above
+check: lint types test ## run lint, types and test
 
 train: setup ## train the shipped risk model from the recorded data
 	$(BIN)/spotlab train
 
-bench: setup ## measure against named peers, as ratios
+bench: setup ## compare speed with other libraries, as ratios
 	$(BIN)/python -m benchmarks
 
-api-fuzz: setup ## let Schemathesis try to break the API (EXAMPLES=50)
+api-fuzz: setup ## fuzz the API with Schemathesis (EXAMPLES=50)
 	$(BIN)/python -m tests.api.fuzzing --max-examples $(EXAMPLES)
 
-model-fuzz: setup ## give LightGBM mutants of models that the proof takes (MUTANTS=200000)
+model-fuzz: setup ## fuzz LightGBM with mutated models that pass validation (MUTANTS=200000)
 	$(BIN)/python -m tests.inference.model_fuzz --mutants $(MUTANTS)
 
-results: setup ## measure every figure of docs/results.md anew
+results: setup ## measure every figure in docs/results.md again
 	$(BIN)/spotlab results
 
-lock: $(UV) ## resolve pyproject.toml into requirements/*.txt
+lock: $(UV) ## lock the dependencies in pyproject.toml into requirements/*.txt
 	$(UV) pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/main.txt
 	$(UV) pip compile pyproject.toml --group dev -c requirements/main.txt --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/dev.txt
 
-clean: ## remove what set-up made (not SPOTLAB_HOME)
+clean: ## remove what setup created (not SPOTLAB_HOME)
 	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache
