@@ -1,4 +1,4 @@
-"""Which AWS accounts are looked after, and does each of them work?"""
+"""Which AWS accounts are managed, and does each of them work?"""
 
 import streamlit as st
 

@@ -29,7 +29,7 @@ def show_now() -> None:
             if chosen is not None and who.may(Right.CHANGE_ALERTS):
                 actions.show(chosen)
         else:
-            widgets.empty("There is no alert rule.", "add one below, if you may change alerts.")
+            widgets.empty("There are no alert rules.", "add one below, if you may change alerts.")
         table.show_history(told, desk.count(), now, palette())
 
 

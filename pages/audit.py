@@ -26,5 +26,7 @@ with place:
     if found:
         view.show(entries, now)
     else:
-        widgets.empty("Nothing was changed yet, or the filters leave nothing.", "drop a filter.")
+        widgets.empty(
+            "No changes are recorded, or the filters exclude all of them.", "drop a filter."
+        )
 view.offer(asked)

@@ -43,7 +43,7 @@ def show_sweep(sweep_id: str) -> None:
     if figures is None:
         widgets.empty(
             "No window is complete yet, so there is nothing to compare.",
-            "wait for the first ones; they appear here by themselves.",
+            "wait for the first ones; they appear here automatically.",
         )
         return
     results.show(record, figures, now, colours)

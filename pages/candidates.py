@@ -36,7 +36,7 @@ with answer:
 widgets.rows_left(len(kept), len(ranking.table), "pool")
 if not len(kept):
     widgets.empty(
-        "No pool is left.", "drop a filter; the reasons below say which one drops the most."
+        "No pools match.", "drop a filter; the reasons below say which one drops the most."
     )
 else:
     shown = kept.head(table.TOP)

@@ -46,7 +46,7 @@ def show_history() -> None:
             )
         if not found:
             widgets.empty(
-                "Nothing was decided yet, or the filters leave nothing.",
+                "No decisions are recorded, or the filters exclude all of them.",
                 "drop a filter, or evaluate the fleet on the Instances page.",
             )
             return

@@ -36,7 +36,7 @@ def show_tail() -> None:
     if tail is not None and tail.lines:
         log_table.show(tail, now, colours)
     elif tail is not None:
-        widgets.empty("No line fits.", "drop a filter, or wait: new lines appear by themselves.")
+        widgets.empty("No line fits.", "drop a filter, or wait: new lines appear automatically.")
 
 
 with errors.boundary():

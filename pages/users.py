@@ -14,7 +14,7 @@ widgets.headline(view.headline(known, now), view.small_print())
 view.show_outcome()
 if not known:
     widgets.empty(
-        "There is no user yet.",
+        "There are no users yet.",
         "add one below, with `spotlab users add`, or by the link that the server printed.",
     )
 chosen = view.show(known, now, palette()) if known else None

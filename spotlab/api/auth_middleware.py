@@ -144,7 +144,7 @@ def _session(connection: HTTPConnection, lab: Lab) -> _Let:
     token = connection.cookies.get(SESSION_COOKIE, "")
     renewal = connection.cookies.get(cookies.RENEWAL_COOKIE, "")
     if not token and not renewal:
-        raise NotSignedIn("Nobody is signed in.", remedy="Sign in.")
+        raise NotSignedIn("You are not signed in.", remedy="Sign in.")
     try:
         return _Let(lab, Gate(lab).session(token))
     except NotSignedIn:

@@ -59,7 +59,7 @@ def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
     """
     visitor = Gate(lab).visitor()
     if visitor is None:
-        raise NotSignedIn("Nobody is signed in.", remedy="Sign in, or send an API token.")
+        raise NotSignedIn("You are not signed in.", remedy="Sign in, or send an API token.")
     if lab.settings.auth == "off" and not _over_loopback(connection):
         raise Forbidden(
             "There is no sign-in here, so only this machine is answered.",

@@ -226,7 +226,7 @@ def of_http(request: Request, exc: HTTPException) -> Response:
         given = {part.strip() for part in headers.pop("Allow", "").split(",")} - {""}
         there = sorted(given | methods_at(request.app, request.url.path))
         headers["Allow"] = ", ".join(there)
-        remedy = f"There is: {', '.join(there)}."
+        remedy = f"Available: {', '.join(there)}."
         detail = f"{request.method} is nothing that is done here."
         return problems.answer(request, 405, detail, remedy, headers=headers)
     return problems.answer(request, exc.status_code, f"{exc.detail}.", headers=headers)

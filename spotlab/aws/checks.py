@@ -1,4 +1,4 @@
-"""Whether an account can be looked after: its role, its number, its regions."""
+"""Whether an account can be managed: its role, its number, its regions."""
 
 from __future__ import annotations
 

@@ -196,6 +196,6 @@ COMMANDS = (
     Command("migrate", "Bring the database to this version.", no_arguments, _migrate),
     HEALTH,
     ALERTS,
-    Command("doctor", "Check every part and say what is wrong.", no_arguments, _doctor),
+    Command("doctor", "Check every component and say what is wrong.", no_arguments, _doctor),
     Command("version", "Print versions.", no_arguments, _version),
 )

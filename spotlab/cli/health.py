@@ -82,7 +82,7 @@ def _health_text(health: Health) -> str:
 def _list(_args: argparse.Namespace, settings: Settings) -> Answer:
     with at_desk(settings) as desk:
         rules, told = desk.alerts.rules(), desk.alerts.history(limit=20)
-    lines = [_rule_text(rule) for rule in rules] or ["There is no alert rule."]
+    lines = [_rule_text(rule) for rule in rules] or ["There are no alert rules."]
     lines += [
         f"{each.at:%Y-%m-%d %H:%M:%S} {each.message['event']} {each.message['subject']}: "
         f"{each.state}, {each.attempts} attempts{f'. {each.error}' if each.error else ''}"
@@ -182,10 +182,12 @@ def _delete(args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer({"deleted": args.rule_id}, f"{args.rule_id} is deleted")
 
 
-HEALTH = Command("health", "Say whether every part works, now and in 24 h.", no_arguments, _health)
+HEALTH = Command(
+    "health", "Show the health of every component, now and over 24 h.", no_arguments, _health
+)
 ALERTS = nested(
     "alerts",
-    "Look at alert rules, add, test and delete them.",
+    "Evaluate alert rules, add, test and delete them.",
     lambda: (
         Command("list", "Every rule, and what was told.", no_arguments, _list),
         Command("add", "Add a rule; its receiver's address is read.", _add_arguments, _add),

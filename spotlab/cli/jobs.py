@@ -169,7 +169,7 @@ def _reschedule(jobs: JobsDesk, args: argparse.Namespace) -> None:
 
 JOBS = nested(
     "jobs",
-    "Look at the scheduled jobs; run, pause and schedule them.",
+    "List the scheduled jobs; run, pause and schedule them.",
     lambda: (
         Command("list", "How each job stands, and who runs them.", no_arguments, _list),
         Command("history", "What ran, and why it failed.", _history_arguments, _history),

@@ -28,7 +28,7 @@ def _retention(args: argparse.Namespace, settings: Settings) -> Answer:
 
 RETENTION = Command(
     "retention",
-    "Delete what is older than the settings say.",
+    "Delete old dataer than the settings say.",
     _retention_arguments,
     _retention,
 )

@@ -177,4 +177,4 @@ COMMANDS = (
     *(Command(name, said, _action_arguments, _action(name)) for name, said in ACTIONS.items()),
     Command("assign", "Let an instance have a model of its own.", _assign_arguments, _assign),
 )
-MODELS = nested("models", "Look at models, and decide which are used.", lambda: COMMANDS)
+MODELS = nested("models", "List models, and decide which are used.", lambda: COMMANDS)

@@ -69,4 +69,4 @@ def _run(args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer(document, f"{said}; written to {out}" if out is not None else f"{text}\n{said}")
 
 
-RESULTS = Command("results", "Measure every figure of docs/results.md anew.", _arguments, _run)
+RESULTS = Command("results", "Measure every figure of docs/results.md again.", _arguments, _run)

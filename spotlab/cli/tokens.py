@@ -111,4 +111,4 @@ COMMANDS: Final = (
     Command("list", "Every token, and what it may do.", _list_arguments, _list),
     Command("revoke", "End a token.", _revoke_arguments, _revoke),
 )
-TOKENS: Final = nested("tokens", "Look at API tokens, make and end them.", lambda: COMMANDS)
+TOKENS: Final = nested("tokens", "List, create and revoke API tokens.", lambda: COMMANDS)

@@ -195,4 +195,4 @@ COMMANDS: Final = (
         _reset,
     ),
 )
-USERS: Final = nested("users", "Look at users, and change them.", lambda: COMMANDS)
+USERS: Final = nested("users", "List users, and change them.", lambda: COMMANDS)

@@ -53,4 +53,4 @@ def _worker(_args: argparse.Namespace, settings: Settings) -> Answer:
     return Answer(None, "")
 
 
-WORKER = Command("worker", "Run the scheduled jobs until it is ended.", no_arguments, _worker)
+WORKER = Command("worker", "Run the scheduled jobs until stopped.", no_arguments, _worker)

@@ -140,7 +140,7 @@ class Accounts(Part):
         return self._asking.write("PATCH", path, schemas.Account, body, headers=ANY)
 
     def validate(self, name: str) -> schemas.Validation:
-        """Try whether it can be looked after."""
+        """Try whether it can be managed."""
         path = f"/accounts/{part(name)}/validation"
         return self._asking.write("POST", path, schemas.Validation)
 

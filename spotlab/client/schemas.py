@@ -62,7 +62,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """Whether an account can be looked after."""
+    """Whether an account can be managed."""
 
     account: str
     ok: bool

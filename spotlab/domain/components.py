@@ -26,7 +26,7 @@ COMPONENTS: Final = (
     APP_SERVER,
     SCHEDULER,
 )
-"""Every part, in the order it is shown."""
+"""Every component, in the order it is shown."""
 
 HEALTHY: Final = "healthy"
 DEGRADED: Final = "degraded"
@@ -53,9 +53,9 @@ class Need:
 
 
 NEEDS: Final = (
-    Need(ADVISOR_SCRAPER, DATABASE, "What is read cannot be kept.", stops=True),
+    Need(ADVISOR_SCRAPER, DATABASE, "What is read cannot be stored.", stops=True),
     Need(ADVISOR_SCRAPER, SCHEDULER, "It reads only when somebody asks."),
-    Need(PRICE_SCRAPER, DATABASE, "What is read cannot be kept.", stops=True),
+    Need(PRICE_SCRAPER, DATABASE, "What is read cannot be stored.", stops=True),
     Need(PRICE_SCRAPER, SCHEDULER, "It reads only when somebody asks."),
     Need(LINEAR_OPTIMIZER, DATABASE, "No decision can be recorded, so none is made.", stops=True),
     Need(LINEAR_OPTIMIZER, ML_INFERENCE, "Without risks nothing is decided.", stops=True),
@@ -65,11 +65,11 @@ NEEDS: Final = (
     Need(LINEAR_OPTIMIZER, REDIS_CACHE, "The market is read from SQL, slower."),
     Need(LINEAR_OPTIMIZER, SCHEDULER, "It decides only when somebody asks."),
     Need(ML_INFERENCE, DATABASE, "Which model is the champion cannot be read.", stops=True),
-    Need(INSTANCE_MANAGER, DATABASE, "The fleet's list cannot be kept.", stops=True),
+    Need(INSTANCE_MANAGER, DATABASE, "The fleet's list cannot be stored.", stops=True),
     Need(INSTANCE_MANAGER, SCHEDULER, "It lists only when somebody asks."),
     Need(APP_SERVER, DATABASE, "Screens and API answer with an error.", stops=True),
     Need(APP_SERVER, REDIS_CACHE, "Screens read the market from SQL, slower."),
-    Need(SCHEDULER, DATABASE, "No job starts: who leads is kept there.", stops=True),
+    Need(SCHEDULER, DATABASE, "No job starts: the leader is recorded there.", stops=True),
 )
 """The graph of parts: read one way it says what a part depends on, the other way who needs it."""
 

@@ -181,7 +181,7 @@ class Predictor:
             there = [f"{name}@{v.name}" for name in self._names() for v in self._versions(name)]
             raise NotFound(
                 f"No model {reference!r}.",
-                remedy=f"There is: {', '.join(there) or 'none'}.",
+                remedy=f"Available: {', '.join(there) or 'none'}.",
             )
         return versions[0]
 

@@ -56,7 +56,7 @@ def sweep(
     tell: Tell | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Swept:
-    """Delete what is old and not needed any more, in short transactions.
+    """Delete old data and not needed any more, in short transactions.
 
     Args:
         lab: its database and settings.

@@ -117,7 +117,7 @@ class ModelDesk:
             if reference == record.task and record.state == ModelState.CHAMPION:
                 return record
         there = ", ".join(record.reference for record in records) or "none"
-        raise NotFound(f"No model {reference!r} is registered.", remedy=f"There is: {there}.")
+        raise NotFound(f"No model {reference!r} is registered.", remedy=f"Available: {there}.")
 
     def act(
         self, action: ModelAction | str, reference: str, who: Principal, reason: str = ""

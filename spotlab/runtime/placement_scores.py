@@ -96,7 +96,7 @@ def ask(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str,
         return {"note": why_none}
     cloud = lab.cloud()
     if not cloud.regions:
-        return {"note": "No account is looked after: there is nobody to ask as."}
+        return {"note": "No account is managed: there is nobody to ask as."}
     questions = list(_questions(lab, cloud, lab.market()))
     if not questions:
         return {"note": "The fleet has no type that belongs to a group of at least three."}

@@ -140,7 +140,7 @@ JOBS: Final[tuple[Job, ...]] = (
     ),
     Job(
         "health-probes",
-        "Probe every part",
+        "Probe components",
         "Asks every component how it is, and records the answer.",
         "every 30 s",
         jitter_s=0,
@@ -151,7 +151,7 @@ JOBS: Final[tuple[Job, ...]] = (
     ),
     Job(
         "alerts",
-        "Look at alert rules",
+        "Evaluate alert rules",
         "Looks whether a rule's condition holds, and tells receivers what is due.",
         "every 30 s",
         jitter_s=0,
@@ -162,7 +162,7 @@ JOBS: Final[tuple[Job, ...]] = (
     ),
     Job(
         "retention",
-        "Delete what is old",
+        "Delete old data",
         "Deletes what is older than the settings say and not needed any more, in small batches.",
         "40 3 * * *",
         jitter_s=600,

@@ -55,7 +55,7 @@ class AccountStanding:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Whether an account can be looked after.
+    """Whether an account can be managed.
 
     Args:
         account: its name.
@@ -188,7 +188,7 @@ class AccountsDesk(DeskPart):
     def set_active(
         self, name: str, active: bool, reason: str = "", expected: Account | None = None
     ) -> Account:
-        """Look after it, or no more: what is no longer looked after is not listed nor evaluated.
+        """Look after it, or no more: what is no longer managed is not listed nor evaluated.
 
         Raises:
             Forbidden, NotFound, ChangedMeanwhile: nothing changed.

@@ -26,7 +26,7 @@ class KeepingDesk(DeskPart):
         tell: Tell | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Swept:
-        """Delete what is older than the settings say; see `retention.sweep`. Raises Forbidden."""
+        """Delete old dataer than the settings say; see `retention.sweep`. Raises Forbidden."""
         self.who.require_everywhere(Right.KEEP_DATA)
         return sweep(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
 

@@ -1,4 +1,4 @@
-"""The accounts and instances that are looked after."""
+"""The accounts and instances that are managed."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Asking:
     def _who(self, connection: HTTPConnection) -> Principal:
         name = connection.headers.get("authorization", "").removeprefix("Bearer ")
         if name not in self.people:
-            raise NotSignedIn("Nobody is signed in.", remedy="Send an API token.")
+            raise NotSignedIn("You are not signed in.", remedy="Send an API token.")
         return self.people[name]
 
     def __call__(

@@ -33,7 +33,7 @@ PLENTY = {"api_reads_per_minute": 1_000_000, "api_writes_per_minute": 1_000_000}
 def known(connection: HTTPConnection) -> Principal:
     """Whoever brings the token, which nothing that is asked of the server can take away."""
     if connection.headers.get("authorization") != f"Bearer {TOKEN}":
-        raise NotSignedIn("Nobody is signed in.", remedy="Send the token.")
+        raise NotSignedIn("You are not signed in.", remedy="Send the token.")
     return BOSS
 
 

@@ -98,7 +98,7 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 
     def principal_of(_request: object) -> Principal:
         if not who:
-            raise NotSignedIn("Nobody is signed in.")
+            raise NotSignedIn("You are not signed in.")
         return who[0]
 
     monkeypatch.setattr(metrics_route, "principal_of", principal_of)

@@ -117,7 +117,7 @@ def test_the_same_for_a_person(ask: Ask) -> None:
 def test_what_is_not_there_is_said(ask: Ask) -> None:
     code, said = ask("show", "none")
     assert code == 1
-    assert "There is: toy@1.0.0" in said["error"]
+    assert "Available: toy@1.0.0" in said["error"]
     code, said = ask("assign", "toy@1.0.0", "i-none")
     assert code == 1
     assert "Instance 'i-none' is not in the fleet" in said["error"]

@@ -46,13 +46,13 @@ def test_a_model_is_opened_once_also_by_many_threads(tmp_path: Path) -> None:
 def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, reference: str) -> None:
     models.saved(tmp_path)
 
-    with pytest.raises(NotFound, match=r"There is: toy@1\.0\.0"):
+    with pytest.raises(NotFound, match=r"Available: toy@1\.0\.0"):
         Predictor(tmp_path).get(reference)
 
 
 def test_no_folder_at_all_is_an_empty_list(tmp_path: Path) -> None:
     assert Predictor(tmp_path / "none").available() == []
-    with pytest.raises(NotFound, match="There is: none"):
+    with pytest.raises(NotFound, match="Available: none"):
         Predictor(tmp_path / "none").get("toy")
 
 

@@ -1,4 +1,4 @@
-"""The Accounts page: one is added, tried, and looked after no more."""
+"""The Accounts page: one is added, tried, and managed no more."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_an_account_is_added_tried_changed_and_put_away(lab: Lab, open_page: Ope
     button(app, "Validate").click().run()
     assert "No AWS in this test." in said(finish(app, "validate-account"))
     app.text_input(key="active-reason zeta").set_value("closed")
-    button(app, "Look after it no more").click().run()
-    assert list(app.dataframe[0].value["state"]) == ["looked after", "not looked after"]
+    button(app, "Stop managing it").click().run()
+    assert list(app.dataframe[0].value["state"]) == ["managed", "not managed"]
     desk = Desk(lab, ANA).accounts
     form = actions.key_of(desk.get("zeta"))
     app.multiselect(key=f"account-regions {form}").set_value(["us-east-1", "us-west-2"])

@@ -38,7 +38,7 @@ def test_the_first_line_says_who_leads_and_what_is_next(lab: Lab, open_page: Ope
     count = len(app.dataframe[0].value)
     assert app.title[0].value == (
         f"{count - 1} of {count} jobs on schedule; worker on host-a (pid 12) has led for 2.0 h; "
-        "next: Probe every part, in 12 s"
+        "next: Probe components, in 12 s"
     )
     row = app.dataframe[0].value.set_index("title").loc["Collect feeds"]
     assert (row["standing"], row["cause"]) == ("■ failed", "The feed does not answer.")

@@ -220,8 +220,10 @@ def test_two_models_meet_on_recorded_files(
     assert app.title[0].value == f"{NEW} against {OLD}: 2 models, not compared here yet"
     app.button(key="versus-now").click().run()
     finish(app, "versus")
-    assert app.title[0].value.startswith(f"{NEW} and {OLD} cannot be told apart: Brier 0.000")
-    assert "They say the same of every row." in said(app)
+    assert app.title[0].value.startswith(
+        f"{NEW} and {OLD} do not differ significantly: Brier 0.000"
+    )
+    assert "Both models forecast the same for every row." in said(app)
     assert "AUC" in list(app.dataframe[0].value["metric"])
 
 

@@ -1,4 +1,4 @@
-"""Accounts that an administrator keeps: saved, looked after, tried, and their secrets unseen."""
+"""Accounts that an administrator keeps: saved, managed, tried, and their secrets unseen."""
 
 from __future__ import annotations
 

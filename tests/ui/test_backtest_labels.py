@@ -44,7 +44,7 @@ def test_workloads_in_words() -> None:
     [
         ((-0.1, -0.2, -0.05), "▼ cheaper"),
         ((0.1, 0.05, 0.2), "▲ dearer"),
-        ((0.1, -0.05, 0.2), "○ cannot be told apart"),
+        ((0.1, -0.05, 0.2), "○ do not differ significantly"),
         ((0.1, None, None), "—"),
     ],
     ids=["cheaper", "dearer", "alike", "unknown"],

@@ -53,7 +53,9 @@ def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
     assert better.startswith("a@1 is better than b@1: Brier −0.")
     assert better.endswith("on 400 rows")
     same = head_to_head.verdict(result(0.0))
-    assert same == "a@1 and b@1 cannot be told apart: Brier 0.000 (0.000 to 0.000) on 400 rows"
+    assert (
+        same == "a@1 and b@1 do not differ significantly: Brier 0.000 (0.000 to 0.000) on 400 rows"
+    )
 
 
 def test_warnings_come_with_the_figures() -> None:
@@ -88,7 +90,7 @@ def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
         (ModelAction.CHAMPION, "advisor", "3 instances without a model of their own"),
         (ModelAction.GRADUATE, "advisor", "runs in shadow beside the champion"),
         (ModelAction.REJECT, "advisor", "2 instances with this version will be evaluated by"),
-        (ModelAction.ARCHIVE, "capacity", "is put away"),
+        (ModelAction.ARCHIVE, "capacity", "is archived"),
         (ModelAction.DISABLE, "advisor", "until it is enabled again"),
         (ModelAction.ENABLE, "advisor", "may use toy@1.1.0 again"),
     ],

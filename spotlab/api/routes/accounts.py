@@ -64,7 +64,7 @@ def list_accounts(
     desk: AskedDesk,
     page: AskedPage,
     active: Annotated[
-        bool | None, Query(description="Only those that are looked after, or not.")
+        bool | None, Query(description="Only those that are managed, or not.")
     ] = None,
 ) -> Page[AccountView]:
     """By name."""
@@ -148,7 +148,7 @@ def _change(desk: Desk, now: Account, asked: AccountChange) -> Account:
 @router.post(
     "/accounts/{name}/validation",
     operation_id="validate_account",
-    summary="Try whether an account can be looked after",
+    summary="Try whether an account can be managed",
     response_model=ValidationView,
     responses=AWS_REFUSED,
 )

@@ -46,8 +46,8 @@ def _tell_first_link(lab: Lab) -> None:
     if lab.settings.auth == "oidc":
         if not lab.store.users.any():
             _write(
-                "There is no user yet. Add the first administrator, by the e-mail address that the "
-                "provider has verified:",
+                "There are no users yet. Add the first administrator, by the e-mail address that "
+                "the provider has verified:",
                 "spotlab users add NAME --role admin --email ADDRESS",
             )
         return
@@ -55,7 +55,7 @@ def _tell_first_link(lab: Lab) -> None:
     if path is not None:
         base = lab.settings.public_url.rstrip("/") or os.environ.get(SERVED_AT, "")
         _write(
-            "There is no user yet. Become the first administrator, within 60 minutes:",
+            "There are no users yet. Become the first administrator, within 60 minutes:",
             f"{base}{path}",
         )
 

@@ -30,7 +30,7 @@ async def show_sign_in(request: Request, lab: Lab) -> Response:
         return oidc.show(lab, following)
     nobody = not await run_in_threadpool(lab.store.users.any)
     foot = (
-        "There is no user yet. The server prints a link for the first administrator when it "
+        "There are no users yet. The server prints a link for the first administrator when it "
         "starts; spotlab users add makes one too."
         if nobody
         else "Forgotten? An administrator can give you a link to choose a new password."

@@ -17,7 +17,7 @@ class AccountView(View):
     aws_account_id: str = about("AWS's number.", "123456789012")
     role_arn: str = about("Role that is assumed; empty: none.", "")
     external_id_set: bool = about("An external id is sent when the role is assumed.", False)
-    regions: list[str] = about("Regions looked after.", ["us-east-1"])
+    regions: list[str] = about("Regions managed.", ["us-east-1"])
     emulated: bool = about("Lives in the emulated AWS.", True)
     active: bool = about("Looked after.", True)
 
@@ -85,7 +85,7 @@ class CheckView(View):
 
 
 class ValidationView(View):
-    """Whether an account can be looked after."""
+    """Whether an account can be managed."""
 
     account: str = about("Its name.", "acme")
     ok: bool = about("Everything that was tried went well.", True)

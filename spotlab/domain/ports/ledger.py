@@ -116,7 +116,7 @@ class Account:
             in reprs and on screens.
         regions: to look after.
         emulated: lives in the emulated AWS.
-        active: looked after.
+        active: managed.
         from_settings: of the accounts file or the emulator; False: an administrator keeps it in
             the database.
     """

@@ -68,7 +68,7 @@ class Look:
 
     @cached_property
     def fleet(self) -> list[Instance]:
-        """Instances that are looked after."""
+        """Instances that are managed."""
         return self.lab.store.fleet.instances()
 
     @cached_property

@@ -13,7 +13,7 @@ from spotlab.store.types import UtcDateTime
 
 
 class AccountRow(Base, table=True):
-    """An AWS account that is looked after."""
+    """An AWS account that is managed."""
 
     __tablename__ = "accounts"
 

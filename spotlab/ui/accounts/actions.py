@@ -63,7 +63,7 @@ def show_outcome() -> None:
                 title="Not every account could be listed",
             )
         else:
-            st.toast("Every account was listed.")
+            st.toast("All accounts were listed.")
     background_tasks.watch(LIST)
     if said := st.session_state.pop(DONE, ""):
         st.toast(formatting.plain(said), icon=":material/check:")
@@ -142,7 +142,7 @@ def _validate(name: str) -> None:
 
 
 def _show_switch(account: Account) -> None:
-    label = "Look after it no more" if account.active else "Look after it again"
+    label = "Stop managing it" if account.active else "Manage it again"
     with st.form(f"active {account.name}", border=False, enter_to_submit=False):
         st.text_input("Reason", key=f"active-reason {account.name}", max_chars=500)
         st.form_submit_button(
@@ -150,7 +150,7 @@ def _show_switch(account: Account) -> None:
             icon=":material/pause_circle:" if account.active else ":material/play_circle:",
             on_click=_set_active,
             args=(account.name, not account.active),
-            help="Its instances are no longer listed nor evaluated; its decisions are kept."
+            help="Its instances are no longer listed or evaluated; its decisions remain stored."
             if account.active
             else "It is listed at the next listing.",
         )
@@ -163,7 +163,7 @@ def _set_active(name: str, active: bool) -> None:
     except SpotlabError as exc:
         errors.explain(exc)
         return
-    st.session_state[DONE] = f"{name} is {'looked after' if active else 'not looked after'} now."
+    st.session_state[DONE] = f"{name} is {'managed' if active else 'not managed'} now."
 
 
 def show_add() -> None:
@@ -205,7 +205,7 @@ def show_form(account: Account | None) -> None:
             key=f"account-external {key}",
             type="password",
             autocomplete="off",
-            help="Sent with AssumeRole, kept, and never shown again.",
+            help="Sent with AssumeRole; stored and never shown again.",
         )
         st.multiselect(
             "Regions",

@@ -12,14 +12,14 @@ from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
-STATES = {"looked after": "healthy", "not listed": "down", "not looked after": "unknown"}
+STATES = {"managed": "healthy", "not listed": "down", "not managed": "unknown"}
 
 
 def headline(standings: Sequence[AccountStanding]) -> str:
     """How many accounts hold how much, and which could not be listed."""
     if not standings:
         return "0 accounts are known"
-    after = [each for each in standings if state_of(each) != "not looked after"]
+    after = [each for each in standings if state_of(each) != "not managed"]
     regions = {region for each in after for region in each.account.regions}
     held = sum(each.instances for each in after)
     told = (
@@ -34,17 +34,17 @@ def small_print(standings: Sequence[AccountStanding], now: datetime) -> str:
     """How old the lists are, and what is left out."""
     listed = [each.listing.at for each in standings if each.listing.at is not None]
     parts = [f"Oldest list {formatting.ago(min(listed), now)}" if listed else "None was listed yet"]
-    left_out = sum(state_of(each) == "not looked after" for each in standings)
+    left_out = sum(state_of(each) == "not managed" for each in standings)
     if left_out:
-        parts.append(f"{left_out} not looked after")
+        parts.append(f"{left_out} not managed")
     return "; ".join(parts) + "."
 
 
 def state_of(standing: AccountStanding) -> str:
     """Whether its instances are known, in a word or two."""
     if not standing.account.active or standing.looked_after is False:
-        return "not looked after"
-    return "not listed" if standing.listing.error else "looked after"
+        return "not managed"
+    return "not listed" if standing.listing.error else "managed"
 
 
 def rows(standings: Sequence[AccountStanding]) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def _show_condition(given: Condition, key: str) -> None:
     if kind is AlertKind.STATE:
         states = [DOWN, DEGRADED, UNKNOWN]
         right.multiselect(
-            "Rings when it is", states, given.states, key=_named("states", key), placeholder="none"
+            "Fires when it is", states, given.states, key=_named("states", key), placeholder="none"
         )
         _say_wrong(right, "states", key)
     if kind is AlertKind.STALENESS:

@@ -26,7 +26,7 @@ STATE_MARKS = {
 def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
     """What rings, and is it told?"""
     if not rules:
-        return "0 rules: nobody is told when something goes wrong"
+        return "No alert rules: nobody is notified when something fails"
     ringing = sum(len(rule.rung) for rule in rules if rule.enabled)
     watched = sum(rule.enabled for rule in rules)
     firing = formatting.count(ringing, "alert rings", "alerts ring")
@@ -102,7 +102,7 @@ def show_history(
     """What was told or could not be, newest first."""
     st.subheader("What was told", anchor=False)
     if not deliveries:
-        widgets.empty("Nothing has rung yet.", "test a rule to see that its receiver answers.")
+        widgets.empty("No alerts have fired yet.", "test a rule to see that its receiver answers.")
         return
     colours = {"●": palette.good, "■": palette.bad}
     columns = {

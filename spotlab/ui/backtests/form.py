@@ -163,7 +163,7 @@ def _prices() -> Prices | None:
     with row[0]:
         how = widgets.pick_one("Prices", PRICED, "prices") or "recorded"
     if how == "recorded":
-        st.caption(f"Traces say nothing of prices. {RECORDED_PRICES.told}")
+        st.caption(f"Traces contain no prices. {RECORDED_PRICES.told}")
         return RECORDED_PRICES
     on_demand = _number(row[1], "On-demand, USD/h", None, 0.01, "backtest-on-demand", least=0.0001)
     if how == "given":

@@ -116,4 +116,4 @@ def verdict(found: Gap) -> str:
         return formatting.UNKNOWN
     if high < 0.0:
         return "▼ cheaper"
-    return "▲ dearer" if low > 0.0 else "○ cannot be told apart"
+    return "▲ dearer" if low > 0.0 else "○ do not differ significantly"

@@ -89,7 +89,7 @@ def show(records: Sequence[SweepRecord], now: datetime) -> None:
     """Past and running sweeps; a selected one is opened."""
     if not records:
         return
-    st.header("Backtests there are", anchor=False)
+    st.header("All backtests", anchor=False)
     frame = rows(records)
     columns = {
         "state": Column("state", width="small"),

@@ -39,7 +39,7 @@ TITLES: Final[dict[type[SpotlabError], str]] = {
     DatabaseDown: "The database does not answer",
     OnlineStoreDown: "The online store does not answer",
     ModelFailed: "The model cannot be used",
-    NotAvailable: "A part that this page needs is not there now",
+    NotAvailable: "A component that this page needs is unavailable",
     FeedRefused: "A market feed was refused",
     ArtefactRefused: "The model cannot be used",
     NotFound: "Not found",
@@ -51,10 +51,10 @@ TITLES: Final[dict[type[SpotlabError], str]] = {
 """The first class that fits names the error; narrower ones come first."""
 
 MEANINGS: Final[dict[type[SpotlabError], str]] = {
-    Cancelled: "What was done until then is kept.",
+    Cancelled: "Work completed until then is kept.",
     NoMarketData: "Without prices nothing can be scored or compared.",
     DatabaseDown: "Nothing can be read or recorded until it does; nothing recorded is lost.",
-    OnlineStoreDown: "Evaluation goes on from the SQL archive.",
+    OnlineStoreDown: "Evaluation continues from the SQL archive.",
     FeedRefused: "The last good data stays in use.",
     ModelFailed: "The server and every other model go on; evaluations use the champion instead.",
     ArtefactRefused: "Risks cannot be computed with it; recorded decisions can still be opened.",

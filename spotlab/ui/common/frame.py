@@ -87,7 +87,7 @@ def _show_first_run(run: background_tasks.Run[None]) -> None:
     st.title("Getting SpotLab ready")
     st.write(
         "First SpotLab lists the fleet, collects the market and decides once about each instance. "
-        "This takes some seconds, once; the page opens by itself."
+        "This takes some seconds, once; the page opens automatically."
     )
     background_tasks.look(run)
     st.skeleton(280)

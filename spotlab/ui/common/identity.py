@@ -65,5 +65,5 @@ def _of(cookie: str | None, *, used: bool) -> Principal:
         )
     visitor = gate.visitor()
     if visitor is None:
-        raise NotSignedIn("Nobody is signed in.", remedy="Sign in.")
+        raise NotSignedIn("You are not signed in.", remedy="Sign in.")
     return visitor

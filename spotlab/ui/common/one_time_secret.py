@@ -1,4 +1,4 @@
-"""A secret that is shown once: until it is put away, or its page is left."""
+"""A secret that is shown once: until it is archived, or its page is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(slot: str) -> None:
             f"**{formatting.plain(title)}** It is kept as a hash only, and never shown again."
         )
         st.code(secret, language=None, wrap_lines=True)
-        st.button("I have it: put it away", on_click=forget, args=(slot,), key=f"put away {slot}")
+        st.button("I have it: hide it", on_click=forget, args=(slot,), key=f"put away {slot}")
 
 
 def forget(slot: str) -> None:

@@ -147,7 +147,7 @@ def _market_version() -> list[int]:
 
 
 def fleet() -> list[Instance]:
-    """The instances that are looked after, as far as this reader sees them."""
+    """The instances that are managed, as far as this reader sees them."""
     return desk().instances.list()
 
 

@@ -83,7 +83,7 @@ def consequence(
     if action is ModelAction.REJECT:
         return f"No evaluation uses {name} any more; it can be graduated later.{back}"
     if action is ModelAction.ARCHIVE:
-        return f"{name} is put away: no evaluation uses it; it can be graduated later.{back}"
+        return f"{name} is archived: no evaluation uses it; it can be graduated later.{back}"
     if action is ModelAction.DISABLE:
         return f"No evaluation uses {name} until it is enabled again.{back}"
     if action is ModelAction.ENABLE:

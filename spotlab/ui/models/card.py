@@ -66,7 +66,7 @@ def show_figures(told: Facts, palette: Palette) -> None:
     st.header("How good it is", anchor=False)
     if told.main is None:
         widgets.empty(
-            "The card has no figures, so nobody can say how good this model is.",
+            "The card has no figures, so the quality of this model is unknown.",
             "put it beside another on files of this machine, under Head to head.",
         )
         return

@@ -25,7 +25,7 @@ def show(result: Result, task: str, palette: Palette) -> None:
     places = result.found.disagreements
     st.header("Where they differ most", anchor=False)
     if not len(places):
-        st.caption("They say the same of every row.")
+        st.caption("Both models forecast the same for every row.")
         return
     frame = rows_of(result, task)
     nearer = frame["nearer"].value_counts()

@@ -53,7 +53,7 @@ def verdict(result: Result) -> str:
     if better:
         named = " and ".join(METRIC_WORDS[metric] for metric in better)
         return f"{first} is better in {named}, {second} in the rest: {told}"
-    return f"{first} and {second} cannot be told apart: {told}"
+    return f"{first} and {second} do not differ significantly: {told}"
 
 
 def wins(metric: str, gap: Interval) -> int:
@@ -182,7 +182,7 @@ def _says(metric: str, gap: Interval, names: tuple[str, str]) -> str:
     won = wins(metric, gap)
     if not np.isfinite(gap.low):
         return gap.reason
-    return f"{names[0 if won > 0 else 1]} is better" if won else "cannot be told apart"
+    return f"{names[0 if won > 0 else 1]} is better" if won else "do not differ significantly"
 
 
 def figure_columns(result: Result) -> dict[str, Column]:

@@ -26,7 +26,7 @@ def show(record: ModelRecord, now: datetime) -> None:
             lambda: exported(events, record.reference), f"{record.name}-history", "history-file"
         )
     else:
-        st.caption("Nothing has happened to it yet.")
+        st.caption("It has no history yet.")
     _show_live_at(record, now)
 
 
@@ -40,7 +40,7 @@ def show_all(now: datetime) -> None:
     with box:
         events = session.desk().models.history(limit=MOST_EVENTS)
         if not events:
-            st.caption("Nothing has happened yet.")
+            st.caption("There is no history yet.")
             return
         frame = rows(events)
         frame["model"] = [f"{e.name}@{e.version}" if e.name else None for e in events]
@@ -103,7 +103,7 @@ def exported(events: Sequence[ModelEvent], reference: str) -> export.Table:
 
 
 def _show_live_at(record: ModelRecord, now: datetime) -> None:
-    st.markdown("**What was live at a moment**")
+    st.markdown("**Champion at a given time**")
     row = st.columns([1, 1, 4], vertical_alignment="bottom")
     day = row[0].date_input("Day (UTC)", now.date(), max_value=now.date(), key="live-day")
     hour = row[1].time_input(

@@ -105,8 +105,8 @@ def columns(now: datetime, palette: Palette) -> dict[str, Column]:
         "state": Column(
             "state",
             colour=lambda text: state_colour(str(text), palette),
-            help="★ in force for its task, ● good enough to be, ○ not looked at yet, ■ refused by "
-            "a person, □ put away. “off”: no evaluation uses it.",
+            help="★ champion, ● graduated, ○ candidate, ■ rejected by "
+            "a person, □ archived. “off”: no evaluation uses it.",
             width=140,
         ),
         "auc": Column("AUC", help=f"Higher is better, 0.5 is guessing. {in_card}", number=True),

@@ -51,7 +51,7 @@ def show(
         now: aware UTC.
         palette: of the theme.
     """
-    st.header("What came of the predictions", anchor=False)
+    st.header("Outcomes of predictions", anchor=False)
     cards = seen.cards if seen else ()
     known = [card for card in cards if card.rows]
     if not known:
@@ -222,7 +222,7 @@ def columns() -> dict[str, Column]:
         "censored": Column(
             "never known",
             "{:,}".format,
-            "The instance was gone before, or nobody looked.",
+            "The instance was gone before then, or was not observed.",
             number=True,
         ),
         "predicted": Column("mean predicted", formatting.percent, number=True),

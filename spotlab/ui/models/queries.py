@@ -46,7 +46,7 @@ def entry(reference: str) -> ModelEntry:
     if reference not in known:
         raise NotFound(
             f"No model {reference!r} is registered.",
-            remedy=f"There is: {', '.join(known) or 'none'}.",
+            remedy=f"Available: {', '.join(known) or 'none'}.",
         )
     return known[reference]
 
@@ -79,5 +79,5 @@ def _drifted(model: str, _desk: Desk) -> DriftReport:
 
 
 def instance_names() -> dict[str, str]:
-    """Names of the instances that are looked after, by id."""
+    """Names of the instances that are managed, by id."""
     return {each.instance_id: each.name or each.instance_id for each in session.fleet()}
