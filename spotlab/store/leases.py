@@ -1,7 +1,7 @@
 """Leases: one holder at a time, each with a token that grows.
 
 No wall clock decides: whoever wants a lease watches its beat by their own monotonic clock (see
-runtime/jobs/leading.py) and takes it over exactly as they last saw it, or not at all.
+scheduling/leader_election.py) and takes it over exactly as they last saw it, or not at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is counted and timed in this process.
 
 No label has an unbounded set of values: no instance, user, address or id is one. What is read from
-the store at the moment of asking is in runtime/metrics.py.
+the store at the moment of asking is in monitoring/metrics.py.
 """
 
 from __future__ import annotations
