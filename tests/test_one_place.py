@@ -1,4 +1,4 @@
-"""Rights are asked for in one place: screens and commands reach the lab through services alone."""
+"""Rights are asked for in one place: screens and commands reach the lab through the desk alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_architecture import FLOORS
 
 CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
 """What of a lab tells nobody anything that is somebody's."""
@@ -23,10 +22,6 @@ EXCEPTIONS: Final = {
     "spotlab/cli/results.py": "`results` measures the shipped models; it reads recorded data",
 }
 """Where the lab itself is touched, and why that is right."""
-
-SERVICES = next(level for level, rooms in enumerate(FLOORS) if "services" in rooms)
-BELOW = set.union(*FLOORS[:SERVICES]) - {"access"}
-"""Rooms that ask nobody for a right; `access` only tells who asks."""
 
 MODULES = sorted(
     path
@@ -43,11 +38,13 @@ def takes_a_lab(function: ast.FunctionDef) -> bool:
 
 
 def acts_on_a_lab() -> dict[str, str]:
-    """Every function and class of a room below services that is given a whole lab."""
+    """Every public function and class of runtime/, beside the desk, that is given a whole lab."""
     found = {}
-    for path in sorted(each for room in BELOW for each in (ROOT / "spotlab" / room).rglob("*.py")):
+    for path in sorted((ROOT / "spotlab/runtime").rglob("*.py")):
         inside = path.relative_to(ROOT).with_suffix("")
         module = ".".join(inside.parts).removesuffix(".__init__")
+        if "desk" in inside.parts or "access" in inside.parts:
+            continue
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and takes_a_lab(node):
                 found[f"{module}.{node.name}"] = f"{node.name} takes a whole lab"
@@ -95,8 +92,6 @@ def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
 def test_what_acts_on_a_lab_is_found() -> None:
     assert "spotlab.runtime.outcomes.settle" in ACTS
     assert "spotlab.runtime.model_catalogue.ModelDesk" in ACTS
-    assert "spotlab.maintenance.retention.sweep" in ACTS
-    assert "spotlab.monitoring.health.prober.record_round" in ACTS
     assert list(breaches(ast.parse("from spotlab.runtime.outcomes import settle")))
     assert list(breaches(ast.parse("def f(lab): return lab.store.ledger.list()")))
     assert list(breaches(ast.parse("session.lab().evaluate(None)")))
@@ -106,7 +101,7 @@ def test_what_acts_on_a_lab_is_found() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_screens_and_commands_ask_the_desk(path: Path) -> None:
     found = list(breaches(ast.parse(path.read_text())))
-    assert not found, "\n".join([*found, "Ask a part of services/, or give it one."])
+    assert not found, "\n".join([*found, "Ask a part of runtime/desk, or give it one."])
 
 
 def test_every_exception_is_still_one() -> None:
