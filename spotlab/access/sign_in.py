@@ -143,7 +143,7 @@ class SignIn(Sessions):
         self._gate.forget()
 
     def by_provider(self, user: User, visit: Visit) -> SignedIn:
-        """Begin a session of somebody whom the provider vouches for; see provider.py.
+        """Begin a session of somebody whom the provider vouches for; see oidc_users.py.
 
         Raises:
             NotSignedIn: they may not sign in any more.

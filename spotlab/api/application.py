@@ -1,6 +1,6 @@
 """The Lab API as an application: routers, document, errors.
 
-Importing it takes most of a second; `mounted.py` does so when the first request comes.
+Importing it takes most of a second; `mount.py` does so when the first request comes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _UPLOADING: Final = (Right.BACKTEST, Right.UPLOAD_MODELS)
 
 
 class Owners(Protocol):
-    """Whose files are whose; see ui/screen_files.py, which alone may know Streamlit."""
+    """Whose files are whose; see ui/common/screen_files.py, which alone may know Streamlit."""
 
     def made_for(self, file_id: str, user: str) -> bool:
         """Whether a file was made for a screen of theirs."""

@@ -37,7 +37,7 @@ def read_market(
         at: aware UTC.
         history_days: how far price_history and advisor_past go back.
     Returns:
-        Tables in canonical form (features/tables.py).
+        Tables in canonical form (features/canonical_tables.py).
     Raises:
         NoMarketData: no price snapshot that old or older.
     """

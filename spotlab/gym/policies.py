@@ -1,7 +1,7 @@
 """The policies by name, and the simple ones.
 
-Every policy for a job keeps the safety net (see safety.py), so that costs are compared at equal
-promise; the rules above the net are what differs.
+Every policy for a job keeps the safety net (see deadline_safety.py), so that costs are compared at
+equal promise; the rules above the net are what differs.
 """
 
 from __future__ import annotations

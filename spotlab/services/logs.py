@@ -51,7 +51,7 @@ class LogLine:
         id: its place in the stream; grows.
         time: when it was written, aware UTC.
         level: DEBUG, INFO, WARNING, ERROR or CRITICAL.
-        component: who wrote it, such as "runtime.evaluating".
+        component: who wrote it, such as "runtime.evaluation".
         message: in words.
         process: such as "app@host:4711".
         role: app, worker or command.

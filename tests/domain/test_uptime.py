@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotlab.domain.components import COMPONENTS, NEEDS, STATES, depends_on, needed_by
+from spotlab.domain.components import (
+    COMPONENTS,
+    MEANINGS,
+    NEEDS,
+    STATES,
+    depends_on,
+    needed_by,
+)
 from spotlab.domain.uptime import MAX_HOLD, Rate, percentile, spells, uptime
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -140,3 +147,8 @@ def test_needs_name_parts_and_have_no_circle() -> None:
         "database",
         "Redis cache",
     }
+
+
+def test_every_part_has_a_meaning() -> None:
+    assert MEANINGS.keys() == set(COMPONENTS)
+    assert all(meaning.endswith(".") for meaning in MEANINGS.values())

@@ -17,6 +17,7 @@ from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.views import STAY, Action, Do, View
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
 from spotlab.gym.world import FloatArray, Forecast, World
+from tests.conftest import ROOT
 from tests.gym.worlds import MODEL, jobs, services, world_of, worlds
 
 MINUTE = 1.0 / 60.0
@@ -244,6 +245,13 @@ def test_all_means_what_fits_the_world_and_the_workload() -> None:
         f"spotlab:{MODEL}",
         "oracle",
     )
+
+
+def test_the_page_lists_every_policy() -> None:
+    page = (ROOT / "docs" / "backtests.md").read_text()
+    world = world_of(np.ones((60, 1)), [1.0], buckets=np.array([1.0]))
+    for name in policies_for(world, DeadlineJob(0.5, 1.0, 0.0, 0.0)):
+        assert f"`{name.replace(MODEL, 'MODEL')}`" in page
 
 
 def test_spotlab_waits_out_a_short_shortage_and_bridges_a_long_one_on_demand() -> None:

@@ -9,12 +9,14 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 from spotlab.errors import ArtefactRefused, InvalidInput
 from spotlab.inference import artefacts
+from spotlab.inference.card import CardHead
 from tests.support import models
 
 
@@ -185,3 +187,7 @@ def test_a_model_unlike_its_card_leaves_nothing_behind(tmp_path: Path) -> None:
         models.saved(tmp_path, features=models.card()["features"][:2], persistence=None)
 
     assert list((tmp_path / "toy").iterdir()) == []
+
+
+def test_every_kind_of_model_has_a_suffix() -> None:
+    assert artefacts._MODEL_SUFFIX.keys() == set(get_args(get_type_hints(CardHead)["kind"]))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from spotlab.gym.policies import SPOTLAB, policies_for
+from spotlab.gym.workloads import DeadlineJob
 from spotlab.sweeps.uploaded_files import keep
 from spotlab.training.advisor.datasets import VARIABLE
 from spotlab.ui.backtests import labels, policy_pairs, time_estimate, uploads
 from spotlab.ui.charts import backtests as charts
 from spotlab.ui.models.comparison_files import Sent
+from tests.gym.worlds import world_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,13 @@ from spotlab.ui.models.comparison_files import Sent
 def test_examples_are_true(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert (found.failed, found.attempted > 0) == (0, True)
+
+
+def test_every_policy_has_a_name_and_a_rule_for_people() -> None:
+    world = world_of(np.ones((60, 1)), [1.0], buckets=np.array([1.0]))
+    every = policies_for(world, DeadlineJob(0.5, 1.0, 0.0, 0.0))
+    named = {name for name in every if not name.startswith(SPOTLAB)}
+    assert labels.POLICY_WORDS.keys() == labels.POLICY_RULES.keys() == named
 
 
 def test_a_model_is_named_with_its_version() -> None:

@@ -40,7 +40,7 @@ LINE_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Words = Annotated[str, Query(max_length=100, pattern=LABEL)]
 Component = Annotated[
-    Words, Query(description="Written by this part.", examples=["runtime.evaluating"])
+    Words, Query(description="Written by this part.", examples=["runtime.evaluation"])
 ]
 Least = Annotated[Level | None, Query(description="This severe or more.", examples=["INFO"])]
 Text = Annotated[Words, Query(description="With these words.")]

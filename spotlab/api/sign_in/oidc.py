@@ -29,7 +29,7 @@ DONE: Final = "/sign-in/provider/done"
 
 
 class Login(Protocol):
-    """What Streamlit's login offers; see ui/oidc.py, which alone may know Streamlit."""
+    """What Streamlit's login offers; see ui/common/oidc.py, which alone may know Streamlit."""
 
     def path(self) -> str:
         """Where it begins."""

@@ -17,7 +17,7 @@ class LineView(View):
     id: str = told("Its place in the stream; grows.", "1762162200000-0")
     time: datetime = told("When it was written.", "2026-11-03T09:30:00Z")
     level: str = told("DEBUG, INFO, WARNING, ERROR or CRITICAL.", "INFO")
-    component: str = told("Who wrote it.", "runtime.evaluating")
+    component: str = told("Who wrote it.", "runtime.evaluation")
     message: str = told("In words.", "decided")
     process: str = told("Which process.", "app@host:4711")
     role: str = told("app, worker or command.", "app")

@@ -1,6 +1,6 @@
 """Streamlit's own login with an OpenID Connect provider, from our settings.
 
-Streamlit speaks with the provider and keeps what it says in a signed cookie; api/provider.py
+Streamlit speaks with the provider and keeps what it says in a signed cookie; api/sign_in/oidc.py
 exchanges that, at once, for a session of ours. The cookie's secret is derived from our secret key,
 so every replica reads it.
 """
@@ -38,7 +38,7 @@ def secrets() -> dict[str, Any] | None:
 
 
 class StreamlitLogin:
-    """Implements api/provider.py's Login."""
+    """Implements api/sign_in/oidc.py's Login."""
 
     def path(self) -> str:
         """Where it begins, for two minutes."""
