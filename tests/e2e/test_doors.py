@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(120)
 APP = """
 import streamlit as st
 from spotlab.api import screen_files, server
-from spotlab.ui import back_messages, screen_files as screens
+from spotlab.ui.common import back_messages, screen_files as screens
 
 back_messages.limit()
 screen_files.use(screens.watch())
@@ -44,7 +44,8 @@ app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
 SCREEN = """
 import streamlit as st
-from spotlab.ui import guard
+from spotlab.domain.access import Right
+from spotlab.ui.common import guard
 
 @st.cache_resource
 def shared():

@@ -10,9 +10,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from spotlab.access.authentication import LOCAL_ADMINISTRATOR
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.ui.common import guard, session
+from spotlab.ui.common import session
 from tests.conftest import ROOT
 from tests.support.lab import DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.people import look_as
@@ -37,7 +38,7 @@ def _fresh_caches() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """An administrator, where a test does not name another with `look_as`."""
-    look_as(monkeypatch, guard.LOCAL_ADMINISTRATOR)
+    look_as(monkeypatch, LOCAL_ADMINISTRATOR)
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ LOOK = """
 import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
-from spotlab.runtime import process
-from spotlab.ui import session
+from spotlab.runtime import app_process
+from spotlab.ui.common import session
 from tests.support.lab import empty_lab
 
 made = empty_lab(Path(sys.argv[1]), Path(sys.argv[2]))
-process.lab = lambda: made
+app_process.lab = lambda: made
 assert session.first_run().wait(60)
 app = AppTest.from_file("spotlab/ui/common/frame.py", default_timeout=60).run()
 assert not app.exception and len(app.dataframe[0].value) == 4, app
