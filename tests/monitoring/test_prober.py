@@ -71,7 +71,7 @@ def test_every_part_has_a_state_and_a_reason(lab: Lab) -> None:
 def test_a_hung_part_keeps_no_other_waiting(tmp_path: Path, models: Path) -> None:
     online = HungStore()
     made = small_lab(tmp_path, models, online)
-    made.prober = Prober(limit_s=0.3)
+    made._process_state[Prober] = Prober(limit_s=0.3)
     threads = threading.active_count()
     began = monotonic()
     for _ in range(3):

@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 def test_without_rules_it_says_what_to_do(lab: Lab, open_page: Open) -> None:
     app = open_page("alerts")
-    assert app.title[0].value == "No alert rules: nobody is notified when something fails"
+    assert app.title[0].value == "0 alert rules: nobody is notified when something fails"
     assert app.expander[0].label == "Add a rule"
 
 

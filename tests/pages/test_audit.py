@@ -30,7 +30,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     assert app.header[0].value == f"#{number} user.change"
     assert "she is on call" in said(app)
     app.selectbox(key="about").set_value("account").run()
-    assert "the filters leave nothing" in said(app)
+    assert "the filters exclude all of them" in said(app)
 
     file = view.exported(Desk(lab, ANA).audit.list()).frame
     assert len(file) == entries

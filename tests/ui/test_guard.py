@@ -28,6 +28,7 @@ PAGES = sorted((ROOT / "pages").glob("*.py"))
 def guarded() -> None:
     import streamlit as st
 
+    from spotlab.domain.access import Right
     from spotlab.ui.common import guard
 
     user = guard.require(Right.EVALUATE)
@@ -98,7 +99,7 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
     tree = ast.parse(path.read_text())  # type: ignore[attr-defined]
     imports = (ast.Import, ast.ImportFrom)
     first = next(node for node in tree.body[1:] if not isinstance(node, imports))
-    said = re.fullmatch(r"(?:\w+ = )?guard\.require\(guard\.Right\.(\w+)\)", ast.unparse(first))
+    said = re.fullmatch(r"(?:\w+ = )?guard\.require\(Right\.(\w+)\)", ast.unparse(first))
     assert said is not None
     entry = next(page for page in PAGE_TABLE if page.name == path.stem)  # type: ignore[attr-defined]
     assert Right[said[1]] is entry.right, "the guard and the page table ask for the same"

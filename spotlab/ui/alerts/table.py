@@ -26,7 +26,7 @@ STATE_MARKS = {
 def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
     """What rings, and is it told?"""
     if not rules:
-        return "No alert rules: nobody is notified when something fails"
+        return "0 alert rules: nobody is notified when something fails"
     ringing = sum(len(rule.rung) for rule in rules if rule.enabled)
     watched = sum(rule.enabled for rule in rules)
     firing = formatting.count(ringing, "alert rings", "alerts ring")
