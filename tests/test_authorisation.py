@@ -38,6 +38,7 @@ OPEN: Final = None
 """For whoever comes: there is nothing of anybody behind it, or it asks by itself (a password)."""
 
 ROUTES: Final[dict[str, Right | None]] = {
+    "/instances": OPEN,  # leads to /, which asks
     "/healthz": OPEN,
     "/readyz": OPEN,
     "/metrics": Right.READ_METRICS,

@@ -373,7 +373,7 @@ def test_browsers_that_sign_in_at_once_guess_no_more_than_one_after_the_other(
 
 
 def test_the_first_administrator_chooses_a_name_and_is_in(browser: Browser, lab: Lab) -> None:
-    assert "no user yet" in browser.get("/sign-in").text
+    assert "no users yet" in browser.get("/sign-in").text
     path = first_administrator_link(lab)
     assert path is not None
     weak = browser.fill(path, name="ana", password="password1234", again="password1234")

@@ -136,4 +136,4 @@ def test_streamlit_takes_no_larger_file_than_is_counted_with() -> None:
 def test_the_server_counts_behind_its_door() -> None:
     kinds = [middleware.cls.__name__ for middleware in server.MIDDLEWARE]
     assert kinds.index("Doorway") < kinds.index("HeldFiles")
-    assert "held_files.use(held)" in (ROOT / "app.py").read_text()
+    assert "upload_limits.use(held)" in (ROOT / "app.py").read_text()

@@ -363,7 +363,9 @@ def test_one_killed_between_two_questions_is_not_the_models_fault(sent: Sent) ->
     before = model.hazard_per_hour(ROWS)
     pid = sent.pid(model)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_running(pid), "it has ended")
+    child = sent.workers._places[model.digest].process.child
+    assert child is not None
+    until(lambda: not child.alive(), "it has ended")
     assert same(model.hazard_per_hour(ROWS), before)
     assert sent.pid(model) != pid
 
