@@ -19,7 +19,7 @@ from spotlab.inference import model_worker as wire
 from spotlab.inference.artefacts import Artefact
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.child import Child
-from spotlab.processes.framing import Buffer, Ended, Garbled, Lost, Overran
+from spotlab.processes.frames import Buffer, Ended, Garbled, Lost, Overran
 
 PROGRAM: Final = "spotlab.inference.model_worker"
 START_S: Final = 60.0

@@ -29,7 +29,7 @@ from spotlab.inference.card import parse_card
 from spotlab.inference.estimators import open_estimator
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.processes.framing import Buffer, Ended, receive, send
+from spotlab.processes.frames import Buffer, Ended, receive, send
 from spotlab.processes.limits import Limits, address_space_mb, confine, die_with, restrict
 
 Opener = Callable[[Artefact, Path, TreeLimits], CheckedModel | CapacityModel]

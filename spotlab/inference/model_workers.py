@@ -16,7 +16,7 @@ from typing import Final
 from spotlab.errors import ArtefactRefused, InvalidInput, ModelFailed, NotAvailable, SpotlabError
 from spotlab.inference.model_process import PROGRAM, START_S, ModelProcess, Source, WorkerLimits
 from spotlab.processes.child import Keeper
-from spotlab.processes.framing import Buffer, Lost
+from spotlab.processes.frames import Buffer, Lost
 from spotlab.telemetry import metrics
 
 log = logging.getLogger("spotlab.inference.model_workers")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from spotlab.processes.framing import Buffer, Ended, receive, send
+from spotlab.processes.frames import Buffer, Ended, receive, send
 from spotlab.processes.limits import environment
 
 _REAPED_WITHIN_S: Final = 1.0

@@ -135,7 +135,9 @@ class Lab:
             kind: made without arguments when it is asked for the first time.
         """
         with self._lock:
-            state = self._process_state.setdefault(kind, kind())
+            if kind not in self._process_state:
+                self._process_state[kind] = kind()
+            state = self._process_state[kind]
         assert isinstance(state, kind)
         return state
 
