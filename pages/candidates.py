@@ -4,7 +4,6 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Requirements
-from spotlab.pipeline.evaluate import on_demand_price
 from spotlab.ui import charts
 from spotlab.ui.candidates import details, filters, placement_scores, table
 from spotlab.ui.common import formatting, guard, session, tables, widgets
@@ -20,7 +19,7 @@ model, instead = market.in_force(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 need = filters.requirements(question, base, scored.table)
-worth = on_demand_price(instance.pool, scored) if instance else None
+worth = scored.on_demand_usd_per_hour(instance.pool) if instance else None
 ranking = session.ranking(need, model, worth)
 current = table.current_of(ranking, instance) if instance else None
 kept = ranking.candidates

@@ -118,6 +118,11 @@ class PolicyParams:
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
 
+    @property
+    def interruption_h(self) -> float:
+        """Hours that one interruption costs: work lost and recovery."""
+        return self.work_lost_h + self.recovery_h
+
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""
         return asdict(self)

@@ -156,36 +156,24 @@ class Evidence:
         return float(low), float(high)
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """What one interruption costs.
-
-    Args:
-        work_lost_h: hours of work that must be done again.
-        recovery_h: hours until the replacement does useful work.
-        usd_per_hour: what an hour is worth: the on-demand price of the instance.
-    """
-
-    work_lost_h: float
-    recovery_h: float
-    usd_per_hour: float
-
-    @property
-    def usd(self) -> float:
-        """USD per interruption."""
-        return (self.work_lost_h + self.recovery_h) * self.usd_per_hour
-
-
 def expected_cost(
-    price: float | FloatArray, hazard_per_hour: float | FloatArray, outage: Outage
+    price_usd_per_hour: float | FloatArray,
+    hazard_per_hour: float | FloatArray,
+    interruption_usd: float | FloatArray,
 ) -> FloatArray:
-    """Cost of an hour on a pool, counting what an interruption costs.
+    """Cost of an hour on a pool, interruptions included, elementwise.
+
+    The pipeline ranks by it, and the policy of the backtests chooses by it.
 
     Args:
-        price: spot price, USD per hour.
+        price_usd_per_hour: spot price.
         hazard_per_hour: expected interruptions per hour.
-        outage: work lost and time to recover, valued at the on-demand price.
+        interruption_usd: cost of one interruption, USD.
     Returns:
-        USD per hour; equals price when the hazard is 0.
+        USD per hour; equals the price where the hazard is 0.
+
+    >>> round(float(expected_cost(0.04, 0.001, 0.6)), 6)
+    0.0406
     """
-    return np.asarray(price + np.asarray(hazard_per_hour) * outage.usd, dtype=np.float64)
+    hazard = np.asarray(hazard_per_hour, dtype=np.float64)
+    return np.asarray(price_usd_per_hour + hazard * interruption_usd, dtype=np.float64)

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from spotlab.domain.risk import Outage, expected_cost
+from spotlab.domain.risk import expected_cost
 from spotlab.gym.deadline_safety import slack_h
 from spotlab.gym.views import ON_DEMAND, STAY, Action, Do, View
 from spotlab.gym.workloads import Service
@@ -50,7 +50,7 @@ class _Offers:
         price: (p,) USD per hour.
         risk: (p,) P(lost within horizon_h).
         hazard: (p,) per hour.
-        outage_usd: what one interruption costs.
+        interruption_usd: what one interruption costs.
         horizon_h: of the risk.
     """
 
@@ -58,7 +58,7 @@ class _Offers:
     price: FloatArray
     risk: FloatArray
     hazard: FloatArray
-    outage_usd: float
+    interruption_usd: float
     horizon_h: float
 
     @property
@@ -140,7 +140,7 @@ class SpotlabPolicy:
             rows.price[0],
             rows.risk[0],
             rows.hazard[0],
-            rows.outage_usd,
+            rows.interruption_usd,
             rows.horizon_h,
         )
 
@@ -149,23 +149,23 @@ class SpotlabPolicy:
         price = view.spot_usd_per_hour[rows]
         risk = np.clip(np.nan_to_num(risks[rows], nan=_CERTAIN), 0.0, _CERTAIN)
         hazard = np.asarray(-np.log1p(-risk) / horizon_h)
-        outage = _outage_usd(view)
-        cost = np.asarray(expected_cost(price, hazard, Outage(0.0, 1.0, outage)))
+        interruption_usd = _interruption_usd(view)
+        cost = expected_cost(price, hazard, interruption_usd)
         cost = np.where(view.available[rows] == 1.0, cost, np.inf)
-        return _Offers(cost, price, risk, hazard, outage, horizon_h)
+        return _Offers(cost, price, risk, hazard, interruption_usd, horizon_h)
 
 
 def _nearest(forecasts: tuple[tuple[float, FloatArray], ...]) -> tuple[float, FloatArray]:
     return min(forecasts, key=lambda one: abs(math.log(one[0] / HORIZON_H)))
 
 
-def _outage_usd(view: View) -> float:
+def _interruption_usd(view: View) -> float:
     """What an interruption costs: an hour of work done again costs a spot price."""
     usd_per_hour = float(view.prices.mean())
     if isinstance(view.workload, Service):
         usd_per_hour += CAUTION * view.workload.downtime_usd_per_hour
-        return Outage(0.0, view.changeover_h, usd_per_hour).usd
-    return Outage(0.5 * view.checkpoint_h, view.changeover_h, usd_per_hour).usd
+        return view.changeover_h * usd_per_hour
+    return (0.5 * view.checkpoint_h + view.changeover_h) * usd_per_hour
 
 
 def _move(view: View, offers: _Offers) -> Action:
@@ -177,7 +177,7 @@ def _move(view: View, offers: _Offers) -> Action:
     price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
     risk = 0.0 if on_demand else float(offers.risk[place])
     stay_h = min(view.left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
-    safer_usd = (risk - float(offers.risk[best])) * offers.outage_usd
+    safer_usd = (risk - float(offers.risk[best])) * offers.interruption_usd
     saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
     paid_usd = view.changeover_h * float(offers.price[best])
     if saved_usd <= paid_usd:

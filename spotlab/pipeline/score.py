@@ -60,6 +60,14 @@ class ScoredMarket:
     table: pd.DataFrame
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
 
+    def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
+        """On-demand price of a pool's type in its region; None where unknown."""
+        same = (self.table["region"] == pool.region) & (
+            self.table["instance_type"] == pool.instance_type
+        )
+        prices = self.table.loc[same, "on_demand_price_usd_per_hour"].dropna()
+        return float(prices.iloc[0]) if len(prices) else None
+
 
 def score_market(
     data: MarketData, model: RiskModel, tracer: Tracer, own: OwnRecord | None = None

@@ -1,4 +1,4 @@
-"""Challengers decide beside the champion, on the same market, and nothing is carried out."""
+"""Shadow decisions: what challengers decide on the same market, never carried out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.outcomes import Estimate, ShadowDecision, by_day, mean
 from spotlab.domain.ports import ModelRecord
-from spotlab.pipeline.evaluate import Evaluation, Weighed, on_demand_price, weigh
+from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.rank import Ranking
 
 SHADOW_STATES: Final = frozenset({ModelState.GRADUATED, ModelState.CHAMPION})
@@ -37,21 +37,21 @@ def challengers(records: Sequence[ModelRecord], task: str, deciding: str) -> lis
 
 
 def shadow(
-    made: Weighed,
     experiment: Experiment,
+    ranking: Ranking | None,
     challenger: Evaluation,
     last_switch_at: datetime | None,
 ) -> ShadowDecision:
     """What a challenger would have decided about the same instance at the same moment.
 
     Args:
-        made: the decision that was made, with its ranking.
-        experiment: the same as recorded, with its id.
+        experiment: the decision that was made, as recorded.
+        ranking: what it was made from; None where it failed before.
         challenger: the market scored by the challenger, with the same policy.
-        last_switch_at: as the deciding model was given it.
+        last_switch_at: the same that the deciding model was given.
     """
-    weighed = weigh(experiment.instance, challenger, last_switch_at, experiment.created_at)
-    theirs, ours = weighed.experiment.verdict, experiment.verdict
+    shadowed = evaluate(experiment.instance, challenger, last_switch_at, experiment.created_at)
+    theirs, ours = shadowed.experiment.verdict, experiment.verdict
     current = theirs.current if theirs else None
     chosen = theirs.chosen if theirs else None
     return ShadowDecision(
@@ -67,10 +67,10 @@ def shadow(
         chosen_risk=_finite(chosen.risk if chosen else None),
         horizon_h=experiment.policy.horizon_h,
         saving_usd_per_hour=_finite(theirs.saving_usd_per_hour if theirs else None),
-        cost_difference_usd_per_hour=_difference(experiment, theirs, ours, made.ranking),
-        own_cost_difference_usd_per_hour=_difference(experiment, theirs, ours, weighed.ranking),
+        cost_difference_usd_per_hour=_difference(experiment, theirs, ours, ranking),
+        own_cost_difference_usd_per_hour=_difference(experiment, theirs, ours, shadowed.ranking),
         agrees=theirs is not None and ours is not None and _answer(theirs) == _answer(ours),
-        error=weighed.experiment.error,
+        error=shadowed.experiment.error,
     )
 
 
@@ -174,7 +174,7 @@ def _cost_after(experiment: Experiment, verdict: Verdict, ranking: Ranking) -> f
         verdict.decision is Decision.STAY and instance.lifecycle is Lifecycle.ON_DEMAND
     )
     if verdict.decision is Decision.FALLBACK_ONDEMAND or stays_on_demand:
-        return on_demand_price(instance.pool, ranking.scored)
+        return ranking.scored.on_demand_usd_per_hour(instance.pool)
     side = verdict.chosen if verdict.decision is Decision.SWITCH else verdict.current
     position = ranking.position_of(side.pool) if side is not None else None
     if position is None:

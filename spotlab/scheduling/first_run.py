@@ -10,7 +10,7 @@ from typing import Final
 
 from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.shutdown import LEAVING
 from spotlab.scheduling.leader_election import Leadership, alone
@@ -83,7 +83,7 @@ def _do(lab: Lab, tell: Progress, cancelled: Asked) -> None:
     if lab.must_collect():
         lab.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
     if new := _never_decided(lab):
-        evaluate(lab, new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
+        evaluate_instances(lab, new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
 
 
 def _never_decided(lab: Lab) -> list[str]:

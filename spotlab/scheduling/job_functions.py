@@ -12,7 +12,7 @@ from spotlab.maintenance.retention import sweep
 from spotlab.monitoring.alerts.evaluation import look
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
 from spotlab.runtime.placement_scores import ask, plan_first
@@ -71,7 +71,7 @@ def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[s
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """A decision about each instance."""
-    made = evaluate(lab, None, tell, cancelled)
+    made = evaluate_instances(lab, None, tell, cancelled)
     failed = [experiment.error for experiment in made if experiment.error]
     about = f"{len(failed)} of {len(made)} could not be decided. {failed[0]}" if failed else ""
     return {"decisions": len(made), "failed": about}

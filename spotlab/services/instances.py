@@ -10,7 +10,7 @@ from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyPa
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.model_selection import model_in_force
 from spotlab.services.base import DeskPart
@@ -142,11 +142,11 @@ class InstancesDesk(DeskPart):
         cancelled: Callable[[], bool] | None = None,
         policy: PolicyParams | None = None,
     ) -> Sequence[Experiment]:
-        """Decide about instances, and record each decision; see `runtime.evaluation`.
+        """Decide about instances, and record each decision; see `evaluate_instances`.
 
         Args:
             instance_ids: which; None: every active one that they see and whose pipeline is on.
-            progress, cancelled, policy: as in `spotlab.runtime.evaluation.evaluate`.
+            progress, cancelled, policy: as in `evaluate_instances`.
         Raises:
             Forbidden, NotFound: before anything is decided.
         """
@@ -154,9 +154,9 @@ class InstancesDesk(DeskPart):
         if instance_ids is None:
             every = self.who.accounts is None
             on = [i.instance_id for i in self.list() if i.mode is not PipelineMode.OFF]
-            return evaluate(self.lab, None if every else on, progress, cancelled, policy)
+            return evaluate_instances(self.lab, None if every else on, progress, cancelled, policy)
         chosen = [self.get(instance_id).instance_id for instance_id in instance_ids]
-        return evaluate(self.lab, chosen, progress, cancelled, policy)
+        return evaluate_instances(self.lab, chosen, progress, cancelled, policy)
 
     def evaluated(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
         """The same, each decision in a few words. Raises as `evaluate`."""

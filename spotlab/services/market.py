@@ -44,7 +44,7 @@ class MarketDesk(DeskPart):
         requirements: Requirements,
         policy: PolicyParams | None = None,
         model: str | None = None,
-        outage_usd_per_hour: float | None = None,
+        workload_usd_per_hour: float | None = None,
     ) -> Ranking:
         """The pools that meet requirements, by expected cost; see `pipeline.rank`.
 
@@ -52,7 +52,7 @@ class MarketDesk(DeskPart):
             Forbidden, NoMarketData: nothing can be ranked for them.
         """
         scored = self.scored(model)
-        return rank(scored, requirements, policy or PolicyParams(), outage_usd_per_hour)
+        return rank(scored, requirements, policy or PolicyParams(), workload_usd_per_hour)
 
     def placements(self) -> Placements:
         """What is known of AWS's placement scores; they enter no decision. Raises Forbidden."""

@@ -25,7 +25,7 @@ from spotlab.monitoring.health import report as health
 from spotlab.monitoring.health.request_stats import Counting
 from spotlab.monitoring.metrics import Metrics
 from spotlab.runtime import app_process
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.telemetry import logs
 from tests.support.lab import FLEET, DictStore, save_toy_model, small_lab
@@ -116,7 +116,7 @@ def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.Monkey
     counting = Counting()
     monkeypatch.setattr(request_metrics, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
-    evaluate(lab)
+    evaluate_instances(lab)
     client.get("/says")
     client.get("/broken")
     lab.started_at -= 60
@@ -147,7 +147,7 @@ def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.Monkey
 
 
 def test_no_label_grows_with_what_there_is(lab: Lab, client: Client) -> None:
-    evaluate(lab)
+    evaluate_instances(lab)
     for number in range(20):
         client.get(f"/nothing/{number}")
         client.get(f"/api/v1/instances/i-{number}")

@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.cli import main
 from spotlab.domain.market import MarketName
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from tests.support import builders as make
 from tests.support.lab import FLEET, empty_lab, save_toy_model, small_lab
 from tests.support.market import NOW
@@ -23,7 +23,7 @@ WEB = FLEET[0][0]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_toy_model(tmp_path / "models")
     with small_lab(tmp_path / "home", tmp_path / "models") as lab:
-        evaluate(lab)
+        evaluate_instances(lab)
     monkeypatch.setenv("SPOTLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SPOTLAB_MODELS_DIR", str(tmp_path / "models"))
     return tmp_path

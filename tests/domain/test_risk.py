@@ -11,7 +11,6 @@ from spotlab.domain.risk import (
     HOURS_PER_MONTH,
     PRIOR_EXPOSURE_H,
     Evidence,
-    Outage,
     Risk,
     expected_cost,
     hazard_from_monthly_rate,
@@ -37,9 +36,8 @@ def test_a_certain_interruption_has_a_finite_hazard() -> None:
 
 
 def test_the_expected_cost_equals_the_price_when_nothing_interrupts() -> None:
-    outage = Outage(work_lost_h=0.5, recovery_h=0.1, usd_per_hour=0.2)
-    assert float(expected_cost(0.05, 0.0, outage)) == 0.05
-    assert float(expected_cost(0.05, 0.01, outage)) == pytest.approx(0.05 + 0.01 * 0.12)
+    assert float(expected_cost(0.05, 0.0, 0.12)) == 0.05
+    assert float(expected_cost(0.05, 0.01, 0.12)) == pytest.approx(0.05 + 0.01 * 0.12)
 
 
 def test_a_risk_keeps_its_horizon() -> None:

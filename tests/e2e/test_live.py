@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.live import follow, servers, shared
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.settings import load
 
 
@@ -22,7 +22,7 @@ def test_a_decision_comes_to_the_open_screens_of_another_process() -> None:
         with bootstrap(load(home=home, market="simulated", **settings)) as writer:
 
             def write() -> None:
-                evaluate(writer, [writer.store.fleet.instances()[0].instance_id])
+                evaluate_instances(writer, [writer.store.fleet.instances()[0].instance_id])
 
             delays = asyncio.run(follow(reader, write, 1))
         assert None not in (*delays.instances, *delays.experiments), "each decision appears"

@@ -14,7 +14,7 @@ from benchmarks._proxy import Proxy
 from spotlab.domain.ports import By
 from spotlab.errors import DatabaseDown
 from spotlab.monitoring.health.prober import probe_all
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.store import Store, open_store
 from tests.support import builders as make
@@ -101,11 +101,11 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 def test_an_online_store_that_goes_away_makes_decisions_degraded_and_no_more(lab: Lab) -> None:
     online = lab.open_online()
     assert isinstance(online, DictStore)
-    before = evaluate(lab)
+    before = evaluate_instances(lab)
     online.down = True
-    during = evaluate(lab)
+    during = evaluate_instances(lab)
     online.down = False
-    after = evaluate(lab)
+    after = evaluate_instances(lab)
     assert [bool(made[0].degraded) for made in (before, during, after)] == [False, True, False]
     assert "Online store down" in " ".join(during[0].degraded)
     accepted = [each.experiment_id for made in (before, during, after) for each in made]
@@ -115,7 +115,7 @@ def test_an_online_store_that_goes_away_makes_decisions_degraded_and_no_more(lab
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_jumps_changes_ages_and_loses_nothing(lab: Lab, hours: int) -> None:
     assert isinstance(lab.clock, StillClock)
-    accepted = [each.experiment_id for each in evaluate(lab)]
+    accepted = [each.experiment_id for each in evaluate_instances(lab)]
     right = lab.clock.at
     lab.clock.at = right + timedelta(hours=hours)
     # What was read an hour from now was read before the clock jumped: it is read again.
@@ -123,9 +123,9 @@ def test_a_clock_that_jumps_changes_ages_and_loses_nothing(lab: Lab, hours: int)
     assert lab.must_list()
     if hours > 0:
         lab.settings = lab.settings.model_copy(update={"collect_max_age_s": 1e6})
-        accepted += [each.experiment_id for each in evaluate(lab)]
+        accepted += [each.experiment_id for each in evaluate_instances(lab)]
     lab.clock.at = right
-    accepted += [each.experiment_id for each in evaluate(lab)]
+    accepted += [each.experiment_id for each in evaluate_instances(lab)]
     assert there(lab.store) == accepted
     assert {state.state for state in probe_all(lab) if state.name == "database"} == {"healthy"}
     newest = lab.store.ledger.latest_per_instance()

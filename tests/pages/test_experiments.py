@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
 from spotlab.ui.experiments import experiment_detail
@@ -18,7 +18,7 @@ WEB_1 = FLEET[0][0]
 def test_lists_decisions_newest_first(lab: Lab, open_page: Open) -> None:
     open_page("instances")
     lab.clock.at += timedelta(minutes=1)  # type: ignore[attr-defined]
-    evaluate(lab, [WEB_1])
+    evaluate_instances(lab, [WEB_1])
     app = open_page("experiments")
     table = app.dataframe[0].value
     assert app.title[0].value.startswith("5 decisions")
@@ -39,7 +39,7 @@ def test_a_degraded_decision_says_what_it_was_made_from(
 ) -> None:
     open_page("instances")
     online.down = True
-    (made,) = evaluate(lab, [WEB_1])
+    (made,) = evaluate_instances(lab, [WEB_1])
     app = open_page("experiments", id=str(made.experiment_id))
     assert any("SQL archive" in box.value for box in app.warning)
     listed = open_page("experiments", degraded="yes").dataframe[0].value

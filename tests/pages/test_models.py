@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime import app_process
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
 from tests.pages.conftest import Open, finish, said
@@ -188,7 +188,7 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
 def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
     open_page("models")
     ModelDesk.of(rivals).act("graduate", OLD, ANA, "good")
-    evaluate(rivals)
+    evaluate_instances(rivals)
     app = open_page("models", view="use")
     assert app.title[0].value == f"In shadow {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
     assert list(app.dataframe[0].value["decided"]) == [4]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.runtime import app_process
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
 from tests.pages.conftest import Open, said
@@ -43,7 +43,7 @@ def test_its_card_says_where_it_runs_and_what_graduating_changes(lab: Lab, open_
 
 def test_a_failure_is_an_error_state_and_then_the_champions_turn(lab: Lab, open_page: Open) -> None:
     ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     app = open_page("explanations", decision=str(experiment.experiment_id))
     assert not app.exception
     assert f"Model {SENT} crashed (SIGSEGV) in its own process." in said(app)

@@ -11,11 +11,12 @@ from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, P
 from spotlab.domain.interruptions import OwnRecord, Record
 from spotlab.domain.market import Pool
 from spotlab.domain.risk import Evidence, hazard_from_monthly_rate, risk_within
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
-from tests.support.market import NOW, BucketModel, market_data
+from tests.support.decisions import record_decision
+from tests.support.market import BucketModel, market_data
 
 HERE = Pool("us-east-1", "us-east-1a", "m6i.large")
 SIBLING = Pool("us-east-1", "us-east-1b", "m6i.large")
@@ -43,7 +44,7 @@ def scored(own: OwnRecord | None) -> ScoredMarket:
 def decided(store: Store, own: OwnRecord | None) -> Experiment:
     evaluation = Evaluation(scored(own), PolicyParams())
     instance = Instance("i-1", "test", HERE, Lifecycle.SPOT)
-    return evaluate(instance, evaluation, store.ledger, NOW)
+    return record_decision(instance, evaluation, store.ledger)
 
 
 def test_an_instance_leaves_a_pool_where_its_own_fleet_was_interrupted(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.domain.decision import DropReason, Instance, Lifecycle, PolicyParams, Requirements
 from spotlab.domain.market import MarketData, MarketName, Pool
-from spotlab.domain.risk import Outage, expected_cost, hazard_from_monthly_rate
+from spotlab.domain.risk import hazard_from_monthly_rate
 from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import rank
 from spotlab.pipeline.score import ScoredMarket, score_market
@@ -41,9 +41,8 @@ def test_the_expected_cost_is_price_plus_hazard_times_an_interruption() -> None:
     position = ranking.position_of(Pool("us-east-1", "us-east-1a", "m5.large"))
     assert position is not None
     candidate = ranking.candidate(position)
-    outage = Outage(ANY.work_lost_h, ANY.recovery_h, 0.096)
-    cost = expected_cost(0.030, hazard_from_monthly_rate(0.25), outage)
-    assert candidate.expected_cost_usd_per_hour == pytest.approx(float(cost))
+    cost = 0.030 + float(hazard_from_monthly_rate(0.25)) * 0.6 * 0.096
+    assert candidate.expected_cost_usd_per_hour == pytest.approx(cost)
     assert any("69 % below on-demand" in reason for reason in candidate.reasons)
     assert any(">20 %" in reason for reason in candidate.reasons)
 

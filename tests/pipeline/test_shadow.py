@@ -17,7 +17,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.ports import ModelRecord
 from spotlab.domain.risk import hazard_from_monthly_rate
-from spotlab.pipeline.evaluate import Evaluation, record, weigh
+from spotlab.pipeline.evaluate import Evaluation, evaluate
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, compare, shadow
 from spotlab.pipeline.stage_trace import Tracer
@@ -53,8 +53,10 @@ def beside(store: Store, challenger: BucketModel) -> ShadowDecision:
     data = market_data(PRICES)
     mine = Evaluation(score_market(data, BucketModel(), Tracer()), PolicyParams())
     theirs = Evaluation(score_market(data, challenger, Tracer()), PolicyParams())
-    made = weigh(Instance("i-1", "test", HERE, Lifecycle.SPOT), mine, None, NOW)
-    return shadow(made, record(made, store.ledger), theirs, None)
+    unrecorded = evaluate(Instance("i-1", "test", HERE, Lifecycle.SPOT), mine, None, NOW)
+    experiment_id = store.ledger.record(unrecorded.experiment)
+    experiment = replace(unrecorded.experiment, experiment_id=experiment_id)
+    return shadow(experiment, unrecorded.ranking, theirs, None)
 
 
 def test_a_challenger_that_would_move_is_recorded_with_both_views_of_the_cost(
@@ -65,9 +67,9 @@ def test_a_challenger_that_would_move_is_recorded_with_both_views_of_the_cost(
     assert decision.chosen_pool == Pool("us-east-1", "us-east-1a", "m5.large").key
     assert not decision.agrees
     assert decision.own_cost_difference_usd_per_hour == pytest.approx(-0.003)
-    outage_usd = 0.6 * 0.096
+    interruption_usd = 0.6 * 0.096
     hazards = hazard_from_monthly_rate(np.array([0.25, 0.025]))
-    by_champion = (0.030 + hazards[0] * outage_usd) - (0.033 + hazards[1] * outage_usd)
+    by_champion = (0.030 + hazards[0] * interruption_usd) - (0.033 + hazards[1] * interruption_usd)
     assert decision.cost_difference_usd_per_hour == pytest.approx(by_champion)
 
 

@@ -17,7 +17,7 @@ from spotlab.domain.outcomes import OutcomeState, Target
 from spotlab.domain.ports import Topic
 from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.outcomes import (
@@ -67,7 +67,7 @@ def forward(lab: Lab, **delta: float) -> None:
 
 
 def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
-    experiments = evaluate(lab)
+    experiments = evaluate_instances(lab)
     beside = lab.store.shadows.of([each.experiment_id for each in experiments])
     assert {each.model for each in experiments} == {"toy@1.0.0"}
     assert [each.experiment_id for each in beside] == [each.experiment_id for each in experiments]
@@ -81,7 +81,7 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
     ModelDesk.of(lab).assign(WEB, CHALLENGER, ANA, "to compare")
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
     assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
 
@@ -89,9 +89,9 @@ def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) 
 def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
     lab: Lab, models_dir: Path
 ) -> None:
-    before = [each.verdict for each in evaluate(lab)]
+    before = [each.verdict for each in evaluate_instances(lab)]
     shutil.rmtree(models_dir / "toy" / "2.0.0")
-    experiments = evaluate(lab)
+    experiments = evaluate_instances(lab)
     assert [each.verdict for each in experiments] == before
     beside = lab.store.shadows.of([each.experiment_id for each in experiments])
     assert len(beside) == len(experiments)
@@ -102,14 +102,14 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
 
 def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
     ModelDesk.of(lab).act("disable", CHALLENGER, ANA, "too slow")
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     assert lab.store.shadows.of([experiment.experiment_id]) == []
 
 
 def test_an_own_interruption_raises_the_risk_of_the_next_decision(lab: Lab) -> None:
-    (before,) = evaluate(lab, [WEB])
+    (before,) = evaluate_instances(lab, [WEB])
     assert add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now())
-    (after,) = evaluate(lab, [WEB])
+    (after,) = evaluate_instances(lab, [WEB])
     assert before.verdict is not None
     assert before.verdict.current is not None
     assert after.verdict is not None
@@ -122,7 +122,7 @@ def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> No
     fleet = lab.store.fleet.instances()
     log = lab.store.interruptions
     log.seen_running(fleet, lab.clock.now(), None, emulated=True)
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     for _ in range(52):
         last = lab.clock.now()
         forward(lab, minutes=30)
@@ -143,8 +143,8 @@ def test_a_risk_is_settled_once_the_instance_was_watched_through(lab: Lab) -> No
 
 
 def test_each_run_leaves_a_sketch_for_drift_but_not_more_often_than_hourly(lab: Lab) -> None:
-    evaluate(lab, [WEB])
-    evaluate(lab, [WEB])
+    evaluate_instances(lab, [WEB])
+    evaluate_instances(lab, [WEB])
     sketches = lab.store.drift.list(MarketName.SIMULATED, "toy@1.0.0")
     assert [each.at for each in sketches] == [lab.clock.now()]
     assert set(sketches[0].importance) == set(sketches[0].features)

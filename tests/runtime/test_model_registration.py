@@ -16,7 +16,7 @@ from spotlab.inference import artefacts
 from spotlab.maintenance.doctor import examine, report_text
 from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.shadow import challengers
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk, current_user, figures
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
@@ -190,10 +190,10 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         desk = challenger(lab, models_dir)
         desk.assign(WEB, "toy@1.1.0", ANA, "a test")
         assert desk.entry("toy@1.1.0").instances == (WEB,)
-        assert evaluate(lab, [WEB])[0].model == "toy@1.1.0"
+        assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
         desk.act(action, "toy@1.1.0", ANA, "drifts")
-        first, second = evaluate(lab, [WEB, FLEET[1][0]])
+        first, second = evaluate_instances(lab, [WEB, FLEET[1][0]])
 
         said = f"The assigned model toy@1.1.0 is {action.removesuffix('d')}"
         assert first.model == second.model == "toy@1.0.0"
@@ -202,7 +202,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert lab.in_force(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
 
         desk.act("graduate" if action != "disable" else "enable", "toy@1.1.0", ANA)
-        assert evaluate(lab, [WEB])[0].model == "toy@1.1.0"
+        assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
 
 def test_an_instance_whose_model_has_lost_its_files_falls_back(
@@ -211,7 +211,7 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
     with small_lab(tmp_path / "home", models_dir) as lab:
         challenger(lab, models_dir).assign(WEB, "toy@1.1.0", ANA)
         shutil.rmtree(models_dir / "toy" / "1.1.0")
-        [experiment] = evaluate(lab, [WEB])
+        [experiment] = evaluate_instances(lab, [WEB])
     assert experiment.model == "toy@1.0.0"
     assert any("toy@1.1.0 cannot be used (No model" in reason for reason in experiment.degraded)
 

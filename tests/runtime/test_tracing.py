@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spotlab.errors import InvalidSetting
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.tracing import start_tracing
 from spotlab.settings import Settings
@@ -62,7 +62,7 @@ def test_spans_of_an_evaluation_reach_the_collector(lab: Lab) -> None:
     with collector() as (address, received):
         stop = start_tracing(Settings(otlp_endpoint=address))
         with logs.correlated("abc123"), traces.span("request"):
-            evaluate(lab)
+            evaluate_instances(lab)
         stop()
     spans = [
         span
@@ -91,7 +91,7 @@ def test_every_line_of_an_evaluation_has_the_id_that_its_decisions_keep(lab: Lab
     shipper = Shipper(lambda lines: kept.extend(map(json.loads, lines)))
     logs.ship(shipper)
     with logs.correlated() as correlation_id:
-        made = evaluate(lab)
+        made = evaluate_instances(lab)
     shipper.close()
     assert {line["correlation_id"] for line in kept} == {correlation_id}
     told = " ".join(line["message"] for line in kept)

@@ -14,7 +14,7 @@ from spotlab.errors import ArtefactRefused, Forbidden, ModelFailed
 from spotlab.inference import artefacts
 from spotlab.inference.isolated_model import IsolatedRisk
 from spotlab.runtime import model_catalogue
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.model_dry_run import DryRun, DryRunLimits
@@ -110,7 +110,7 @@ def test_an_own_model_that_fails_is_replaced_by_the_champion_and_it_is_said(
     lab = lab_with(behaves)
     ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
     for _ in range(2):  # the second time it is not even asked
-        experiments = {each.instance.instance_id: each for each in evaluate(lab)}
+        experiments = {each.instance.instance_id: each for each in evaluate_instances(lab)}
         assert len(experiments) == len(FLEET)
         assert all(each.verdict is not None for each in experiments.values())
         assert {each.model for each in experiments.values()} == {"toy@1.0.0"}
@@ -129,14 +129,14 @@ def test_an_own_model_that_fails_is_asked_once_in_a_run(
     asked: list[object] = []
     ask = IsolatedRisk._score
     monkeypatch.setattr(IsolatedRisk, "_score", lambda *a: (asked.append(a), ask(*a))[1])
-    assert all(each.degraded for each in evaluate(lab, [WEB, OTHER]))
+    assert all(each.degraded for each in evaluate_instances(lab, [WEB, OTHER]))
     assert len(asked) == 1
 
 
 def test_an_own_model_without_a_fault_decides(lab_with: Opener) -> None:
     lab = lab_with()
     ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     assert (experiment.model, experiment.degraded) == (SENT, ())
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
     assert beside.model == "toy@1.0.0"
@@ -152,7 +152,7 @@ def test_a_model_of_ones_own_that_wants_what_is_not_computed_harms_no_other(
     artefacts.save(tmp_path / "home" / UPLOADS, json.dumps(document).encode(), text.encode())
     with small_lab(tmp_path / "home", tmp_path / "shipped") as lab:
         ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
-        experiments = {each.instance.instance_id: each for each in evaluate(lab)}
+        experiments = {each.instance.instance_id: each for each in evaluate_instances(lab)}
     assert {each.model for each in experiments.values()} == {"toy@1.0.0"}
     assert "cannot be used" in experiments[WEB].degraded[0]
     assert experiments[OTHER].degraded == ()
@@ -166,7 +166,7 @@ def test_a_challenger_that_crashes_is_recorded_as_failed(
     sums = lab.settings.home / UPLOADS / "toy" / "2.0.0" / artefacts.SUMS
     sums.write_text("".join(sorted(sums.read_text().splitlines(True), reverse=True)))
     assert is_outside(lab), "its files are not those that were graduated"
-    experiments = evaluate(lab)
+    experiments = evaluate_instances(lab)
     beside = lab.store.shadows.of([each.experiment_id for each in experiments])
     assert len(beside) == len(FLEET)
     assert all("crashed (SIGSEGV) in its own process" in each.error for each in beside)
@@ -201,11 +201,11 @@ def test_candidates_are_the_champions_where_an_own_model_fails(
 def test_a_decision_stands_though_its_model_fails_at_explaining(lab_with: Opener) -> None:
     lab = lab_with("explain_nothing")
     ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
-    (experiment,) = evaluate(lab, [WEB])
+    (experiment,) = evaluate_instances(lab, [WEB])
     assert (experiment.model, experiment.degraded) == (SENT, ())
     with pytest.raises(ModelFailed, match="SIGSEGV"):
         Desk(lab, ANA).explaining.then(experiment.experiment_id, experiment.candidates[0].pool)
-    (after,) = evaluate(lab, [WEB])
+    (after,) = evaluate_instances(lab, [WEB])
     assert after.model == "toy@1.0.0"
     assert "crashed (SIGSEGV) in its own process" in after.degraded[0]
 

@@ -17,7 +17,7 @@ from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
 from spotlab.monitoring.alerts.address_encryption import sealer
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from tests.support.cards import DETAILS, save_carded_model
 
@@ -48,7 +48,7 @@ def make_hostile(lab: Lab) -> Lab:
     for account in {each.account for each in every}:
         named = [replace(each, name=CANARY) for each in every if each.account == account]
         fleet.sync(account, named)
-    evaluate(lab, [each.instance_id for each in fleet.instances()])
+    evaluate_instances(lab, [each.instance_id for each in fleet.instances()])
     for component in COMPONENTS:
         lab.store.health.note(component, ok=False, at=now, latency_ms=None, reason=CANARY)
     lab.store.audit.add(by, CANARY, CANARY, {CANARY: CANARY}, [CANARY])

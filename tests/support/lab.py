@@ -22,7 +22,7 @@ from spotlab.errors import AwsUnreachable, OnlineStoreDown
 from spotlab.inference import artefacts
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.cloud import Cloud
-from spotlab.runtime.evaluation import evaluate
+from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.fleet_sync import INSTANCE_MANAGER
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
@@ -147,7 +147,7 @@ def add_account(lab: Lab, name: str = "zeta") -> str:
             )
         ],
     )
-    evaluate(lab, [instance_id])
+    evaluate_instances(lab, [instance_id])
     return instance_id
 
 

@@ -112,17 +112,17 @@ def _health(desk: Desk, news: int) -> Health:  # noqa: ARG001  (a state that cha
 
 
 def ranking(
-    requirements: Requirements, model: str | None, outage_usd_per_hour: float | None
+    requirements: Requirements, model: str | None, workload_usd_per_hour: float | None
 ) -> Ranking:
     """Every pool of the market now, ranked for these requirements. Shared: not to be changed."""
-    return _ranking(requirements, model, outage_usd_per_hour, reader())
+    return _ranking(requirements, model, workload_usd_per_hour, reader())
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
-    requirements: Requirements, model: str | None, outage_usd_per_hour: float | None, _desk: Desk
+    requirements: Requirements, model: str | None, workload_usd_per_hour: float | None, _desk: Desk
 ) -> Ranking:
-    return _desk.market.rank(requirements, None, model, outage_usd_per_hour)
+    return _desk.market.rank(requirements, None, model, workload_usd_per_hour)
 
 
 def forget_market() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
 from spotlab.domain.market import Pool
-from spotlab.pipeline.evaluate import Evaluation, evaluate
+from spotlab.pipeline.evaluate import Evaluation
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.store import Store, open_store
-from tests.support.market import NOW, BucketModel, market_data
+from tests.support.decisions import record_decision
+from tests.support.market import BucketModel, market_data
 
 PRICES: dict[tuple[str, str | None], float] = {
     ("m5.large", "us-east-1a"): 0.030,
@@ -42,7 +43,7 @@ def decided(
     tracer = Tracer()
     scored = score_market(market_data(prices or PRICES), BucketModel(), tracer)
     evaluation = Evaluation(scored, PolicyParams(), tuple(tracer.stages))
-    return evaluate(Instance("i-1", "test", pool, lifecycle), evaluation, store.ledger, NOW)
+    return record_decision(Instance("i-1", "test", pool, lifecycle), evaluation, store.ledger)
 
 
 def test_leaves_a_pool_over_the_risk_ceiling_for_one_of_the_same_architecture(store: Store) -> None:

@@ -1,0 +1,126 @@
+"""A row of a ranking as a candidate: its numbers, reasons in words, sources and features."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spotlab.domain.decision import Candidate, DropReason, PolicyParams
+from spotlab.domain.market import FeedKind, Pool, Provenance
+from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
+
+
+def candidate_of(
+    row: Mapping[Hashable, Any],
+    names: tuple[str, ...],
+    values: NDArray[np.float64],
+    origins: dict[FeedKind, Provenance],
+    policy: PolicyParams,
+    evidence: Evidence | None,
+) -> Candidate:
+    """The candidate in one row of `Ranking.table`.
+
+    Args:
+        row: of the table.
+        names, values: the features of the pool; a value that is not finite is left out.
+        origins: the snapshot of each feed that the market was built from.
+        policy: parameters of the ranking.
+        evidence: what own instances have shown about the pool; None: nothing.
+    """
+    zone = row["availability_zone"]
+    zone = zone if isinstance(zone, str) else None
+    on_demand = _number(row["on_demand_price_usd_per_hour"])
+    return Candidate(
+        pool=Pool(
+            str(row["region"]), zone, str(row["instance_type"]), str(row["operating_system"])
+        ),
+        spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),
+        on_demand_price_usd_per_hour=on_demand,
+        risk=float(row["risk"]),
+        horizon_h=policy.horizon_h,
+        hazard_per_hour=float(row["hazard_per_hour"]),
+        expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),
+        rank=int(row["rank"]),
+        dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
+        reasons=(*_reasons(row, on_demand, policy), *_evidence_reasons(evidence, policy.horizon_h)),
+        sources=_sources(zone, origins),
+        features={
+            name: float(value)
+            for name, value in zip(names, values, strict=True)
+            if np.isfinite(value)
+        },
+        evidence=evidence,
+    )
+
+
+def _reasons(
+    row: Mapping[Hashable, Any], on_demand: float | None, policy: PolicyParams
+) -> list[str]:
+    price = float(row["spot_price_usd_per_hour"])
+    reasons = []
+    if isinstance(row["dropped"], DropReason):
+        reasons.append(f"Dropped: {row['dropped']}.")
+    if on_demand is None:
+        reasons.append(
+            f"Spot price {price:.4f} USD/h; on-demand price unknown, so an interruption is valued "
+            "at the spot price."
+        )
+    else:
+        about = "about " if row["on_demand_approximate"] is True else ""
+        reasons.append(
+            f"Spot price {price:.4f} USD/h, {about}{100 * (1 - price / on_demand):.0f} % below "
+            "on-demand."
+        )
+    bucket = _number(row["advisor_bucket"])
+    reasons.append(
+        "No advisor record for this type here."
+        if bucket is None
+        else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
+    )
+    reasons.append(
+        f"Risk {100 * float(row['risk']):.2f} % within {policy.horizon_h:g} h; one interruption "
+        f"costs {float(row['interruption_usd']):.3f} USD."
+    )
+    return reasons
+
+
+def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
+    """How own instances changed the risk, in words."""
+    if evidence is None:
+        return []
+    before = float(risk_within(evidence.prior_hazard_per_hour, horizon_h))
+    after = float(risk_within(evidence.hazard_per_hour, horizon_h))
+    observations = []
+    if evidence.events or evidence.exposure_h:
+        observations.append(f"{_observation(evidence.events, evidence.exposure_h)} here")
+    if evidence.sibling_events or evidence.sibling_exposure_h:
+        siblings = _observation(evidence.sibling_events, evidence.sibling_exposure_h)
+        observations.append(
+            f"{siblings} in its sibling zones, with weight {evidence.sibling_weight:g}"
+        )
+    singular = len(observations) == 1 and max(evidence.events, evidence.sibling_events) <= 1
+    verb = ("raise" if after > before else "lower") + "s" * singular
+    return [
+        f"{' and '.join(observations)} {verb} the risk from {100 * before:.2f} % to "
+        f"{100 * after:.2f} %."
+    ]
+
+
+def _observation(events: int, exposure_h: float) -> str:
+    count = "No interruption" if not events else f"{events} interruption{'s' * (events > 1)}"
+    hours = f"{exposure_h:,.0f}" if exposure_h >= 10 else f"{exposure_h:.2g}"
+    return f"{count} in {hours} h of your own instances"
+
+
+def _sources(zone: str | None, origins: dict[FeedKind, Provenance]) -> tuple[Provenance, ...]:
+    price = FeedKind.SPOT_PRICES if zone is None else FeedKind.PRICE_HISTORY
+    kinds = [price, FeedKind.ON_DEMAND, FeedKind.ADVISOR, FeedKind.SPECS]
+    return tuple(origins[kind] for kind in kinds if kind in origins)
+
+
+def _number(value: Any) -> float | None:
+    number = float(value)
+    return number if np.isfinite(number) else None
