@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.model_catalogue import current_user
 from spotlab.scheduling.first_run import get_ready
 from spotlab.services import Desk
 from spotlab.settings import Settings

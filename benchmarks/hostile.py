@@ -24,9 +24,9 @@ import numpy as np
 from benchmarks._http import Answers, Client, at_a_rate
 from benchmarks._people import prepared
 from benchmarks._server import Server
+from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.model_catalogue import current_user
 from spotlab.services import Desk
 from spotlab.settings import Settings
 from tests.inference.mutants import mutant

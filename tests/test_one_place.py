@@ -94,7 +94,6 @@ def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
 
 def test_what_acts_on_a_lab_is_found() -> None:
     assert "spotlab.runtime.outcomes.settle" in ACTS
-    assert "spotlab.runtime.model_catalogue.ModelDesk" in ACTS
     assert "spotlab.runtime.evaluation.evaluate_instances" in ACTS
     assert "spotlab.monitoring.health.prober.probe_all" in ACTS
     assert "spotlab.maintenance.retention.sweep" in ACTS

@@ -1,8 +1,9 @@
-"""`spotlab models evaluate`: a model on files that training has not seen."""
+"""`spotlab models evaluate` and `compare`: models on files that training has not seen."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from spotlab.cli import options
 from spotlab.cli.command import Command
 from spotlab.cli.decision_output import Answer
 from spotlab.cli.local_session import at_desk
+from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -21,9 +23,30 @@ _HOURS = options.number(0, options.HOURS_OF_A_YEAR, "hours", above=True)
 _SECONDS = options.number(0, options.DAY_S, "seconds", above=True)
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME", help="model, model@version, or a task: its champion"
+    )
+    _data_arguments(parser)
+    parser.add_argument(
+        "--trace-format", choices=["json", "csv"], help="default: by the file's name"
+    )
+    parser.add_argument(
+        "--nodes",
+        type=options.whole(1),
+        metavar="N",
+        help="a tick is available with N nodes (default 1)",
+    )
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", metavar="FIRST", help="model or model@version")
+    parser.add_argument("second", metavar="SECOND", help="another model of the same task")
+    _data_arguments(parser)
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("name", metavar="NAME", help="model, model@version, or a task: its champion")
     add(
         "--trace",
         nargs="+",
@@ -34,16 +57,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="availability traces, or folders of them; several are seen together",
     )
     add("--horizon-h", type=_HOURS, help=f"hours looked ahead (default {DEFAULT_HORIZON_H:g})")
-    add("--trace-format", choices=["json", "csv"], help="default: by the file's name")
     add("--polarity", choices=["available", "unavailable"], help="what 1 means in a CSV")
     add(
         "--gap-s", type=_SECONDS, metavar="S", help="seconds between ticks, where the file lacks it"
-    )
-    add(
-        "--nodes",
-        type=options.whole(1),
-        metavar="N",
-        help="a tick is available with N nodes (default 1)",
     )
     add(
         "--advisor-before",
@@ -66,22 +82,56 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(args: argparse.Namespace, settings: Settings) -> Answer:
+def _evaluate(args: argparse.Namespace, settings: Settings) -> Answer:
     _check(args)
     from spotlab.training.evaluation_report import text_of
 
     wanted = "capacity" if args.trace else "advisor"
     with at_desk(settings) as desk:
         record = desk.models.find(args.name)
-        if record.task != wanted:
-            raise InvalidSetting(
-                f"Model {record.reference} is for the task {record.task}.",
-                remedy="Evaluate capacity with --trace; advisor with --advisor-before and "
-                "--advisor-after.",
-            )
+        _refuse_other_task(record, wanted)
         model = desk.models.artefact(record.reference)
         document = (_on_traces if args.trace else _on_advisor)(model, args, desk.lab.clock)
     return Answer(document, text_of(document))
+
+
+def _refuse_other_task(record: ModelRecord, wanted: str) -> None:
+    if record.task != wanted:
+        raise InvalidSetting(
+            f"Model {record.reference} is for the task {record.task}.",
+            remedy="Use --trace with models of the task capacity, and --advisor-before and "
+            "--advisor-after with those of the task advisor.",
+        )
+
+
+def _compare(args: argparse.Namespace, settings: Settings) -> Answer:
+    _check(args)
+    from spotlab.cli.comparison_output import comparison_document, comparison_text
+    from spotlab.services.model_comparison import ComparisonRequest
+
+    task = "capacity" if args.trace else "advisor"
+    with at_desk(settings) as desk:
+        records = [desk.models.find(name) for name in (args.first, args.second)]
+        for record in records:
+            _refuse_other_task(record, task)
+        request = ComparisonRequest(
+            task,
+            records[0].reference,
+            records[1].reference,
+            horizon_h=args.horizon_h or DEFAULT_HORIZON_H,
+            traces=tuple(args.trace),
+            before=tuple(args.advisor_before),
+            after=args.advisor_after,
+            prices=tuple(args.spot_prices),
+            polarity=args.polarity,
+            gap_s=args.gap_s,
+        )
+        result = desk.comparisons.compare(request, _report, lambda: False)
+    return Answer(comparison_document(request, result), comparison_text(result))
+
+
+def _report(text: str, share: float) -> None:
+    sys.stderr.write(f"{share:4.0%} {text}\n")
 
 
 def _on_traces(model: Any, args: argparse.Namespace, _clock: Any) -> Document:
@@ -113,10 +163,10 @@ def _check(args: argparse.Namespace) -> None:
         )
     of_traces = {
         "--horizon-h": args.horizon_h,
-        "--trace-format": args.trace_format,
+        "--trace-format": getattr(args, "trace_format", None),
         "--polarity": args.polarity,
         "--gap-s": args.gap_s,
-        "--nodes": args.nodes,
+        "--nodes": getattr(args, "nodes", None),
     }
     stray = [option for option, value in of_traces.items() if value is not None]
     if advisor and stray:
@@ -124,5 +174,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 EVALUATE = Command(
-    "evaluate", "Measure a model on files that training has not seen.", _arguments, _run
+    "evaluate",
+    "Measure a model on files that training has not seen.",
+    _evaluate_arguments,
+    _evaluate,
+)
+COMPARE = Command(
+    "compare",
+    "Compare two models on the same rows, with paired intervals.",
+    _compare_arguments,
+    _compare,
 )

@@ -79,9 +79,9 @@ def _restore_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _restore(args: argparse.Namespace, settings: Settings) -> Answer:
+    from spotlab.cli.identity import current_user
     from spotlab.maintenance.restore import restore
     from spotlab.runtime.bootstrap import SystemClock
-    from spotlab.runtime.model_catalogue import current_user
 
     done = restore(settings, SystemClock(), args.file, current_user(), replace=args.replace)
     manifest = done.manifest

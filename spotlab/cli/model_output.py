@@ -10,8 +10,8 @@ from spotlab.domain.ports import ModelEvent
 from spotlab.telemetry.text import in_lines, visible
 
 if TYPE_CHECKING:
-    from spotlab.runtime.model_catalogue import ModelEntry
     from spotlab.runtime.model_upload import UploadReport
+    from spotlab.services.models import ModelEntry
 
 
 def entry_document(entry: ModelEntry) -> dict[str, Any]:

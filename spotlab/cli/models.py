@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spotlab.cli import options
 from spotlab.cli.command import Command, nested
 from spotlab.cli.decision_output import Answer
-from spotlab.cli.evaluation import EVALUATE
+from spotlab.cli.evaluation import COMPARE, EVALUATE
 from spotlab.cli.local_session import at_desk
 from spotlab.cli.model_output import (
     entry_document,
@@ -169,6 +169,7 @@ COMMANDS = (
     Command("list", "Every model version with its state and figures.", _list_arguments, _list),
     Command("show", "One version: its card, its files and its history.", _model_argument, _show),
     EVALUATE,
+    COMPARE,
     Command("history", "Who did what to models, when and why.", _history_arguments, _history),
     Command("live-at", "Which champion was in force at a time.", _live_at_arguments, _live_at),
     Command(

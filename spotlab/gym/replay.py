@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from spotlab.domain.traces import TracePanel
 from spotlab.gym.clock import clock_for
 from spotlab.gym.simulator import Step
 from spotlab.gym.sweep_cell import Cell, CellResult, run_cell
@@ -120,3 +121,26 @@ def _idle(lives: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[S
         reached = max(reached, until)
     if end_h > reached:
         yield Span(None, "idle", reached, end_h)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedCell:
+    """A recorded cell, replayed.
+
+    Args:
+        replay: its timeline.
+        panel: the ticks of its window.
+        same: whether cost and moves equal those recorded.
+    """
+
+    replay: Replay
+    panel: TracePanel
+    same: bool
+
+
+def replay_cell(world: World, recorded: CellResult) -> ReplayedCell:
+    """Replay a recorded cell, and compare the result with the record."""
+    cell = recorded.cell
+    again = replay(world, cell)
+    same = again.result.cost_usd == recorded.cost_usd and again.result.moves == recorded.moves
+    return ReplayedCell(again, world.panel.window(cell.first_tick, cell.ticks), same)

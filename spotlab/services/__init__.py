@@ -25,6 +25,7 @@ from spotlab.services.jobs import JobsDesk
 from spotlab.services.logs import LogsDesk
 from spotlab.services.maintenance import KeepingDesk
 from spotlab.services.market import MarketDesk
+from spotlab.services.model_comparison import ComparisonDesk
 from spotlab.services.model_performance import PerformanceDesk
 from spotlab.services.models import ModelsDesk
 from spotlab.services.outcomes import OutcomesDesk
@@ -90,6 +91,11 @@ class Desk:
     def models(self) -> ModelsDesk:
         """Model versions."""
         return ModelsDesk(self.lab, self.who)
+
+    @property
+    def comparisons(self) -> ComparisonDesk:
+        """Head to heads of two models."""
+        return ComparisonDesk(self.lab, self.who)
 
     @property
     def keeping(self) -> KeepingDesk:

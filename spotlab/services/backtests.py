@@ -1,4 +1,4 @@
-"""Backtests: everybody who reads sees them, researchers start and stop them."""
+"""Backtests: sweeps, their results and uploaded traces; researchers start and stop them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.world import World
 from spotlab.services.base import DeskPart
 from spotlab.sweeps.backtest import SweepReport, start_or_resume
+from spotlab.sweeps.figures import SweepFigures, figures_of
 from spotlab.sweeps.plan import Sweep, plan_sweep, spec_of
 from spotlab.sweeps.process_pool import Workers
 from spotlab.sweeps.queue import SweepJobs, SweepProgress
@@ -25,7 +26,7 @@ class BacktestsDesk(DeskPart):
     __slots__ = ()
 
     def open_jobs(self) -> SweepJobs:
-        """What works sweeps off beside a server; one of it is enough, and its maker closes it."""
+        """The queue that runs sweeps beside a server: one a process; the caller closes it."""
         home = self.lab.settings.home.absolute()
         workers = choose_workers(self.lab.settings)
         return SweepJobs(self.lab.store.sweeps, workers, home, self.lab.clock)
@@ -36,22 +37,22 @@ class BacktestsDesk(DeskPart):
         return self.lab.store.sweeps.list(limit)
 
     def get(self, sweep_id: str) -> SweepRecord:
-        """One of them. Raises NotFound, Forbidden."""
+        """One sweep. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         return self.lab.store.sweeps.get(sweep_id)
 
     def finished(self, sweep_id: str) -> Mapping[str, Mapping[str, Any]]:
-        """The finished cells' results, by key. Raises Forbidden."""
+        """Results of the finished cells, by key. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.store.sweeps.finished(sweep_id)
 
     def progress(self, sweep_id: str, jobs: SweepJobs) -> SweepProgress:
-        """How far one is. Raises NotFound, Forbidden."""
+        """Progress of one sweep. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         return jobs.progress(sweep_id)
 
     def plan(self, spec: SweepSpec) -> Sweep:
-        """A sweep that could be started; see `plan_sweep` for what else is raised.
+        """Plan a sweep without starting it; see `plan_sweep` for other errors.
 
         Raises:
             Forbidden: they may not start backtests.
@@ -59,30 +60,37 @@ class BacktestsDesk(DeskPart):
         self.require(Right.BACKTEST)
         return plan_sweep(self.lab, spec)
 
-    def again(self, record: SweepRecord) -> Sweep:
-        """A kept sweep as it would be planned today: another id where something has changed.
+    def figures(self, record: SweepRecord) -> SweepFigures | None:
+        """Figures of the windows that are complete; None while none is. Raises Forbidden."""
+        return figures_of(record, self.finished(record.sweep_id))
+
+    def replan(self, record: SweepRecord) -> Sweep:
+        """A recorded sweep as it would be planned now: with another id if something has changed.
 
         Raises:
             Forbidden: they may not read.
-            NotAvailable: not all that was asked is written down.
-            InvalidInput, NotFound: its traces or models are not there any more.
+            NotAvailable: the record does not hold every choice.
+            InvalidInput, NotFound: its traces or models no longer exist.
         """
         self.require(Right.READ)
         return plan_sweep(self.lab, spec_of(record.config))
 
     def world(self, record: SweepRecord, *, forecasts: bool) -> World:
-        """What a kept sweep replays, with or without models' forecasts. Raises as `again`."""
-        sweep = self.again(record)
+        """Prices and availability of a recorded sweep, with or without the models' forecasts.
+
+        Raises as `replan`.
+        """
+        sweep = self.replan(record)
         world: World = sweep.plan.build()[1] if forecasts else sweep.world
         return world
 
     def start(self, sweep: Sweep, jobs: SweepJobs) -> SweepRecord:
-        """Start it, or leave it as it is where it runs or is done. Raises Forbidden."""
+        """Start a sweep; one that runs or is done is left as it is. Raises Forbidden."""
         self.require(Right.BACKTEST)
         return jobs.submit(sweep.plan, self.by())
 
     def cancel(self, sweep_id: str, jobs: SweepJobs) -> None:
-        """Stop it, whichever process runs it; finished cells are kept.
+        """Stop a sweep, whichever process runs it; finished cells are kept.
 
         Raises:
             NotFound, Forbidden: nothing was stopped.
@@ -97,7 +105,7 @@ class BacktestsDesk(DeskPart):
         cancelled: Callable[[], bool],
         workers: Workers | None = None,
     ) -> SweepReport:
-        """Run one here and now; see `start_or_resume` for what else is raised.
+        """Run a sweep in this process; see `start_or_resume` for other errors.
 
         Raises:
             Forbidden: they may not start backtests.
@@ -105,18 +113,18 @@ class BacktestsDesk(DeskPart):
         self.require(Right.BACKTEST)
         return start_or_resume(self.lab, spec, progress, cancelled, workers, self.by())
 
-    def keep(self, part: str, named: Mapping[str, bytes]) -> Path:
-        """Keep files that were sent, under a folder named by their content.
+    def save_files(self, part: str, named: Mapping[str, bytes]) -> Path:
+        """Store uploaded files in a folder that is named by their content.
 
         Args:
-            part: of the home: kept_files.TRACES or PRICES.
+            part: of the home: uploaded_files.TRACES or PRICES.
             named: content by name.
         Raises:
-            Forbidden: they may not start backtests, and so send nothing.
+            Forbidden: they may not start backtests.
         """
         self.require(Right.BACKTEST)
-        place, new = keep(self.lab.settings.home.absolute(), part, named)
+        folder, new = keep(self.lab.settings.home.absolute(), part, named)
         if new:
-            told = {name: len(content) for name, content in sorted(named.items())}
-            self.lab.store.audit.add(self.by(), f"{part}.keep", place.name, None, told)
-        return place
+            sizes = {name: len(content) for name, content in sorted(named.items())}
+            self.lab.store.audit.add(self.by(), f"{part}.keep", folder.name, None, sizes)
+        return folder

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment, Instance, PipelineMode, PolicyParams, Requirements
+from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, ExperimentSummary, ModelRecord, Topic
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
-from spotlab.runtime.model_catalogue import ModelDesk
-from spotlab.runtime.model_selection import model_in_force
+from spotlab.runtime.model_catalogue import find_one_version
+from spotlab.runtime.model_selection import RISK_TASK, model_in_force
 from spotlab.services.base import DeskPart
 
 
@@ -125,13 +126,31 @@ class InstancesDesk(DeskPart):
         reason: str = "",
         expected: Instance | None = None,
     ) -> ModelRecord | None:
-        """Let an instance be evaluated by a version of its own; see `ModelDesk.assign`.
+        """Assign a model version to an instance.
 
+        Args:
+            instance_id: the instance.
+            reference: "name@version"; None or "champion": whichever model is the champion.
+            reason: why.
+            expected: the instance as it was when the change was prepared; None: in any state.
+        Returns:
+            The version, or None for the champion.
         Raises:
-            NotFound, InvalidInput, Forbidden, ChangedMeanwhile: nothing changed.
+            NotFound: no such instance or version.
+            InvalidInput: the version is disabled, rejected, archived or for another task.
+            Forbidden: they may not change instances.
+            ChangedMeanwhile: the instance is not as expected.
         """
         self._may_change(instance_id)
-        record = ModelDesk.of(self.lab).assign(instance_id, reference, self.who, reason, expected)
+        record = None
+        if reference is not None and reference != ModelState.CHAMPION:
+            record = find_one_version(self.lab.store.registry, reference)
+            if record.task != RISK_TASK:
+                raise InvalidInput(
+                    f"Model {record.reference} is for the task {record.task}.",
+                    remedy=f"An instance is evaluated by a model of the task {RISK_TASK}.",
+                )
+        self.lab.store.registry.assign(instance_id, record, self.by(reason), expected)
         self.lab.bus.publish(Topic.FLEET)
         return record
 

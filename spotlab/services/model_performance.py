@@ -9,7 +9,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.outcomes import Outcome
 from spotlab.domain.ports import ExperimentFilter
 from spotlab.pipeline.scorecards import Scorecard, scorecards
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.runtime.model_catalogue import find_model
 from spotlab.services.base import DeskPart
 from spotlab.services.experiments import DecisionsDesk
 
@@ -39,7 +39,7 @@ class PerformanceDesk(DeskPart):
     def of_model(self, reference: str) -> Performance:
         """How a model did. Raises NotFound, Forbidden."""
         self.require(Right.READ)
-        model = ModelDesk.of(self.lab).find(reference).reference
+        model = find_model(self.lab.store.registry, reference).reference
         decisions = DecisionsDesk(self.lab, self.who)
         known = self.lab.store.outcomes.list(model=model)
         if self.who.accounts is not None:

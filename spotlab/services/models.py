@@ -1,25 +1,56 @@
-"""Models: everybody who reads sees them; who may decide is asked in ModelDesk."""
+"""Models: their versions, states, uploads and history, with the rights to change them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from spotlab.domain.access import Right
-from spotlab.domain.model_lifecycle import ModelAction, ModelState
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, allowed
 from spotlab.domain.ports import ModelEvent, ModelRecord, RiskModel, Topic
 from spotlab.errors import InvalidInput
-from spotlab.runtime.model_catalogue import ModelDesk, ModelEntry
+from spotlab.inference.predictor import Available
+from spotlab.runtime import model_upload
+from spotlab.runtime.model_catalogue import figures, find_model, find_one_version
+from spotlab.runtime.model_dry_run import DryRunLimits, dry_run
+from spotlab.runtime.model_registration import notices
 from spotlab.runtime.model_upload import UploadReport
 from spotlab.services.base import DeskPart
 
+_NO_FILES: Final = "Its files are not on disk."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model version as a list or a card shows it.
+
+    Args:
+        record: the registered version, with its card.
+        refused: why its files cannot be used now; "" when they can.
+        instances: ids of the active instances it is assigned to.
+        moves: the actions that its state allows: graduate, champion, reject, archive, enable,
+            disable.
+        isolated: whether it runs in a process of its own.
+    """
+
+    record: ModelRecord
+    refused: str
+    instances: tuple[str, ...]
+    moves: tuple[ModelAction, ...]
+    isolated: bool = False
+
+    @property
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """Metrics of the card: see `model_catalogue.figures`."""
+        return figures(self.record.card)
+
 
 class Step(StrEnum):
-    """What is done with a model, in the words of whoever decides about it."""
+    """An action on a model, in the words of the API."""
 
     ACCEPT = "accept"
     GRADUATE = "graduate"
@@ -30,63 +61,60 @@ class Step(StrEnum):
     ARCHIVE = "archive"
 
 
-_MOVES: Final = {Step.ACCEPT: ModelAction.GRADUATE, Step.ACTIVATE: ModelAction.CHAMPION}
+_ACTIONS: Final = {Step.ACCEPT: ModelAction.GRADUATE, Step.ACTIVATE: ModelAction.CHAMPION}
 
 
 class ModelsDesk(DeskPart):
-    """Model versions."""
+    """Model versions: everybody who may read sees them; of instances, only their own."""
 
     __slots__ = ()
 
-    @property
-    def _desk(self) -> ModelDesk:
-        self.require(Right.READ)
-        return ModelDesk.of(self.lab)
-
     def entries(self, task: str | None = None) -> Sequence[ModelEntry]:
-        """Every version (of a task), with their own instances. Raises Forbidden."""
-        return self.shown(self._desk.entries(task))
-
-    def entry(self, reference: str) -> ModelEntry:
-        """One version: see `ModelDesk.find`. Raises NotFound, Forbidden."""
-        return self.shown([self._desk.entry(reference)])[0]
-
-    def shown(self, entries: Sequence[ModelEntry]) -> Sequence[ModelEntry]:
-        """The same, each with the instances that they see; for ones that were read already."""
-        if self.sees_all():
-            return entries
-        seen = self._seen()
+        """Every version (of a task), by name, then newest first. Raises Forbidden."""
+        self.require(Right.READ)
+        files = {f"{each.name}@{each.version}": each for each in self.lab.predictor.available()}
+        assigned = self._assigned()
         return [
-            replace(each, instances=tuple(i for i in each.instances if i in seen))
-            for each in entries
+            self._entry(record, files.get(record.reference), assigned)
+            for record in self.lab.store.registry.records()
+            if task in (None, record.task)
         ]
 
+    def entry(self, reference: str) -> ModelEntry:
+        """One version: see `find`. Raises NotFound, Forbidden."""
+        record = self.find(reference)
+        return next(e for e in self.entries() if e.record.reference == record.reference)
+
     def find(self, reference: str) -> ModelRecord:
-        """See `ModelDesk.find`. Raises NotFound, Forbidden."""
-        return self._desk.find(reference)
+        """See `model_catalogue.find_model`. Raises NotFound, Forbidden."""
+        self.require(Right.READ)
+        return find_model(self.lab.store.registry, reference)
 
     def records(self) -> Sequence[ModelRecord]:
-        """Every version as it is registered, its files not checked. Raises Forbidden."""
+        """Every registered version, its files not checked. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.models()
 
     def champion(self, task: str) -> ModelRecord | None:
-        """The champion of a task; None: it has none. Raises Forbidden."""
-        return self._desk.registry.champion(task)
+        """The champion of a task, or None. Raises Forbidden."""
+        self.require(Right.READ)
+        return self.lab.store.registry.champion(task)
 
     def notices(self) -> Sequence[str]:
-        """What wants a person's eye, a sentence each. Raises Forbidden."""
-        return self._desk.notices()
+        """What needs a person's attention, a sentence each. Raises Forbidden."""
+        self.require(Right.READ)
+        return notices(self.lab.store.registry.records(), self.lab.predictor.available())
 
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
-        """See `ModelDesk.live_at`. Raises Forbidden."""
-        return self._desk.live_at(task, at)
+        """The event that made the champion of a moment, or None. Raises Forbidden."""
+        self.require(Right.READ)
+        return self.lab.store.registry.live_at(task, at)
 
     def load(self, name: str | None = None) -> RiskModel:
         """A model of the advisor's task; see `Lab.model`.
 
         Raises:
-            Forbidden, NotFound, ArtefactRefused: there is none for them.
+            Forbidden, NotFound, ArtefactRefused: no such model, or not for them.
         """
         self.require(Right.READ)
         return self.lab.model(name)
@@ -95,52 +123,128 @@ class ModelsDesk(DeskPart):
         """A model of any task, by "name@version"; see `Predictor.get`.
 
         Raises:
-            Forbidden, NotFound, ArtefactRefused: there is none for them.
+            Forbidden, NotFound, ArtefactRefused: no such model, or not for them.
         """
         self.require(Right.READ)
         return self.lab.predictor.get(reference)
 
     def history(self, name: str | None = None, limit: int | None = None) -> Sequence[ModelEvent]:
-        """The models' trail, newest first; of assignments, those to instances that they see.
+        """Events, newest first, of every model or of one ("name" or "name@version").
+
+        Assignments to instances that the user does not see are left out.
 
         Raises:
-            NotFound, Forbidden: as in `ModelDesk.history`, or they may not read.
+            NotFound: no event and no version of that name.
+            Forbidden: they may not read.
         """
-        if self.sees_all():
-            return self._desk.history(name, limit)
-        seen = self._seen()
-        every = self._desk.history(name)
-        return [e for e in every if not e.instance_id or e.instance_id in seen][:limit]
-
-    def _seen(self) -> frozenset[str]:
-        every = self.lab.store.fleet.instances(active_only=False)
-        return frozenset(i.instance_id for i in every if self.who.sees(i.account))
+        self.require(Right.READ)
+        plain, _, version = (name or "").partition("@")
+        filtered = bool(version) or not self.sees_all()
+        events = self.lab.store.registry.events(plain or None, None if filtered else limit)
+        events = [event for event in events if version in ("", event.version)]
+        if name is not None and not events:
+            self.find(name)
+        if not self.sees_all():
+            visible = self._visible_instances()
+            events = [e for e in events if not e.instance_id or e.instance_id in visible]
+        return events[:limit]
 
     def act(self, action: ModelAction | str, reference: str, reason: str = "") -> ModelRecord:
-        """See `ModelDesk.act`. Raises NotFound, InvalidInput, ArtefactRefused, Forbidden."""
-        record = self._desk.act(action, reference, self.who, reason)
+        """Graduate, reject, archive, enable or disable a version, or make it the champion.
+
+        Args:
+            action: one of a ModelEntry's moves.
+            reference: "name@version"; "name" where it has only one version.
+            reason: why, in the user's words.
+        Returns:
+            The version as it is now.
+        Raises:
+            Forbidden: they may not decide about models.
+            NotFound: no such version, or the files of a future champion are gone.
+            InvalidInput: no action for its state, or the name has several versions.
+            ArtefactRefused: the files of a future champion are not as registered, or an uploaded
+                version failed its first prediction in another process.
+        """
+        self.require(Right.DECIDE_MODELS)
+        record = find_one_version(self.lab.store.registry, reference)
+        chosen = _action(action)
+        if chosen in (ModelAction.GRADUATE, ModelAction.CHAMPION):
+            self._dry_run_upload(record)
+        if chosen is ModelAction.CHAMPION:
+            self.lab.predictor.get(record.reference)
+        moved = self.lab.store.registry.move(record.name, record.version, chosen, self.by(reason))
         self.lab.bus.publish(Topic.MODELS)
-        return record
+        return moved
 
     def take(self, step: Step, reference: str, reason: str = "") -> ModelRecord:
-        """Take a step with a version: accept is to graduate a candidate, activate is to make it the
-        champion.
+        """Take a step: accept graduates a candidate, activate makes a version the champion.
 
         Raises:
             NotFound, InvalidInput, ArtefactRefused, Forbidden: as in `act`; nothing changed.
         """
         self.require(Right.DECIDE_MODELS)
         if step is Step.ACCEPT:
-            record = self._desk.find(reference)
+            record = self.find(reference)
             if record.state != ModelState.CANDIDATE:
                 raise InvalidInput(
                     f"Model {record.reference} is {record.state}.",
                     remedy="Accept is for a candidate.",
                 )
-        return self.act(_MOVES.get(step, step.value), reference, reason)
+        return self.act(_ACTIONS.get(step, step.value), reference, reason)
 
     def upload(self, source: Path | bytes, reason: str = "") -> UploadReport:
-        """See `ModelDesk.upload`. Raises InvalidInput, ArtefactRefused, Forbidden."""
-        report = self._desk.upload(source, self.who, reason)
+        """Check an upload in quarantine and register it as a candidate; see `model_upload.upload`.
+
+        Raises:
+            InvalidInput, ArtefactRefused: the upload is refused.
+            Forbidden: they may not upload models.
+        """
+        self.require(Right.UPLOAD_MODELS)
+        report = model_upload.upload(
+            source,
+            self.by(reason),
+            self.lab.store.registry,
+            self.lab.predictor,
+            self.lab.settings.home.absolute(),
+        )
         self.lab.bus.publish(Topic.MODELS)
         return report
+
+    def _entry(
+        self, record: ModelRecord, files: Available | None, assigned: dict[str, list[str]]
+    ) -> ModelEntry:
+        return ModelEntry(
+            record,
+            files.refused if files is not None else _NO_FILES,
+            tuple(assigned.get(record.reference, ())),
+            allowed(record.state, record.enabled),
+            files is not None and self.lab.predictor.is_isolated(files.folder, files.digest),
+        )
+
+    def _assigned(self) -> dict[str, list[str]]:
+        """Ids of the active instances that the user sees, by the version assigned to them."""
+        assigned: dict[str, list[str]] = {}
+        for instance in self.lab.store.fleet.instances():
+            if instance.model is not None and self.who.sees(instance.account):
+                assigned.setdefault(instance.model, []).append(instance.instance_id)
+        return assigned
+
+    def _visible_instances(self) -> frozenset[str]:
+        instances = self.lab.store.fleet.instances(active_only=False)
+        return frozenset(i.instance_id for i in instances if self.who.sees(i.account))
+
+    def _dry_run_upload(self, record: ModelRecord) -> None:
+        """Try an uploaded version once more in another process before this one may open it."""
+        folder = self.lab.predictor.sent(record.reference)
+        if folder is not None:
+            dry_run(folder, DryRunLimits())
+
+
+def _action(action: ModelAction | str) -> ModelAction:
+    try:
+        return ModelAction(action)
+    except ValueError:
+        raise InvalidInput(
+            f"{action!r} is not an action on a model.",
+            remedy="Use graduate, champion, reject, archive, enable or disable.",
+        ) from None

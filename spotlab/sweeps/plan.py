@@ -21,7 +21,7 @@ from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.pool_prices import read_pool_prices
 from spotlab.recorded.traces import panel, trace_files
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.runtime.model_catalogue import find_model
 from spotlab.sweeps.cell_worker import run_one
 from spotlab.sweeps.code_digest import code_digest
 from spotlab.sweeps.forecasts import CAPACITY_TASK, forecasts_of
@@ -201,14 +201,13 @@ def _world(spec: SweepSpec, files: list[Path]) -> World:
 
 
 def _models(lab: Lab, spec: SweepSpec) -> dict[str, ModelRecord]:
-    desk = ModelDesk.of(lab)
     asked = [name.removeprefix(SPOTLAB) for name in spec.policies if name.startswith(SPOTLAB)]
     if ALL in spec.policies:
         asked += spec.models
         champion = lab.store.registry.champion(CAPACITY_TASK)
         if not spec.models and champion is not None:
             asked.append(champion.name)
-    found = {name: desk.find(name) for name in dict.fromkeys(asked)}
+    found = {name: find_model(lab.store.registry, name) for name in dict.fromkeys(asked)}
     for name, record in found.items():
         if record.task != CAPACITY_TASK:
             raise InvalidInput(

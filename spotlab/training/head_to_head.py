@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 MEASURES: Final = ("auc", "pr_auc", "brier")
+LOWER_IS_BETTER: Final = frozenset({"brier", "log_loss", "ece"})
 SEED: Final = 7
 MOST_ROWS: Final = 200
 """How many rows are listed where the two disagree most."""
@@ -63,6 +64,18 @@ class Comparison:
     reliability: tuple[tuple[ReliabilityBin, ...], tuple[ReliabilityBin, ...]]
     curves: tuple[Curve, Curve]
     disagreements: Rows
+
+    def winner(self, measure: str) -> int:
+        """1: the first model is significantly better; −1: the second; 0: neither.
+
+        Args:
+            measure: one of MEASURES; the paired interval of the difference decides.
+        """
+        difference = self.differences[measure]
+        if not difference.excludes_zero:
+            return 0
+        first_is_higher = difference.low > 0.0
+        return 1 if first_is_higher is (measure not in LOWER_IS_BETTER) else -1
 
 
 def compare(

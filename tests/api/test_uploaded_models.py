@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.services import Desk
 from tests.api.conftest import Asking
 from tests.support.lab import FLEET, small_lab
 from tests.support.people import ANA
@@ -40,7 +40,7 @@ def test_whoever_asks_for_it_is_told_what_it_did_and_when_to_ask_again(ask: Aski
 
 
 def test_an_instance_with_it_goes_on_with_the_champion_and_says_so(ask: Asking, lab: Lab) -> None:
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     why = (
         f"The assigned model {SENT} crashed (SIGSEGV) in its own process: the champion toy@1.0.0 "
         "is used instead."

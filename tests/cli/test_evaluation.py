@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spotlab.cli import main
+from spotlab.inference import artefacts
 from tests.support import recorded
 from tests.support import trace_files as toys
 from tests.support.lab import save_toy_model
@@ -62,6 +63,35 @@ def test_an_advisor_model_is_named_three_ways(
         "ece",
     }
     assert set(document["baselines"]) == {"base_rate", "persistence"}
+
+
+def test_two_models_are_compared_on_the_same_rows(
+    run: Run, snapshots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first = tmp_path / "models" / "toy" / "1.0.0"
+    card = json.loads((first / "card.json").read_bytes()) | {"version": "1.1.0"}
+    trees = (first / "model.txt").read_bytes()
+    artefacts.save(tmp_path / "models", json.dumps(card).encode(), trees)
+    before, after = snapshots
+    files = ("--advisor-before", before, "--advisor-after", after)
+
+    code, document, err = run("models", "compare", "toy@1.0.0", "toy@1.1.0", *files)
+
+    assert code == 0
+    assert (document["first"], document["second"]) == ("toy@1.0.0", "toy@1.1.0")
+    assert document["rows"] > 0
+    assert document["difference"]["brier"]["value"] == pytest.approx(0.0)
+    assert set(document["winner"].values()) == {None}, "the same trees differ in nothing"
+    _, alone, _ = run("models", "evaluate", "toy@1.0.0", *files)
+    auc = alone["metrics"]["auc"]["value"]
+    assert document["metrics"]["first"]["auc"]["value"] == pytest.approx(auc)
+    assert "drawing" in err, "long work shows its progress"
+
+
+def test_models_of_another_task_are_not_compared(run: Run) -> None:
+    code, document, _ = run("models", "compare", "toy", "toy", "--trace", "a.json")
+    assert code == 2
+    assert "is for the task advisor" in document["error"]
 
 
 @pytest.mark.parametrize(

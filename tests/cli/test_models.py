@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from spotlab.cli import main
+from spotlab.cli.identity import current_user
 from spotlab.cli.models import COMMANDS
 from spotlab.inference import artefacts
-from spotlab.runtime.model_catalogue import current_user
 from tests.support.lab import save_toy_model
 
 Ask = Callable[..., tuple[int, Any]]

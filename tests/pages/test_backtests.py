@@ -8,10 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime.lab import Lab
+from spotlab.sweeps.figures import figures_of
 from spotlab.sweeps.plan import ALL, Sweep, plan_sweep
 from spotlab.training.advisor.datasets import VARIABLE
 from spotlab.ui.backtests import actions, replay_cache, results
-from spotlab.ui.backtests import figures as backtests_figures
 from spotlab.ui.common.export import as_csv, as_html, as_latex
 from tests.pages.conftest import Open, finish, said
 from tests.support.campaigns import POLICIES, SERVICES, spec_for, swept, write_campaign
@@ -229,7 +229,7 @@ def test_the_table_travels_with_its_assumptions(folder: Path, lab: Lab) -> None:
     report = swept(lab, spec_for(folder, policies=(ALL,)))
     record = lab.store.sweeps.get(report.sweep.plan.sweep_id)
     cells = lab.store.sweeps.finished(record.sweep_id)
-    figures = backtests_figures.made_of(record, cells)
+    figures = figures_of(record, cells)
     assert figures is not None
     table = results.exported(record, figures, lab.clock.now())
     assert as_csv(table).decode().splitlines()[0].startswith("policy,cost_usd,")

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.services import Desk
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
@@ -115,18 +115,18 @@ def test_a_move_needs_a_reason_and_leaves_it_in_the_history(rivals: Lab, open_pa
     app = open_page("models", view="card", model=OLD)
     decide(app, "Graduate", " ")
     assert "say why first" in said(app)
-    assert ModelDesk.of(rivals).find(OLD).state == "candidate"
+    assert Desk(rivals, ANA).models.find(OLD).state == "candidate"
     decide(app, "Graduate", "Better on newer data")
-    assert ModelDesk.of(rivals).find(OLD).state == "graduated"
+    assert Desk(rivals, ANA).models.find(OLD).state == "graduated"
     assert app.toast[0].value == f"{OLD} is graduated."
-    newest = ModelDesk.of(rivals).history(OLD)[0]
+    newest = Desk(rivals, ANA).models.history(OLD)[0]
     assert (newest.actor, newest.reason) == ("local administrator", "Better on newer data")
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["reason"].iloc[0] == "Better on newer data"
 
 
 def test_another_champion_is_announced_before_it_is_made(rivals: Lab, open_page: Open) -> None:
-    ModelDesk.of(rivals).act("graduate", OLD, ANA, "good")
+    Desk(rivals, ANA).models.act("graduate", OLD, "good")
     app = open_page("models", view="card", model=OLD)
     app.pills[0].select("Make champion").run()
     assert f"instead of {NEW}, which becomes graduated" in said(app)
@@ -166,8 +166,8 @@ def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: P
     folder = save_carded_model(tmp_path / "made", "2.0.0")
     app = upload(open_page("models"), zipped(folder))
     assert "toy@2.0.0 is a candidate" in app.success[0].value
-    assert ModelDesk.of(rivals).find("toy@2.0.0").state == "candidate"
-    assert ModelDesk.of(rivals).history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
+    assert Desk(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
+    assert Desk(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
     assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
 
 
@@ -182,12 +182,12 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
     app.run()
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["action"].iloc[0] == "refuse"
-    assert len(ModelDesk.of(rivals).entries()) == 2
+    assert len(Desk(rivals, ANA).models.entries()) == 2
 
 
 def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
     open_page("models")
-    ModelDesk.of(rivals).act("graduate", OLD, ANA, "good")
+    Desk(rivals, ANA).models.act("graduate", OLD, "good")
     evaluate_instances(rivals)
     app = open_page("models", view="use")
     assert app.title[0].value == f"In shadow {OLD} agrees in 100 % of 4 decisions; 0 outcomes known"
@@ -208,7 +208,7 @@ def test_what_is_not_known_yet_says_when_it_will_be(lab: Lab, open_page: Open) -
 def test_one_model_has_no_rival(lab: Lab, open_page: Open) -> None:
     app = open_page("models", view="versus")
     assert not app.exception
-    assert "Two models of one task are needed" in said(app)
+    assert "needs two models of one task" in said(app)
     assert app.button(key="versus-now").disabled
 
 

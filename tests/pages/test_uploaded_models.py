@@ -10,7 +10,7 @@ import pytest
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.services import Desk
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET, small_lab
 from tests.support.people import ANA
@@ -42,7 +42,7 @@ def test_its_card_says_where_it_runs_and_what_graduating_changes(lab: Lab, open_
 
 
 def test_a_failure_is_an_error_state_and_then_the_champions_turn(lab: Lab, open_page: Open) -> None:
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     (experiment,) = evaluate_instances(lab, [WEB])
     app = open_page("explanations", decision=str(experiment.experiment_id))
     assert not app.exception

@@ -19,7 +19,6 @@ from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.outcomes import (
     add_event,
     add_event_file,
@@ -28,6 +27,7 @@ from spotlab.runtime.outcomes import (
     outcomes_view,
     settle,
 )
+from spotlab.services import Desk
 from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.market import StillClock
 from tests.support.people import ANA
@@ -51,13 +51,13 @@ def models_dir(tmp_path: Path) -> Path:
 def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
     """A small lab with toy@1.0.0 as its champion, and toy@2.0.0 graduated."""
     with small_lab(tmp_path / "home", models_dir) as opened:
-        desk = ModelDesk.of(opened)
+        models = Desk(opened, ANA).models
         states = {record.reference: record.state for record in opened.models()}
         if states["toy@1.0.0"] != "champion":
-            desk.act("graduate", "toy@1.0.0", ANA, "for a test")
-            desk.act("champion", "toy@1.0.0", ANA, "for a test")
+            models.act("graduate", "toy@1.0.0", "for a test")
+            models.act("champion", "toy@1.0.0", "for a test")
         else:
-            desk.act("graduate", CHALLENGER, ANA, "for a test")
+            models.act("graduate", CHALLENGER, "for a test")
         yield opened
 
 
@@ -80,7 +80,7 @@ def test_each_decision_has_its_challengers_beside_it(lab: Lab) -> None:
 
 
 def test_the_champion_runs_beside_an_instance_with_a_model_of_its_own(lab: Lab) -> None:
-    ModelDesk.of(lab).assign(WEB, CHALLENGER, ANA, "to compare")
+    Desk(lab, ANA).instances.assign(WEB, CHALLENGER, "to compare")
     (experiment,) = evaluate_instances(lab, [WEB])
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
     assert (experiment.model, beside.model) == (CHALLENGER, "toy@1.0.0")
@@ -101,7 +101,7 @@ def test_a_challenger_that_fails_is_recorded_and_disturbs_nothing(
 
 
 def test_a_disabled_challenger_does_not_run(lab: Lab) -> None:
-    ModelDesk.of(lab).act("disable", CHALLENGER, ANA, "too slow")
+    Desk(lab, ANA).models.act("disable", CHALLENGER, "too slow")
     (experiment,) = evaluate_instances(lab, [WEB])
     assert lab.store.shadows.of([experiment.experiment_id]) == []
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from spotlab.cli.identity import current_user
+from spotlab.domain.access import Principal
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
@@ -18,8 +20,10 @@ from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.shadow import challengers
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk, current_user, figures
+from spotlab.runtime.model_catalogue import figures
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
+from spotlab.services import Desk
+from spotlab.services.models import ModelsDesk
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from tests.support import builders as make
@@ -48,28 +52,28 @@ def started(home: Path, models_dir: Path) -> dict[str, str]:
         return {record.reference: record.state for record in lab.models()}
 
 
-def desk_of(lab: Lab) -> ModelDesk:
-    return ModelDesk.of(lab)
+def models_of(lab: Lab, principal: Principal = ANA) -> ModelsDesk:
+    return Desk(lab, principal).models
 
 
-def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelDesk:
+def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelsDesk:
     """A second, graduated version."""
     version(models_dir, number)
     again = empty_lab(lab.settings.home, models_dir)
     again.close()
-    desk = desk_of(lab)
-    desk.act("graduate", f"toy@{number}", ANA, "better Brier")
-    return desk
+    models = models_of(lab)
+    models.act("graduate", f"toy@{number}", "better Brier")
+    return models
 
 
 def test_the_first_start_registers_and_crowns_and_says_why(
     tmp_path: Path, models_dir: Path
 ) -> None:
     with empty_lab(tmp_path / "home", models_dir) as lab:
-        [entry] = desk_of(lab).entries()
+        [entry] = models_of(lab).entries()
         assert (entry.record.reference, entry.record.state) == ("toy@1.0.0", "champion")
         assert (entry.refused, entry.instances, entry.moves) == ("", (), ())
-        events = desk_of(lab).history()
+        events = models_of(lab).history()
     assert [(e.actor, e.action, e.reason) for e in reversed(events)] == [
         ("spotlab", "register", "Found on disk at start."),
         ("spotlab", "graduate", "The first model of the task advisor."),
@@ -115,10 +119,10 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         champion = lab.store.registry.champion("advisor")
         assert champion is not None
         assert champion.reference == "toy@1.2.0"
-        crowned = desk_of(lab).history("toy@1.2.0", limit=1)[0]
+        crowned = models_of(lab).history("toy@1.2.0", limit=1)[0]
         assert crowned.reason == "The files of toy@1.0.0 are no longer on disk."
         assert lab.model().version == "1.2.0"
-        gone = next(e for e in desk_of(lab).entries() if e.record.version == "1.0.0")
+        gone = next(e for e in models_of(lab).entries() if e.record.version == "1.0.0")
         assert gone.refused == "Its files are not on disk."
         assert not gone.record.enabled  # or it would fail as a challenger ever after
         assert challengers(lab.store.registry.records(), "advisor", "toy@1.2.0") == []
@@ -153,7 +157,7 @@ def test_files_that_were_changed_since_are_announced(tmp_path: Path, models_dir:
         models_dir, json.dumps(card).encode(), (tmp_path / "kept" / "model.txt").read_bytes()
     )
     with empty_lab(tmp_path / "home", models_dir) as lab:
-        assert desk_of(lab).notices() == [
+        assert models_of(lab).notices() == [
             "The files of toy@1.0.0 were changed since it was registered."
         ]
 
@@ -161,7 +165,7 @@ def test_files_that_were_changed_since_are_announced(tmp_path: Path, models_dir:
 def test_an_upload_never_becomes_the_champion_by_itself(tmp_path: Path, models_dir: Path) -> None:
     version(models_dir, "1", name="stranger", task="another").rename(tmp_path / "folder")
     with empty_lab(tmp_path / "home", models_dir) as lab:
-        record = desk_of(lab).upload(tmp_path / "folder", ANA).record
+        record = models_of(lab).upload(tmp_path / "folder").record
         assert (tmp_path / "home" / UPLOADS / record.path).is_dir()
     assert started(tmp_path / "home", models_dir)["stranger@1"] == "candidate"
 
@@ -170,16 +174,16 @@ def test_an_upload_survives_a_restart_and_can_be_crowned(tmp_path: Path, models_
     version(models_dir, "2.0.0").rename(tmp_path / "folder")
     home = tmp_path / "home"
     with empty_lab(home, models_dir) as lab:
-        desk_of(lab).upload(tmp_path / "folder", ANA)
+        models_of(lab).upload(tmp_path / "folder")
     with empty_lab(home, models_dir) as lab:
-        desk = desk_of(lab)
-        desk.act("graduate", "toy@2.0.0", ANA)
-        assert desk.act("champion", "toy@2.0.0", BEN, "won in shadow").state == "champion"
+        models = models_of(lab)
+        models.act("graduate", "toy@2.0.0")
+        assert models_of(lab, BEN).act("champion", "toy@2.0.0", "won in shadow").state == "champion"
         assert lab.model().version == "2.0.0"
-        live = desk.live_at("advisor", lab.clock.now())
+        live = models.live_at("advisor", lab.clock.now())
         assert live is not None
         assert (live.version, live.actor, live.reason) == ("2.0.0", "ben", "won in shadow")
-        assert desk.live_at("advisor", lab.clock.now() - timedelta(seconds=1)) is None
+        assert models.live_at("advisor", lab.clock.now() - timedelta(seconds=1)) is None
 
 
 @pytest.mark.parametrize("action", ["disable", "reject", "archive"])
@@ -187,12 +191,12 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
     tmp_path: Path, models_dir: Path, action: str
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
-        desk = challenger(lab, models_dir)
-        desk.assign(WEB, "toy@1.1.0", ANA, "a test")
-        assert desk.entry("toy@1.1.0").instances == (WEB,)
+        models = challenger(lab, models_dir)
+        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0", "a test")
+        assert models.entry("toy@1.1.0").instances == (WEB,)
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
-        desk.act(action, "toy@1.1.0", ANA, "drifts")
+        models.act(action, "toy@1.1.0", "drifts")
         first, second = evaluate_instances(lab, [WEB, FLEET[1][0]])
 
         said = f"The assigned model toy@1.1.0 is {action.removesuffix('d')}"
@@ -201,7 +205,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert not any("assigned model" in reason for reason in second.degraded)
         assert lab.in_force(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
 
-        desk.act("graduate" if action != "disable" else "enable", "toy@1.1.0", ANA)
+        models.act("graduate" if action != "disable" else "enable", "toy@1.1.0")
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
 
@@ -209,33 +213,34 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
     tmp_path: Path, models_dir: Path
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
-        challenger(lab, models_dir).assign(WEB, "toy@1.1.0", ANA)
+        challenger(lab, models_dir)
+        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0")
         shutil.rmtree(models_dir / "toy" / "1.1.0")
         [experiment] = evaluate_instances(lab, [WEB])
     assert experiment.model == "toy@1.0.0"
     assert any("toy@1.1.0 cannot be used (No model" in reason for reason in experiment.degraded)
 
 
-def test_what_a_desk_refuses(tmp_path: Path, models_dir: Path) -> None:
+def test_invalid_actions_on_models_are_refused(tmp_path: Path, models_dir: Path) -> None:
     version(models_dir, "1", name="cap", task="another")
     with small_lab(tmp_path / "home", models_dir) as lab:
-        desk = challenger(lab, models_dir)
+        models = challenger(lab, models_dir)
         with pytest.raises(InvalidInput, match=r"several versions.*toy@1\.1\.0, toy@1\.0\.0"):
-            desk.act("reject", "toy", ANA)
+            models.act("reject", "toy")
         with pytest.raises(NotFound, match="No model 'none' is registered"):
-            desk.act("reject", "none", ANA)
-        with pytest.raises(InvalidInput, match="'crown' is nothing"):
-            desk.act("crown", "toy@1.1.0", ANA)
+            models.act("reject", "none")
+        with pytest.raises(InvalidInput, match="'crown' is not an action"):
+            models.act("crown", "toy@1.1.0")
         with pytest.raises(InvalidInput, match="cap@1 is for the task another"):
-            desk.assign(WEB, "cap", ANA)
+            Desk(lab, ANA).instances.assign(WEB, "cap")
         with pytest.raises(InvalidInput, match="is the champion"):
-            desk.act("disable", "toy@1.0.0", ANA)
+            models.act("disable", "toy@1.0.0")
         (models_dir / "toy" / "1.1.0" / "model.txt").write_text("tree\n")
         with pytest.raises(ArtefactRefused, match="SHA-256"):
-            desk.act(ModelAction.CHAMPION, "toy@1.1.0", ANA)
+            models.act(ModelAction.CHAMPION, "toy@1.1.0")
         assert lab.model().version == "1.0.0"
-        assert desk.find("advisor").reference == "toy@1.0.0"
-        assert desk.find("toy").reference == "toy@1.1.0"
+        assert models.find("advisor").reference == "toy@1.0.0"
+        assert models.find("toy").reference == "toy@1.1.0"
 
 
 def test_figures_are_read_from_both_forms_of_a_card() -> None:
@@ -275,10 +280,10 @@ def test_a_home_of_before_keeps_its_champion_and_its_history_begins(
     with empty_lab(tmp_path / "home", models_dir) as lab:
         [record] = lab.models()
         assert (record.state, record.enabled) == ("champion", True)
-        [event] = desk_of(lab).history()
+        [event] = models_of(lab).history()
         assert (event.actor, event.action, event.after) == ("spotlab", "register", "champion")
         assert event.at == record.registered_at
         assert "earlier moves were not recorded" in event.reason
-        live = desk_of(lab).live_at("advisor", make.NOW)
+        live = models_of(lab).live_at("advisor", make.NOW)
         assert live is None or live.version == "1.0.0"
-        assert desk_of(lab).live_at("advisor", record.registered_at) == event
+        assert models_of(lab).live_at("advisor", record.registered_at) == event

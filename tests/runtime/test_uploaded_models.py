@@ -13,13 +13,12 @@ from spotlab.domain.access import Principal, Role
 from spotlab.errors import ArtefactRefused, Forbidden, ModelFailed
 from spotlab.inference import artefacts
 from spotlab.inference.isolated_model import IsolatedRisk
-from spotlab.runtime import model_catalogue
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
 from spotlab.runtime.model_dry_run import DryRun, DryRunLimits
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.services import Desk
+from spotlab.services import models as models_service
 from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.people import ANA
 from tests.support.uploaded_models import odd_programs as odd_programs
@@ -55,7 +54,7 @@ def proven(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         asked.append(folder)
         return DryRun(256, 0.1, 0.2, 0.01)
 
-    monkeypatch.setattr(model_catalogue, "dry_run", dry_run)
+    monkeypatch.setattr(models_service, "dry_run", dry_run)
     return asked
 
 
@@ -67,7 +66,7 @@ def test_a_shipped_model_is_inside_and_a_sent_one_outside(lab_with: Opener) -> N
     lab = lab_with()
     assert not is_outside(lab, "toy@1.0.0")
     assert is_outside(lab)
-    entries = {each.record.reference: each.isolated for each in ModelDesk.of(lab).entries()}
+    entries = {each.record.reference: each.isolated for each in Desk(lab, ANA).models.entries()}
     assert entries == {"toy@1.0.0": False, SENT: True}
 
 
@@ -89,9 +88,9 @@ def test_both_give_the_same_risks_and_reasons(lab_with: Opener, tmp_path: Path) 
     outside = lab.scored(SENT).table["hazard_per_hour"]
     inside = lab.scored("toy@1.0.0").table["hazard_per_hour"]
     assert outside.to_numpy().tobytes() == inside.to_numpy().tobytes()
-    desk = Desk(lab, ANA)
+    models = Desk(lab, ANA)
     pool = lab.store.fleet.instance(WEB).pool
-    mine, theirs = (desk.explaining.now(pool, name) for name in (SENT, "toy@1.0.0"))
+    mine, theirs = (models.explaining.now(pool, name) for name in (SENT, "toy@1.0.0"))
     assert mine.contributions == theirs.contributions
     assert mine.risk == theirs.risk
 
@@ -108,7 +107,7 @@ def test_an_own_model_that_fails_is_replaced_by_the_champion_and_it_is_said(
     lab_with: Opener, behaves: str, why: str
 ) -> None:
     lab = lab_with(behaves)
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     for _ in range(2):  # the second time it is not even asked
         experiments = {each.instance.instance_id: each for each in evaluate_instances(lab)}
         assert len(experiments) == len(FLEET)
@@ -125,7 +124,7 @@ def test_an_own_model_that_fails_is_asked_once_in_a_run(
 ) -> None:
     lab = lab_with("object")
     for instance_id in (WEB, OTHER):
-        ModelDesk.of(lab).assign(instance_id, SENT, ANA, "to see")
+        Desk(lab, ANA).instances.assign(instance_id, SENT, "to see")
     asked: list[object] = []
     ask = IsolatedRisk._score
     monkeypatch.setattr(IsolatedRisk, "_score", lambda *a: (asked.append(a), ask(*a))[1])
@@ -135,7 +134,7 @@ def test_an_own_model_that_fails_is_asked_once_in_a_run(
 
 def test_an_own_model_without_a_fault_decides(lab_with: Opener) -> None:
     lab = lab_with()
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     (experiment,) = evaluate_instances(lab, [WEB])
     assert (experiment.model, experiment.degraded) == (SENT, ())
     (beside,) = lab.store.shadows.of([experiment.experiment_id])
@@ -151,7 +150,7 @@ def test_a_model_of_ones_own_that_wants_what_is_not_computed_harms_no_other(
     document = json.loads(card) | {"version": "2.0.0"}
     artefacts.save(tmp_path / "home" / UPLOADS, json.dumps(document).encode(), text.encode())
     with small_lab(tmp_path / "home", tmp_path / "shipped") as lab:
-        ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+        Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
         experiments = {each.instance.instance_id: each for each in evaluate_instances(lab)}
     assert {each.model for each in experiments.values()} == {"toy@1.0.0"}
     assert "cannot be used" in experiments[WEB].degraded[0]
@@ -162,7 +161,7 @@ def test_a_challenger_that_crashes_is_recorded_as_failed(
     lab_with: Opener, proven: list[Path]
 ) -> None:
     lab = lab_with("crash")
-    ModelDesk.of(lab).act("graduate", SENT, ANA, "looks good")
+    Desk(lab, ANA).models.act("graduate", SENT, "looks good")
     sums = lab.settings.home / UPLOADS / "toy" / "2.0.0" / artefacts.SUMS
     sums.write_text("".join(sorted(sums.read_text().splitlines(True), reverse=True)))
     assert is_outside(lab), "its files are not those that were graduated"
@@ -179,7 +178,7 @@ def test_a_failure_is_told_to_whoever_looks(lab_with: Opener) -> None:
         Desk(lab, ANA).market.scored(SENT)
     with pytest.raises(ModelFailed, match="SIGSEGV"):
         Desk(lab, ANA).explaining.now(lab.store.fleet.instance(WEB).pool, SENT)
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     pipeline = Desk(lab, ANA).instances.pipeline(WEB)
     assert pipeline.model == "toy@1.0.0"
     assert "crashed (SIGSEGV)" in pipeline.note
@@ -190,7 +189,7 @@ def test_candidates_are_the_champions_where_an_own_model_fails(
     lab_with: Opener, behaves: str
 ) -> None:
     lab = lab_with(behaves)
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     for _ in range(2):
         model, instead = Desk(lab, ANA).market.in_force(lab.store.fleet.instance(WEB))
         assert model == "toy@1.0.0"
@@ -200,7 +199,7 @@ def test_candidates_are_the_champions_where_an_own_model_fails(
 
 def test_a_decision_stands_though_its_model_fails_at_explaining(lab_with: Opener) -> None:
     lab = lab_with("explain_nothing")
-    ModelDesk.of(lab).assign(WEB, SENT, ANA, "to see")
+    Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
     (experiment,) = evaluate_instances(lab, [WEB])
     assert (experiment.model, experiment.degraded) == (SENT, ())
     with pytest.raises(ModelFailed, match="SIGSEGV"):
@@ -214,7 +213,7 @@ def test_an_administrators_word_lets_it_in_and_takes_it_out_at_once(
     lab_with: Opener, proven: list[Path], tmp_path: Path
 ) -> None:
     lab = lab_with()
-    desk = ModelDesk.of(lab)
+    models = Desk(lab, ANA).models
     with empty_lab(lab.settings.home, tmp_path / "shipped", DictStore()) as other:
         for action, outside in (
             ("graduate", False),
@@ -224,7 +223,7 @@ def test_an_administrators_word_lets_it_in_and_takes_it_out_at_once(
             ("graduate", False),
             ("champion", False),
         ):
-            desk.act(action, SENT, ANA, "for a test")
+            models.act(action, SENT, "for a test")
             assert is_outside(lab) is outside, action
             assert is_outside(other) is outside, f"{action}, seen by another process"
     assert {folder.name for folder in proven} == {"2.0.0"}
@@ -238,7 +237,7 @@ def test_only_an_administrator_may_let_it_in(
     lab = lab_with()
     for action in ("graduate", "champion"):
         with pytest.raises(Forbidden):
-            ModelDesk.of(lab).act(action, SENT, Principal("bob", role), "mine")
+            Desk(lab, Principal("bob", role)).models.act(action, SENT, "mine")
     assert is_outside(lab)
 
 
@@ -250,9 +249,9 @@ def test_one_that_does_not_predict_outside_is_not_let_in(
     def refuse(_folder: Path, _limits: DryRunLimits) -> DryRun:
         raise ArtefactRefused("A first prediction was ended by SIGSEGV.")
 
-    monkeypatch.setattr(model_catalogue, "dry_run", refuse)
+    monkeypatch.setattr(models_service, "dry_run", refuse)
     with pytest.raises(ArtefactRefused, match="SIGSEGV"):
-        ModelDesk.of(lab).act("graduate", SENT, ANA, "looks good")
+        Desk(lab, ANA).models.act("graduate", SENT, "looks good")
     assert is_outside(lab)
 
 

@@ -159,7 +159,7 @@ CHANGES: list[tuple[Right, Callable[[Desk], object]]] = [
     (Right.EVALUATE, lambda d: d.outcomes.settle()),
     (Right.COLLECT, lambda d: d.market.collect_files([])),
     (Right.COLLECT, lambda d: d.accounts.list_now()),
-    (Right.BACKTEST, lambda d: d.backtests.keep("traces", {"a.json": b"{}"})),
+    (Right.BACKTEST, lambda d: d.backtests.save_files("traces", {"a.json": b"{}"})),
     (Right.BACKTEST, lambda d: d.backtests.cancel("0", None)),  # type: ignore[arg-type]
     (Right.BACKTEST, lambda d: d.backtests.start(None, None)),  # type: ignore[arg-type]
     (Right.CHANGE_ACCOUNTS, lambda d: d.accounts.save("new", "1" * 12, ["us-east-1"])),
@@ -182,7 +182,7 @@ def test_every_change_asks_for_its_right(
 
 def test_sent_files_are_in_the_audit_log_once(lab: Lab) -> None:
     desk = Desk(lab, person(Role.RESEARCHER))
-    place = desk.backtests.keep("traces", {"a.json": b"{}"})
-    assert desk.backtests.keep("traces", {"a.json": b"{}"}) == place
+    place = desk.backtests.save_files("traces", {"a.json": b"{}"})
+    assert desk.backtests.save_files("traces", {"a.json": b"{}"}) == place
     (entry,) = lab.store.audit.entries(AuditFilter(action="traces"))
     assert (entry.target, entry.after) == (place.name, {"a.json": 2})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spotlab.errors import InvalidInput
-from spotlab.training.head_to_head import FloatArray, compare
+from spotlab.training.head_to_head import MEASURES, FloatArray, compare
 from spotlab.training.scores import auc, block_interval, brier, pr_auc
 
 NAMES = ("first", "second")
@@ -93,3 +93,16 @@ def test_rows_that_tell_nothing_are_refused(rows: int) -> None:
     nothing = np.zeros(rows)
     with pytest.raises(InvalidInput, match="first and second have"):
         compare(NAMES, nothing, nothing, nothing, nothing)
+
+
+def test_the_winner_of_a_measure_needs_an_interval_that_excludes_zero() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.05, 0.6, 400)
+    outcome = (rng.random(400) < truth).astype(np.float64)
+    days = np.arange(400) // 20
+    better = compare(("a", "b"), outcome, truth, np.clip(truth + 0.4, 0.0, 1.0), days)
+    assert better.winner("brier") == 1
+    worse = compare(("a", "b"), outcome, np.clip(truth + 0.4, 0.0, 1.0), truth, days)
+    assert worse.winner("brier") == -1
+    same = compare(("a", "b"), outcome, truth, truth, days)
+    assert {same.winner(measure) for measure in MEASURES} == {0}

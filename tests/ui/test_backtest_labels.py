@@ -10,11 +10,12 @@ import pytest
 
 from spotlab.gym.policies import SPOTLAB, policies_for
 from spotlab.gym.workloads import DeadlineJob
+from spotlab.sweeps.figures import Difference
 from spotlab.sweeps.uploaded_files import keep
 from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.training.comparison_files import UploadedFile
 from spotlab.ui.backtests import labels, policy_pairs, time_estimate, uploads
 from spotlab.ui.charts import backtests as charts
-from spotlab.ui.models.comparison_files import Sent
 from tests.gym.worlds import world_of
 
 
@@ -60,7 +61,7 @@ def test_workloads_in_words() -> None:
     ],
     ids=["cheaper", "dearer", "alike", "unknown"],
 )
-def test_a_verdict_rests_on_the_interval_alone(gap: policy_pairs.Gap, said: str) -> None:
+def test_a_verdict_rests_on_the_interval_alone(gap: Difference, said: str) -> None:
     assert policy_pairs.verdict(gap) == said
 
 
@@ -68,20 +69,20 @@ def test_sent_files_are_kept_once_and_offered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
-    sent = [Sent("a.json", b"{}"), Sent("b.json", b"[]")]
-    first, new = keep(tmp_path, uploads.TRACES, uploads.apart(sent))
+    sent = [UploadedFile("a.json", b"{}"), UploadedFile("b.json", b"[]")]
+    first, new = keep(tmp_path, uploads.TRACES, uploads.unique_names(sent))
     assert new
-    assert keep(tmp_path, uploads.TRACES, uploads.apart(sent[::-1])) == (first, False)
+    assert keep(tmp_path, uploads.TRACES, uploads.unique_names(sent[::-1])) == (first, False)
     assert sorted(path.name for path in first.iterdir()) == ["a.json", "b.json"]
     ((told, folder),) = uploads.folders(tmp_path).values()
     assert folder == first
-    assert told == "sent: a.json, b.json"
+    assert told == "uploaded: a.json, b.json"
     assert not list(tmp_path.glob("sent-*")), "nothing is left lying about"
 
 
 def test_two_sent_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
-    sent = [Sent("a.json", b"1"), Sent("a.json", b"2")]
-    place, _ = keep(tmp_path, uploads.TRACES, uploads.apart(sent))
+    sent = [UploadedFile("a.json", b"1"), UploadedFile("a.json", b"2")]
+    place, _ = keep(tmp_path, uploads.TRACES, uploads.unique_names(sent))
     assert sorted(path.read_bytes() for path in place.iterdir()) == [b"1", b"2"]
 
 

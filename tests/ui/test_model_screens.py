@@ -11,19 +11,19 @@ import pytest
 
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import ModelEvent, ModelRecord
-from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.services.model_comparison import ComparisonCache, ComparisonResult
+from spotlab.services.models import ModelEntry
+from spotlab.training import comparison_files
 from spotlab.training.head_to_head import compare
 from spotlab.training.paired_evaluation import SameRows
 from spotlab.ui.models import (
     actions,
-    comparison_files,
     comparison_form,
     disagreements,
     head_to_head,
     history,
     leaderboard,
 )
-from spotlab.ui.models.comparison_task import Kept, Result
 from tests.support.cards import DETAILS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ def entry(version: str, state: str, task: str = "advisor", instances: int = 0) -
     return ModelEntry(record, "", tuple(f"i-{n}" for n in range(instances)), ())
 
 
-def result(shift: float, rows: int = 400) -> Result:
+def result(shift: float, rows: int = 400) -> ComparisonResult:
     """Two models on the same rows; the second forecasts `shift` too high."""
     rng = np.random.default_rng(1)
     truth = np.asarray(rng.uniform(0.05, 0.6, rows))
@@ -45,7 +45,7 @@ def result(shift: float, rows: int = 400) -> Result:
     same = SameRows(
         outcome, truth, other, days, "day", "capacity lost", 1.0, table, ("a file",), ("Seen.",)
     )
-    return Result(f"{shift}", same, compare(("a@1", "b@1"), outcome, truth, other, days))
+    return ComparisonResult(f"{shift}", same, compare(("a@1", "b@1"), outcome, truth, other, days))
 
 
 def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
@@ -59,9 +59,9 @@ def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
 
 
 def test_warnings_come_with_the_figures() -> None:
-    assert head_to_head.warnings(result(0.1)) == ["Seen."]
+    assert head_to_head.warnings_of(result(0.1)) == ["Seen."]
     few = result(0.1, rows=100)
-    assert "5 days only" in head_to_head.warnings(few)[-1]
+    assert "5 days only" in head_to_head.warnings_of(few)[-1]
     table = head_to_head.exported(few, NOW)
     assert any("Paired bootstrap over 5 blocks" in note for note in table.notes)
     assert "Seen." in table.notes
@@ -75,7 +75,7 @@ def test_disagreements_say_who_was_nearer() -> None:
 
 
 def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
-    kept = Kept()
+    kept = ComparisonCache()
     made = [result(0.01 * number, rows=60) for number in range(10)]
     for each in made:
         kept.put(each)
@@ -117,7 +117,7 @@ def test_only_models_of_one_task_meet() -> None:
 
 def test_the_label_lies_more_than_a_month_after_what_is_known() -> None:
     known = {"a": "2025-01-01", "b": "2025-01-31", "c": "2025-02-01"}
-    assert list(comparison_form.later(known, "2025-01-01")) == ["c"]
+    assert list(comparison_files.later(known, "2025-01-01")) == ["c"]
 
 
 def test_recorded_files_are_found_by_folder_and_day(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_sent_files_name_cannot_leave_its_folder() -> None:
         def getvalue(self) -> bytes:
             return b"{}"
 
-    sent = comparison_files.sent([Evil()])
+    sent = comparison_files.uploaded([Evil()])
     assert sent[0].name == "pass_wd.json"
     with comparison_files.on_disk(sent) as (path,):
         assert path.read_bytes() == b"{}"
@@ -177,6 +177,6 @@ def test_a_sent_files_name_is_plain_and_no_longer_than_a_disk_takes() -> None:
             return b"1"
 
     names = ["../../x.json", "a" * 5000 + ".json.gz", "..", "\x00\u202e.csv", "é/ü.json"]
-    plain = [each.name for each in comparison_files.sent([Sent(name) for name in names])]
+    plain = [each.name for each in comparison_files.uploaded([Sent(name) for name in names])]
 
     assert plain == ["x.json", "a" * 92 + ".json.gz", "file", "_.csv", "_.json"]

@@ -24,9 +24,8 @@ from spotlab.api.views.models import (
 from spotlab.domain.access import Principal
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.services import Desk
-from spotlab.services.models import Step
+from spotlab.services.models import ModelEntry, Step
 from spotlab.telemetry.text import LABEL
 
 

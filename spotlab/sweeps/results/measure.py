@@ -14,7 +14,7 @@ from spotlab.errors import SpotlabError
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_catalogue import ModelDesk
+from spotlab.runtime.model_catalogue import find_model
 from spotlab.sweeps.results import advisor, capacity, champions, policies
 from spotlab.sweeps.results.document import Results, Section
 from spotlab.training.advisor.evaluation import TASK as ADVISOR
@@ -98,12 +98,12 @@ def _advisor(folder: Path, _lab: Lab, tell: Tell) -> list[Section]:
 
 
 def _capacity_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
-    model: Any = lab.predictor.get(ModelDesk.of(lab).find(CAPACITY).reference)
+    model: Any = lab.predictor.get(find_model(lab.store.registry, CAPACITY).reference)
     return [champions.capacity_section(folder, model, forecaster(model), tell)]
 
 
 def _advisor_champion(folder: Path, lab: Lab, tell: Tell) -> list[Section]:
-    model: Any = lab.predictor.get(ModelDesk.of(lab).find(ADVISOR).reference)
+    model: Any = lab.predictor.get(find_model(lab.store.registry, ADVISOR).reference)
     return [champions.advisor_section(folder, model, lab.clock, tell)]
 
 

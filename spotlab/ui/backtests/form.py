@@ -22,9 +22,9 @@ from spotlab.sweeps.spec import (
     SweepSpec,
     TraceChoice,
 )
+from spotlab.training.comparison_files import uploaded
 from spotlab.ui.backtests import actions, labels, uploads
 from spotlab.ui.common import errors, formatting, session, trace_form, widgets
-from spotlab.ui.models.comparison_files import sent
 
 OWN: Final = "own"
 MOST_MB: Final = 50
@@ -178,8 +178,8 @@ def _prices() -> Prices | None:
     )
     if file is None or on_demand is None:
         return None
-    (one,) = sent([file])
-    return Prices(on_demand, 0.0, uploads.keep(uploads.PRICES, [one]) / one.name)
+    (one,) = uploaded([file])
+    return Prices(on_demand, 0.0, uploads.save(uploads.PRICES, [one]) / one.name)
 
 
 def _sent_traces() -> TraceChoice | None:
@@ -198,7 +198,7 @@ def _sent_traces() -> TraceChoice | None:
     gap_s = trace_form.gap_s(row[2], "backtest-gap")
     if not given:
         return None
-    return TraceChoice(uploads.keep(uploads.TRACES, sent(given)), format_, polarity, gap_s)
+    return TraceChoice(uploads.save(uploads.TRACES, uploaded(given)), format_, polarity, gap_s)
 
 
 def _span(places: Any, label: str, ends: Span, step: float, key: str) -> Span | None:

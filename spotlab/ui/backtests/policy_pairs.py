@@ -1,63 +1,58 @@
-"""Every policy against one, on the same windows."""
+"""Paired differences: every policy against one, on the same windows."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE
+from spotlab.sweeps.figures import Difference, SweepFigures
 from spotlab.ui.backtests import labels
-from spotlab.ui.backtests.figures import Figures
 from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 
-Gap = tuple[float | None, float | None, float | None]
 
-
-def show(record: SweepRecord, figures: Figures) -> None:
-    """Choose one policy; each other one's difference to it, with its paired interval."""
-    st.header("Is the difference more than luck?", anchor=False)
+def show(record: SweepRecord, figures: SweepFigures) -> None:
+    """Choose a policy; show how each of the others differs from it, with paired intervals."""
+    st.header("Are the differences significant?", anchor=False)
     models = record.config["models"]
     names = {name: labels.policy(name, models) for name in figures.policies if name != ORACLE}
-    ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.named))
+    ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.main_policy))
     with st.columns([2, 3])[0]:
         base = widgets.pick_one("Compare every policy with", ordered, "against")
     if base is None:
         return
     tables.show(rows(record, figures, base), columns(figures), name="Pairs", key="backtest-pairs")
     st.caption(
-        "Δ: difference of the sum over the windows in percent of the chosen policy's; the 95 % "
+        "Δ: difference of the sums over the windows, in percent of the chosen policy's; the 95 % "
         "intervals draw the same windows for both."
     )
 
 
-def rows(record: SweepRecord, figures: Figures, base: str) -> pd.DataFrame:
+def rows(record: SweepRecord, figures: SweepFigures, base: str) -> pd.DataFrame:
     """A row for each other policy."""
     models = record.config["models"]
-    found = []
+    table = []
     for name in figures.policies:
         if name == base:
             continue
-        cost = gap(figures, name, base, ("cost_ratio", "low", "high"))
-        down = gap(figures, name, base, ("downtime_ratio", "downtime_low", "downtime_high"))
-        found.append(
+        cost = figures.cost_difference(name, base)
+        downtime = figures.downtime_difference(name, base)
+        table.append(
             {
                 "policy": labels.policy(name, models),
                 "cost": cost[0],
                 "cost_between": between(cost),
                 "verdict": verdict(cost),
-                "downtime": down[0],
-                "downtime_between": between(down),
+                "downtime": downtime[0],
+                "downtime_between": between(downtime),
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(table)
 
 
-def columns(figures: Figures) -> dict[str, Column]:
+def columns(figures: SweepFigures) -> dict[str, Column]:
     """How the rows are shown."""
     shown = {
         "policy": Column("policy"),
@@ -78,40 +73,17 @@ def columns(figures: Figures) -> dict[str, Column]:
     return shown
 
 
-def gap(figures: Figures, one: str, base: str, keys: tuple[str, str, str]) -> Gap:
-    """One policy's total / another's − 1, with its ends; None where it is not known."""
-    for pair in figures.pairs:
-        if {pair["first"], pair["second"]} == {one, base}:
-            return _less_one(pair, keys, turned=pair["first"] == base)
-    return None, None, None
-
-
-def _less_one(pair: Mapping[str, Any], keys: tuple[str, str, str], *, turned: bool) -> Gap:
-    value, low, high = (pair[key] for key in keys)
-    if turned:
-        value, low, high = _inverse(value), _inverse(high), _inverse(low)
-    return _minus_one(value), _minus_one(low), _minus_one(high)
-
-
-def _inverse(value: float | None) -> float | None:
-    return 1.0 / value if value else None
-
-
-def _minus_one(value: float | None) -> float | None:
-    return None if value is None else value - 1.0
-
-
-def between(found: Gap) -> str:
+def between(difference: Difference) -> str:
     """`−12 to −3.1`."""
-    _, low, high = found
+    _, low, high = difference
     if low is None or high is None:
         return formatting.UNKNOWN
     return f"{labels.share(low)} to {labels.share(high)}"
 
 
-def verdict(found: Gap) -> str:
-    """Cheaper, dearer, or not told apart."""
-    value, low, high = found
+def verdict(difference: Difference) -> str:
+    """Cheaper, dearer, or no significant difference."""
+    value, low, high = difference
     if value is None or low is None or high is None:
         return formatting.UNKNOWN
     if high < 0.0:

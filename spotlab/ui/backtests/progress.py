@@ -73,7 +73,7 @@ def _left(record: SweepRecord) -> str:
     if record.done - then < 2 or passed < 2 * EVERY_S:
         return ""
     seconds = passed / (record.done - then) * (record.total - record.done)
-    return f", about {time_estimate.told(seconds)} left"
+    return f", about {time_estimate.rounded_up(seconds)} left"
 
 
 def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
@@ -99,7 +99,7 @@ def _stopped(record: SweepRecord, state: str, reason: str | None) -> None:
 
 
 def _go_on(record: SweepRecord) -> None:
-    sweep = session.desk().backtests.again(record)
+    sweep = session.desk().backtests.replan(record)
     if sweep.plan.sweep_id == record.sweep_id:
         actions.begin(sweep)
     st.warning(

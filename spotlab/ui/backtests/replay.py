@@ -13,12 +13,12 @@ import streamlit as st
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.domain.traces import TracePanel
 from spotlab.gym.policies import ORACLE, SPOTLAB
+from spotlab.gym.replay import ReplayedCell
 from spotlab.gym.sweep_cell import CellResult
 from spotlab.gym.workloads import DeadlineJob
+from spotlab.sweeps.figures import SweepFigures
 from spotlab.ui import charts
 from spotlab.ui.backtests import labels, replay_cache
-from spotlab.ui.backtests.figures import Figures
-from spotlab.ui.backtests.replay_cache import Seen
 from spotlab.ui.charts import Course
 from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
@@ -38,7 +38,7 @@ WHAT_WORDS: Final = {
 }
 
 
-def choose(record: SweepRecord, figures: Figures) -> dict[str, CellResult]:
+def choose(record: SweepRecord, figures: SweepFigures) -> dict[str, CellResult]:
     """A row of choices in the URL: window, first and second policy; their kept results."""
     models = record.config["models"]
     names = {name: labels.policy(name, models) for name in figures.policies}
@@ -46,9 +46,9 @@ def choose(record: SweepRecord, figures: Figures) -> dict[str, CellResult]:
     with row[0]:
         numbers = {str(number): _told(number, figures) for number in sorted(figures.windows)}
         number = widgets.pick_one("Window", numbers, "window") or next(iter(numbers))
-    ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.named))
+    ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.main_policy))
     with row[1]:
-        first = widgets.pick_one("Policy", ordered, "first") or figures.named
+        first = widgets.pick_one("Policy", ordered, "first") or figures.main_policy
     others = {name: told for name, told in names.items() if name != first}
     others = dict(sorted(others.items(), key=lambda item: item[0] != ORACLE))
     with row[2]:
@@ -57,7 +57,7 @@ def choose(record: SweepRecord, figures: Figures) -> dict[str, CellResult]:
     return {name: found[name] for name in (first, second) if name is not None and name in found}
 
 
-def _told(number: int, figures: Figures) -> str:
+def _told(number: int, figures: SweepFigures) -> str:
     workload = next(iter(figures.windows[number].values())).cell.workload
     length = (
         f"deadline {workload.deadline_h:.1f} h"
@@ -67,12 +67,12 @@ def _told(number: int, figures: Figures) -> str:
     return f"{number + 1}: {length}, changeover {60 * workload.changeover_h:.0f} min"
 
 
-def number_of(figures: Figures, chosen: Mapping[str, CellResult]) -> int:
+def number_of(figures: SweepFigures, chosen: Mapping[str, CellResult]) -> int:
     """Which window it is, counted from 1."""
     return 1 + next(n for n, found in figures.windows.items() if found.items() >= chosen.items())
 
 
-def headline(record: SweepRecord, figures: Figures, chosen: Mapping[str, CellResult]) -> str:
+def headline(record: SweepRecord, figures: SweepFigures, chosen: Mapping[str, CellResult]) -> str:
     """What the first policy came to in this window, beside the second."""
     models = record.config["models"]
     (first, result), *others = chosen.items()
@@ -136,7 +136,7 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
         _show_moves(labels.policy(name, models), name, seen)
 
 
-def _show_moves(word: str, name: str, seen: Seen) -> None:
+def _show_moves(word: str, name: str, seen: ReplayedCell) -> None:
     frame = moves(seen)
     st.markdown(f"**{formatting.plain(word)}**: {formatting.count(len(frame), 'event')}")
     columns = {
@@ -149,7 +149,7 @@ def _show_moves(word: str, name: str, seen: Seen) -> None:
     tables.show(frame, columns, name=f"Events of {word}", key=f"replay-moves {name}", max_rows=12)
 
 
-def moves(seen: Seen) -> pd.DataFrame:
+def moves(seen: ReplayedCell) -> pd.DataFrame:
     """A row an event, in order."""
     return pd.DataFrame(
         [
@@ -177,7 +177,7 @@ def spells(panel: TracePanel) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
-def _warn(ready: Mapping[str, Seen]) -> None:
+def _warn(ready: Mapping[str, ReplayedCell]) -> None:
     changed = [labels.policy(name, {}) for name, seen in ready.items() if not seen.same]
     if changed:
         st.warning(

@@ -1,4 +1,4 @@
-"""One window of a sweep replayed once more, with all that happened in it."""
+"""Cache of replayed windows, and the background task that fills it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Final
 import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
-from spotlab.domain.traces import TracePanel
 from spotlab.errors import Cancelled
 from spotlab.gym.policies import SPOTLAB
-from spotlab.gym.replay import Replay, replay
-from spotlab.gym.sweep_cell import Cell, CellResult
+from spotlab.gym.replay import ReplayedCell, replay_cell
+from spotlab.gym.sweep_cell import CellResult
 from spotlab.gym.world import World
 from spotlab.services import Desk
 from spotlab.ui.backtests import labels
@@ -27,43 +26,29 @@ _WORLDS: Final = 2
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A replayed cell.
-
-    Args:
-        replay: what happened.
-        panel: the window's ticks.
-        same: whether it came to what the sweep had kept.
-    """
-
-    replay: Replay
-    panel: TracePanel
-    same: bool
-
-
 @dataclass(slots=True)
-class Memory:
-    """Replays and worlds that were made on this server; safe to share between readers."""
+class ReplayCache:
+    """The newest replays and worlds of this process; safe to share between threads."""
 
-    _seen: OrderedDict[Key, Seen] = field(default_factory=OrderedDict)
+    _cells: OrderedDict[Key, ReplayedCell] = field(default_factory=OrderedDict)
     _worlds: OrderedDict[tuple[str, bool], World] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, key: Key) -> Seen | None:
-        """A replay, if it is still there."""
+    def get(self, key: Key) -> ReplayedCell | None:
+        """A replay, or None where it is not cached."""
         with self._lock:
-            return self._seen.get(key)
+            return self._cells.get(key)
 
-    def put(self, key: Key, seen: Seen) -> None:
-        """Keep one; the oldest goes."""
+    def put(self, key: Key, cell: ReplayedCell) -> None:
+        """Add a replay; the oldest one is dropped."""
         with self._lock:
-            self._seen[key] = seen
-            while len(self._seen) > _MOST:
-                self._seen.popitem(last=False)
+            self._cells[key] = cell
+            while len(self._cells) > _MOST:
+                self._cells.popitem(last=False)
 
     def world(self, record: SweepRecord, desk: Desk, *, forecasts: bool) -> World:
-        """The sweep's world, with or without forecasts. Raises as `BacktestsDesk.again`."""
+        """The sweep's world, with or without forecasts. Raises as
+        `BacktestsDesk.replan`."""
         key = (record.sweep_id, forecasts)
         with self._lock:
             found = self._worlds.get(key)
@@ -78,29 +63,29 @@ class Memory:
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
-def memory() -> Memory:
-    """What was replayed on this server."""
-    return Memory()
+def replay_cache() -> ReplayCache:
+    """The cache of this process."""
+    return ReplayCache()
 
 
-def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, Seen] | None:
-    """The replays of these cells, by policy; None while they are made, which is shown.
+def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, ReplayedCell] | None:
+    """The replays of these cells by policy; None while they are being made, with its progress.
 
     Args:
         record: of the sweep.
-        results: what was kept, by policy, of one window.
+        results: of one window, by policy.
     """
-    known = memory()
-    asked = {policy: (record.sweep_id, repr(one.cell)) for policy, one in results.items()}
+    cache = replay_cache()
+    keys = {policy: (record.sweep_id, repr(one.cell)) for policy, one in results.items()}
     failed = f"{SLOT} failed"
     run = background_tasks.take(SLOT)
     if run is not None and run.error is not None:
-        st.session_state[failed] = asked
-    found = {policy: known.get(key) for policy, key in asked.items()}
-    missing = [policy for policy, seen in found.items() if seen is None]
+        st.session_state[failed] = keys
+    found = {policy: cache.get(key) for policy, key in keys.items()}
+    missing = [policy for policy, cell in found.items() if cell is None]
     if not missing:
-        return {policy: seen for policy, seen in found.items() if seen is not None}
-    if st.session_state.get(failed) == asked:
+        return {policy: cell for policy, cell in found.items() if cell is not None}
+    if st.session_state.get(failed) == keys:
         if st.button("Try again", icon=":material/refresh:", key="replay-again"):
             del st.session_state[failed]
             st.rerun()
@@ -110,7 +95,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, S
         SLOT,
         "Replaying",
         lambda tell, stopped: _work(
-            known, desk, record, {name: results[name] for name in missing}, tell, stopped
+            cache, desk, record, {name: results[name] for name in missing}, tell, stopped
         ),
     )
     if not background_tasks.watch(SLOT):
@@ -120,7 +105,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, S
 
 
 def _work(
-    known: Memory,
+    cache: ReplayCache,
     desk: Desk,
     record: SweepRecord,
     results: Mapping[str, CellResult],
@@ -128,18 +113,10 @@ def _work(
     stopped: Callable[[], bool],
 ) -> None:
     modelled = any(policy.startswith(SPOTLAB) for policy in results)
-    tell(f"reading the traces{', then asking the model' if modelled else ''}", 0.1)
-    world = known.world(record, desk, forecasts=modelled)
-    for number, (policy, kept) in enumerate(results.items()):
+    tell(f"reading the traces{' and forecasting' if modelled else ''}", 0.1)
+    world = cache.world(record, desk, forecasts=modelled)
+    for number, (policy, result) in enumerate(results.items()):
         if stopped():
             raise Cancelled("Stopped.")
         tell(labels.policy(policy, record.config["models"]), 0.6 + 0.4 * number / len(results))
-        known.put((record.sweep_id, repr(kept.cell)), seen_of(world, kept))
-
-
-def seen_of(world: World, kept: CellResult) -> Seen:
-    """Replay a cell, and hold it against what was kept."""
-    cell: Cell = kept.cell
-    made = replay(world, cell)
-    same = made.result.cost_usd == kept.cost_usd and made.result.moves == kept.moves
-    return Seen(made, world.panel.window(cell.first_tick, cell.ticks), same)
+        cache.put((record.sweep_id, repr(result.cell)), replay_cell(world, result))

@@ -11,9 +11,9 @@ import streamlit as st
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE, SPOTLAB
+from spotlab.sweeps.figures import SweepFigures
 from spotlab.ui import charts
 from spotlab.ui.backtests import labels
-from spotlab.ui.backtests.figures import Figures
 from spotlab.ui.charts import Outcome
 from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column
@@ -35,7 +35,7 @@ DIGITS: Final = {
 }
 
 
-def headline(record: SweepRecord, figures: Figures | None) -> str:
+def headline(record: SweepRecord, figures: SweepFigures | None) -> str:
     """What SpotLab's policy, or the best one, takes for the workload, beside on-demand."""
     config = record.config
     if figures is None:
@@ -43,26 +43,25 @@ def headline(record: SweepRecord, figures: Figures | None) -> str:
             f"{record.done:,} of {formatting.count(record.total, 'cell')} done: "
             f"{labels.workload(config)}, {labels.zones(config)}"
         )
-    name = figures.named
+    name = figures.main_policy
     found = figures.of(name)
     many = len(figures.windows)
     where = f"{formatting.count(many, 'window')} of {labels.zones(config)}"
     if figures.partial:
-        where = (
-            f"{many} of {formatting.count(figures.asked, 'window')} so far, {labels.zones(config)},"
-        )
+        windows = formatting.count(figures.planned, "window")
+        where = f"{many} of {windows} so far, {labels.zones(config)},"
     return (
         f"On {where} {labels.policy(name, config['models'])} {_does(config, found)} for "
         f"{labels.usd(found['cost_usd'])} USD: {_against(found)}{_last(figures, found)}"
     )
 
 
-def small_print(record: SweepRecord, figures: Figures | None, now: datetime) -> str:
+def small_print(record: SweepRecord, figures: SweepFigures | None, now: datetime) -> str:
     """Which sweep it is, and what the figures are."""
     told = which(record, now)
     if figures is None:
         return told
-    if not figures.named.startswith(SPOTLAB):
+    if not figures.main_policy.startswith(SPOTLAB):
         told += " No model of SpotLab was replayed: the policy with the least regret is named."
     return f"{told} Figures are means of a window."
 
@@ -94,14 +93,14 @@ def _against(found: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
-def _last(figures: Figures, found: Mapping[str, Any]) -> str:
+def _last(figures: SweepFigures, found: Mapping[str, Any]) -> str:
     if figures.kind != "deadline":
         return ", downtime counted"
     missed = found["misses"]
     return f", {formatting.count(missed, 'deadline') if missed else 'no deadline'} missed"
 
 
-def show(record: SweepRecord, figures: Figures, now: datetime, palette: Palette) -> None:
+def show(record: SweepRecord, figures: SweepFigures, now: datetime, palette: Palette) -> None:
     """The chart and the table, with a file to take away."""
     title, print_, chart = _chart(record, figures, palette)
     st.header(title, anchor=False)
@@ -121,7 +120,7 @@ def show(record: SweepRecord, figures: Figures, now: datetime, palette: Palette)
     export.offer(lambda: exported(record, figures, now), "backtest", "backtest-file")
 
 
-def _chart(record: SweepRecord, figures: Figures, palette: Palette) -> tuple[str, str, Any]:
+def _chart(record: SweepRecord, figures: SweepFigures, palette: Palette) -> tuple[str, str, Any]:
     across = {"deadline": ("moves", "instances started after the first, mean of a window")}.get(
         figures.kind, ("downtime_h", "downtime, mean of a window (h)")
     )
@@ -139,7 +138,7 @@ def _chart(record: SweepRecord, figures: Figures, palette: Palette) -> tuple[str
     return "Cheaper at the price of more downtime?", told, chart
 
 
-def _outcome(record: SweepRecord, figures: Figures, name: str, kind: str) -> Outcome:
+def _outcome(record: SweepRecord, figures: SweepFigures, name: str, kind: str) -> Outcome:
     found = figures.of(name)
     cost = found["cost_usd"]
     low, high = _cost_ends(figures, name)
@@ -154,7 +153,7 @@ def _outcome(record: SweepRecord, figures: Figures, name: str, kind: str) -> Out
     )
 
 
-def _cost_ends(figures: Figures, name: str) -> tuple[float | None, float | None]:
+def _cost_ends(figures: SweepFigures, name: str) -> tuple[float | None, float | None]:
     hindsight = figures.summary["oracle"]["cost"]
     for pair in figures.pairs:
         if pair["low"] is None or hindsight is None:
@@ -166,12 +165,12 @@ def _cost_ends(figures: Figures, name: str) -> tuple[float | None, float | None]
     return None, None
 
 
-def rows(record: SweepRecord, figures: Figures) -> pd.DataFrame:
+def rows(record: SweepRecord, figures: SweepFigures) -> pd.DataFrame:
     """A row a policy, least regret first."""
     return pd.DataFrame([_row(record, figures, name) for name in figures.policies])
 
 
-def _row(record: SweepRecord, figures: Figures, name: str) -> dict[str, Any]:
+def _row(record: SweepRecord, figures: SweepFigures, name: str) -> dict[str, Any]:
     found = figures.of(name)
     relative = found["relative_to_on_demand"]
     mark = "★ " if name == ORACLE else "◆ " if name.startswith(SPOTLAB) else ""
@@ -196,7 +195,7 @@ def _between(found: Mapping[str, Any]) -> str:
     return f"{labels.share(found['low'])} to {labels.share(found['high'])}"
 
 
-def columns(figures: Figures) -> dict[str, Column]:
+def columns(figures: SweepFigures) -> dict[str, Column]:
     """How the table is shown; what a workload cannot have is left out."""
     regret = OBJECTIVE[figures.kind]
     every = {
@@ -220,7 +219,7 @@ def columns(figures: Figures) -> dict[str, Column]:
     return every
 
 
-def exported(record: SweepRecord, figures: Figures, now: datetime) -> export.Table:
+def exported(record: SweepRecord, figures: SweepFigures, now: datetime) -> export.Table:
     """The table as a file, with what it rests on."""
     config = record.config
     headers = {
@@ -236,7 +235,7 @@ def exported(record: SweepRecord, figures: Figures, now: datetime) -> export.Tab
         "high": "Regret 97.5 %",
     }
     headers.pop("downtime_h" if figures.kind == "deadline" else "misses")
-    partial = f" of {figures.asked} asked for" if figures.partial else ""
+    partial = f" of {figures.planned} asked for" if figures.partial else ""
     return export.Table(
         frame=rows(record, figures).assign(
             policy=[labels.policy(name, config["models"]) for name in figures.policies]

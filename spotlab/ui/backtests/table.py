@@ -79,7 +79,7 @@ def _show_start(sweep: Sweep | None) -> None:
                 f"{record.done:,} of {formatting.count(record.total, 'cell')})."
             )
         elif sweep is not None:
-            st.markdown(time_estimate.cells_told(sweep))
+            st.markdown(time_estimate.describe_cells(sweep))
     if pressed and sweep is not None:
         with errors.boundary():
             actions.begin(sweep)

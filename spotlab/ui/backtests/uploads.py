@@ -1,4 +1,4 @@
-"""Traces and prices from the browser, kept in the home so that a sweep can go on."""
+"""Uploaded traces and prices, stored in the home so that a sweep can be resumed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spotlab.sweeps.uploaded_files import PRICES, TRACES
+from spotlab.training import comparison_files
+from spotlab.training.comparison_files import UploadedFile
 from spotlab.ui.common import formatting, session
-from spotlab.ui.models import comparison_files
-from spotlab.ui.models.comparison_files import Sent
 
-__all__ = ["PRICES", "TRACES", "apart", "folders", "keep"]
+__all__ = ["PRICES", "TRACES", "folders", "save", "unique_names"]
 
 
 def folders(home: Path) -> dict[str, tuple[str, Path]]:
-    """Folders with traces: by a stable name, what to call them and where they are.
+    """Folders with traces: label and path by a stable name.
 
-    Recorded ones come first, those without a licence after them, then those that were sent.
+    Recorded ones come first, those without a licence after them, uploaded ones last.
     """
-    root = comparison_files.folder()
+    root = comparison_files.recorded_folder()
     recorded = comparison_files.trace_folders(root) if root is not None else {}
     ordered = sorted(recorded, key=lambda name: (name.startswith("evaluation-only"), name))
     found = {
@@ -28,19 +28,19 @@ def folders(home: Path) -> dict[str, tuple[str, Path]]:
     }
     for folder in sorted((home / TRACES).glob("*")):
         inside = sorted(path.name for path in folder.iterdir())
-        told = f"sent: {formatting.listed(inside, most=2)}"
-        found[f"sent-{folder.name}"] = (told, folder)
+        label = f"uploaded: {formatting.listed(inside, most=2)}"
+        found[f"sent-{folder.name}"] = (label, folder)
     return found
 
 
-def keep(part: str, sent: Sequence[Sent]) -> Path:
-    """Keep files that were sent; the same files are kept once. See `BacktestsDesk.keep`."""
-    return session.desk().backtests.keep(part, apart(sent))
+def save(part: str, files: Sequence[UploadedFile]) -> Path:
+    """Store uploaded files; equal files are stored once. See `BacktestsDesk.save_files`."""
+    return session.desk().backtests.save_files(part, unique_names(files))
 
 
-def apart(sent: Sequence[Sent]) -> Mapping[str, bytes]:
-    """Names that differ: a second file of the same name is numbered."""
+def unique_names(files: Sequence[UploadedFile]) -> Mapping[str, bytes]:
+    """Contents by name; a second file of the same name gets a number."""
     named: dict[str, bytes] = {}
-    for number, file in enumerate(sent):
+    for number, file in enumerate(files):
         named[file.name if file.name not in named else f"{number}-{file.name}"] = file.content
     return named

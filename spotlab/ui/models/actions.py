@@ -11,9 +11,9 @@ from spotlab.domain.access import Principal, Right
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
-from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.runtime.model_selection import RISK_TASK
 from spotlab.services import Desk
+from spotlab.services.models import ModelEntry
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import errors, formatting, permissions, session, widgets
 from spotlab.ui.models import card_facts, queries

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
-from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.services.models import ModelEntry
 from spotlab.telemetry.text import visible
 from spotlab.ui import charts
 from spotlab.ui.common import formatting, tables, widgets

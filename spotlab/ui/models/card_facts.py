@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from spotlab.training.head_to_head import LOWER_IS_BETTER
 from spotlab.training.scores import ReliabilityBin
 from spotlab.ui.common.formatting import count
 
@@ -20,7 +21,6 @@ METRIC_WORDS: Final[Mapping[str, str]] = {
     "log_loss": "log loss",
     "ece": "ECE",
 }
-LOWER_IS_BETTER: Final = frozenset({"brier", "log_loss", "ece"})
 TASK_WORDS: Final[Mapping[str, str]] = {
     "advisor": "interruptions next month",
     "capacity": "capacity lost within hours",

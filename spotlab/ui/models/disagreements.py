@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from spotlab.services.model_comparison import ComparisonResult
 from spotlab.ui.common import export, formatting, tables
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts
-from spotlab.ui.models.comparison_task import Result
 
 _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "capacity": ("● kept", "■ lost"),
@@ -21,8 +21,8 @@ _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def show(result: Result, task: str, palette: Palette) -> None:
-    places = result.found.disagreements
+def show(result: ComparisonResult, task: str, palette: Palette) -> None:
+    places = result.comparison.disagreements
     st.header("Where they differ most", anchor=False)
     if not len(places):
         st.caption("Both models forecast the same for every row.")
@@ -31,7 +31,7 @@ def show(result: Result, task: str, palette: Palette) -> None:
     nearer = frame["nearer"].value_counts()
     told = ", ".join(f"{name} nearer to what happened in {count}" for name, count in nearer.items())
     st.caption(
-        f"The {len(places):,} of {result.found.rows:,} rows where the forecasts are farthest "
+        f"The {len(places):,} of {result.comparison.rows:,} rows where the forecasts are farthest "
         f"apart: {formatting.plain(told)}."
     )
     tables.show(
@@ -44,9 +44,9 @@ def show(result: Result, task: str, palette: Palette) -> None:
     export.offer(lambda: exported(frame, result), "disagreements", "versus-apart-file")
 
 
-def rows_of(result: Result, task: str) -> pd.DataFrame:
+def rows_of(result: ComparisonResult, task: str) -> pd.DataFrame:
     """One row a disagreement, the largest first."""
-    places = result.found.disagreements
+    places = result.comparison.disagreements
     rows = result.rows
     frame = rows.table.iloc[places].reset_index(drop=True)
     frame["first"], frame["second"] = rows.first[places], rows.second[places]
@@ -55,13 +55,13 @@ def rows_of(result: Result, task: str) -> pd.DataFrame:
     no, yes = _OUTCOMES.get(task, ("● no", "■ yes"))
     frame["outcome"] = np.where(seen > 0, yes, no)
     closer = np.abs(frame["first"] - seen) < np.abs(frame["second"] - seen)
-    frame["nearer"] = np.where(closer, *result.found.names)
+    frame["nearer"] = np.where(closer, *result.comparison.names)
     return frame
 
 
-def columns(result: Result, task: str, palette: Palette) -> dict[str, Column]:
+def columns(result: ComparisonResult, task: str, palette: Palette) -> dict[str, Column]:
     """How the disagreements are shown."""
-    first, second = result.found.names
+    first, second = result.comparison.names
     about = {
         "trace": Column("trace"),
         "at": Column(
@@ -96,8 +96,8 @@ def columns(result: Result, task: str, palette: Palette) -> dict[str, Column]:
     }
 
 
-def exported(frame: pd.DataFrame, result: Result) -> export.Table:
-    first, second = result.found.names
+def exported(frame: pd.DataFrame, result: ComparisonResult) -> export.Table:
+    first, second = result.comparison.names
     plain = frame.assign(at=frame["at"].astype("string")) if "at" in frame else frame
     names = {"first": first, "second": second, "gap": "Difference"}
     return export.Table(

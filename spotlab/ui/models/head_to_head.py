@@ -1,4 +1,4 @@
-"""Two models on the same rows, and where they part."""
+"""Head to head: two models on the same rows, and where they disagree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.access import Right
-from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.services.model_comparison import ComparisonRequest, ComparisonResult
+from spotlab.services.models import ModelEntry
 from spotlab.training.block_bootstrap import Interval
+from spotlab.training.head_to_head import MEASURES, Comparison
 from spotlab.ui import charts
 from spotlab.ui.common import background_tasks, export, formatting, permissions, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, comparison_form, comparison_task, disagreements
-from spotlab.ui.models.card_facts import LOWER_IS_BETTER, METRIC_WORDS, Figure
-from spotlab.ui.models.comparison_form import Request
-from spotlab.ui.models.comparison_task import Result
+from spotlab.ui.models.card_facts import METRIC_WORDS, Figure
 
 FEW_BLOCKS: Final = 10
 SMALL_PRINT: Final = (
@@ -29,8 +29,8 @@ SMALL_PRINT: Final = (
 )
 
 
-def headline(request: Request | None, result: Result | None) -> str:
-    """Which of the two is better, and how sure that is."""
+def headline(request: ComparisonRequest | None, result: ComparisonResult | None) -> str:
+    """Which of the two is better, and how certain that is."""
     if result is not None:
         return verdict(result)
     if request is None:
@@ -38,30 +38,23 @@ def headline(request: Request | None, result: Result | None) -> str:
     return f"{request.first} against {request.second}: 2 models, not compared here yet"
 
 
-def verdict(result: Result) -> str:
-    """Better, worse or not told apart, by the Brier score and the AUC."""
-    first, second = result.found.names
-    rows = formatting.count(result.found.rows, "row")
-    better = [metric for metric, gap in result.found.differences.items() if wins(metric, gap) > 0]
-    worse = [metric for metric, gap in result.found.differences.items() if wins(metric, gap) < 0]
-    gap = result.found.differences["brier"]
-    told = f"Brier {card_facts.signed(gap.value)} ({_ends(gap)}) on {rows}"
+def verdict(result: ComparisonResult) -> str:
+    """Which model is significantly better, by AUC, PR-AUC and Brier score."""
+    first, second = result.comparison.names
+    rows = formatting.count(result.comparison.rows, "row")
+    winners = {metric: result.comparison.winner(metric) for metric in MEASURES}
+    better = [metric for metric, winner in winners.items() if winner > 0]
+    worse = [metric for metric, winner in winners.items() if winner < 0]
+    gap = result.comparison.differences["brier"]
+    brier = f"Brier {card_facts.signed(gap.value)} ({_ends(gap)}) on {rows}"
     if better and not worse:
-        return f"{first} is better than {second}: {told}"
+        return f"{first} is better than {second}: {brier}"
     if worse and not better:
-        return f"{second} is better than {first}: {told} for {first}"
+        return f"{second} is better than {first}: {brier} for {first}"
     if better:
         named = " and ".join(METRIC_WORDS[metric] for metric in better)
-        return f"{first} is better in {named}, {second} in the rest: {told}"
-    return f"{first} and {second} do not differ significantly: {told}"
-
-
-def wins(metric: str, gap: Interval) -> int:
-    """1: the first is better beyond doubt; −1: the second; 0: neither."""
-    if not gap.excludes_zero:
-        return 0
-    higher = gap.low > 0.0
-    return 1 if higher is (metric not in LOWER_IS_BETTER) else -1
+        return f"{first} is better in {named}, {second} in the rest: {brier}"
+    return f"{first} and {second} do not differ significantly: {brier}"
 
 
 def _ends(gap: Interval) -> str:
@@ -70,10 +63,10 @@ def _ends(gap: Interval) -> str:
     return f"{card_facts.signed(gap.low)} to {card_facts.signed(gap.high)}"
 
 
-COMPARING: Final = "A researcher may have models compared: it takes the server's time."
+NEEDS_RESEARCHER: Final = "Comparing models uses server time: it needs the role researcher."
 
 
-def show_button(request: Request | None) -> None:
+def show_button(request: ComparisonRequest | None) -> None:
     """The view's one action, for who may, and its progress."""
     reason = permissions.why_not(Right.BACKTEST)
     st.button(
@@ -85,16 +78,18 @@ def show_button(request: Request | None) -> None:
         disabled=background_tasks.watch(comparison_task.SLOT)
         or request is None
         or reason is not None,
-        help=reason and COMPARING,
+        help=reason and NEEDS_RESEARCHER,
         key="versus-now",
     )
 
 
-def show(result: Result, request: Request, now: datetime, palette: Palette) -> None:
+def show(
+    result: ComparisonResult, request: ComparisonRequest, now: datetime, palette: Palette
+) -> None:
     """Figures, differences, curves and disagreements."""
-    found = result.found
-    if said := warnings(result):
-        st.warning("\n\n".join(map(formatting.plain, said)), icon=":material/warning:")
+    found = result.comparison
+    if warnings := warnings_of(result):
+        st.warning("\n\n".join(map(formatting.plain, warnings)), icon=":material/warning:")
     st.caption(
         f"Outcome: {formatting.plain(result.rows.label)}. Base rate "
         f"{formatting.percent(found.base_rate)}; intervals draw "
@@ -105,7 +100,7 @@ def show(result: Result, request: Request, now: datetime, palette: Palette) -> N
     export.offer(lambda: exported(result, now), "head-to-head", "versus-file")
     left, right = st.columns(2, gap="large")
     with left:
-        st.header("Do the probabilities mean what they say?", anchor=False)
+        st.header("Are the probabilities calibrated?", anchor=False)
         curves = [
             charts.Reliability(name, bins)
             for name, bins in zip(found.names, found.reliability, strict=True)
@@ -117,7 +112,7 @@ def show(result: Result, request: Request, now: datetime, palette: Palette) -> N
             alt="Observed share against forecast, both models",
         )
     with right:
-        st.header("How many alarms are right?", anchor=False)
+        st.header("How many warnings are right?", anchor=False)
         lines = [
             charts.PrecisionRecall(name, curve.recall, curve.precision)
             for name, curve in zip(found.names, found.curves, strict=True)
@@ -131,30 +126,30 @@ def show(result: Result, request: Request, now: datetime, palette: Palette) -> N
     disagreements.show(result, request.task, palette)
     st.caption(
         f"Sources: {formatting.plain(formatting.listed(result.rows.sources, most=4))}. Result "
-        f"{result.digest[:12]}: equal models, files and options give the same."
+        f"{result.digest[:12]}: the same models, files and options give the same result."
     )
 
 
-def warnings(result: Result) -> list[str]:
-    """What makes the comparison say less."""
-    found, said = result.found, list(result.rows.warnings)
+def warnings_of(result: ComparisonResult) -> list[str]:
+    """What weakens the comparison."""
+    found, warnings = result.comparison, list(result.rows.warnings)
     if found.refused:
-        said.append(
+        warnings.append(
             f"{formatting.count(found.refused, 'row')} left out, refused by one model or both."
         )
     if found.blocks < FEW_BLOCKS:
         many = formatting.count(found.blocks, result.rows.block, _plural(result.rows.block))
-        said.append(f"{many} only: an interval from so few is a rough one.")
-    return said
+        warnings.append(f"{many} only: intervals from so few are imprecise.")
+    return warnings
 
 
 def _plural(word: str) -> str:
     return {"family": "families"}.get(word, "")
 
 
-def figure_rows(result: Result) -> pd.DataFrame:
-    """A row a metric: both models, the difference, and what it says."""
-    found = result.found
+def figure_rows(result: ComparisonResult) -> pd.DataFrame:
+    """A row for each metric: both models, the difference, and the verdict."""
+    found = result.comparison
     rows = []
     for metric, gap in found.differences.items():
         one, other = found.intervals[0][metric], found.intervals[1][metric]
@@ -164,7 +159,7 @@ def figure_rows(result: Result) -> pd.DataFrame:
                 "first": str(Figure(one.value, one.low, one.high)),
                 "second": str(Figure(other.value, other.low, other.high)),
                 "gap": f"{card_facts.signed(gap.value)} ({_ends(gap)})",
-                "says": _says(metric, gap, found.names),
+                "says": _metric_verdict(found, metric),
             }
         )
     base = found.base_rate * (1.0 - found.base_rate)
@@ -178,16 +173,18 @@ def figure_rows(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _says(metric: str, gap: Interval, names: tuple[str, str]) -> str:
-    won = wins(metric, gap)
-    if not np.isfinite(gap.low):
-        return gap.reason
-    return f"{names[0 if won > 0 else 1]} is better" if won else "do not differ significantly"
+def _metric_verdict(comparison: Comparison, metric: str) -> str:
+    winner = comparison.winner(metric)
+    if not np.isfinite(comparison.differences[metric].low):
+        return comparison.differences[metric].reason
+    if not winner:
+        return "do not differ significantly"
+    return f"{comparison.names[0 if winner > 0 else 1]} is better"
 
 
-def figure_columns(result: Result) -> dict[str, Column]:
+def figure_columns(result: ComparisonResult) -> dict[str, Column]:
     """How the figures are shown."""
-    first, second = result.found.names
+    first, second = result.comparison.names
     return {
         "metric": Column("", help="AUC and PR-AUC: higher is better. Brier: lower is better."),
         "first": Column(f"{first} (95 %)", number=True),
@@ -201,9 +198,9 @@ def figure_columns(result: Result) -> dict[str, Column]:
     }
 
 
-def exported(result: Result, now: datetime) -> export.Table:
+def exported(result: ComparisonResult, now: datetime) -> export.Table:
     """Both models' figures and the paired differences as a file."""
-    found = result.found
+    found = result.comparison
     rows = []
     for metric, gap in found.differences.items():
         row: dict[str, object] = {"metric": METRIC_WORDS[metric]}
@@ -236,18 +233,18 @@ def exported(result: Result, now: datetime) -> export.Table:
     )
 
 
-def choose(entries: Sequence[ModelEntry]) -> Request | None:
-    """Two rows of choices: which models, which data; None while something is missing."""
+def choose(entries: Sequence[ModelEntry]) -> ComparisonRequest | None:
+    """Two rows of choices, models and data; None while something is missing."""
     known = comparison_form.rivals(entries)
     if known:
-        return comparison_form.rows_of(*comparison_form.models(known))
+        return comparison_form.pick_data(*comparison_form.pick_models(known))
     widgets.empty(
-        "Two models of one task are needed, whose files are in order.",
-        "upload another on the Leaderboard, or train one with `spotlab train`.",
+        "A head to head needs two models of one task with usable files.",
+        "upload another one on the Leaderboard, or train one with `spotlab train`.",
     )
     return None
 
 
-def outcome(request: Request | None) -> Result | None:
-    """What was found for what is asked for now; None: not compared yet."""
+def outcome(request: ComparisonRequest | None) -> ComparisonResult | None:
+    """The result of the present request; None: not compared yet."""
     return comparison_task.outcome(request)

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.ports import ModelRecord
-from spotlab.runtime.model_catalogue import ModelEntry
+from spotlab.services.models import ModelEntry
 from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette

@@ -10,9 +10,9 @@ import streamlit as st
 
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline.drift import DriftReport
-from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.runtime.outcomes import OutcomesView
 from spotlab.services import Desk
+from spotlab.services.models import ModelEntry
 from spotlab.ui.common import session
 
 ENTRIES_FOR: Final = timedelta(seconds=10)

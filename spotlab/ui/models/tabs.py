@@ -7,8 +7,8 @@ from typing import Final, NoReturn
 
 import streamlit as st
 
-from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.runtime.model_selection import RISK_TASK
+from spotlab.services.models import ModelEntry
 from spotlab.ui.common import links, widgets
 from spotlab.ui.models import leaderboard
 
