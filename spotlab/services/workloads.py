@@ -1,0 +1,167 @@
+"""Workloads: their versions, and which instances they are assigned to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spotlab.domain.access import Right
+from spotlab.domain.decision import Instance
+from spotlab.domain.ports import Topic
+from spotlab.domain.workload import (
+    AppliedWorkload,
+    Assignment,
+    AssignmentScope,
+    Workload,
+    applied_workload,
+)
+from spotlab.errors import InvalidInput, NotFound
+from spotlab.services.base import DeskPart
+from spotlab.store.workloads import WorkloadVersion
+
+
+class WorkloadsDesk(DeskPart):
+    """Workloads and their assignments, as far as the user may see and change them."""
+
+    __slots__ = ()
+
+    def versions(self, name: str | None = None) -> Sequence[WorkloadVersion]:
+        """Every version (of one name), by name, then newest first.
+
+        Raises:
+            NotFound: no workload of that name.
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        found = self.lab.store.workloads.versions(name)
+        if name is not None and not found:
+            raise _unknown(name, self.lab.store.workloads.newest())
+        return found
+
+    def get(self, reference: str) -> Workload:
+        """A workload by "name" (its newest version) or "name@version".
+
+        Raises:
+            NotFound: no such workload or version.
+            Forbidden: they may not read.
+        """
+        name, _, version = reference.partition("@")
+        for each in self.versions(name):
+            if version in ("", str(each.workload.version)):
+                return each.workload
+        raise NotFound(
+            f"Workload {name!r} has no version {version!r}.",
+            remedy=f"`spotlab workloads show {name}` lists its versions.",
+        )
+
+    def save(
+        self, workload: Workload, reason: str = "", expected_version: int | None = None
+    ) -> Workload:
+        """Store a new workload, or the next version of one.
+
+        Args:
+            workload: its version is ignored.
+            reason: why.
+            expected_version: the newest version when the change was prepared, 0 for a new name;
+                None: any.
+        Returns:
+            The workload with its version.
+        Raises:
+            ChangedMeanwhile: the newest version is another.
+            Forbidden: they may not change instances of every account.
+        """
+        self._may_change_all()
+        saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
+        self.lab.bus.publish(Topic.FLEET)
+        return saved
+
+    def assignments(self) -> Sequence[Assignment]:
+        """The rules that the user sees: tags, and their own accounts and instances.
+
+        Raises:
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        found = self.lab.store.workloads.assignments()
+        if self.sees_all():
+            return found
+        instances = self.lab.store.fleet.instances(active_only=False)
+        visible = {each.instance_id for each in instances if self.who.sees(each.account)}
+        return [
+            rule
+            for rule in found
+            if rule.scope is AssignmentScope.TAG
+            or (rule.scope is AssignmentScope.INSTANCE and rule.key in visible)
+            or (rule.scope is AssignmentScope.ACCOUNT and self.who.sees(rule.key))
+        ]
+
+    def assign(
+        self, scope: AssignmentScope, key: str, workload: str | None, reason: str = ""
+    ) -> None:
+        """Assign a workload to an instance, a tag or an account.
+
+        Args:
+            scope: instance, tag or account.
+            key: the instance id, "tag=value", or the account's name.
+            workload: its name; None removes the rule.
+            reason: why.
+        Raises:
+            NotFound: no such instance, account, workload or rule.
+            InvalidInput: the key of a tag has no "=".
+            Forbidden: they may not change these instances; a tag rule needs every account.
+        """
+        if scope is AssignmentScope.INSTANCE:
+            instance = self.lab.store.fleet.instance(key)
+            if not self.who.sees(instance.account):
+                raise NotFound(
+                    f"Instance {key!r} is not in the fleet.",
+                    remedy="Check its id, or collect its account first.",
+                )
+            self.require(Right.CHANGE_INSTANCES, instance.account)
+        elif scope is AssignmentScope.ACCOUNT:
+            self.require(Right.CHANGE_INSTANCES, key)
+            if key not in {account.name for account in self.lab.store.fleet.accounts()}:
+                raise NotFound(
+                    f"There is no account {key!r}.", remedy="`spotlab accounts list` names them."
+                )
+        elif scope is AssignmentScope.TAG:
+            self._may_change_all()
+            name, equals, _ = key.partition("=")
+            if not (name and equals):
+                raise InvalidInput(
+                    f"{key!r} is not a tag rule.", remedy="Use NAME=VALUE, such as role=train."
+                )
+        else:
+            raise InvalidInput(
+                "The default workload is not assigned.",
+                remedy="Save a new version of the workload `default` instead.",
+            )
+        self.lab.store.workloads.assign(scope, key, workload, self.by(reason))
+        self.lab.bus.publish(Topic.FLEET)
+
+    def applied(self, instances: Sequence[Instance]) -> dict[str, AppliedWorkload]:
+        """The workload of each instance and the rule that chose it, by instance id.
+
+        Raises:
+            Forbidden: they may not read.
+        """
+        self.require(Right.READ)
+        rules = self.lab.store.workloads.assignments()
+        workloads = self.lab.store.workloads.newest()
+        return {
+            each.instance_id: applied_workload(
+                each.instance_id, each.account, each.tags, rules, workloads
+            )
+            for each in instances
+        }
+
+    def _may_change_all(self) -> None:
+        """A workload and a tag rule concern every account."""
+        self.require(Right.CHANGE_INSTANCES)
+        if not self.sees_all():
+            self.require(Right.CHANGE_INSTANCES, "every account")
+
+
+def _unknown(name: str, workloads: dict[str, Workload]) -> NotFound:
+    return NotFound(
+        f"There is no workload {name!r}.", remedy=f"Available: {', '.join(sorted(workloads))}."
+    )
