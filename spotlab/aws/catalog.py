@@ -112,6 +112,9 @@ class InstanceTypes(_Catalog):
             ),
             processor.get("SustainedClockSpeedInGhz", _UNKNOWN) * 1000.0,
             _nvme_gb(info.get("InstanceStorageInfo", {})),
+            *_gpu(info.get("GpuInfo", {}).get("Gpus", [])),
+            _accelerator(info),
+            _CPU_MAKERS.get(processor.get("Manufacturer", "")),
         )
 
 
@@ -121,6 +124,26 @@ def _architecture(supported: Sequence[str]) -> str | None:
         (wanted.value for wanted in Architecture for name in supported if name.startswith(wanted)),
         None,
     )
+
+
+_CPU_MAKERS: Final = {"Intel": "intel", "AMD": "amd", "AWS": "aws"}
+
+
+def _gpu(gpus: Sequence[Mapping[str, Any]]) -> tuple[str | None, float]:
+    """Model, as `hardware.GPUS` names it, and GiB of each GPU."""
+    if not gpus:
+        return None, _UNKNOWN
+    model = str(gpus[0].get("Name", "")).strip().lower().replace(" ", "-")
+    memory_mib = gpus[0].get("MemoryInfo", {}).get("SizeInMiB", _UNKNOWN)
+    return model or None, memory_mib / _MIB_PER_GIB
+
+
+def _accelerator(info: Mapping[str, Any]) -> str | None:
+    devices = [
+        *info.get("InferenceAcceleratorInfo", {}).get("Accelerators", []),
+        *info.get("NeuronInfo", {}).get("NeuronDevices", []),
+    ]
+    return str(devices[0]["Name"]).lower() if devices and devices[0].get("Name") else None
 
 
 def _count(devices: Sequence[Mapping[str, Any]]) -> float:

@@ -71,6 +71,10 @@ FEED_COLUMNS: Final[dict[FeedKind, tuple[str, ...]]] = {
         "ebs_mbps",
         "clock_mhz",
         "local_nvme_gb",
+        "gpu_model",
+        "gpu_memory_gb",
+        "accelerator_model",
+        "cpu_maker",
     ),
     FeedKind.OFFERINGS: ("region", "availability_zone", "instance_type"),
 }

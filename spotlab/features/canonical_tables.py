@@ -28,11 +28,22 @@ _DTYPES: Final[Mapping[str, Any]] = {
     "operating_system": _TEXT,
     "instance_type": _TEXT,
     "architecture": _TEXT,
+    "gpu_model": _TEXT,
+    "accelerator_model": _TEXT,
+    "cpu_maker": _TEXT,
     "bucket": "int64",
     "event_time": _TIME,
     "approximate": "bool",
 }
-_MAY_LACK: Final[Mapping[str, object]] = {"availability_zone": None, "approximate": False}
+_MAY_LACK: Final[Mapping[str, object]] = {
+    "availability_zone": None,
+    "approximate": False,
+    # snapshots that were stored before these columns existed
+    "gpu_model": None,
+    "gpu_memory_gb": np.nan,
+    "accelerator_model": None,
+    "cpu_maker": None,
+}
 _OFFER: Final = ("region", "instance_type")
 _POOL: Final = ("region", "instance_type", "availability_zone")
 

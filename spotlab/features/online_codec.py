@@ -118,7 +118,7 @@ def _encode_specs(data: MarketData) -> Iterator[Entry]:
 
 
 def _decode_specs(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
-    specs = [(row.key[0], *(row.value[name] for name in _SPECS)) for row in rows]
+    specs = [(row.key[0], *(row.value.get(name) for name in _SPECS)) for row in rows]
     return {"specs": _table("specs", specs)}
 
 

@@ -69,7 +69,7 @@ class WorkloadsDesk(DeskPart):
             ChangedMeanwhile: the newest version is another.
             Forbidden: they may not change instances of every account.
         """
-        self._may_change_all()
+        self.who.require_everywhere(Right.CHANGE_INSTANCES)
         saved = self.lab.store.workloads.save(workload, self.by(reason), expected_version)
         self.lab.bus.publish(Topic.FLEET)
         return saved
@@ -124,7 +124,7 @@ class WorkloadsDesk(DeskPart):
                     f"There is no account {key!r}.", remedy="`spotlab accounts list` names them."
                 )
         elif scope is AssignmentScope.TAG:
-            self._may_change_all()
+            self.who.require_everywhere(Right.CHANGE_INSTANCES)
             name, equals, _ = key.partition("=")
             if not (name and equals):
                 raise InvalidInput(
@@ -153,12 +153,6 @@ class WorkloadsDesk(DeskPart):
             )
             for each in instances
         }
-
-    def _may_change_all(self) -> None:
-        """A workload and a tag rule concern every account."""
-        self.require(Right.CHANGE_INSTANCES)
-        if not self.sees_all():
-            self.require(Right.CHANGE_INSTANCES, "every account")
 
 
 def _unknown(name: str, workloads: dict[str, Workload]) -> NotFound:

@@ -161,15 +161,16 @@ def parse_specs_csv(
     """Specifications of instance types.
 
     Columns: instance_type, arch (amd64 or arm64), vcpu, memory_mib, clock_mhz, ebs_mbps,
-    network_mbps, gpu_count, accelerator_count, local_nvme_gb. An empty count or size is 0; an empty
-    speed is unknown.
+    network_mbps, gpu_count, accelerator_count, local_nvme_gb; optional: gpu_name, gpu_memory_mib,
+    accelerator_name, cpu_manufacturer. An empty count or size is 0; an empty speed or name is
+    unknown.
 
     Raises:
         FeedRefused: a column is missing, or a line is out of range or stands twice.
     """
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
-    rows: dict[str, tuple[str | float, ...]] = {}
+    rows: dict[str, tuple[str | float | None, ...]] = {}
     for place, line in csv_lines(content, _SPECS_COLUMNS, partial(refuse, feed)):
         if line["instance_type"] in rows:
             refuse(feed, f"{place} repeats {line['instance_type']}", "one line a type")
@@ -193,9 +194,9 @@ _SPECS_COLUMNS: Final = (
 )
 
 
-def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float, ...]:
+def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float | None, ...]:
     def number(column: str, empty: float) -> float:
-        text = line[column]
+        text = line.get(column, "")
         try:
             value = float(text) if text else empty
         except ValueError:
@@ -222,4 +223,8 @@ def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float, 
         number("ebs_mbps", unknown),
         number("clock_mhz", unknown),
         number("local_nvme_gb", 0.0),
+        line.get("gpu_name") or None,
+        number("gpu_memory_mib", unknown) / _MIB_PER_GIB,
+        line.get("accelerator_name") or None,
+        line.get("cpu_manufacturer") or None,
     )
