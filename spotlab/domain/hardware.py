@@ -6,13 +6,13 @@ What is unknown on either side never filters: it counts as equal, and `unknown_f
 
 Sources: "Amazon EC2 instance types guide" (processors by family); NVIDIA data sheets of T4, A10,
 L4, L40S, V100, A100, H100 and H200 (dense FP16 tensor throughput, memory bandwidth); AMD Radeon
-Pro V520 data sheet.
+Pro V520 data sheet; NVIDIA CUDA GPU compute capability.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -50,32 +50,71 @@ class Gpu:
         label: as its maker writes it.
         fp16_tflops: dense FP16 tensor throughput.
         memory_gb_per_s: memory bandwidth.
+        capability: major CUDA compute capability: code for a newer one does not run on an older
+            one; None: not CUDA.
     """
 
     label: str
     fp16_tflops: float
     memory_gb_per_s: float
+    capability: int | None
 
     def covers(self, other: Gpu) -> bool:
-        """Whether it is at least as fast in both respects."""
+        """Whether it runs the same code, at least as fast in both respects."""
+        if self.capability is None or other.capability is None:
+            return self == other
         return (
-            self.fp16_tflops >= other.fp16_tflops and self.memory_gb_per_s >= other.memory_gb_per_s
+            self.capability >= other.capability
+            and self.fp16_tflops >= other.fp16_tflops
+            and self.memory_gb_per_s >= other.memory_gb_per_s
         )
 
 
 GPUS: Final[Mapping[str, Gpu]] = {
-    "radeon-pro-v520": Gpu("Radeon Pro V520", 14.8, 512.0),
-    "t4": Gpu("T4", 65.0, 320.0),
-    "t4g": Gpu("T4G", 65.0, 320.0),
-    "v100": Gpu("V100", 125.0, 900.0),
-    "a10g": Gpu("A10G", 70.0, 600.0),
-    "l4": Gpu("L4", 121.0, 300.0),
-    "l40s": Gpu("L40S", 362.0, 864.0),
-    "a100": Gpu("A100", 312.0, 1555.0),
-    "h100": Gpu("H100", 989.0, 3350.0),
-    "h200": Gpu("H200", 989.0, 4800.0),
+    "radeon-pro-v520": Gpu("Radeon Pro V520", 14.8, 512.0, None),
+    "t4": Gpu("T4", 65.0, 320.0, 7),
+    "t4g": Gpu("T4G", 65.0, 320.0, 7),
+    "v100": Gpu("V100", 125.0, 900.0, 7),
+    "a10g": Gpu("A10G", 70.0, 600.0, 8),
+    "l4": Gpu("L4", 121.0, 300.0, 8),
+    "l40s": Gpu("L40S", 362.0, 864.0, 8),
+    "a100": Gpu("A100", 312.0, 1555.0, 8),
+    "h100": Gpu("H100", 989.0, 3350.0, 9),
+    "h200": Gpu("H200", 989.0, 4800.0, 9),
 }
 """Models whose data sheets give both figures. Another model replaces only itself."""
+
+_FAMILY_GPUS: Final[Mapping[str, tuple[str, float]]] = {
+    # model and GiB of each GPU, as DescribeInstanceTypes says them
+    "p3": ("v100", 16.0),
+    "p3dn": ("v100", 32.0),
+    "p4d": ("a100", 40.0),
+    "p4de": ("a100", 80.0),
+    "p5": ("h100", 80.0),
+    "p5e": ("h200", 141.0),
+    "p5en": ("h200", 141.0),
+    "g4dn": ("t4", 16.0),
+    "g4ad": ("radeon-pro-v520", 8.0),
+    "g5": ("a10g", 22.352),
+    "g5g": ("t4g", 16.0),
+    "g6": ("l4", 22.352),
+    "gr6": ("l4", 22.352),
+    "g6e": ("l40s", 44.703),
+}
+_FAMILY_ACCELERATORS: Final[Mapping[str, str]] = {
+    "inf1": "inferentia",
+    "inf2": "inferentia2",
+    "trn1": "trainium",
+    "trn1n": "trainium",
+    "trn2": "trainium2",
+    "dl1": "gaudi",
+    "dl2q": "qualcomm-ai100",
+    "vt1": "u30",
+    "f1": "fpga",
+    "f2": "fpga",
+}
+"""Which chip a family has is part of its name in the instance types guide; feeds that know only
+vCPU and memory are completed by it."""
 
 _CPU_GENERATIONS: Final[Mapping[str, int]] = {
     # families whose number is not that of the m, c and r families with the same processor
@@ -165,6 +204,24 @@ class Hardware:
         return "flex" in self.name.options
 
 
+def complete(hardware: Hardware) -> Hardware:
+    """The same facts, with the GPU or accelerator that the type's family is known for.
+
+    >>> complete(Hardware("g5.xlarge", 4, 16)).gpu_model
+    'a10g'
+    """
+    family = hardware.name.family
+    if hardware.gpu_model is None and hardware.gpu_count != 0.0 and family in _FAMILY_GPUS:
+        model, memory_gb = _FAMILY_GPUS[family]
+        known_gb = hardware.gpu_memory_gb
+        return replace(
+            hardware, gpu_model=model, gpu_memory_gb=memory_gb if known_gb is None else known_gb
+        )
+    if hardware.accelerator is None and family in _FAMILY_ACCELERATORS:
+        return replace(hardware, accelerator=_FAMILY_ACCELERATORS[family])
+    return hardware
+
+
 @dataclass(frozen=True, slots=True)
 class HardwareRule:
     """What counts as equal hardware for a workload.
@@ -236,7 +293,7 @@ def unknown_facts(own: Hardware, other: Hardware) -> tuple[str, ...]:
         for label, attribute in _COMPARED
         if getattr(own, attribute) is None or getattr(other, attribute) is None
     ]
-    if own.gpu_count and other.gpu_count:
+    if _has_gpu(own) and _has_gpu(other):
         if own.gpu_model is None or other.gpu_model is None:
             unknown.append("GPU model")
         if own.gpu_memory_gb is None or other.gpu_memory_gb is None:
@@ -277,7 +334,7 @@ def _bare_metal(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfal
 
 def _accelerator(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfall | None:
     """Accelerated for not accelerated counts too: an idle GPU is paid for nothing."""
-    if own.gpu_count and other.gpu_count:
+    if _has_gpu(own) and _has_gpu(other):
         return None
     if own.name.accelerated != other.name.accelerated:
         return Shortfall(
@@ -285,7 +342,7 @@ def _accelerator(own: Hardware, other: Hardware, _rule: HardwareRule) -> Shortfa
         )
     if not own.name.accelerated:
         return None
-    if bool(own.gpu_count) != bool(other.gpu_count) or own.accelerator != other.accelerator:
+    if _has_gpu(own) != _has_gpu(other) or own.accelerator != other.accelerator:
         return Shortfall(
             HardwareFact.ACCELERATOR, f"{_accelerators(other)} instead of {_accelerators(own)}"
         )
@@ -305,7 +362,7 @@ def _gpu_model(own: Hardware, other: Hardware, rule: HardwareRule) -> Shortfall 
 
 
 def _gpu_memory(own: Hardware, other: Hardware, rule: HardwareRule) -> Shortfall | None:
-    if rule.allow_weaker_gpu or not (own.gpu_count and other.gpu_count):
+    if rule.allow_weaker_gpu or not (_has_gpu(own) and _has_gpu(other)):
         return None
     return _less(HardwareFact.GPU_MEMORY, own.gpu_memory_gb, other.gpu_memory_gb, " GiB a GPU")
 
@@ -395,12 +452,16 @@ def _differs(fact: HardwareFact, own: str | None, other: str | None) -> Shortfal
     return Shortfall(fact, f"{other} instead of {own}")
 
 
+def _has_gpu(hardware: Hardware) -> bool:
+    return bool(hardware.gpu_count) or hardware.gpu_model is not None
+
+
 def _is_cpu_only(hardware: Hardware) -> bool:
     return not hardware.name.accelerated
 
 
 def _accelerators(hardware: Hardware) -> str:
-    if hardware.gpu_count:
+    if _has_gpu(hardware):
         return _gpu_label(hardware.gpu_model or "GPU")
     if hardware.accelerator:
         return hardware.accelerator

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.features import FeatureFrame
+from spotlab.domain.hardware import Hardware, complete
 from spotlab.domain.instance_types import TypeName, parse_type
 from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import FeedKind, MarketData, Pool
@@ -52,6 +54,7 @@ class ScoredMarket:
         model: "name@version".
         table: TABLE_COLUMNS, one row a pool; unknown numbers are NaN, an unknown zone is None.
         evidence: by row, what own instances taught about its hazard, which holds it already.
+        hardware: facts of every type in `table` whose name can be read.
     """
 
     data: MarketData
@@ -59,6 +62,7 @@ class ScoredMarket:
     model: str
     table: pd.DataFrame
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
+    hardware: Mapping[str, Hardware] = field(default_factory=dict)
 
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
         """On-demand price of a pool's type in its region; None where unknown."""
@@ -93,7 +97,14 @@ def score_market(
     for row, taught in evidence.items():
         hazard[row] = taught.hazard_per_hour
     table["hazard_per_hour"] = hazard
-    return ScoredMarket(data, frame, f"{model.name}@{model.version}", table, evidence)
+    return ScoredMarket(
+        data,
+        frame,
+        f"{model.name}@{model.version}",
+        table,
+        evidence,
+        hardware_of(data.specs, table),
+    )
 
 
 def _evidence(
@@ -146,6 +157,45 @@ def _pool_table(data: MarketData) -> pd.DataFrame:
     for column in ("vcpu", "memory_gb", "advisor_bucket", "savings_percent"):
         table[column] = table[column].astype("float64")
     return table.reindex(columns=list(TABLE_COLUMNS))
+
+
+def hardware_of(specs: pd.DataFrame, table: pd.DataFrame) -> dict[str, Hardware]:
+    """Hardware of each type that has a price, by name.
+
+    Args:
+        specs: FEED_COLUMNS[SPECS]; columns that are missing or NaN are unknown.
+        table: with a column instance_type.
+    """
+    rows = {row["instance_type"]: row for row in specs.to_dict("records")}
+    found = {}
+    for name in table["instance_type"].unique():
+        if _parsed(name) is not None:
+            row = rows.get(name, {})
+            facts = {field: _fact(row.get(column)) for field, column in _HARDWARE.items()}
+            found[name] = complete(Hardware(name, **facts))
+    return found
+
+
+_HARDWARE: Final = {
+    "vcpu": "vcpu",
+    "memory_gb": "memory_gb",
+    "architecture": "architecture",
+    "gpu_model": "gpu_model",
+    "gpu_count": "gpu_count",
+    "gpu_memory_gb": "gpu_memory_gb",
+    "accelerator": "accelerator_model",
+    "accelerator_count": "accelerator_count",
+    "cpu_maker": "cpu_maker",
+    "clock_mhz": "clock_mhz",
+    "local_nvme_gb": "local_nvme_gb",
+    "network_mbps": "network_mbps",
+    "ebs_mbps": "ebs_mbps",
+}
+"""Field of Hardware by column of the specifications."""
+
+
+def _fact(value: Any) -> Any:
+    return None if value is None or (isinstance(value, float) and np.isnan(value)) else value
 
 
 def _parsed(instance_type: str) -> TypeName | None:

@@ -30,6 +30,7 @@ T4 = Hardware("g4dn.12xlarge", 48, 192, "x86_64", "t4", 4, 16)
         (L4, T4, "weaker GPU: T4 instead of L4"),
         (A10G, replace(A10G, instance_type="g5.xlarge", gpu_count=1), "fewer GPUs: 1 instead of 4"),
         (A10G, replace(L4, gpu_model="l40s", gpu_memory_gb=16), "less GPU memory: 16 instead of"),
+        (A10G, Hardware("p3dn.24xlarge", 96, 768, "x86_64", "v100", 8, 32), "weaker GPU: V100"),
         (A10G, M6I, "another accelerator: no accelerator instead of A10G"),
         (M6I, A10G, "another accelerator: A10G instead of no accelerator"),
         (M6I, replace(M6I, instance_type="m5.large"), "older CPU generation: m5 (generation 5)"),
