@@ -2,31 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance, Requirements
+from spotlab.domain.hardware import (
+    Hardware,
+    HardwareFact,
+    HardwareRule,
+    Shortfall,
+    complete,
+    shortfall,
+)
 from spotlab.domain.instance_types import parse_type
 
 Mask = NDArray[np.bool_]
 
 
-def drop_reasons(table: pd.DataFrame, requirements: Requirements) -> NDArray[np.object_]:
+def drop_reasons(
+    table: pd.DataFrame,
+    requirements: Requirements,
+    shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
+) -> NDArray[np.object_]:
     """The first reason that drops each pool, or None.
 
     Args:
         table: as in ScoredMarket.table, n rows.
         requirements: what a pool must offer.
+        shortfalls: types that are not like for like, by name; checked after the requirements.
     Returns:
         (n,) DropReason or None.
     """
     reasons: NDArray[np.object_] = np.full(len(table), None, dtype=object)
     for reason, dropped in _checks(table, requirements):
         reasons[dropped & (reasons == None)] = reason  # noqa: E711  elementwise
+    if shortfalls:
+        by_type = {name: _REASONS[each.fact] for name, each in shortfalls.items()}
+        worse = np.array([by_type.get(name) for name in table["instance_type"]], dtype=object)
+        worse_only = (reasons == None) & (worse != None)  # noqa: E711  elementwise
+        reasons[worse_only] = worse[worse_only]
     return reasons
+
+
+def hardware_shortfalls(
+    instance_type: str,
+    hardware: Mapping[str, Hardware],
+    rule: HardwareRule,
+    requirements: Requirements | None,
+) -> dict[str, Shortfall]:
+    """The types that may not replace an instance's own, with the fact in which each is worse.
+
+    Args:
+        instance_type: of the instance.
+        hardware: facts of every type, by name.
+        rule: what counts as equal hardware.
+        requirements: the instance's own, which say its size, architecture and whether burstable
+            types will do; None: those of its type apply.
+    """
+    own = hardware.get(instance_type)
+    if own is None:
+        own = complete(Hardware(instance_type))
+    if requirements is not None:
+        own = replace(own, vcpu=None, memory_gb=None, architecture=None)
+        rule = replace(
+            rule, allow_burstable=rule.allow_burstable or requirements.burstable is not False
+        )
+    found = {name: shortfall(own, each, rule) for name, each in hardware.items()}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+_REASONS: Final[Mapping[HardwareFact, DropReason]] = {
+    HardwareFact.VCPU: DropReason.VCPU,
+    HardwareFact.MEMORY: DropReason.MEMORY,
+    HardwareFact.ARCHITECTURE: DropReason.ARCHITECTURE,
+    HardwareFact.ACCELERATOR: DropReason.ACCELERATOR,
+    HardwareFact.GPU_COUNT: DropReason.GPU,
+    HardwareFact.GPU_MODEL: DropReason.GPU,
+    HardwareFact.GPU_MEMORY: DropReason.GPU,
+    HardwareFact.CPU_GENERATION: DropReason.CPU_GENERATION,
+    HardwareFact.CPU_MAKER: DropReason.CPU_MAKER,
+    HardwareFact.BURSTABLE: DropReason.BURSTABLE,
+    HardwareFact.FLEX: DropReason.FLEX,
+    HardwareFact.BARE_METAL: DropReason.BARE_METAL,
+    HardwareFact.LOCAL_STORAGE: DropReason.LOCAL_STORAGE,
+    HardwareFact.NETWORK: DropReason.BANDWIDTH,
+    HardwareFact.EBS: DropReason.BANDWIDTH,
+}
 
 
 def _checks(table: pd.DataFrame, need: Requirements) -> Iterator[tuple[DropReason, Mask]]:
