@@ -120,9 +120,9 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
                 return _stay_in_cooldown(current, limits.cooldown_left_h, saving)
             reason = (
                 f"{_pool_at_price(best)} costs {_cost(best.expected_cost_usd_per_hour)} including "
-                f"interruptions, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after the "
-                f"cost of switching. Risk {_percent(current.risk)} → {_percent(best.risk)} within "
-                f"{params.horizon_h:g} h."
+                f"interruptions, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after "
+                f"the cost of switching. Risk {_percent(current.risk)} → {_percent(best.risk)} "
+                f"within {params.horizon_h:g} h."
             )
             return Verdict(Decision.SWITCH, reason, current, best, saving)
     if on_demand is not None and cost - on_demand >= limits.min_saving_usd_per_hour:

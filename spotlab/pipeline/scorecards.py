@@ -213,5 +213,7 @@ def _words(predicted: FloatArray, observed: FloatArray, censored: int) -> str:
     unknown = f" The outcome of {censored:,} could not be observed." if censored else ""
     if not len(observed):
         return f"No outcomes are known yet.{unknown}"
-    return f"{int(observed.sum()):,} of {len(observed):,} came true; {predicted.sum():.1f} were "
-    f"predicted.{unknown}"
+    return (
+        f"{int(observed.sum()):,} of {len(observed):,} came true; {predicted.sum():.1f} were "
+        f"predicted.{unknown}"
+    )
