@@ -70,7 +70,7 @@ def test_reasons_that_turn_around_raise_the_alarm() -> None:
     last = replace(market_sketch(10), importance=turned)
     found = drift(MarketName.SIMULATED, "toy@1", [*calm, last])
     assert found.importance_alarm
-    assert "importance agrees -0.50" in found.words
+    assert "rank correlation -0.50" in found.words
 
 
 def distances(before: FloatArray, now: FloatArray) -> tuple[float, float]:
