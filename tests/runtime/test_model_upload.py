@@ -169,7 +169,10 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "only dots": (lambda: with_entry("..."), "not a valid path"),
     "a device of Windows": (lambda: with_entry("NUL.txt"), "not a valid path"),
     "a stream of Windows": (lambda: with_entry("model.txt:x"), "not a valid path"),
-    "a name that is no UTF-8": (lambda: misspelt(b"aaaa", b"\xff\xfe\xfa\xfb"), "not a readable zip"),
+    "a name that is no UTF-8": (
+        lambda: misspelt(b"aaaa", b"\xff\xfe\xfa\xfb"),
+        "not a readable zip",
+    ),
     "two spellings of a name": (
         lambda: zipped({"caf\u00e9.txt": b"", "cafe\u0301.txt": b""}),
         "two files of the same name",

@@ -124,7 +124,7 @@ def test_an_account_of_the_settings_is_not_changed_here(desk: Desk) -> None:
         ({"aws_account_id": "12"}, "12 digits"),
         ({"regions": []}, "no region"),
         ({"regions": ["Ireland"]}, "Ireland"),
-        ({"role_arn": "arn:aws:iam::222222222222:role/x"}, "no role of account"),
+        ({"role_arn": "arn:aws:iam::222222222222:role/x"}, "not a role of account"),
         ({"external_id": "white space"}, "external id"),
     ],
 )
