@@ -1,4 +1,4 @@
-"""From a market to a recorded decision, one stage after the other.
+"""The stages from a market to a decision: collect, score, filter, rank, decide.
 
 Above the adapters (`aws`, `store`, `features`, `inference`), below `runtime`.
 """

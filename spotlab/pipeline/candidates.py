@@ -1,4 +1,4 @@
-"""A row of a ranking as a candidate: its numbers, reasons in words, sources and features."""
+"""Candidates from rows of a ranking: numbers, reasons, sources and features."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def candidate_of(
     """The candidate in one row of `Ranking.table`.
 
     Args:
-        row: of the table.
-        names, values: the features of the pool; a value that is not finite is left out.
-        origins: the snapshot of each feed that the market was built from.
+        row: column name to value.
+        names, values: features of the pool; values that are not finite are omitted.
+        origins: provenance of each feed that the market was built from.
         policy: parameters of the ranking.
-        evidence: what own instances have shown about the pool; None: nothing.
+        evidence: interruptions and exposure of own instances in the pool, or None.
     """
     zone = row["availability_zone"]
     zone = zone if isinstance(zone, str) else None
@@ -62,11 +62,11 @@ def _reasons(
     price = float(row["spot_price_usd_per_hour"])
     reasons = []
     if isinstance(row["dropped"], DropReason):
-        reasons.append(f"Dropped: {row['dropped']}.")
+        reasons.append(f"Filtered out: {row['dropped']}.")
     if on_demand is None:
         reasons.append(
-            f"Spot price {price:.4f} USD/h; on-demand price unknown, so an interruption is valued "
-            "at the spot price."
+            f"Spot price {price:.4f} USD/h; the on-demand price is unknown, so an interruption is "
+            "valued at the spot price."
         )
     else:
         about = "about " if row["on_demand_approximate"] is True else ""
@@ -76,7 +76,7 @@ def _reasons(
         )
     bucket = _number(row["advisor_bucket"])
     reasons.append(
-        "No advisor record for this type here."
+        "The advisor does not list this type in this region."
         if bucket is None
         else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
     )
@@ -88,7 +88,7 @@ def _reasons(
 
 
 def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
-    """How own instances changed the risk, in words."""
+    """How the evidence changed the risk."""
     if evidence is None:
         return []
     before = float(risk_within(evidence.prior_hazard_per_hour, horizon_h))
@@ -99,7 +99,7 @@ def _evidence_reasons(evidence: Evidence | None, horizon_h: float) -> list[str]:
     if evidence.sibling_events or evidence.sibling_exposure_h:
         siblings = _observation(evidence.sibling_events, evidence.sibling_exposure_h)
         observations.append(
-            f"{siblings} in its sibling zones, with weight {evidence.sibling_weight:g}"
+            f"{siblings} in other zones of the region, with weight {evidence.sibling_weight:g}"
         )
     singular = len(observations) == 1 and max(evidence.events, evidence.sibling_events) <= 1
     verb = ("raise" if after > before else "lower") + "s" * singular

@@ -1,7 +1,4 @@
-"""The risk of losing capacity, at every tick of a panel.
-
-Replay in the gym and a live panel take this one way from ticks to a risk.
-"""
+"""Risk of capacity loss at every tick of a panel, for replays and live panels alike."""
 
 from __future__ import annotations
 
@@ -18,16 +15,16 @@ FloatArray = NDArray[np.float64]
 
 
 def loss_risk(panel: TracePanel, model: CapacityModel, horizon_h: float) -> FloatArray:
-    """P(capacity lost within the horizon | available now), of each tick and trace.
+    """P(capacity lost within the horizon | available now) for each tick and trace.
 
     Args:
         panel: n ticks of p traces.
         model: any capacity model.
         horizon_h: hours above 0.
     Returns:
-        (n, p) 0..1; NaN where capacity is not available now, or unknown. Row i rests on ticks 0..i.
+        (n, p) 0..1; NaN where capacity is unavailable or unknown. Row i uses ticks 0..i only.
     Raises:
-        InvalidInput: the horizon is none, or the model wants features that are not computed.
+        InvalidInput: the horizon is invalid, or the model uses features that are not computed.
     """
     return loss_risks(panel, model, [horizon_h])[0]
 
@@ -35,7 +32,7 @@ def loss_risk(panel: TracePanel, model: CapacityModel, horizon_h: float) -> Floa
 def loss_risks(
     panel: TracePanel, model: CapacityModel, horizons_h: Sequence[float]
 ) -> list[FloatArray]:
-    """`loss_risk` of several horizons; the features are computed once."""
+    """`loss_risk` for several horizons; the features are computed once."""
     tick, trace = np.nonzero(panel.available == 1.0)
     matrix = compute_capacity(panel).select(model.feature_names, tick, trace)
     risks = []

@@ -1,6 +1,7 @@
-"""Read every source of a market, archive what is new, publish it online.
+"""Collecting a market: reads every source and archives new snapshots.
 
-A source that fails is written down and the others go on; what it gave last time stays.
+A source that fails is recorded in the health log and does not stop the others; its last snapshot
+stays in use.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What one source gave.
+    """One snapshot of a source, or its failure.
 
     Args:
-        name: of the source.
-        kind: of the snapshot; None when the source failed.
+        name: name of the source.
+        kind: kind of the snapshot; None if the source failed.
         scope: "" or a region.
-        event_time, fetched_at: aware UTC; None when the source failed.
-        records: rows.
-        new: not archived before.
-        error: why it failed; "" when it did not.
+        event_time, fetched_at: aware UTC; None if the source failed.
+        records: number of rows.
+        new: whether it was not archived before.
+        error: why the source failed, or "".
     """
 
     name: str
@@ -47,13 +48,13 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """What a collect did.
+    """Result of one collection.
 
     Args:
         market: the market that was collected.
-        sources: one report a snapshot, and one a failed source.
-        counts: advisor_linux, advisor_all, spot_prices_linux and others by kind.
-        regions: how many regions the advisor (or else the prices) covers.
+        sources: one report per snapshot, and one per failed source.
+        counts: rows by kind: advisor_linux, advisor_all, spot_prices_linux and others.
+        regions: number of regions that the advisor (or else the prices) covers.
         unchanged: nothing failed and nothing was new.
         duration_ms: wall time.
     """
@@ -67,7 +68,7 @@ class CollectReport:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """What failed, a sentence each."""
+        """One message per failed source."""
         return tuple(source.error for source in self.sources if source.error)
 
 
@@ -80,55 +81,55 @@ def collect(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> CollectReport:
-    """Read the sources in order and archive what they give.
+    """Read the sources in order and archive their snapshots.
 
     Args:
-        sources: of one market.
-        market: which one.
-        archive: where snapshots go.
-        health: gets one outcome a source.
+        sources: the sources of the market.
+        market: the market to collect.
+        archive: stores the snapshots.
+        health: receives one entry per source.
         clock: for fetched_at and the health log.
-        progress: called with what is being read and the share done.
-        cancelled: asked between sources.
+        progress: called with the current step and the share done.
+        cancelled: checked between sources.
     Raises:
-        Cancelled: what was read until then is kept.
+        Cancelled: snapshots read before it stay archived.
         DatabaseDown: the archive or the health log cannot be written.
     """
     started = time.perf_counter()
     reports: list[SourceReport] = []
-    taken: list[Snapshot] = []
+    collected: list[Snapshot] = []
     for index, source in enumerate(sources):
         if cancelled is not None and cancelled():
-            raise Cancelled(f"Collecting was stopped after {index} of {len(sources)} sources.")
+            raise Cancelled(f"Collecting was cancelled after {index} of {len(sources)} sources.")
         if progress is not None:
             progress(f"reading {source.name}", index / len(sources))
-        began = time.perf_counter()
+        source_started = time.perf_counter()
         try:
             with traces.span("read a source", source=source.name):
                 snapshots = _read(source, market, archive, clock)
-                news = [archive.save(snapshot) for snapshot in snapshots]
+                is_new = [archive.save(snapshot) for snapshot in snapshots]
         except SpotlabError as exc:
             reports.append(SourceReport(source.name, None, "", None, None, 0, False, str(exc)))
-            _note(health, source, clock, began, str(exc))
+            _record_health(health, source, clock, source_started, str(exc))
             continue
-        _note(health, source, clock, began, "")
-        taken += snapshots
-        reports += [_report(source, s, new) for s, new in zip(snapshots, news, strict=True)]
+        _record_health(health, source, clock, source_started, "")
+        collected += snapshots
+        reports += [_report(source, s, new) for s, new in zip(snapshots, is_new, strict=True)]
     if progress is not None:
         progress("collected", 1.0)
     failed = any(report.error for report in reports)
     return CollectReport(
         market=market,
         sources=tuple(reports),
-        counts=_counts(taken),
-        regions=_regions(taken),
+        counts=_counts(collected),
+        regions=_regions(collected),
         unchanged=not failed and not any(report.new for report in reports),
         duration_ms=(time.perf_counter() - started) * 1e3,
     )
 
 
 def _read(source: FeedSource, market: MarketName, archive: Archive, clock: Clock) -> list[Snapshot]:
-    """What the source gives; where it says "unchanged", what it gave before, read again now."""
+    """New snapshots; if the source reports "unchanged", its archived ones, fetched now."""
     known = [
         snapshot
         for kind, scope in source.covers
@@ -155,14 +156,16 @@ def _report(source: FeedSource, snapshot: Snapshot, new: bool) -> SourceReport:
     )
 
 
-def _note(health: HealthLog, source: FeedSource, clock: Clock, began: float, error: str) -> None:
+def _record_health(
+    health: HealthLog, source: FeedSource, clock: Clock, started: float, error: str
+) -> None:
     prices = {FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY, FeedKind.ON_DEMAND}
     component = PRICE_SCRAPER if prices & {kind for kind, _ in source.covers} else ADVISOR_SCRAPER
-    latency_ms = (time.perf_counter() - began) * 1e3
+    latency_ms = (time.perf_counter() - started) * 1e3
     metrics.COLLECTS.labels(source=component, outcome="failed" if error else "read").inc()
-    told = logging.WARNING if error else logging.INFO
-    words = f"{source.name} failed: {error}" if error else f"{source.name} was read"
-    log.log(told, words, extra={"fields": {"duration_ms": round(latency_ms, 1)}})
+    level = logging.WARNING if error else logging.INFO
+    message = f"{source.name} failed: {error}" if error else f"{source.name} was read"
+    log.log(level, message, extra={"fields": {"duration_ms": round(latency_ms, 1)}})
     health.note(component, ok=not error, at=clock.now(), latency_ms=latency_ms, reason=error)
 
 
@@ -179,7 +182,7 @@ def _counts(snapshots: Sequence[Snapshot]) -> dict[str, int]:
 
 def _regions(snapshots: Sequence[Snapshot]) -> int:
     for kind in (FeedKind.ADVISOR, FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY):
-        found = {region for s in snapshots if s.kind is kind for region in set(s.rows["region"])}
-        if found:
-            return len(found)
+        regions = {region for s in snapshots if s.kind is kind for region in set(s.rows["region"])}
+        if regions:
+            return len(regions)
     return 0

@@ -1,7 +1,7 @@
-"""Whether the market, the predictions or their reasons have moved.
+"""Drift of a model's features, predictions and contributions against a reference period.
 
-The reference is the first days of own scored markets. How far two of its own days are apart says
-what is usual: an alarm needs more than that (docs/adr/0013-outcomes-and-drift.md).
+The reference is the first days of scored markets. The distances between its own days show the usual
+variation; drift is a larger distance (docs/adr/0013-outcomes-and-drift.md).
 """
 
 from __future__ import annotations
@@ -31,26 +31,25 @@ from spotlab.domain.market import MarketName
 REFERENCE_DAYS: Final = 14
 MIN_REFERENCE_DAYS: Final = 5
 RESAMPLES: Final = 200
-DRAWN: Final = 400
-"""Values that stand for one day's sketch."""
-MATTERS: Final = 0.1
-"""PSI or KS below this is no alarm, however steady the reference was."""
+VALUES_PER_SKETCH: Final = 400
+MIN_ALARM_DISTANCE: Final = 0.1
+"""A PSI or KS below this is not an alarm, however little the reference varied."""
 PREDICTION: Final = "predicted hazard"
-_NEVER: Final = 1e-3
-"""A distance that stands for none, where the reference never varied."""
+_MIN_MEDIAN: Final = 1e-3
+"""Replaces a median distance of 0, if the reference never varied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far one feature, or the prediction, is from the reference.
+    """Distance of one feature, or of the prediction, from the reference.
 
     Args:
-        name: the feature's, or PREDICTION.
+        name: name of the feature, or PREDICTION.
         psi, ks: population stability index and Kolmogorov-Smirnov distance.
-        psi_usual, ks_usual: 95 % of the reference's own days are nearer than this.
-        alarm: farther than the reference's days ever are, with the whole table in mind.
+        psi_usual, ks_usual: 95th percentile of the distances between the reference's own days.
+        alarm: farther than any reference day in any row of the table; see `_usual_distances`.
         importance, importance_before: mean |contribution|, log-odds; NaN: unknown.
-        words: the state, for a person.
+        words: the state as text.
     """
 
     name: str
@@ -66,18 +65,18 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Drift of a model's market, predictions and reasons.
+    """Drift of a model's features, predictions and contributions.
 
     Args:
-        market, model: whose.
-        at: of the newest sketch; None: there is none.
-        reference_days: how many days the reference has.
-        reference_from, reference_until: its first and last sketch; None: there is none.
+        market, model: market and "name@version" that were compared.
+        at: time of the newest sketch, or None.
+        reference_days: number of days in the reference.
+        reference_from, reference_until: time of its first and last sketch, or None.
         moved: the prediction first, then features, farthest first; empty while unknown.
         importance_agreement: rank correlation of importance now and in the reference.
-        importance_usual: no day of the reference agrees less with its others.
-        importance_alarm: less than usual.
-        words: one sentence: the state.
+        importance_usual: lowest agreement of a reference day with the other days.
+        importance_alarm: the agreement is lower than usual.
+        words: the state in one sentence.
     """
 
     market: MarketName
@@ -98,7 +97,7 @@ class DriftReport:
         return self.importance_alarm or any(each.alarm for each in self.moved)
 
     def frame(self) -> pd.DataFrame:
-        """One row a feature: the fields of Moved."""
+        """One row per feature, with the fields of Moved."""
         names = list(Moved.__slots__)
         rows = [[getattr(each, name) for name in names] for each in self.moved]
         return pd.DataFrame(rows, columns=names)
@@ -108,32 +107,31 @@ def drift(market: MarketName, model: str, sketches: Sequence[MarketSketch]) -> D
     """Compare the newest day with the first REFERENCE_DAYS days.
 
     Args:
-        market, model: whose sketches these are.
-        sketches: oldest first, of one model.
+        market, model: market and "name@version" of the sketches.
+        sketches: oldest first.
     """
     days = list({each.at.date(): each for each in sketches}.values())
     reference = days[: min(REFERENCE_DAYS, len(days) - 1)] if len(days) > 1 else []
     if len(reference) < MIN_REFERENCE_DAYS:
         words = (
-            f"Unknown: drift needs {MIN_REFERENCE_DAYS} earlier days of scored markets, there "
-            f"{'is' if len(reference) == 1 else 'are'} {len(reference)}."
+            f"Unknown: drift needs {MIN_REFERENCE_DAYS} earlier days of scored markets; "
+            f"available: {len(reference)}."
         )
         return _report(market, model, days, reference, (), float("nan"), float("nan"), words)
     now = days[-1]
     names = [PREDICTION, *now.features]
-    tallies = {name: _Tally.of(name, reference, now) for name in names}
-    usual = _usual(list(tallies.values()))
+    counts = [_ClassCounts.of(name, reference, now) for name in names]
     moved = [
-        _moved(tally, now, reference, band)
-        for tally, band in zip(tallies.values(), usual, strict=True)
+        _moved(feature, now, reference, usual)
+        for feature, usual in zip(counts, _usual_distances(counts), strict=True)
     ]
     ordered = [moved[0], *sorted(moved[1:], key=lambda each: _sortable(each.psi), reverse=True)]
     agreement, agreement_usual = _importance_agreement(reference, now)
     alarms = [each.name for each in ordered if each.alarm]
     words = (
-        f"{len(alarms)} of {len(names)} moved beyond what is usual: {', '.join(alarms)}."
+        f"{len(alarms)} of {len(names)} drifted beyond the usual variation: {', '.join(alarms)}."
         if alarms
-        else f"Steady: all {len(names)} are as near the reference as its own days are."
+        else f"No drift: all {len(names)} are within the usual variation of the reference."
     )
     return _report(market, model, days, reference, ordered, agreement, agreement_usual, words)
 
@@ -148,9 +146,9 @@ def _report(
     agreement_usual: float,
     words: str,
 ) -> DriftReport:
-    importance_alarm = bool(agreement < agreement_usual and agreement < 1 - MATTERS)
+    importance_alarm = bool(agreement < agreement_usual and agreement < 1 - MIN_ALARM_DISTANCE)
     if importance_alarm:
-        words += f" Its reasons changed: importance agrees {agreement:.2f} with the reference."
+        words += f" Importance changed: rank correlation {agreement:.2f} with the reference."
     return DriftReport(
         market=market,
         model=model,
@@ -166,20 +164,20 @@ def _report(
     )
 
 
-def _drawn(each: MarketSketch, name: str) -> FloatArray:
+def _values(market: MarketSketch, name: str) -> FloatArray:
     empty = Sketch(0, 1.0, ())
-    found = each.prediction if name == PREDICTION else each.features.get(name, empty)
-    return found.draw(DRAWN)
+    sketch = market.prediction if name == PREDICTION else market.features.get(name, empty)
+    return sketch.draw(VALUES_PER_SKETCH)
 
 
 @dataclass(frozen=True, slots=True)
-class _Tally:
-    """One feature counted by classes of the reference.
+class _ClassCounts:
+    """Values of one feature, counted in classes of the reference.
 
     Args:
-        name: the feature's.
-        days: a row a day of the reference, for PSI and for KS.
-        now: the same of the newest day.
+        name: name of the feature.
+        days: one row per day of the reference, for PSI and for KS.
+        now: the counts of the newest day, for PSI and for KS.
     """
 
     name: str
@@ -187,17 +185,17 @@ class _Tally:
     now: tuple[FloatArray, FloatArray]
 
     @classmethod
-    def of(cls, name: str, reference: Sequence[MarketSketch], now: MarketSketch) -> _Tally:
-        drawn, today = [_drawn(each, name) for each in reference], _drawn(now, name)
-        both = [class_edges(np.concatenate(drawn), n) for n in (PSI_CLASSES, KS_CLASSES)]
-        days = [np.array([class_counts(day, edges) for day in drawn]) for edges in both]
-        counted = [class_counts(today, edges) for edges in both]
-        return cls(name, (days[0], days[1]), (counted[0], counted[1]))
+    def of(cls, name: str, reference: Sequence[MarketSketch], now: MarketSketch) -> _ClassCounts:
+        by_day, today = [_values(day, name) for day in reference], _values(now, name)
+        both_edges = [class_edges(np.concatenate(by_day), n) for n in (PSI_CLASSES, KS_CLASSES)]
+        days = [np.array([class_counts(day, edges) for day in by_day]) for edges in both_edges]
+        counts = [class_counts(today, edges) for edges in both_edges]
+        return cls(name, (days[0], days[1]), (counts[0], counts[1]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Usual:
-    """How far the reference's own days are apart, and from where on it is an alarm."""
+class _UsualDistances:
+    """95th percentile of the distances between reference days, and thresholds of an alarm."""
 
     psi: float
     ks: float
@@ -205,61 +203,64 @@ class _Usual:
     ks_alarm: float
 
 
-def _usual(tallies: Sequence[_Tally]) -> list[_Usual]:
-    """What is usual of each (PSI, KS), and what makes an alarm, as a factor of its median.
+def _usual_distances(counts: Sequence[_ClassCounts]) -> list[_UsualDistances]:
+    """The usual PSI and KS of each feature, and the alarm thresholds as a multiple of the median.
 
-    Each resample holds one reference day against a bootstrap of the others. The factor is the
-    largest over the whole table and all resamples: a new day that is like the reference's days
-    has it in one of n + 1 cases, however long the table is.
+    Each resample compares one reference day with a bootstrap of the others. The factor is the
+    largest over all features and resamples: a new day that is like the n days of the reference
+    exceeds it in one of n + 1 cases, however many features there are.
     """
     rng = np.random.default_rng(0)
-    count = len(tallies[0].days[0])
+    count = len(counts[0].days[0])
     out = rng.integers(count, size=RESAMPLES)
     others = rng.integers(count - 1, size=(RESAMPLES, count - 1))
     others += others >= out[:, None]
-    found = np.array(
+    distances = np.array(
         [
             [
                 distance(days[others].sum(axis=1), days[out])
-                for distance, days in zip((psi, ks), tally.days, strict=True)
+                for distance, days in zip((psi, ks), feature.days, strict=True)
             ]
-            for tally in tallies
+            for feature in counts
         ]
     )
-    found = np.nan_to_num(found)
-    bands = np.quantile(found, 0.95, axis=-1)
-    medians = np.maximum(np.median(found, axis=-1), _NEVER)
-    factor = float((found / medians[..., None]).max())
-    return [_Usual(*band, *alarm) for band, alarm in zip(bands, factor * medians, strict=True)]
+    distances = np.nan_to_num(distances)
+    usual = np.quantile(distances, 0.95, axis=-1)
+    medians = np.maximum(np.median(distances, axis=-1), _MIN_MEDIAN)
+    factor = float((distances / medians[..., None]).max())
+    return [
+        _UsualDistances(*limits, *alarms)
+        for limits, alarms in zip(usual, factor * medians, strict=True)
+    ]
 
 
 def _moved(
-    tally: _Tally,
+    counts: _ClassCounts,
     now: MarketSketch,
     reference: Sequence[MarketSketch],
-    usual: _Usual,
+    usual: _UsualDistances,
 ) -> Moved:
-    name = tally.name
-    index = float(psi(tally.days[0].sum(axis=0), tally.now[0]))
-    distance = float(ks(tally.days[1].sum(axis=0), tally.now[1]))
-    beyond = (index > usual.psi_alarm and index >= MATTERS) or (
-        distance > usual.ks_alarm and distance >= MATTERS
+    name = counts.name
+    psi_now = float(psi(counts.days[0].sum(axis=0), counts.now[0]))
+    ks_now = float(ks(counts.days[1].sum(axis=0), counts.now[1]))
+    alarm = (psi_now > usual.psi_alarm and psi_now >= MIN_ALARM_DISTANCE) or (
+        ks_now > usual.ks_alarm and ks_now >= MIN_ALARM_DISTANCE
     )
-    known = [each.importance[name] for each in reference if name in each.importance]
+    importances = [day.importance[name] for day in reference if name in day.importance]
     words = "as usual"
-    if beyond:
-        words = f"moved: {index:.2f}, usually under {usual.psi:.2f}"
-    elif np.isnan(distance):
+    if alarm:
+        words = f"drifted: PSI {psi_now:.2f}, usually below {usual.psi:.2f}"
+    elif np.isnan(ks_now):
         words = "unknown"
     return Moved(
         name=name,
-        psi=index,
+        psi=psi_now,
         psi_usual=usual.psi,
-        ks=distance,
+        ks=ks_now,
         ks_usual=usual.ks,
-        alarm=bool(beyond),
+        alarm=bool(alarm),
         importance=now.importance.get(name, float("nan")),
-        importance_before=float(np.mean(known)) if known else float("nan"),
+        importance_before=float(np.mean(importances)) if importances else float("nan"),
         words=words,
     )
 
@@ -276,12 +277,12 @@ def _importance_agreement(
     if not names or len(days) < MIN_REFERENCE_DAYS:
         return float("nan"), float("nan")
     today = np.array([now.importance[name] for name in names])
-    left_out = [
+    leave_one_out = [
         rank_correlation(np.mean([d for j, d in enumerate(days) if j != i], axis=0), day)
         for i, day in enumerate(days)
     ]
     agreement = rank_correlation(np.mean(days, axis=0), today)
-    return agreement, float(np.nanmin(left_out))
+    return agreement, float(np.nanmin(leave_one_out))
 
 
 def _sortable(value: float) -> float:

@@ -1,4 +1,4 @@
-"""A scored market in a few numbers, kept for drift."""
+"""Drift sketches: small summaries of a scored market."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from spotlab.errors import InvalidInput
 from spotlab.pipeline.score import ScoredMarket
 
 SKETCH_EVERY: Final = timedelta(hours=1)
-"""A market is not sketched more often: 10 KB each."""
+"""Minimum time between two sketches of a market; each takes 10 KB."""
 EXPLAINED_POOLS: Final = 500
 
 
 def sketch(scored: ScoredMarket, model: RiskModel) -> MarketSketch:
-    """A scored market in a few numbers; importance from at most EXPLAINED_POOLS pools.
+    """Summarise a scored market; importance is computed from at most EXPLAINED_POOLS pools.
 
     Args:
-        scored: by `model`.
-        model: explains its own score.
+        scored: the market, scored by `model`.
+        model: computes the contributions.
     """
     matrix = scored.frame.select(model.feature_names)
     hazard = scored.table["hazard_per_hour"].to_numpy(dtype=np.float64, copy=True)
     for row, evidence in scored.evidence.items():
         hazard[row] = evidence.prior_hazard_per_hour
-    chosen = np.unique(np.linspace(0, len(matrix) - 1, EXPLAINED_POOLS).astype(np.intp))
+    sample = np.unique(np.linspace(0, len(matrix) - 1, EXPLAINED_POOLS).astype(np.intp))
     return MarketSketch(
         market=scored.data.market,
         model=scored.model,
@@ -38,16 +38,16 @@ def sketch(scored: ScoredMarket, model: RiskModel) -> MarketSketch:
             name: Sketch.of(matrix[:, column]) for column, name in enumerate(model.feature_names)
         },
         prediction=Sketch.of(hazard),
-        importance=_importance(model, matrix[chosen]) if len(matrix) else {},
+        importance=_importance(model, matrix[sample]) if len(matrix) else {},
     )
 
 
 def _importance(model: RiskModel, matrix: FloatArray) -> dict[str, float]:
     try:
-        parts, _ = model.contributions(np.ascontiguousarray(matrix))
+        contributions, _ = model.contributions(np.ascontiguousarray(matrix))
     except InvalidInput:  # the model has no explanation
         return {}
-    explained = parts[np.isfinite(parts).all(axis=1)]
+    explained = contributions[np.isfinite(contributions).all(axis=1)]
     if not len(explained):
         return {}
     sizes = np.abs(explained).mean(axis=0)

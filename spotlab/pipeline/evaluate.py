@@ -32,12 +32,12 @@ POLICY_DROPS = {DropReason.RISK_CEILING, DropReason.UNSAFE_RATE, DropReason.STAL
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the instances of one run share.
+    """Inputs that the instances of one run share.
 
     Args:
         scored: the market, scored by their model.
         policy: parameters.
-        shared_stages: collect, features and risk, done once for all of them.
+        shared_stages: traces of collect, features and risk, which run once for all instances.
     """
 
     scored: ScoredMarket
@@ -51,7 +51,7 @@ class Unrecorded:
 
     Args:
         experiment: its experiment_id is 0.
-        ranking: None where no ranking could be made; the experiment's error says why.
+        ranking: None if the ranking failed; the experiment's error says why.
     """
 
     experiment: Experiment
@@ -63,7 +63,7 @@ def evaluate(
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
-    A decision that cannot be made is an experiment too, with its error and no verdict.
+    If no decision can be made, the experiment has an error instead of a verdict.
 
     Args:
         instance: the instance to decide about.
@@ -114,10 +114,10 @@ def evaluate(
 def _current_and_best(
     instance: Instance, ranking: Ranking
 ) -> tuple[Candidate | None, Candidate | None]:
-    """The instance's own pool, and the best candidate on another one; None where there is none.
+    """The instance's own pool, and the best candidate on another pool, or None.
 
-    The own pool is the region's row where no price of its zone is known, and None where its
-    expected cost is unknown. An on-demand instance may also move to the spot pool of its own type.
+    If the zone has no price, the own pool is the region's row. If its expected cost is unknown, it
+    is None. For an on-demand instance, the spot pool of its own type may be the best candidate.
     """
     row = ranking.position_of(instance.pool)
     if row is None:

@@ -1,4 +1,4 @@
-"""Which pools an instance could run on, and why the others are dropped."""
+"""Filtering pools by an instance's requirements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drop_reasons(
     requirements: Requirements,
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
 ) -> NDArray[np.object_]:
-    """The first reason that drops each pool, or None.
+    """The first reason that filters out each pool, or None.
 
     Args:
         table: as in ScoredMarket.table, n rows.
@@ -40,8 +40,8 @@ def drop_reasons(
         (n,) DropReason or None.
     """
     reasons: NDArray[np.object_] = np.full(len(table), None, dtype=object)
-    for reason, dropped in _checks(table, requirements):
-        reasons[dropped & (reasons == None)] = reason  # noqa: E711  elementwise
+    for reason, filtered in _checks(table, requirements):
+        reasons[filtered & (reasons == None)] = reason  # noqa: E711  elementwise
     if shortfalls:
         by_type = {name: _REASONS[each.fact] for name, each in shortfalls.items()}
         worse = np.array([by_type.get(name) for name in table["instance_type"]], dtype=object)
@@ -136,16 +136,16 @@ def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
 
 
 def requirements_of(instance: Instance, table: pd.DataFrame) -> Requirements:
-    """What a replacement must offer: the instance's own, or derived from its type.
+    """Requirements of a replacement: set for the instance, or derived from its type.
 
-    Derived: the same region and architecture, no less vCPU and memory, burstable only for a
-    burstable one, and for an accelerated one the families of its series (an inference chip does
-    not replace a GPU).
+    Derived requirements are the same region and architecture and at least the same vCPU and memory.
+    Only a burstable instance may be replaced by a burstable one. An accelerated instance needs a
+    family of the same series: an inference chip does not replace a GPU.
 
     Args:
-        instance: the instance.
-        table: as in ScoredMarket.table; where it has no specs of the instance's type, size is
-            not demanded.
+        instance: the instance to replace.
+        table: as in ScoredMarket.table; if it has no specs of the instance's type, any size
+            is allowed.
     """
     if instance.requirements is not None:
         return instance.requirements
@@ -154,9 +154,9 @@ def requirements_of(instance: Instance, table: pd.DataFrame) -> Requirements:
     known = own.dropna()
     families: tuple[str, ...] = ()
     if name.accelerated:
-        candidates = {name.family, *table.loc[table["accelerated"], "family"]}
+        accelerated = {name.family, *table.loc[table["accelerated"], "family"]}
         families = tuple(
-            sorted(f for f in candidates if parse_type(f"{f}.x").series == name.series)
+            sorted(f for f in accelerated if parse_type(f"{f}.x").series == name.series)
         )
     return Requirements(
         regions=(instance.pool.region,),

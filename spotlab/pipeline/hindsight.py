@@ -1,4 +1,4 @@
-"""What the archive knows of a pool at a later moment."""
+"""Advisor buckets and prices of pools at a past time, from the archive."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from spotlab.domain.market import FeedKind, MarketName, Pool
 from spotlab.domain.ports import Archive, SnapshotInfo
 
 BUCKET_PATIENCE: Final = timedelta(days=30)
-"""An advisor snapshot later than this after it was due says too little about the month asked."""
+"""How long after the due time an advisor snapshot still describes the month in question."""
 PRICE_PATIENCE: Final = timedelta(hours=6)
-"""A region's price read later than this after it was due is another price."""
+"""How long after the due time a region's price is still accepted."""
 HISTORY_PATIENCE: Final = timedelta(days=7)
-"""A history tells prices of the past: each read goes back this far."""
+"""How long after the due time a price history is accepted: each reading goes back this far."""
 
 
 class LaterMarket:
-    """Looks up buckets and prices after the fact; each snapshot is read once.
+    """Looks up past buckets and prices; each snapshot is read once.
 
-    An answer is (value, reason): an empty reason means "not known yet", a value of None with a
-    reason "never will be".
+    Results are (value, reason). An empty reason means "not known yet"; None with a reason means
+    "will never be known".
 
     Args:
-        archive: every snapshot.
+        archive: all snapshots.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -40,12 +40,12 @@ class LaterMarket:
         until = after + BUCKET_PATIENCE
         infos = [
             info
-            for info in self._of(FeedKind.ADVISOR, market, "")
+            for info in self._snapshots(FeedKind.ADVISOR, market, "")
             if after < info.event_time <= until
         ]
         if not infos:
-            gone = f"No advisor snapshot between {after:%Y-%m-%d} and {until:%Y-%m-%d}."
-            return None, gone if now > until else ""
+            reason = f"No advisor snapshot between {after:%Y-%m-%d} and {until:%Y-%m-%d}."
+            return None, reason if now > until else ""
         first = min(infos, key=lambda info: info.event_time)
         pool = Pool.parse(pool_key)
         rows = self._rows(first)
@@ -54,28 +54,28 @@ class LaterMarket:
             & (rows["instance_type"] == pool.instance_type)
             & (rows["operating_system"] == pool.operating_system)
         )
-        when = f"{first.source} of {first.event_time:%Y-%m-%d}"
+        snapshot = f"{first.source} of {first.event_time:%Y-%m-%d}"
         if not same.any():
-            return None, f"The {when} does not list it."
-        return int(rows.loc[same, "bucket"].iloc[0]), f"{when}."
+            return None, f"The {snapshot} does not list the pool."
+        return int(rows.loc[same, "bucket"].iloc[0]), f"{snapshot}."
 
     def price(
         self, market: MarketName, pool_key: str, at: datetime, now: datetime
     ) -> tuple[float | None, str]:
-        """The spot price at a moment, of the zone, else of the region."""
+        """The spot price of the zone at a given time, or else of the region."""
         pool = Pool.parse(pool_key)
         known = self._zone_price(market, pool, at)
         known = known if known is not None else self._region_price(market, pool, at)
         if known is not None:
             return known
-        has_history = bool(self._of(FeedKind.PRICE_HISTORY, market, pool.region))
+        has_history = bool(self._snapshots(FeedKind.PRICE_HISTORY, market, pool.region))
         patience = HISTORY_PATIENCE if has_history else PRICE_PATIENCE
-        gone = f"No price was read soon enough after {at:%Y-%m-%d %H:%M} UTC."
-        return None, gone if now > at + patience else ""
+        reason = f"No price was read soon enough after {at:%Y-%m-%d %H:%M} UTC."
+        return None, reason if now > at + patience else ""
 
     def _zone_price(self, market: MarketName, pool: Pool, at: datetime) -> tuple[float, str] | None:
-        """Change points, from a history that was read after the moment: so none is missing."""
-        infos = self._of(FeedKind.PRICE_HISTORY, market, pool.region)
+        """From a price history that was read after `at`, so that no change is missing."""
+        infos = self._snapshots(FeedKind.PRICE_HISTORY, market, pool.region)
         read_after = [info for info in infos if at <= info.fetched_at <= at + HISTORY_PATIENCE]
         for info in sorted(read_after, key=lambda each: each.fetched_at)[:1]:
             rows = self._rows(info)
@@ -93,12 +93,13 @@ class LaterMarket:
     def _region_price(
         self, market: MarketName, pool: Pool, at: datetime
     ) -> tuple[float, str] | None:
-        """The snapshot in force at the moment and read at or after it, else the next one soon."""
-        infos = sorted(self._of(FeedKind.SPOT_PRICES, market, ""), key=lambda each: each.event_time)
+        """From the snapshot valid at `at` if it was read at or after it, else from the next one."""
+        infos = self._snapshots(FeedKind.SPOT_PRICES, market, "")
+        infos = sorted(infos, key=lambda each: each.event_time)
         before = [info for info in infos if info.event_time <= at][-1:]
-        in_force = [info for info in before if info.fetched_at >= at]
-        soon = [info for info in infos if at < info.event_time <= at + PRICE_PATIENCE]
-        for info in [*in_force, *soon][:1]:
+        valid = [info for info in before if info.fetched_at >= at]
+        following = [info for info in infos if at < info.event_time <= at + PRICE_PATIENCE]
+        for info in [*valid, *following][:1]:
             rows = self._rows(info)
             same = rows[
                 (rows["region"] == pool.region)
@@ -109,7 +110,7 @@ class LaterMarket:
                 return float(same["spot_price_usd_per_hour"].iloc[0]), f"{info.source}."
         return None
 
-    def _of(self, kind: FeedKind, market: MarketName, scope: str) -> list[SnapshotInfo]:
+    def _snapshots(self, kind: FeedKind, market: MarketName, scope: str) -> list[SnapshotInfo]:
         if market not in self._infos:
             self._infos[market] = self._archive.infos(market)
         return [each for each in self._infos[market] if each.kind is kind and each.scope == scope]
@@ -117,7 +118,7 @@ class LaterMarket:
     def _rows(self, info: SnapshotInfo) -> pd.DataFrame:
         key = (info.kind, info.market, info.scope, info.event_time)
         if key not in self._tables:
-            found = self._archive.latest(info.kind, info.market, info.scope, info.event_time)
-            assert found is not None, "the archive keeps what it lists"
-            self._tables[key] = found.rows
+            snapshot = self._archive.latest(info.kind, info.market, info.scope, info.event_time)
+            assert snapshot is not None, "the archive stores every snapshot that it lists"
+            self._tables[key] = snapshot.rows
         return self._tables[key]

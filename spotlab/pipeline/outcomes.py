@@ -1,8 +1,8 @@
-"""Joins predictions with what happened.
+"""Outcomes: joins predictions with observed interruptions, buckets and prices.
 
-What is not known to have happened is censored, with its reason; nothing is guessed. An outcome is
-settled only once its horizon has passed, so that early interruptions are not counted before those
-who ran through.
+A prediction whose outcome could not be observed is censored, with a reason; nothing is guessed. An
+outcome is recorded only after its horizon has passed: otherwise early interruptions would be
+counted before the instances that ran through.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from spotlab.store import Store
 T = TypeVar("T", InterruptionEvent, Exposure)
 
 LOOK_BACK: Final = timedelta(days=180)
-"""Older experiments are settled or never will be."""
+"""Age after which an experiment's outcomes can no longer become known."""
 _ALL: Final = 10**9
 PRICE_HORIZON: Final = timedelta(hours=24)
 MONTH: Final = timedelta(days=30)
 HIGH_BUCKET: Final = 3
 LAST_PRICE: Final = "last-price@1"
-"""The price forecast there is: a price stays as it was."""
+"""The only price forecast: the price does not change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one run of `realise` did.
+    """Counts of one run of `realise`.
 
     Args:
-        new: outcomes recorded now, by target.
-        pending: predictions whose time has not come, by target.
+        new: outcomes that it recorded, by target.
+        pending: predictions whose outcome is not known yet, by target.
     """
 
     new: Mapping[Target, int]
@@ -50,82 +50,87 @@ class Settled:
 
 @dataclass(slots=True)
 class _Join:
-    """What the joins share.
+    """Inputs that the joins share.
 
     Args:
-        store: everything recorded.
-        model: gives a model by "name@version".
+        store: experiments, outcomes, interruptions and the archive.
+        model: opens a model by "name@version".
         now: aware UTC.
-        since: experiments before are left alone.
-        beside: shadow decisions by experiment.
+        since: earlier experiments are ignored.
+        shadows: shadow decisions by experiment id.
+        pending: predictions whose outcome is not known yet, by target.
     """
 
     store: Store
     model: Callable[[str], RiskModel]
     now: datetime
     since: datetime
-    beside: Mapping[int, Sequence[ShadowDecision]]
+    shadows: Mapping[int, Sequence[ShadowDecision]]
     pending: dict[Target, int] = field(default_factory=dict)
 
-    def wait(self, target: Target) -> None:
-        """One more prediction whose time has not come."""
+    def count_pending(self, target: Target) -> None:
+        """Count a prediction whose outcome is not known yet."""
         self.pending[target] = self.pending.get(target, 0) + 1
 
 
 def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> Settled:
-    """Settle every prediction that can be settled now; safe to run again and again.
+    """Record the outcome of every prediction whose outcome is known now; idempotent.
 
     Args:
-        store: experiments, interruptions, shadows and the archive; outcomes are recorded in it.
-        model: gives a model by "name@version"; one that is gone settles nothing.
+        store: experiments, interruptions, shadow decisions and the archive; receives the outcomes.
+        model: opens a model by "name@version"; without its files, its predictions have no outcome.
         now: aware UTC.
     Raises:
-        DatabaseDown: nothing of the target at hand was recorded.
+        DatabaseDown: no outcome of the current target was recorded.
     """
     since = now - LOOK_BACK
-    beside: dict[int, list[ShadowDecision]] = {}
+    shadows: dict[int, list[ShadowDecision]] = {}
     for decision in store.shadows.list(since=since, limit=_ALL):
-        beside.setdefault(decision.experiment_id, []).append(decision)
-    join = _Join(store, model, now, since, beside)
-    made = [
+        shadows.setdefault(decision.experiment_id, []).append(decision)
+    join = _Join(store, model, now, since, shadows)
+    experiments = [
         each
         for each in reversed(store.ledger.list(ExperimentFilter(since=join.since), limit=_ALL))
-        if each.market is not MarketName.RECORDED  # past: nothing can happen to it any more
+        if each.market is not MarketName.RECORDED  # a recorded market has no future
     ]
     joins = {
         Target.INTERRUPTION: _interruptions,
         Target.BUCKET: _buckets,
         Target.PRICE: _prices,
     }
-    new = {target: store.outcomes.record(list(of(join, made))) for target, of in joins.items()}
+    new = {
+        target: store.outcomes.record(list(outcomes(join, experiments)))
+        for target, outcomes in joins.items()
+    }
     return Settled(new, join.pending)
 
 
-def _interruptions(join: _Join, made: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
+def _interruptions(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     store = join.store
     settled = store.outcomes.settled(Target.INTERRUPTION)
-    emulated = {account.name: account.emulated for account in store.fleet.accounts()}
+    emulated_accounts = {account.name: account.emulated for account in store.fleet.accounts()}
     on_spot = {
         each.instance_id
         for each in store.fleet.instances(active_only=False)
         if each.lifecycle is Lifecycle.SPOT
     }
     log = store.interruptions
-    for side in (False, True):  # an emulated instance says nothing about a real market
-        events = _by_instance(log.events(emulated=side, since=join.since))
-        exposures = _by_instance(log.exposures(emulated=side, since=join.since))
-        theirs = [
+    for emulated in (False, True):  # an emulated instance says nothing about a real market
+        events = _by_instance(log.events(emulated=emulated, since=join.since))
+        exposures = _by_instance(log.exposures(emulated=emulated, since=join.since))
+        matching = [
             each
-            for each in made
+            for each in experiments
             if each.instance_id in on_spot
-            and emulated.get(each.account) is side is (each.market is MarketName.SIMULATED)
+            and emulated_accounts.get(each.account) is emulated
+            and emulated is (each.market is MarketName.SIMULATED)
         ]
-        for each in theirs:
+        for each in matching:
             due_at = each.created_at + timedelta(hours=each.horizon_h)
             if due_at + MAX_GAP > join.now:
-                join.wait(Target.INTERRUPTION)
+                join.count_pending(Target.INTERRUPTION)
                 continue
-            realised, reason = _what_befell(
+            realised, reason = _interruption_outcome(
                 each,
                 due_at,
                 events.get(each.instance_id, []),
@@ -148,65 +153,72 @@ def _interruptions(join: _Join, made: Sequence[ExperimentSummary]) -> Iterator[O
 def _risks(
     join: _Join, each: ExperimentSummary, settled: set[tuple[int, str]]
 ) -> Iterator[tuple[str, float, bool]]:
-    """Who said which risk of the current pool, as far as it is not settled."""
+    """(model, risk of the current pool, is a challenger) of predictions without an outcome."""
     if each.risk is not None and (each.experiment_id, each.model) not in settled:
         yield each.model, each.risk, False
-    for beside in join.beside.get(each.experiment_id, []):
-        known = (each.experiment_id, beside.model) in settled
-        if beside.current_risk is not None and not known:
-            yield beside.model, beside.current_risk, True
+    for shadow in join.shadows.get(each.experiment_id, []):
+        known = (each.experiment_id, shadow.model) in settled
+        if shadow.current_risk is not None and not known:
+            yield shadow.model, shadow.current_risk, True
 
 
-def _what_befell(
+def _interruption_outcome(
     each: ExperimentSummary,
     due_at: datetime,
     events: Sequence[InterruptionEvent],
     exposures: Sequence[Exposure],
 ) -> tuple[float | None, str]:
-    ran = [seen for seen in exposures if seen.pool.key == each.current_pool]
+    in_pool = [exposure for exposure in exposures if exposure.pool.key == each.current_pool]
     for event in events:
         if event.kind in INTERRUPTS and each.created_at < event.at <= due_at:
-            watched = any(
-                seen.started_at <= each.created_at and seen.ended_at + MAX_GAP >= event.at
-                for seen in ran
+            observed = any(
+                exposure.started_at <= each.created_at and exposure.ended_at + MAX_GAP >= event.at
+                for exposure in in_pool
             )
-            # A survivor that nobody watched is censored: so is this one, or risks would look low.
+            # An unobserved survivor is censored, so an unobserved interruption must be as well:
+            # otherwise predicted risks would look too low.
             return (
                 (1.0, f"Interrupted ({event.source}).")
-                if watched
-                else (None, f"Interrupted ({event.source}), but not watched until then.")
+                if observed
+                else (None, f"Interrupted ({event.source}), but not observed until then.")
             )
-    if any(seen.started_at <= each.created_at and seen.ended_at >= due_at for seen in ran):
-        return 0.0, "Seen running through the horizon."
-    within = [seen for seen in ran if seen.ended_at > each.created_at and seen.started_at < due_at]
+    if any(
+        exposure.started_at <= each.created_at and exposure.ended_at >= due_at
+        for exposure in in_pool
+    ):
+        return 0.0, "Observed running throughout the horizon."
+    within = [
+        exposure
+        for exposure in in_pool
+        if exposure.ended_at > each.created_at and exposure.started_at < due_at
+    ]
     if not within:
-        return None, "Not observed: SpotLab listed no such instance running in that time."
+        return None, "Not observed: SpotLab did not list the instance as running in that time."
     return None, (
-        "Stopped, moved or out of sight before the horizon ended; last seen running "
-        f"{max(seen.ended_at for seen in within):%Y-%m-%d %H:%M} UTC."
+        "Stopped, switched or no longer observed before the horizon ended; last observed running "
+        f"{max(exposure.ended_at for exposure in within):%Y-%m-%d %H:%M} UTC."
     )
 
 
-def _buckets(join: _Join, made: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
-    """One prediction a pool, model and day: the first."""
+def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
+    """The first prediction per pool, model and day."""
     settled = join.store.outcomes.settled(Target.BUCKET)
     later = LaterMarket(join.store.archive)
-    first = _first_of_a_day(made)
-    for each in first:
+    for each in _first_of_a_day(experiments):
         due_at = each.created_at + MONTH
         if due_at > join.now:
-            join.wait(Target.BUCKET)
+            join.count_pending(Target.BUCKET)
             continue
-        models = [each.model, *(d.model for d in join.beside.get(each.experiment_id, []))]
-        open_models = [name for name in models if (each.experiment_id, name) not in settled]
-        if not open_models:
+        models = [each.model, *(d.model for d in join.shadows.get(each.experiment_id, []))]
+        unsettled = [name for name in models if (each.experiment_id, name) not in settled]
+        if not unsettled:
             continue
         bucket, reason = later.bucket(each.market, each.current_pool, due_at, join.now)
         if not reason:
-            join.wait(Target.BUCKET)
+            join.count_pending(Target.BUCKET)
             continue
         experiment = join.store.ledger.get(each.experiment_id)
-        for name in open_models:
+        for name in unsettled:
             probability = _high_bucket_probability(join, name, experiment)
             if probability is not None:
                 yield _outcome(
@@ -223,11 +235,11 @@ def _buckets(join: _Join, made: Sequence[ExperimentSummary]) -> Iterator[Outcome
 
 
 def _high_bucket_probability(join: _Join, name: str, experiment: Experiment) -> float | None:
-    """From the features that were stored, so it is what the model would have said then."""
+    """The model's prediction from the stored features; None if it cannot be made."""
     current = experiment.verdict.current if experiment.verdict else None
     try:
         model = join.model(name)
-    except SpotlabError:  # its files are gone: nothing can be said
+    except SpotlabError:  # for example, its files were deleted
         return None
     if current is None or not isinstance(model, BucketModel):
         return None
@@ -236,29 +248,37 @@ def _high_bucket_probability(join: _Join, name: str, experiment: Experiment) -> 
     return probability if np.isfinite(probability) else None
 
 
-def _prices(join: _Join, made: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
+def _prices(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     settled = join.store.outcomes.settled(Target.PRICE)
     later = LaterMarket(join.store.archive)
-    for each in made:
+    for each in experiments:
         price = each.spot_price_usd_per_hour
         if price is None or (each.experiment_id, LAST_PRICE) in settled:
             continue
         due_at = each.created_at + PRICE_HORIZON
         if due_at > join.now:
-            join.wait(Target.PRICE)
+            join.count_pending(Target.PRICE)
             continue
-        found, reason = later.price(each.market, each.current_pool, due_at, join.now)
+        realised, reason = later.price(each.market, each.current_pool, due_at, join.now)
         if not reason:
-            join.wait(Target.PRICE)
+            join.count_pending(Target.PRICE)
             continue
         yield _outcome(
-            each, Target.PRICE, LAST_PRICE, each.current_pool, due_at, price, found, reason, False
+            each,
+            Target.PRICE,
+            LAST_PRICE,
+            each.current_pool,
+            due_at,
+            price,
+            realised,
+            reason,
+            False,
         )
 
 
-def _first_of_a_day(made: Sequence[ExperimentSummary]) -> list[ExperimentSummary]:
+def _first_of_a_day(experiments: Sequence[ExperimentSummary]) -> list[ExperimentSummary]:
     first: dict[tuple[str, str, int], ExperimentSummary] = {}
-    for each in made:
+    for each in experiments:
         if each.decision is not None:
             key = (each.current_pool, each.model, each.created_at.toordinal())
             first.setdefault(key, each)
@@ -266,10 +286,10 @@ def _first_of_a_day(made: Sequence[ExperimentSummary]) -> list[ExperimentSummary
 
 
 def _by_instance(items: Sequence[T]) -> dict[str, list[T]]:
-    found: dict[str, list[T]] = {}
+    by_instance: dict[str, list[T]] = {}
     for item in items:
-        found.setdefault(item.instance_id, []).append(item)
-    return found
+        by_instance.setdefault(item.instance_id, []).append(item)
+    return by_instance
 
 
 def _outcome(

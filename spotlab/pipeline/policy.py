@@ -1,9 +1,9 @@
 """STAY, SWITCH or FALLBACK_ONDEMAND: the linear policy.
 
-It compares the expected cost of an hour (price + hazard × cost of an interruption) of where an
-instance is, of the best candidate and of on-demand. A switch must pay for itself and for its own
-downtime, and a recent switch raises the bar, so that prices that cross back and forth do not move
-an instance with every tick.
+It compares the expected cost (price + hazard × cost of an interruption) of an instance's pool, of
+the best candidate and of on-demand. A switch must save a minimum after the cost of its own
+downtime. After a recent switch the minimum is higher, so that prices that cross back and forth do
+not cause a switch each time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, Po
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that the policy looks at.
+    """Everything that the policy uses.
 
     Args:
-        instance: what is decided about.
-        current: the pool it is on, scored; None where its price or risk is unknown. For an
-            on-demand instance: the same pool's spot offer, which it does not use now.
-        best: the best candidate on another pool (for an on-demand instance: on any); None: none.
+        instance: the instance to decide about.
+        current: its scored pool; None if the price or risk is unknown. For an on-demand instance:
+            the spot pool of the same type and zone, which it does not use.
+        best: the best candidate on another pool (for an on-demand instance: on any pool), or None.
         on_demand_usd_per_hour: on-demand price of the instance's type; None: unknown.
         last_switch_at: when the last switch was decided, or None.
         now: aware UTC.
@@ -37,147 +37,154 @@ class Situation:
 
 
 def decide(situation: Situation, params: PolicyParams) -> Verdict:
-    """The policy's answer, with a reason in words."""
+    """The policy's decision, with its reason."""
     if situation.instance.lifecycle is Lifecycle.ON_DEMAND:
         return _from_on_demand(situation, params)
     if situation.current is None:
         reason = (
-            f"Price or risk of {situation.instance.pool.label} is unknown, so nothing can be "
-            "compared; stays where it is."
+            f"The price or risk of {situation.instance.pool.label} is unknown, so it cannot be "
+            "compared with other pools; stays on its pool."
         )
         return Verdict(Decision.STAY, reason, None, None, None)
     if situation.current.risk > params.risk_ceiling:
         return _leave_unsafe(situation, situation.current, params)
-    return _weigh(situation, situation.current, params)
+    return _compare_costs(situation, situation.current, params)
 
 
 def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     if best is None:
-        reason = "No spot pool meets the requirements under the risk ceiling; stays on-demand."
+        reason = "No spot pool below the risk ceiling meets the requirements; stays on-demand."
         return Verdict(Decision.STAY, reason, situation.current, None, None)
     if on_demand is None:
-        reason = "Its on-demand price is unknown, so no saving can be computed; stays on-demand."
+        reason = "The on-demand price is unknown, so no saving can be computed; stays on-demand."
         return Verdict(Decision.STAY, reason, situation.current, None, None)
-    saving = on_demand - _cost_of_moving_to(best, on_demand, params)
-    bar = _bar(on_demand, situation, params)
-    if saving < bar.usd_per_hour:
+    saving = on_demand - _cost_with_switch(best, on_demand, params)
+    limits = _switch_limits(on_demand, situation, params)
+    if saving < limits.min_saving_usd_per_hour:
         reason = (
-            f"Spot on {best.pool.label} would save {_usd(saving)}, less than the "
-            f"{_usd(bar.usd_per_hour)} asked for; stays on-demand."
+            f"Spot on {best.pool.label} would save {_usd(saving)}, below the minimum saving of "
+            f"{_usd(limits.min_saving_usd_per_hour)}; stays on-demand."
         )
         return Verdict(Decision.STAY, reason, situation.current, None, saving)
-    if bar.cooling_h > 0:
-        return _cooling(situation.current, bar.cooling_h, saving)
+    if limits.cooldown_left_h > 0:
+        return _stay_in_cooldown(situation.current, limits.cooldown_left_h, saving)
     reason = (
-        f"On-demand costs {_usd(on_demand)}; {_offer(best)} costs "
-        f"{_cost(best.expected_cost_usd_per_hour)} with interruptions counted: saves "
-        f"{_usd(saving)}."
+        f"On-demand costs {_usd(on_demand)}; {_pool_at_price(best)} costs "
+        f"{_cost(best.expected_cost_usd_per_hour)} including interruptions: saves "
+        f"{_usd(saving)} after the cost of switching."
     )
     return Verdict(Decision.SWITCH, reason, situation.current, best, saving)
 
 
 def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
-    danger = (
+    risk_text = (
         f"Risk on {current.pool.label} is {_percent(current.risk)} within {params.horizon_h:g} h, "
-        f"over the ceiling of {_percent(params.risk_ceiling)}."
+        f"above the risk ceiling of {_percent(params.risk_ceiling)}."
     )
     beats_on_demand = best is not None and (
         on_demand is None or best.expected_cost_usd_per_hour < on_demand
     )
     if best is not None and beats_on_demand:
         saving = current.expected_cost_usd_per_hour - best.expected_cost_usd_per_hour
-        reason = f"{danger} {_offer(best)} is under it: {_saves(saving)}."
+        reason = f"{risk_text} {_pool_at_price(best)} is below it: {_saving_text(saving)}."
         return Verdict(Decision.SWITCH, reason, current, best, saving)
-    why = (
-        "no other pool meets the requirements under it"
+    cause = (
+        "no other pool below the ceiling meets the requirements"
         if best is None
-        else f"the best other pool ({best.pool.label}) costs no less than on-demand"
+        else f"the best other pool ({best.pool.label}) is not cheaper than on-demand"
     )
     if on_demand is None:
-        reason = f"{danger} Since {why}, on-demand is safer; its price is unknown."
+        reason = f"{risk_text} Since {cause}, on-demand is safer; its price is unknown."
         return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, None)
     saving = current.expected_cost_usd_per_hour - on_demand
-    reason = f"{danger} Since {why}, on-demand at {_usd(on_demand)} is safer: {_saves(saving)}."
+    reason = (
+        f"{risk_text} Since {cause}, on-demand at {_usd(on_demand)} is safer: "
+        f"{_saving_text(saving)}."
+    )
     return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, saving)
 
 
-def _weigh(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
+def _compare_costs(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     cost = current.expected_cost_usd_per_hour
-    bar = _bar(cost, situation, params)
+    limits = _switch_limits(cost, situation, params)
     saving = None
     if best is not None:
         worth = on_demand if on_demand is not None else best.spot_price_usd_per_hour
-        saving = cost - _cost_of_moving_to(best, worth, params)
+        saving = cost - _cost_with_switch(best, worth, params)
         cheaper_than_on_demand = on_demand is None or best.expected_cost_usd_per_hour < on_demand
-        if saving >= bar.usd_per_hour and cheaper_than_on_demand:
-            if bar.cooling_h > 0:
-                return _cooling(current, bar.cooling_h, saving)
+        if saving >= limits.min_saving_usd_per_hour and cheaper_than_on_demand:
+            if limits.cooldown_left_h > 0:
+                return _stay_in_cooldown(current, limits.cooldown_left_h, saving)
             reason = (
-                f"{_offer(best)} costs {_cost(best.expected_cost_usd_per_hour)} with interruptions "
-                f"counted, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after the "
-                f"switch's own downtime. Risk {_percent(current.risk)} → {_percent(best.risk)} "
+                f"{_pool_at_price(best)} costs {_cost(best.expected_cost_usd_per_hour)} including "
+                f"interruptions, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after "
+                f"the cost of switching. Risk {_percent(current.risk)} → {_percent(best.risk)} "
                 f"within {params.horizon_h:g} h."
             )
             return Verdict(Decision.SWITCH, reason, current, best, saving)
-    if on_demand is not None and cost - on_demand >= bar.usd_per_hour:
+    if on_demand is not None and cost - on_demand >= limits.min_saving_usd_per_hour:
         reason = (
-            f"{current.pool.label} costs {_cost(cost)} with interruptions counted, on-demand "
+            f"{current.pool.label} costs {_cost(cost)} including interruptions, on-demand "
             f"{_usd(on_demand)}, and no other pool is cheaper."
         )
         return Verdict(Decision.FALLBACK_ONDEMAND, reason, current, None, cost - on_demand)
-    return Verdict(
-        Decision.STAY, _why_stay(current, best, saving, bar.usd_per_hour), current, None, saving
-    )
+    reason = _reason_to_stay(current, best, saving, limits.min_saving_usd_per_hour)
+    return Verdict(Decision.STAY, reason, current, None, saving)
 
 
-def _why_stay(current: Candidate, best: Candidate | None, saving: float | None, bar: float) -> str:
+def _reason_to_stay(
+    current: Candidate, best: Candidate | None, saving: float | None, min_saving: float
+) -> str:
     here = f"{current.pool.label} costs {_cost(current.expected_cost_usd_per_hour)}"
     if best is None or saving is None:
-        return f"{here} with interruptions counted; no other pool meets the requirements."
+        return f"{here} including interruptions; no other pool meets the requirements."
     if saving <= 0:
-        return f"{here} with interruptions counted: no candidate is cheaper once moving is paid."
+        return (
+            f"{here} including interruptions; no candidate is cheaper after the cost of switching."
+        )
     return (
-        f"{here} with interruptions counted; {best.pool.label} would save {_usd(saving)}, less "
-        f"than the {_usd(bar)} asked for."
+        f"{here} including interruptions; {best.pool.label} would save {_usd(saving)}, below the "
+        f"minimum saving of {_usd(min_saving)}."
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
-    """What a switch must save, and how long it may not happen for a saving alone."""
+class _SwitchLimits:
+    """The minimum saving of a switch, and for how long the cooldown still prevents one."""
 
-    usd_per_hour: float
-    cooling_h: float
+    min_saving_usd_per_hour: float
+    cooldown_left_h: float
 
 
-def _bar(cost: float, situation: Situation, params: PolicyParams) -> _Bar:
-    fraction, cooling_h = params.min_saving_fraction, 0.0
+def _switch_limits(cost: float, situation: Situation, params: PolicyParams) -> _SwitchLimits:
+    fraction, cooldown_left_h = params.min_saving_fraction, 0.0
     if situation.last_switch_at is not None:
         since_h = (situation.now - situation.last_switch_at) / timedelta(hours=1)
-        cooling_h = max(0.0, params.cooldown_h - since_h)
+        cooldown_left_h = max(0.0, params.cooldown_h - since_h)
         if since_h < 2 * params.cooldown_h:
             fraction += params.hysteresis_fraction
-    return _Bar(max(params.min_saving_usd_per_hour, fraction * cost), cooling_h)
+    min_saving = max(params.min_saving_usd_per_hour, fraction * cost)
+    return _SwitchLimits(min_saving, cooldown_left_h)
 
 
-def _cost_of_moving_to(best: Candidate, worth_usd_per_hour: float, params: PolicyParams) -> float:
+def _cost_with_switch(best: Candidate, worth_usd_per_hour: float, params: PolicyParams) -> float:
     downtime = params.switch_downtime_h * worth_usd_per_hour / params.expected_stay_h
     return best.expected_cost_usd_per_hour + downtime
 
 
-def _cooling(current: Candidate | None, cooling_h: float, saving: float) -> Verdict:
+def _stay_in_cooldown(current: Candidate | None, cooldown_left_h: float, saving: float) -> Verdict:
     reason = (
-        f"A switch would save {_usd(saving)}, but the last one is recent: no other for "
-        f"{cooling_h:.1f} h."
+        f"A switch would save {_usd(saving)}, but the last switch was recent: cooldown for another "
+        f"{cooldown_left_h:.1f} h."
     )
     return Verdict(Decision.STAY, reason, current, None, saving)
 
 
-def _offer(best: Candidate) -> str:
-    return f"{best.pool.label} at {_usd(best.spot_price_usd_per_hour)}"
+def _pool_at_price(candidate: Candidate) -> str:
+    return f"{candidate.pool.label} at {_usd(candidate.spot_price_usd_per_hour)}"
 
 
 def _usd(amount: float) -> str:
@@ -185,7 +192,7 @@ def _usd(amount: float) -> str:
 
 
 def _cost(expected: float) -> str:
-    """One digit more than a price: an hour's share of an interruption is that small."""
+    """Five decimals: the hourly cost of interruptions is often below 0.0001 USD."""
     return f"{expected:.5f} USD/h"
 
 
@@ -193,5 +200,5 @@ def _percent(risk: float) -> str:
     return f"{100 * risk:.2f} %"
 
 
-def _saves(saving: float) -> str:
+def _saving_text(saving: float) -> str:
     return f"saves {_usd(saving)}" if saving >= 0 else f"costs {_usd(-saving)} more"

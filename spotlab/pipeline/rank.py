@@ -37,12 +37,12 @@ class Ranking:
 
     @property
     def candidates(self) -> pd.DataFrame:
-        """The rows of the candidates, best first."""
+        """The rows of the candidates, lowest expected cost first."""
         return self.table.iloc[: int((self.table["rank"] > 0).sum())]
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many pools each reason filtered out, most first."""
+        """Number of pools filtered out by each reason, largest first."""
         counts = Counter(str(reason) for reason in self.table["dropped"] if reason is not None)
         return dict(counts.most_common())
 
@@ -69,7 +69,7 @@ class Ranking:
         ]
 
     def position_of(self, pool: Pool) -> int | None:
-        """The row of `table` that holds a pool, or None."""
+        """The position of a pool's row in `table`, or None."""
         zone = self.table["availability_zone"]
         match = (
             (self.table["region"] == pool.region)
@@ -77,8 +77,8 @@ class Ranking:
             & (self.table["operating_system"] == pool.operating_system)
             & (zone.isna() if pool.availability_zone is None else zone == pool.availability_zone)
         )
-        found = np.flatnonzero(match.to_numpy())
-        return int(found[0]) if len(found) else None
+        positions = np.flatnonzero(match.to_numpy())
+        return int(positions[0]) if len(positions) else None
 
 
 def rank(
@@ -94,7 +94,7 @@ def rank(
         requirements: what a pool must offer.
         policy: horizon, risk ceiling and the hours that an interruption costs.
         workload_usd_per_hour: value of an hour of work; None: the pool's own on-demand price, or
-            its spot price where that is unknown (its reasons say so).
+            its spot price if that is unknown (the candidate's reasons say so).
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))

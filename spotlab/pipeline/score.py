@@ -1,7 +1,7 @@
-"""Every pool of a market with its price, specs, features and hazard.
+"""Scored markets: every pool with its price, specs, features and hazard.
 
-Scoring a market is done once and shared by all instances: what differs from instance to instance
-(requirements, what an interruption costs) is in filter.py and rank.py.
+A market is scored once for all instances. Steps that differ between instances (requirements, cost
+of an interruption) are in filter.py and rank.py.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class ScoredMarket:
     """A market's pools, scored by one model.
 
     Args:
-        data: the market it was scored from.
+        data: the market.
         frame: features; row i belongs to row i of `table`.
         model: "name@version".
-        table: TABLE_COLUMNS, one row a pool; unknown numbers are NaN, an unknown zone is None.
-        evidence: by row, what own instances taught about its hazard, which holds it already.
+        table: TABLE_COLUMNS, one row per pool; unknown numbers are NaN, an unknown zone is None.
+        evidence: by row, the evidence of own instances, which `hazard_per_hour` already includes.
         hardware: facts of every type in `table` whose name can be read.
     """
 
@@ -65,7 +65,7 @@ class ScoredMarket:
     hardware: Mapping[str, Hardware] = field(default_factory=dict)
 
     def on_demand_usd_per_hour(self, pool: Pool) -> float | None:
-        """On-demand price of a pool's type in its region; None where unknown."""
+        """On-demand price of a pool's type in its region; None if unknown."""
         same = (self.table["region"] == pool.region) & (
             self.table["instance_type"] == pool.instance_type
         )
@@ -79,12 +79,12 @@ def score_market(
     """Features and hazard of every pool that has a price.
 
     Args:
-        data: a market as of a moment.
-        model: its features must all be in the engine.
-        tracer: gets the stages "features" and "risk".
-        own: what own instances went through in this market; None: nothing is known of it.
+        data: a market at one point in time.
+        model: uses only features that the engine computes.
+        tracer: receives the stages "features" and "risk".
+        own: interruptions and exposure of own instances in this market; None: unknown.
     Raises:
-        InvalidInput: the model wants a feature that the engine does not make.
+        InvalidInput: the model uses a feature that the engine does not compute.
     """
     with tracer.stage("features", rows_in=len(data.prices)) as stage:
         frame = engine.compute(data)
@@ -94,8 +94,8 @@ def score_market(
         stage.rows_out = int(np.isfinite(hazard).sum())
     table = _pool_table(data)
     evidence = _evidence(frame.pools, hazard, own or OwnRecord())
-    for row, taught in evidence.items():
-        hazard[row] = taught.hazard_per_hour
+    for row, pool_evidence in evidence.items():
+        hazard[row] = pool_evidence.hazard_per_hour
     table["hazard_per_hour"] = hazard
     return ScoredMarket(
         data,
@@ -110,21 +110,21 @@ def score_market(
 def _evidence(
     pools: Sequence[Pool], hazard: NDArray[np.float64], own: OwnRecord
 ) -> dict[int, Evidence]:
-    """What own instances taught, by row; a pool whose risk the model refuses learns nothing."""
+    """Evidence of own instances by row; none for pools whose hazard is unknown."""
     types = {(pool.region, pool.instance_type, pool.operating_system) for pool in own.pools}
-    found = {}
+    evidence = {}
     for row, pool in enumerate(pools):
         known = (pool.region, pool.instance_type, pool.operating_system) in types
         if known and np.isfinite(hazard[row]):
             here, siblings = own.on(pool)
-            found[row] = Evidence(
+            evidence[row] = Evidence(
                 prior_hazard_per_hour=float(hazard[row]),
                 events=here.events,
                 exposure_h=here.exposure_h,
                 sibling_events=siblings.events,
                 sibling_exposure_h=siblings.exposure_h,
             )
-    return found
+    return evidence
 
 
 def _pool_table(data: MarketData) -> pd.DataFrame:
@@ -206,7 +206,7 @@ def _parsed(instance_type: str) -> TypeName | None:
 
 
 def price_read_at(data: MarketData) -> datetime:
-    """When the prices were read: the older of the price feeds that were used."""
+    """When the prices were read: the oldest fetch time of the price feeds in use."""
     kinds = (FeedKind.PRICE_HISTORY, FeedKind.SPOT_PRICES)
     times = [data.origins[kind].fetched_at for kind in kinds if kind in data.origins]
     return min(times, default=data.as_of)

@@ -1,4 +1,4 @@
-"""How predictions did, once it is known what happened."""
+"""Scorecards: how predictions compare with their outcomes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PROBABILITIES: Final = (Target.INTERRUPTION, Target.BUCKET)
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of predictions, by the Monday (UTC) it begins on.
+    """One week of predictions (UTC).
 
     Args:
         begins: a Monday.
-        rows: realised predictions.
+        rows: number of predictions with an observed outcome.
         base_rate: share that came true.
-        brier: mean squared error, interval by day; NaN ends where there are too few days.
+        brier: mean squared error, interval by day; its ends are NaN if there are too few days.
     """
 
     begins: date
@@ -43,22 +43,22 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """How one model's probabilities of one target did.
+    """Predicted probabilities of one model and target, compared with the outcomes.
 
     Args:
         target: interruption or bucket.
         model: "name@version".
-        challenger: it predicted in shadow only.
-        rows: realised predictions.
-        censored: predictions of which it will never be known.
+        challenger: the model predicted in shadow only.
+        rows: number of predictions with an observed outcome.
+        censored: number of predictions whose outcome could not be observed.
         base_rate: share that came true, interval by day.
         mean_predicted: mean probability.
         brier: mean squared error, interval by day.
-        brier_of_base_rate: that of always saying the base rate, known only afterwards.
-        skill: 1 - brier / brier_of_base_rate, interval by day; NaN where nothing or all came true.
+        brier_of_base_rate: mean squared error of predicting the base rate, known only afterwards.
+        skill: 1 - brier / brier_of_base_rate, interval by day; NaN if all or none came true.
         reliability: over quantiles of the predictions.
         weeks: oldest first.
-        words: one sentence for a person.
+        words: summary in one sentence.
     """
 
     target: Target
@@ -104,15 +104,15 @@ class Scorecard:
 
 @dataclass(frozen=True, slots=True)
 class PriceCard:
-    """How the price forecast (a price stays as it was) did over 24 h.
+    """The price forecast (no change within 24 h), compared with the outcomes.
 
     Args:
         model: "last-price@1".
-        rows: realised predictions.
-        censored: predictions of which it will never be known.
-        relative_error: mean |later / predicted - 1|, interval by day.
-        relative_bias: mean of later / predicted - 1, interval by day.
-        words: one sentence for a person.
+        rows: number of predictions with an observed outcome.
+        censored: number of predictions whose outcome could not be observed.
+        relative_error: mean |price after 24 h / predicted - 1|, interval by day.
+        relative_bias: mean of price after 24 h / predicted - 1, interval by day.
+        words: summary in one sentence.
     """
 
     model: str
@@ -124,13 +124,13 @@ class PriceCard:
 
 
 def scorecards(outcomes: Sequence[Outcome]) -> list[Scorecard]:
-    """One card a target and model, in that order; deciding and shadow predictions together.
+    """One card per target and model, in that order, of deciding and shadow predictions together.
 
-    A model that decided about one instance and ran in shadow beside another made the same kind of
-    prediction; it counts as a challenger only if it never decided.
+    A model may decide for one instance and run in shadow for another: its predictions are of the
+    same kind. It counts as a challenger only if it never decided.
 
     Args:
-        outcomes: of one market: two markets are never mixed.
+        outcomes: outcomes in one market; two markets are never mixed.
     """
     keys = sorted({(o.target, o.model) for o in outcomes if o.target in PROBABILITIES})
     return [
@@ -140,32 +140,32 @@ def scorecards(outcomes: Sequence[Outcome]) -> list[Scorecard]:
 
 
 def price_card(outcomes: Sequence[Outcome]) -> PriceCard | None:
-    """The card of the price forecast; None where there is no outcome yet."""
+    """The card of the price forecast; None if there is no outcome yet."""
     prices = [o for o in outcomes if o.target is Target.PRICE]
     if not prices:
         return None
     known = [o for o in prices if o.realised is not None]
-    moved = np.array([o.realised / o.predicted - 1 for o in known if o.realised is not None])
-    moments = [o.predicted_at for o in known]
-    error = by_day(lambda rows: mean(np.abs(moved[rows])), moments)
-    bias = by_day(lambda rows: mean(moved[rows]), moments)
+    changes = np.array([o.realised / o.predicted - 1 for o in known if o.realised is not None])
+    times = [o.predicted_at for o in known]
+    error = by_day(lambda rows: mean(np.abs(changes[rows])), times)
+    bias = by_day(lambda rows: mean(changes[rows]), times)
     words = (
-        f"Prices a day later differ by {100 * error.value:.1f} % on average, over "
+        f"Prices differ by {100 * error.value:.1f} % on average after a day, over "
         f"{len(known):,} predictions."
         if known
-        else "No price of a day later is known yet."
+        else "No outcome of a price prediction is known yet."
     )
     return PriceCard(prices[0].model, len(known), len(prices) - len(known), error, bias, words)
 
 
 def _card(target: Target, model: str, outcomes: Sequence[Outcome]) -> Scorecard:
     known = [o for o in outcomes if o.realised is not None]
-    said = np.array([o.predicted for o in known], dtype=np.float64)
-    seen = np.array([o.realised for o in known], dtype=np.float64)
-    moments = [o.predicted_at for o in known]
-    base_rate = by_day(lambda rows: mean(seen[rows]), moments)
-    brier = by_day(lambda rows: _brier(said[rows], seen[rows]), moments)
-    of_base = mean(seen) * (1 - mean(seen))
+    predicted = np.array([o.predicted for o in known], dtype=np.float64)
+    observed = np.array([o.realised for o in known], dtype=np.float64)
+    times = [o.predicted_at for o in known]
+    base_rate = by_day(lambda rows: mean(observed[rows]), times)
+    brier = by_day(lambda rows: _brier(predicted[rows], observed[rows]), times)
+    base_rate_brier = mean(observed) * (1 - mean(observed))
     return Scorecard(
         target=target,
         model=model,
@@ -173,46 +173,47 @@ def _card(target: Target, model: str, outcomes: Sequence[Outcome]) -> Scorecard:
         rows=len(known),
         censored=len(outcomes) - len(known),
         base_rate=base_rate,
-        mean_predicted=mean(said),
+        mean_predicted=mean(predicted),
         brier=brier,
-        brier_of_base_rate=of_base,
-        skill=by_day(lambda rows: _skill(said[rows], seen[rows]), moments),
-        reliability=tuple(reliability(said, seen)),
-        weeks=tuple(_weeks(known, said, seen)),
-        words=_words(said, seen, len(outcomes) - len(known)),
+        brier_of_base_rate=base_rate_brier,
+        skill=by_day(lambda rows: _skill(predicted[rows], observed[rows]), times),
+        reliability=tuple(reliability(predicted, observed)),
+        weeks=tuple(_weeks(known, predicted, observed)),
+        words=_words(predicted, observed, len(outcomes) - len(known)),
     )
 
 
-def _weeks(known: Sequence[Outcome], said: FloatArray, seen: FloatArray) -> list[Week]:
+def _weeks(known: Sequence[Outcome], predicted: FloatArray, observed: FloatArray) -> list[Week]:
     mondays = np.array(
         [o.predicted_at.date() - timedelta(days=o.predicted_at.weekday()) for o in known]
     )
-    found = []
+    weeks = []
     for monday in sorted(set(mondays)):
         rows = np.flatnonzero(mondays == monday)
-        moments = [known[int(row)].predicted_at for row in rows]
-        p, y = said[rows], seen[rows]
+        times = [known[int(row)].predicted_at for row in rows]
+        p, y = predicted[rows], observed[rows]
         brier = by_day(
             lambda part, p=p, y=y: _brier(p[part], y[part]),  # type: ignore[misc]
-            moments,
+            times,
         )
-        found.append(Week(monday, len(rows), mean(y), brier))
-    return found
+        weeks.append(Week(monday, len(rows), mean(y), brier))
+    return weeks
 
 
-def _brier(said: FloatArray, seen: FloatArray) -> float:
-    return mean((said - seen) ** 2)
+def _brier(predicted: FloatArray, observed: FloatArray) -> float:
+    return mean((predicted - observed) ** 2)
 
 
-def _skill(said: FloatArray, seen: FloatArray) -> float:
-    reference = mean(seen) * (1 - mean(seen))
-    return 1 - _brier(said, seen) / reference if reference > 0 else float("nan")
+def _skill(predicted: FloatArray, observed: FloatArray) -> float:
+    reference = mean(observed) * (1 - mean(observed))
+    return 1 - _brier(predicted, observed) / reference if reference > 0 else float("nan")
 
 
-def _words(said: FloatArray, seen: FloatArray, censored: int) -> str:
-    unknown = f" Of {censored:,} it will never be known." if censored else ""
-    if not len(seen):
-        return f"Nothing is known yet.{unknown}"
+def _words(predicted: FloatArray, observed: FloatArray, censored: int) -> str:
+    unknown = f" The outcome of {censored:,} could not be observed." if censored else ""
+    if not len(observed):
+        return f"No outcomes are known yet.{unknown}"
     return (
-        f"{int(seen.sum()):,} of {len(seen):,} came true, {said.sum():.1f} were expected.{unknown}"
+        f"{int(observed.sum()):,} of {len(observed):,} came true; {predicted.sum():.1f} were "
+        f"predicted.{unknown}"
     )

@@ -1,4 +1,4 @@
-"""Shadow decisions: what challengers decide on the same market, never carried out."""
+"""Shadow decisions: made by challengers on the same market, never executed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ SHADOW_STATES: Final = frozenset({ModelState.GRADUATED, ModelState.CHAMPION})
 
 
 def challengers(records: Sequence[ModelRecord], task: str, deciding: str) -> list[str]:
-    """The models that run in shadow beside the one that decides, as "name@version", sorted.
+    """The models that run in shadow alongside the deciding one, as "name@version", sorted.
 
     Args:
         records: every registered version.
-        task: of the deciding model.
-        deciding: "name@version"; the champion runs in shadow where another model decides.
+        task: task of the deciding model.
+        deciding: "name@version" of the deciding model; if it is not the champion, the champion
+            runs in shadow.
     """
     names = [
         record.reference
@@ -42,40 +43,42 @@ def shadow(
     challenger: Evaluation,
     last_switch_at: datetime | None,
 ) -> ShadowDecision:
-    """What a challenger would have decided about the same instance at the same moment.
+    """A challenger's decision about the same instance at the same time.
 
     Args:
-        experiment: the decision that was made, as recorded.
-        ranking: what it was made from; None where it failed before.
+        experiment: the recorded decision.
+        ranking: the ranking that it was made from; None if the ranking failed.
         challenger: the market scored by the challenger, with the same policy.
-        last_switch_at: the same that the deciding model was given.
+        last_switch_at: as for the recorded decision.
     """
     shadowed = evaluate(experiment.instance, challenger, last_switch_at, experiment.created_at)
-    theirs, ours = shadowed.experiment.verdict, experiment.verdict
-    current = theirs.current if theirs else None
-    chosen = theirs.chosen if theirs else None
+    shadow_verdict, verdict = shadowed.experiment.verdict, experiment.verdict
+    current = shadow_verdict.current if shadow_verdict else None
+    chosen = shadow_verdict.chosen if shadow_verdict else None
     return ShadowDecision(
         experiment_id=experiment.experiment_id,
         model=challenger.scored.model,
         champion=experiment.model,
         created_at=experiment.created_at,
         instance_id=experiment.instance.instance_id,
-        decision=theirs.decision if theirs else None,
-        champion_decision=ours.decision if ours else None,
+        decision=shadow_verdict.decision if shadow_verdict else None,
+        champion_decision=verdict.decision if verdict else None,
         chosen_pool=chosen.pool.key if chosen else None,
         current_risk=_finite(current.risk if current else None),
         chosen_risk=_finite(chosen.risk if chosen else None),
         horizon_h=experiment.policy.horizon_h,
-        saving_usd_per_hour=_finite(theirs.saving_usd_per_hour if theirs else None),
-        cost_difference_usd_per_hour=_difference(experiment, theirs, ours, ranking),
-        own_cost_difference_usd_per_hour=_difference(experiment, theirs, ours, shadowed.ranking),
-        agrees=theirs is not None and ours is not None and _answer(theirs) == _answer(ours),
+        saving_usd_per_hour=_finite(shadow_verdict.saving_usd_per_hour if shadow_verdict else None),
+        cost_difference_usd_per_hour=_difference(experiment, shadow_verdict, ranking),
+        own_cost_difference_usd_per_hour=_difference(experiment, shadow_verdict, shadowed.ranking),
+        agrees=shadow_verdict is not None
+        and verdict is not None
+        and _choice(shadow_verdict) == _choice(verdict),
         error=shadowed.experiment.error,
     )
 
 
 def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
-    """A challenger that could not be loaded or could not score the market."""
+    """The record of a challenger that could not be loaded or could not score the market."""
     verdict = experiment.verdict
     return ShadowDecision(
         experiment_id=experiment.experiment_id,
@@ -99,16 +102,16 @@ def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A challenger beside the models that decided.
+    """A challenger compared with the models that decided.
 
     Args:
         model: the challenger.
-        decided: decisions that both reached.
-        failures: decisions that the challenger could not reach.
-        agreement: share of the same decision and pool, interval by day.
-        cost_difference_usd_per_hour: mean expected cost after its decisions minus after those
-            made, by the hazards of the model that decided; interval by day.
-        own_cost_difference_usd_per_hour: the same by its own hazards.
+        decided: number of decisions that both made.
+        failures: number of decisions that the challenger could not make.
+        agreement: share with the same decision and pool, interval by day.
+        cost_difference_usd_per_hour: mean expected cost after the challenger's decisions minus
+            that after the recorded ones, by the deciding model's hazards; interval by day.
+        own_cost_difference_usd_per_hour: the same by the challenger's own hazards.
         disagreements: newest first.
     """
 
@@ -122,14 +125,14 @@ class Comparison:
 
 
 def compare(decisions: Sequence[ShadowDecision]) -> list[Comparison]:
-    """Each challenger's shadow decisions beside those that were made, by model."""
+    """One comparison per challenger, by name."""
     models = sorted({decision.model for decision in decisions})
-    return [_compared(model, [d for d in decisions if d.model == model]) for model in models]
+    return [_comparison(model, [d for d in decisions if d.model == model]) for model in models]
 
 
-def _compared(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
+def _comparison(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
     both = [d for d in decisions if d.decision and d.champion_decision]
-    apart = sorted((d for d in both if not d.agrees), key=lambda d: d.created_at, reverse=True)
+    disagreements = [d for d in both if not d.agrees]
     return Comparison(
         model=model,
         decided=len(both),
@@ -141,42 +144,44 @@ def _compared(model: str, decisions: Sequence[ShadowDecision]) -> Comparison:
         own_cost_difference_usd_per_hour=_mean_by_day(
             both, [d.own_cost_difference_usd_per_hour for d in both]
         ),
-        disagreements=tuple(apart),
+        disagreements=tuple(sorted(disagreements, key=lambda d: d.created_at, reverse=True)),
     )
 
 
 def _mean_by_day(decisions: Sequence[ShadowDecision], values: Sequence[float | None]) -> Estimate:
     known = [(d.created_at, v) for d, v in zip(decisions, values, strict=True) if v is not None]
     numbers = np.array([value for _, value in known], dtype=np.float64)
-    return by_day(lambda rows: mean(numbers[rows]), [moment for moment, _ in known])
+    return by_day(lambda rows: mean(numbers[rows]), [time for time, _ in known])
 
 
-def _answer(verdict: Verdict) -> tuple[Decision, Pool | None]:
+def _choice(verdict: Verdict) -> tuple[Decision, Pool | None]:
     return verdict.decision, verdict.chosen.pool if verdict.chosen else None
 
 
 def _difference(
-    experiment: Experiment, theirs: Verdict | None, ours: Verdict | None, ranking: Ranking | None
+    experiment: Experiment, shadow_verdict: Verdict | None, ranking: Ranking | None
 ) -> float | None:
-    if theirs is None or ours is None or ranking is None:
+    """Expected cost after the shadow decision minus that after the recorded one, USD per hour."""
+    verdict = experiment.verdict
+    if shadow_verdict is None or verdict is None or ranking is None:
         return None
-    if _answer(theirs) == _answer(ours):
+    if _choice(shadow_verdict) == _choice(verdict):
         return 0.0
-    after = _cost_after(experiment, theirs, ranking)
-    before = _cost_after(experiment, ours, ranking)
-    return None if after is None or before is None else after - before
+    shadow_cost = _cost_after(experiment, shadow_verdict, ranking)
+    cost = _cost_after(experiment, verdict, ranking)
+    return None if shadow_cost is None or cost is None else shadow_cost - cost
 
 
 def _cost_after(experiment: Experiment, verdict: Verdict, ranking: Ranking) -> float | None:
-    """Expected cost of an hour once a verdict is carried out, by one model's hazards."""
+    """Expected cost after executing a verdict, by the hazards in `ranking`, USD per hour."""
     instance = experiment.instance
     stays_on_demand = (
         verdict.decision is Decision.STAY and instance.lifecycle is Lifecycle.ON_DEMAND
     )
     if verdict.decision is Decision.FALLBACK_ONDEMAND or stays_on_demand:
         return ranking.scored.on_demand_usd_per_hour(instance.pool)
-    side = verdict.chosen if verdict.decision is Decision.SWITCH else verdict.current
-    position = ranking.position_of(side.pool) if side is not None else None
+    target = verdict.chosen if verdict.decision is Decision.SWITCH else verdict.current
+    position = ranking.position_of(target.pool) if target is not None else None
     if position is None:
         return None
     return _finite(float(ranking.table["expected_cost_usd_per_hour"].iloc[position]))

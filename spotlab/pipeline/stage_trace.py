@@ -1,4 +1,4 @@
-"""Times and counts of each stage of an evaluation."""
+"""Duration and row counts of each stage of an evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.telemetry import metrics, traces
 
 @dataclass(slots=True)
 class Stage:
-    """A stage that is running; it says how many rows it passes on."""
+    """A running stage; set `rows_out` to the number of rows it passes on."""
 
     rows_out: int = 0
 
@@ -26,7 +26,7 @@ class Tracer:
 
     @contextmanager
     def stage(self, name: str, rows_in: int) -> Iterator[Stage]:
-        """Time a stage; it is traced even when it raises.
+        """Time a stage; it is recorded even if it raises.
 
         >>> tracer = Tracer()
         >>> with tracer.stage("filter", rows_in=3) as stage:

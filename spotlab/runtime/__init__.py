@@ -1,5 +1,5 @@
-"""Settings to services, and what every process shares: market, fleet, evaluation, models.
+"""What every process shares: start and shutdown, market, fleet, evaluation, models.
 
-`bootstrap.py` is the only place that picks implementations. Above `pipeline`, `training` and
-the adapters.
+`bootstrap.py` is the only place that selects implementations. This package is above `pipeline`,
+`training` and the adapters.
 """

@@ -1,4 +1,4 @@
-"""The accounts file: which AWS accounts to look after."""
+"""The accounts file: the AWS accounts that SpotLab manages."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_accounts(path: Path | None) -> tuple[Account, ...]:
     """The accounts listed in SPOTLAB_ACCOUNTS_FILE.
 
     Raises:
-        InvalidSetting: no file, unreadable, or an entry that cannot be used; values are not
-            echoed.
+        InvalidSetting: the setting is empty, the file cannot be read, or an entry is invalid;
+            values are not repeated.
     """
     if path is None:
         raise InvalidSetting("SPOTLAB_AWS=account needs SPOTLAB_ACCOUNTS_FILE.", remedy=_REMEDY)
@@ -41,8 +41,8 @@ def read_accounts(path: Path | None) -> tuple[Account, ...]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidSetting(f"SPOTLAB_ACCOUNTS_FILE {path}: {exc}.", remedy=_REMEDY) from None
     for number, entry in enumerate(entries, start=1):
-        whole = entry.aws_account_id.isdigit() and len(entry.aws_account_id) == 12
-        if not (whole and entry.regions and entry.name):
+        valid_id = entry.aws_account_id.isdigit() and len(entry.aws_account_id) == 12
+        if not (valid_id and entry.regions and entry.name):
             raise InvalidSetting(
                 f"SPOTLAB_ACCOUNTS_FILE {path}: entry {number} needs a name, a 12-digit "
                 "aws_account_id and at least one region.",

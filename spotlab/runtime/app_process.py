@@ -1,6 +1,6 @@
-"""The one lab of this process, and what runs beside the requests.
+"""The lab that screens, API and background services of the app process share.
 
-Screens, API and background threads share it; a command line makes its own.
+A command line opens its own lab.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from spotlab.runtime.lab import Lab
 log = logging.getLogger("spotlab.runtime.app_process")
 
 Background = Callable[[Lab], Callable[[], None]]
-"""Starts something that runs beside the requests, and gives what stops it."""
+"""Starts a background service; returns a function that stops it."""
 
 RETRY_S: Final = 2.0
 _lab: Once[Lab] = Once(bootstrap)
 
 
 def lab() -> Lab:
-    """The lab, opened by whoever asks first; what fails is tried again by the next who asks.
+    """The lab, opened by the first call; after a failure, the next call tries again.
 
     Raises:
-        InvalidSetting, DatabaseDown: it cannot be opened now.
+        InvalidSetting, DatabaseDown: the lab cannot be opened now.
     """
     return _lab()
 
 
 class Beside:
-    """Starts what runs beside the requests as soon as the lab can be opened; stops it at the end.
+    """Starts the background services as soon as the lab can be opened, and stops them at exit.
 
-    A database that is down at start keeps nothing from starting later.
+    If the database is down at first, they start when it is back.
 
     Args:
-        backgrounds: in the order they start; they stop in the other order.
+        backgrounds: in the order in which they start; they stop in reverse order.
     """
 
     def __init__(self, backgrounds: Sequence[Background]) -> None:
@@ -49,11 +49,11 @@ class Beside:
         self._thread = threading.Thread(target=self._start, name="beside", daemon=True)
 
     def start(self) -> None:
-        """Begin, without waiting."""
+        """Start in a thread, without waiting for the lab."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop what was started, then close the lab."""
+        """Stop the background services, then close the lab."""
         self._stop.set()
         self._thread.join()
         self._started.close()
@@ -61,14 +61,14 @@ class Beside:
             opened.close()
 
     def _start(self) -> None:
-        told = ""
+        logged = ""
         while not self._stop.is_set():
             try:
                 opened = lab()
             except SpotlabError as exc:
-                if str(exc) != told:
-                    told = str(exc)
-                    log.error("cannot start yet, trying again every %g s: %s", RETRY_S, told)
+                if str(exc) != logged:
+                    logged = str(exc)
+                    log.error("cannot start yet, trying again every %g s: %s", RETRY_S, logged)
                 self._stop.wait(RETRY_S)
                 continue
             for background in self._backgrounds:

@@ -1,6 +1,6 @@
-"""Settings to services: the only place that picks implementations.
+"""Bootstrap: builds the lab from the settings; the only place that selects implementations.
 
-Nothing connects at import; the embedded server and the emulated AWS start when first needed.
+Nothing connects at import. The embedded server and the emulated AWS start when first needed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SystemClock:
 
 
 class Once(Generic[T]):
-    """Calls a maker once, from whichever thread comes first; a failure is tried again."""
+    """A value made by the first call; after a failure, the next call tries again. Thread-safe."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -63,14 +63,14 @@ class Once(Generic[T]):
         self._lock = threading.Lock()
 
     def __call__(self) -> T:
-        """What the maker made."""
+        """The value."""
         with self._lock:
             if not self._made:
                 self._made.append(self._make())
             return self._made[0]
 
     def made(self) -> list[T]:
-        """What was made so far: one or none."""
+        """The value in a list; an empty list before the first successful call."""
         return self._made
 
 
@@ -84,12 +84,13 @@ def bootstrap(
     """The lab for these settings, with its database migrated and its models registered.
 
     Args:
-        settings: None: from the environment.
-        clock: None: the machine's.
-        online: an online store to use instead of the one in the settings.
-        cloud: an AWS to use instead of the one in the settings.
+        settings: None: read from the environment.
+        clock: None: the machine's clock.
+        online: replaces the online store of the settings.
+        cloud: replaces the AWS of the settings.
     Raises:
-        InvalidSetting, DatabaseDown: nothing can be done without these.
+        InvalidSetting: a setting is wrong.
+        DatabaseDown: the database cannot be reached or migrated.
     """
     chosen = settings or load()
     time = clock or SystemClock()
@@ -98,7 +99,7 @@ def bootstrap(
     shipped, uploads = chosen.models_dir.absolute(), home / UPLOADS
     limits = _tree_limits(chosen)
     if shipped.resolve() == uploads.resolve():
-        shipped = uploads  # by whichever way it is named, what is in it was sent
+        shipped = uploads  # the same folder under another path: its models are uploads
     workers = ModelWorkers(
         WorkerLimits(chosen.model_workers, chosen.model_memory_mb, chosen.model_wall_s, limits)
     )
@@ -123,10 +124,8 @@ def bootstrap(
         bus = RedisBus(stores.client_if_served, SqlMarkers(store.engine).read)
         log_stream = LogStream(stores.client_if_served, chosen.log_lines)
     resources = ExitStack()
-    for close in (
-        *(store.close, http.close, stores.close, bus.close, log_stream.close, workers.close),
-    ):
-        resources.callback(close)
+    for resource in (store, http, stores, bus, log_stream, workers):
+        resources.callback(resource.close)
     if online is None:
         observe(chosen, log_stream, resources)
     return Lab(
@@ -160,7 +159,7 @@ def _plain(secret: SecretStr | None) -> str | None:
 
 
 class _OnlineStores:
-    """Opens the online store when first asked, and the embedded server again when it died."""
+    """Opens the online store when first needed; restarts the embedded server if it has died."""
 
     def __init__(self, settings: Settings, home: Path) -> None:
         self._url = _plain(settings.redis_url)
@@ -170,10 +169,10 @@ class _OnlineStores:
         self._clients: list[redis.Redis] = []
 
     def __call__(self) -> OnlineStore:
-        """The store.
+        """The online store.
 
         Raises:
-            OnlineStoreDown: it cannot be started or does not answer.
+            OnlineStoreDown: it cannot be started or does not respond.
         """
         try:
             store = self._store()
@@ -186,21 +185,21 @@ class _OnlineStores:
         return store
 
     def client_if_served(self) -> redis.Redis | None:
-        """A client for news and logs, for whoever closes it; they start no server themselves."""
+        """A client for bus and logs, or None if no server runs; the caller closes it."""
         url = self._url or running_server(self._home)
         return connect_once(url) if url else None
 
     def counter_if_served(self) -> Storage | None:
-        """What counts for all replicas; it starts no server itself."""
+        """A counter that all replicas share, or None if no server runs."""
         client = self.client_if_served()
         if client is None:
             return None
-        self._clients.append(client)  # which closes its connections when nobody has it any more
+        self._clients.append(client)  # a client without references closes its connections
         pool = client.connection_pool
         return RedisStorage("redis://", connection_pool=pool, key_prefix="spotlab:limits")
 
     def close(self) -> None:
-        """Disconnect, and leave the server to whoever else uses it."""
+        """Disconnect; the server ends when no process uses it."""
         for client in self._clients:
             client.close()
         for _url, membership in self._server.made():
@@ -213,7 +212,7 @@ class _OnlineStores:
 
 
 class _Clouds:
-    """Opens the cloud when first asked, and the emulated one again when its server died."""
+    """Opens the cloud when first needed; restarts the emulated AWS if it has died."""
 
     def __init__(self, settings: Settings, home: Path, clock: Clock, resources: ExitStack) -> None:
         self._open = Once(lambda: _cloud(settings, home, clock, resources))
@@ -222,7 +221,7 @@ class _Clouds:
         """The accounts and how to reach them.
 
         Raises:
-            NotAvailable: the emulated AWS cannot be started (again).
+            NotAvailable: the emulated AWS cannot be started.
         """
         cloud, ensure = self._open()
         ensure()
@@ -232,10 +231,7 @@ class _Clouds:
 def _cloud(
     settings: Settings, home: Path, clock: Clock, resources: ExitStack
 ) -> tuple[Cloud, Callable[[], None]]:
-    """The cloud, and what makes sure that it still runs.
-
-    An AWS account needs no making sure.
-    """
+    """The cloud, and a function that restarts the emulated AWS if it has died."""
     if settings.aws == "account":
         accounts = read_accounts(settings.accounts_file)
         feeds = FeedAddresses(
@@ -257,7 +253,7 @@ def _cloud(
 
 
 def _choose_market(settings: Settings, http: httpx.Client, active: MarketName | None) -> MarketName:
-    """The live market to collect; "auto" stays with the one that is active, if it is live."""
+    """The live market to collect; "auto" keeps the active one if it is live."""
     if settings.market != "auto":
         return MarketName(settings.market)
     if settings.aws == "account":

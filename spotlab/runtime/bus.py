@@ -1,7 +1,6 @@
-"""News between processes: Redis pub/sub, and a look at SQL where news may have been lost.
+"""Change notifications between processes: Redis pub/sub, with SQL markers as a fallback.
 
-Nothing listens before somebody asks for a version, so that a
-command that scores no market only ever tells.
+A process starts to listen when it first reads a version; a command that never does only publishes.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from spotlab.errors import SpotlabError
 log = logging.getLogger("spotlab.runtime.bus")
 
 Marks = Mapping[Topic, object]
-"""What stands for each topic's state in SQL."""
+"""A value in SQL for each topic that differs after each change."""
 
 CHANNEL: Final = "spotlab:news"
 LOOK_ALONE_S: Final = 1.0
-"""How often SQL is looked at while Redis is silent, by each process and not by each screen."""
+"""How often a process reads the markers from SQL while Redis is down."""
 LOOK_BESIDE_S: Final = 15.0
-"""How often it is looked at beside Redis, whose news may be lost."""
+"""How often a process reads the markers while Redis is up: a message may have been lost."""
 REST_S: Final = 1.0
-"""After a failure nothing is told for this long: whoever tells must not wait again and again."""
+"""Time without publishing after a failure, so that callers do not wait for each timeout."""
 WAIT_S: Final = 0.5
 
 
@@ -38,8 +37,8 @@ class RedisBus:
     """ports.Bus over pub/sub.
 
     Args:
-        connect: gives a client of its own for each use, or None where no server is there yet.
-        look: reads the marks; raises SpotlabError where the database does not answer.
+        connect: opens a new client, or returns None if no server runs yet.
+        look: reads the markers; raises SpotlabError if the database does not respond.
     """
 
     def __init__(
@@ -50,37 +49,37 @@ class RedisBus:
         self._me = secrets.token_hex(6)
         self._versions = dict.fromkeys(Topic, 0)
         self._lock = threading.Lock()
-        self._telling = threading.Lock()
-        self._teller: redis.Redis | None = None
+        self._publishing = threading.Lock()
+        self._publisher: redis.Redis | None = None
         self._rest_until = 0.0
         self._stop = threading.Event()
         self._listener: threading.Thread | None = None
         self._marks: dict[Topic, object] = {}
-        self._told: dict[Topic, int] = {}
-        self._looked_at = 0.0
+        self._counted: dict[Topic, int] = {}
+        self._read_at = 0.0
 
     @property
     def listening(self) -> bool:
-        """Whether this process hears others."""
+        """Whether this process listens to others."""
         return self._listener is not None
 
     def publish(self, topic: Topic) -> None:
-        """Tell everybody; this process at once, even where Redis is down."""
+        """Notify all processes; this one immediately, even if Redis is down."""
         self._count(topic)
-        with self._telling:
+        with self._publishing:
             if time.monotonic() < self._rest_until:
                 return
             try:
-                self._teller = self._teller or self._connect()
-                if self._teller is None:
+                self._publisher = self._publisher or self._connect()
+                if self._publisher is None:
                     return
-                self._teller.publish(_channel(self._teller), f"{topic} {self._me}")
+                self._publisher.publish(_channel(self._publisher), f"{topic} {self._me}")
             except Exception as exc:
                 self._rest_until = time.monotonic() + REST_S
-                log.debug("no news of %s sent: %s", topic, exc)
+                log.debug("change of %s not published: %s", topic, exc)
 
     def version(self, topic: Topic) -> int:
-        """How much news of a topic this process has heard; the first who asks starts listening."""
+        """Number of known changes of a topic; the first call starts to listen."""
         if self._listener is None:
             self._listen()
         return self._versions[topic]
@@ -90,8 +89,8 @@ class RedisBus:
         self._stop.set()
         if self._listener is not None:
             self._listener.join()
-        if self._teller is not None:
-            self._teller.close()
+        if self._publisher is not None:
+            self._publisher.close()
 
     def _count(self, topic: Topic) -> None:
         with self._lock:
@@ -105,58 +104,58 @@ class RedisBus:
             self._listener.start()
 
     def _run(self) -> None:
-        """Hear until stopped; whatever goes wrong, look at SQL and try again."""
-        self._note_marks(heard=False)
+        """Listen until stopped; after any failure, read the markers and connect again."""
+        self._compare_markers(connected=False)
         while not self._stop.is_set():
             try:
-                self._hear()
+                self._subscribe()
             except Exception as exc:
-                log.debug("no news heard: %s", exc)
-            self._note_marks(heard=False)
+                log.debug("not listening: %s", exc)
+            self._compare_markers(connected=False)
             self._stop.wait(LOOK_ALONE_S)
 
-    def _hear(self) -> None:
+    def _subscribe(self) -> None:
         client = self._connect()
         if client is None:
             return
-        with ExitStack() as held:
-            held.callback(client.close)
+        with ExitStack() as resources:
+            resources.callback(client.close)
             pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-            held.callback(pubsub.close)
+            resources.callback(pubsub.close)
             pubsub.subscribe(_channel(client))
-            # What was told while nobody listened is in SQL; the server's answer comes first.
+            # Wait for the server's confirmation: earlier changes are then seen in SQL.
             pubsub.get_message(timeout=WAIT_S)
-            self._note_marks(heard=False)
+            self._compare_markers(connected=False)
             while not self._stop.is_set():
                 if message := pubsub.get_message(timeout=WAIT_S):
-                    self._understand(message)
-                if time.monotonic() - self._looked_at >= LOOK_BESIDE_S:
+                    self._handle(message)
+                if time.monotonic() - self._read_at >= LOOK_BESIDE_S:
                     client.ping()
-                    self._note_marks(heard=True)
+                    self._compare_markers(connected=True)
 
-    def _understand(self, message: Mapping[str, Any]) -> None:
-        topic, _, teller = message["data"].decode(errors="replace").partition(" ")
-        if teller != self._me and topic in self._versions:
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        topic, _, sender = message["data"].decode(errors="replace").partition(" ")
+        if sender != self._me and topic in self._versions:
             self._count(Topic(topic))
 
-    def _note_marks(self, *, heard: bool) -> None:
-        """Count the topics whose marks moved; with `heard`, not those that were told meanwhile."""
-        self._looked_at = time.monotonic()
+    def _compare_markers(self, *, connected: bool) -> None:
+        """Count the topics whose marker changed; if `connected`, only those without a message."""
+        self._read_at = time.monotonic()
         try:
             marks = self._look()
         except SpotlabError as exc:
-            log.debug("no marks read: %s", exc)
+            log.debug("markers not read: %s", exc)
             return
         for topic, mark in marks.items():
             known = self._marks.get(topic, mark)
-            told = heard and self._versions[topic] != self._told.get(topic)
-            if mark != known and not told:
+            notified = connected and self._versions[topic] != self._counted.get(topic)
+            if mark != known and not notified:
                 self._count(topic)
-            self._told[topic] = self._versions[topic]
+            self._counted[topic] = self._versions[topic]
         self._marks = dict(marks)
 
 
 def _channel(client: redis.Redis) -> str:
-    """Of this database alone: pub/sub knows no database numbers."""
+    """A channel for each Redis database: pub/sub itself does not separate them."""
     number = client.connection_pool.connection_kwargs.get("db") or 0
     return f"{CHANNEL}:{number}"

@@ -1,6 +1,6 @@
-"""The AWS that SpotLab talks to, emulated or real, and the market sources it offers.
+"""The AWS in use, emulated or real, and its market sources.
 
-The same adapters serve both; only addresses and credentials differ.
+Both use the same adapters; only addresses and credentials differ.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from spotlab.settings import Settings
 HISTORY_DAYS: Final = 31.0
 """The longest window of the features is 30 days."""
 OVERLAP_DAYS: Final = 7.0
-"""Read again each time: the features take one snapshot every three days of those before today."""
+"""Days read again each time: of earlier days, the features use one snapshot every three days."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedAddresses:
-    """Where the public feeds are; `on_demand` holds {location}."""
+    """URLs of the public feeds; `on_demand` contains {location}."""
 
     advisor: str
     spot_prices: str
@@ -41,10 +41,10 @@ class Cloud:
     """An AWS and its accounts.
 
     Args:
-        emulated: on loopback, not Amazon's.
+        emulated: runs on this machine.
         sessions: clients by account and region.
-        accounts: to look after.
-        feeds: of the simulated market when emulated, else the public ones.
+        accounts: managed accounts.
+        feeds: those of the simulated market if emulated, else the public ones.
     """
 
     emulated: bool
@@ -54,34 +54,34 @@ class Cloud:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Every region an account looks after, sorted."""
+        """Every region with a managed account, sorted."""
         return tuple(sorted({region for account in self.accounts for region in account.regions}))
 
     def account_in(self, region: str) -> Account:
-        """The first account that looks after a region.
+        """The first account that is managed in a region.
 
         Raises:
-            InvalidSetting: none does.
+            InvalidSetting: there is none.
         """
         for account in self.accounts:
             if region in account.regions:
                 return account
-        raise InvalidSetting(f"No account looks after region {region!r}.")
+        raise InvalidSetting(f"No account is managed in region {region!r}.")
 
 
 def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
-    """The same cloud, with the accounts that an administrator keeps in the database.
+    """The same cloud, with the accounts that administrators have added.
 
     Args:
         cloud: with the accounts of the settings.
-        stored: in the database; where the names agree, what an administrator keeps there counts,
-            and what they have deactivated is left out. Accounts of another AWS are left out.
+        stored: accounts in the database. An added account replaces one of the settings with the
+            same name. Inactive accounts and those of another AWS are omitted.
     """
-    known = {account.name: account for account in stored}
+    by_name = {account.name: account for account in stored}
     of_settings = [
         account
         for account in cloud.accounts
-        if (kept := known.get(account.name)) is None or (kept.from_settings and kept.active)
+        if (known := by_name.get(account.name)) is None or (known.from_settings and known.active)
     ]
     added = [
         account
@@ -93,11 +93,11 @@ def looking_after(cloud: Cloud, stored: Sequence[Account]) -> Cloud:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the archive has already, so that a source asks for no more than it must.
+    """What the archive already holds, so that sources read only what is missing.
 
     Args:
-        records: rows of the newest snapshot of a kind: a feed with under half of them is refused.
-        prices_read_at: when a region's price history was last read.
+        records: rows of the newest snapshot by kind; a feed with fewer than half is rejected.
+        prices_read_at: when each region's price history was last read.
     """
 
     records: Mapping[FeedKind, int]
@@ -105,7 +105,7 @@ class Known:
 
     @classmethod
     def of(cls, archive: Archive, market: MarketName) -> Known:
-        """From the archive's list of snapshots, newest first."""
+        """Read from the archive's list of snapshots."""
         records: dict[FeedKind, int] = {}
         prices_read_at: dict[str, datetime] = {}
         for info in archive.infos(market):
@@ -116,7 +116,7 @@ class Known:
         return cls(records, prices_read_at)
 
     def history_days(self, region: str, now: datetime) -> float:
-        """How far back to read price changes: a month at first, then since the last time."""
+        """Days of price changes to read: a month at first, then those since the last reading."""
         last = self.prices_read_at.get(region)
         if last is None:
             return HISTORY_DAYS
@@ -135,11 +135,11 @@ def market_sources(
 
     Args:
         market: simulated, public or account (a recorded market is read from files).
-        cloud: for what EC2 and the Pricing API say.
+        cloud: for EC2 and the Pricing API.
         settings: addresses and limits.
         http: for the feeds.
         clock: for fetched_at.
-        known: what the archive has already.
+        known: what the archive already holds.
     """
     addresses = cloud.feeds
     if market is MarketName.PUBLIC:
@@ -148,7 +148,7 @@ def market_sources(
         )
     max_bytes = int(settings.feed_max_mb * 1e6)
 
-    def before(kind: FeedKind) -> int:
+    def previous_rows(kind: FeedKind) -> int:
         return known.records.get(kind, 0)
 
     sources: list[FeedSource] = [
@@ -158,7 +158,7 @@ def market_sources(
             market,
             clock,
             max_bytes=max_bytes,
-            previous_rows=before(FeedKind.ADVISOR),
+            previous_rows=previous_rows(FeedKind.ADVISOR),
         ),
         SpotPriceFeed(
             http,
@@ -166,7 +166,7 @@ def market_sources(
             market,
             clock,
             max_bytes=max_bytes,
-            previous_rows=before(FeedKind.SPOT_PRICES),
+            previous_rows=previous_rows(FeedKind.SPOT_PRICES),
         ),
     ]
     for region in cloud.regions:

@@ -1,4 +1,4 @@
-"""A run of evaluations: every instance decided and recorded, challengers in shadow."""
+"""Evaluation of instances: a recorded decision for each, and shadow decisions of challengers."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ def evaluate_instances(
     Args:
         lab: its accounts, market, models and store.
         instance_ids: the instances; None: every active one whose pipeline is on.
-        progress: called with the present step and the share done.
-        cancelled: asked between instances; decisions made until then stay recorded.
+        progress: called with the current step and the share done.
+        cancelled: checked between instances; decisions made before stay recorded.
         policy: parameters; None: the default ones.
     Returns:
         The experiments as recorded, in the order of the instances.
     Raises:
         NotFound: an id is not in the fleet.
-        NoMarketData: nothing has been collected and nothing can be.
-        ArtefactRefused, DatabaseDown: nothing more can be decided.
-        Cancelled: at least one instance was left out.
+        NoMarketData: no market has been collected and none can be.
+        ArtefactRefused: the champion's files are not as registered.
+        DatabaseDown: decisions cannot be recorded.
+        Cancelled: at least one instance was not evaluated.
     """
     report = progress or (lambda _text, _share: None)
     if lab.must_list():
@@ -79,7 +80,7 @@ def evaluate_instances(
 
 @contextmanager
 def _measured(instances: int, cancelled: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
-    """Trace, time and count a run; yields a function that says whether it must stop."""
+    """Trace, time and count a run; yields a function that returns whether to stop."""
     outcome, started = "failed", time.perf_counter()
     try:
         with (
@@ -101,7 +102,7 @@ def _measured(instances: int, cancelled: Callable[[], bool] | None) -> Iterator[
 
 @dataclass(slots=True)
 class _Run:
-    """What the instances of one run share: each model scores the market once.
+    """State that the instances of one run share: each model scores the market once.
 
     Args:
         data: the market.
@@ -109,8 +110,8 @@ class _Run:
         policy: parameters.
         stages: the collect stage.
         records: every registered model version.
-        evaluations: by "name@version", of the models that scored the market.
-        failures: by "name@version", of those that could not be opened or failed to score it.
+        evaluations: scored markets by "name@version" of the model.
+        failures: errors by "name@version" of models that could not be opened or failed to score.
     """
 
     data: MarketData
@@ -187,7 +188,7 @@ def _shadow(
     run: _Run,
     last_switch_at: datetime | None,
 ) -> ShadowDecision:
-    """A challenger's decision; whatever goes wrong in it is recorded as its result."""
+    """A challenger's decision; a failure is recorded as its result."""
     try:
         if name in run.failures:
             raise run.failures[name]
@@ -198,8 +199,8 @@ def _shadow(
             raise
         return shadow(experiment, ranking, evaluation, last_switch_at)
     except Exception as exc:
-        unforeseen = not isinstance(exc, SpotlabError)
-        log.warning("challenger %s failed: %s", name, exc, exc_info=unforeseen)
+        unexpected = not isinstance(exc, SpotlabError)
+        log.warning("challenger %s failed: %s", name, exc, exc_info=unexpected)
         return failed(experiment, name, str(exc) or type(exc).__name__)
 
 

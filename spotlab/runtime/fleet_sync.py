@@ -1,4 +1,4 @@
-"""Keeps the fleet's list true to the accounts, and notes who was interrupted."""
+"""Fleet sync: lists the instances of every account and records interruptions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from spotlab.runtime.cloud import Cloud
 from spotlab.store import Store
 
 SLACK_S = 300.0
-"""What was read later than this from now was read before the clock jumped back."""
+"""A time further in the future than this means that the clock was set back."""
 
 
 def sync_fleet(
     cloud: Cloud, store: Store, clock: Clock, cancelled: Callable[[], bool] | None = None
 ) -> list[SpotlabError]:
-    """List every account's instances; an account that cannot be read keeps its last list.
+    """List the instances of every account; if an account cannot be read, its last list stays.
 
-    Spot instances seen running and instances seen reclaimed are noted as evidence.
+    Running spot instances and interruptions are recorded as evidence.
 
     Returns:
-        What failed, an error an account.
+        One error per account that failed.
     Raises:
-        Cancelled: between two accounts; those listed until then are kept.
-        DatabaseDown: the list cannot be kept.
+        Cancelled: between two accounts; those listed before stay recorded.
+        DatabaseDown: the list cannot be recorded.
     """
     source = Ec2Instances(cloud.sessions)
     errors: list[SpotlabError] = []
-    began, now = time.perf_counter(), clock.now()
+    started, now = time.perf_counter(), clock.now()
     last = store.health.last(INSTANCE_MANAGER, ok=True)
     listed = store.fleet.listings()
     for index, account in enumerate(cloud.accounts):
         if cancelled is not None and cancelled():
-            raise Cancelled(f"Listing stopped after {index} of {len(cloud.accounts)} accounts.")
+            raise Cancelled(
+                f"Listing was cancelled after {index} of {len(cloud.accounts)} accounts."
+            )
         if account.from_settings:
             store.fleet.save_account(account)
         try:
@@ -47,12 +49,12 @@ def sync_fleet(
             store.fleet.note_listing(account.name, now, str(exc))
             continue
         store.fleet.sync(account.name, instances)
-        # An account that was added since was not watched while the others were.
-        watched = last is not None and (account.from_settings or account.name in listed)
+        # An account that was added since the last listing was not observed in between.
+        observed = last is not None and (account.from_settings or account.name in listed)
         store.interruptions.seen_running(
             instances,
             now,
-            last.checked_at if last is not None and watched else None,
+            last.checked_at if last is not None and observed else None,
             emulated=account.emulated,
         )
         store.interruptions.add(reclaimed)
@@ -61,7 +63,7 @@ def sync_fleet(
         INSTANCE_MANAGER,
         ok=not errors,
         at=clock.now(),
-        latency_ms=(time.perf_counter() - began) * 1e3,
+        latency_ms=(time.perf_counter() - started) * 1e3,
         reason=" ".join(str(error) for error in errors),
     )
     return errors

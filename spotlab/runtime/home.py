@@ -1,4 +1,4 @@
-"""The folder of all state: made where it is missing, refused where it is no use."""
+"""The home folder: created if missing, checked, and unfinished restores completed."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from spotlab.store.restore import has_noted
 
 
 def usable_home(settings: Settings) -> Path:
-    """SPOTLAB_HOME, absolute; it must be writable where the database is a file in it.
+    """SPOTLAB_HOME, absolute; it must be writable if the database is a file in it.
 
-    A restore that was killed is finished first.
+    An interrupted restore is completed first.
 
     Raises:
-        InvalidSetting: it cannot be made, is no folder, or cannot be written.
-        NotAvailable, DatabaseDown: a restore is at work, or cannot be finished.
+        InvalidSetting: it cannot be created or written, or is not a folder.
+        NotAvailable, DatabaseDown: a restore is running, or cannot be completed.
     """
     home = settings.home.absolute()
-    why = ""
+    problem = ""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        why = "It is no folder"
+        problem = "It is not a folder"
     except OSError as exc:
-        why = exc.strerror or str(exc)
-    if not why and settings.database_url is None and not os.access(home, os.W_OK | os.X_OK):
-        why = "It cannot be written"
-    if why:
+        problem = exc.strerror or str(exc)
+    if not problem and settings.database_url is None and not os.access(home, os.W_OK | os.X_OK):
+        problem = "It cannot be written"
+    if problem:
         raise InvalidSetting(
-            f"SPOTLAB_HOME {home} cannot be used: {why}.",
-            remedy="Name a folder that SpotLab may write.",
+            f"SPOTLAB_HOME {home} cannot be used: {problem}.",
+            remedy="Name a folder that SpotLab may write to.",
         )
     settle(home, lambda restore_id: _has_committed(settings, restore_id))
     return home

@@ -1,4 +1,4 @@
-"""The lab: everything a screen or a command asks for, in verbs."""
+"""The lab: settings, stores, models, market and fleet, opened for one process."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ MARKET_LABELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What is real here.
+    """What is emulated or simulated, and what is real.
 
     Args:
         aws: "emulated" or "account".
-        market: the active market; None before the first collect.
-        label: the market, for a person.
-        simulated: its numbers come from the simulation.
-        execution: "off": decisions are recorded, never carried out.
+        market: the active market; None before the first collection.
+        label: label of the market.
+        simulated: whether the market is simulated.
+        execution: "off": decisions are recorded, never executed.
     """
 
     aws: str
@@ -70,25 +70,25 @@ class Mode:
 
 
 T = TypeVar("T")
-SCORED_FOR_S = 30.0  # screens share a scored market for so long, where no news of it comes
+SCORED_FOR_S = 30.0  # how long screens share a scored market if the market does not change
 
 
 @dataclass(slots=True)
 class Lab:
-    """Everything a screen or a command asks for.
+    """Access to everything that a process uses.
 
     Args:
         settings: as loaded.
-        clock: the time.
+        clock: current time.
         store: SQL ledger, fleet, archive, registry and health.
         predictor: models by name.
-        open_online: gives the online store, starting the embedded server when needed.
-        open_cloud: gives the AWS, starting the emulator when needed.
-        choose_market: resolves the market setting, asking the network when it is "auto".
-        http: for feeds.
-        resources: what `close` lets go of.
-        bus: tells every process that something changed.
-        open_counter: gives a counter that all replicas share; None where there is none.
+        open_online: opens the online store, starting the embedded server if needed.
+        open_cloud: opens the AWS, starting the emulator if needed.
+        choose_market: resolves the market setting; "auto" tries the network.
+        http: client for feeds.
+        resources: closed by `close`.
+        bus: notifies every process of changes.
+        open_counter: opens a counter that all replicas share; None if there is none.
         log_stream: the log lines of every process.
         started_at: monotonic seconds.
     """
@@ -114,12 +114,12 @@ class Lab:
 
     @property
     def reader(self) -> MarketReader:
-        """The active market's reader."""
+        """Reader of the active market."""
         return MarketReader(self.store.archive, self.store.health, self.clock, self.open_online)
 
     @property
     def mode(self) -> Mode:
-        """What is real here."""
+        """What is emulated or simulated, and what is real."""
         market = self.store.archive.active_market()
         return Mode(
             aws=self.settings.aws,
@@ -129,10 +129,10 @@ class Lab:
         )
 
     def process_state(self, kind: type[T]) -> T:
-        """What a component above the lab keeps in this process between two calls.
+        """State that a component above the lab keeps in this process between calls.
 
         Args:
-            kind: made without arguments when it is asked for the first time.
+            kind: class of the state; created without arguments by the first call.
         """
         with self._lock:
             if kind not in self._process_state:
@@ -142,11 +142,11 @@ class Lab:
         return state
 
     def cloud(self) -> Cloud:
-        """The AWS, with the accounts of the settings and those that were added by hand."""
+        """The AWS, with the accounts of the settings and those that administrators added."""
         return looking_after(self.open_cloud(), self.store.fleet.accounts())
 
     def sync_fleet(self, cancelled: Callable[[], bool] | None = None) -> list[SpotlabError]:
-        """List every account's instances anew; what failed is returned and in the health log."""
+        """List the instances of every account again; errors are returned and in the health log."""
         errors = sync_fleet(self.cloud(), self.store, self.clock, cancelled)
         self.bus.publish(Topic.FLEET)
         return errors
@@ -158,14 +158,14 @@ class Lab:
         files: Sequence[FeedSource] = (),
         kinds: Collection[FeedKind] | None = None,
     ) -> CollectReport:
-        """Collect a market and make it the one decisions are made in.
+        """Collect a market and make it the active one.
 
         Args:
-            progress: called with what is being done and the share done.
-            cancelled: asked between sources.
+            progress: called with the current step and the share done.
+            cancelled: checked between sources.
             files: recorded feeds to read instead of a live market.
-            kinds: read only these of the live market; a market that is not yet the active one is
-                read whole.
+            kinds: read only these feeds of the live market; if the market is not active yet, all
+                are read.
         """
         with correlated(), self._collecting:
             if files:
@@ -196,11 +196,11 @@ class Lab:
     def collect_if_old(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
     ) -> None:
-        """Collect the market where it is older than it may be; see `collect`."""
+        """Collect the market if it is too old; see `collect`."""
         if not self.must_collect():
             return
         with self._collecting:
-            if self.must_collect():  # whoever comes second finds it collected
+            if self.must_collect():  # another thread may have collected it meanwhile
                 self.collect(progress, cancelled)
 
     def evaluated(self) -> list[Instance]:
@@ -208,12 +208,12 @@ class Lab:
         return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
 
     def must_list(self) -> bool:
-        """Whether the fleet's list is older than it may be."""
+        """Whether the list of instances is older than the settings allow."""
         age_s = listed_age_s(self.store, self.clock)
         return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
     def must_collect(self) -> bool:
-        """Whether the market is older than it may be, and can be collected."""
+        """Whether the market is older than the settings allow, and can be collected."""
         active = self.store.archive.active_market()
         if active is MarketName.RECORDED:
             return False
@@ -221,26 +221,26 @@ class Lab:
         return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
     def market(self) -> MarketData:
-        """The active market now; `degraded` says why it is less than it should be."""
+        """The active market now; `degraded` lists the reasons if data is missing or old."""
         return self.reader.read()
 
     def scored(self, model: str | None = None) -> ScoredMarket:
-        """The active market by a model (None: the champion), at most 30 s old; anew on news."""
+        """The active market scored by a model (None: the champion), at most 30 s ago."""
         return self._scored_by(self.model(model))
 
     def _scored_by(self, chosen: RiskModel) -> ScoredMarket:
-        news = self.bus.version(Topic.MARKET)  # before it is read
+        version = self.bus.version(Topic.MARKET)  # read before the market
         key = f"{self.store.archive.active_market()}:{chosen.name}@{chosen.version}"
-        with self._scoring.setdefault(key, threading.Lock()):  # one that hangs delays no other
-            kept = self._scored.get(key)
-            if not kept or kept[1] != news or time.monotonic() - kept[0] >= SCORED_FOR_S:
+        with self._scoring.setdefault(key, threading.Lock()):  # a slow model delays no other
+            cached = self._scored.get(key)
+            if not cached or cached[1] != version or time.monotonic() - cached[0] >= SCORED_FOR_S:
                 data = self.market()
                 scored = score_market(data, chosen, Tracer(), self.own_record(data.market))
-                kept = self._scored[key] = (time.monotonic(), news, scored)
-            return kept[2]
+                cached = self._scored[key] = (time.monotonic(), version, scored)
+            return cached[2]
 
     def own_record(self, market: MarketName) -> OwnRecord:
-        """What own instances went through, as far as it says something about a market."""
+        """Exposure and interruptions of own instances that apply to a market."""
         return self.store.interruptions.own_record(market, self.clock.now())
 
     def rank(
@@ -253,21 +253,22 @@ class Lab:
         return rank(self.scored(model), requirements, policy or PolicyParams())
 
     def requirements_of(self, instance: Instance) -> Requirements:
-        """What a replacement of an instance must offer."""
+        """Requirements of a replacement for an instance."""
         return requirements_of(instance, self.scored(self.in_force(instance)[0]).table)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.
 
         Raises:
-            NotFound, ArtefactRefused: no such model, or its files are not as they should be.
+            NotFound: no such model.
+            ArtefactRefused: its files are not as registered.
         """
         if name is None:
             return champion_model(self.store.registry, self.predictor, RISK_TASK)
         return self.predictor.advisor(name)
 
     def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
-        """The model that decides about it (None: the champion), and why that is not its own."""
+        """The model that decides (None: the champion), and why not the assigned one, or ""."""
         if instance is None or instance.model is None:
             return None, ""
         registry, predictor = self.store.registry, self.predictor
@@ -279,7 +280,7 @@ class Lab:
         return self.store.registry.records()
 
     def close(self) -> None:
-        """Let go of connections; shared helper processes end when nobody uses them."""
+        """Close all connections; shared helper processes end when no process uses them."""
         self.resources.close()
 
     def __enter__(self) -> Lab:

@@ -1,6 +1,6 @@
 """The log lines of every process, in one capped stream of the online store.
 
-spotlab:logs    a Redis stream; each entry's field `line` is one line as it is on stderr
+spotlab:logs    a Redis stream; the field `line` of an entry is one log line, as on stderr
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from spotlab.telemetry.redaction import redact
 KEY: Final = "spotlab:logs"
 NOTHING_YET: Final = "0-0"
 Entry = tuple[str, bytes]
-"""Id in the stream, and the line."""
+"""Id in the stream, and the log line."""
 
 
 class LogStream:
-    """Lines in the order they arrived; the oldest are dropped beyond the cap.
+    """Log lines in order of arrival; the oldest are deleted beyond the cap.
 
     Args:
-        connect: gives a client of its own, or None where no server is there yet.
-        cap: about how many lines are kept.
+        connect: opens a new client, or returns None if no server runs yet.
+        cap: approximate number of stored lines.
     """
 
     def __init__(self, connect: Callable[[], redis.Redis | None], cap: int) -> None:
@@ -37,12 +37,12 @@ class LogStream:
 
     @classmethod
     def nowhere(cls) -> LogStream:
-        """For a lab without a server: nothing is kept, and reading says so."""
+        """For a lab without a server: every call raises OnlineStoreDown."""
         return cls(lambda: None, 1)
 
     def append(self, lines: Sequence[str]) -> None:
         """Store lines. Raises OnlineStoreDown."""
-        with self._served() as client:
+        with self._connected() as client:
             pipe = client.pipeline(transaction=False)
             for line in lines:
                 pipe.xadd(KEY, {"line": line}, maxlen=self.cap, approximate=True)
@@ -51,28 +51,28 @@ class LogStream:
     def before(self, stream_id: str | None, count: int) -> list[Entry]:
         """The newest lines (before an id), newest first. Raises OnlineStoreDown."""
         newest = f"({stream_id}" if stream_id else "+"
-        with self._served() as client:
+        with self._connected() as client:
             return _entries(client.xrevrange(KEY, newest, "-", count))
 
     def after(self, stream_id: str, count: int) -> list[Entry]:
         """The lines after an id, oldest first. Raises OnlineStoreDown."""
-        with self._served() as client:
+        with self._connected() as client:
             return _entries(client.xrange(KEY, f"({stream_id}", "+", count))
 
     def newest_id(self) -> str:
-        """Where the stream ends now. Raises OnlineStoreDown."""
-        found = self.before(None, 1)
-        return found[0][0] if found else NOTHING_YET
+        """Id of the newest line. Raises OnlineStoreDown."""
+        newest = self.before(None, 1)
+        return newest[0][0] if newest else NOTHING_YET
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
                 self._client = None
 
     @contextmanager
-    def _served(self) -> Iterator[redis.Redis]:
+    def _connected(self) -> Iterator[redis.Redis]:
         try:
             with self._lock:
                 self._client = self._client or self._connect()
@@ -80,7 +80,7 @@ class LogStream:
             if client is None:
                 raise OnlineStoreDown(
                     "The online store has not been started yet.",
-                    remedy="It starts with the first look at the market.",
+                    remedy="It starts when the market is first read.",
                 )
             yield client
         except (redis.RedisError, OSError) as exc:
@@ -89,6 +89,6 @@ class LogStream:
             ) from exc
 
 
-def _entries(found: object) -> list[Entry]:
-    pairs = cast("list[tuple[bytes, dict[bytes, Any]]]", found or [])
+def _entries(response: object) -> list[Entry]:
+    pairs = cast("list[tuple[bytes, dict[bytes, Any]]]", response or [])
     return [(stream_id.decode(), fields.get(b"line", b"")) for stream_id, fields in pairs]

@@ -1,6 +1,6 @@
-"""The market that decisions are made in: from the online store, else from the archive.
+"""The active market, read from the online store or else from the archive.
 
-If the online store is gone, reading goes on from SQL and says so.
+If the online store is down, the market is read from SQL and marked as degraded.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class MarketReader:
     """Reads and publishes the active market.
 
     Args:
-        archive: every snapshot, in SQL.
-        health: tells whether the last collect failed.
-        clock: the time.
-        open_online: gives the online store; raises OnlineStoreDown or NotAvailable.
+        archive: all snapshots, in SQL.
+        health: has the result of the last collection.
+        clock: current time.
+        open_online: opens the online store; raises OnlineStoreDown.
     """
 
     archive: Archive
@@ -38,10 +38,10 @@ class MarketReader:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def active(self) -> MarketName:
-        """The market that decisions are made in.
+        """The name of the active market.
 
         Raises:
-            NoMarketData: nothing was collected yet.
+            NoMarketData: no market has been collected yet.
         """
         market = self.archive.active_market()
         if market is None:
@@ -51,7 +51,7 @@ class MarketReader:
         return market
 
     def as_of(self, market: MarketName) -> datetime:
-        """The moment a market is looked at: now, or for a recorded one its newest event."""
+        """The time for which a market is read: now, or the newest event of a recorded market."""
         if market is not MarketName.RECORDED:
             return self.clock.now()
         times = [info.event_time for info in self.archive.infos(market)]
@@ -61,7 +61,7 @@ class MarketReader:
         """The active market now.
 
         Raises:
-            NoMarketData: nothing was collected yet.
+            NoMarketData: no market has been collected yet.
             DatabaseDown: neither store can be read.
         """
         market = self.active()
@@ -80,14 +80,14 @@ class MarketReader:
         return data.with_degraded(*reasons) if reasons else data
 
     def publish(self, market: MarketName) -> str:
-        """Write a market from the archive into the online store, replacing another market's.
+        """Make a market active and copy it from the archive into the online store.
 
         Returns:
-            "" or, when the online store is down, what was wrong; the archive has everything.
+            The error if the online store is down, else ""; the archive has all data.
         """
         with self._lock:
             former = self.archive.active_market()
-            # SQL first: a process that led before is refused here, before it touches the store.
+            # SQL first: a former leader fails here, before it changes the online store.
             self.archive.set_active_market(market)
             try:
                 store = self.open_online()
@@ -109,5 +109,5 @@ class MarketReader:
         for component in (ADVISOR_SCRAPER, PRICE_SCRAPER):
             last = self.health.last(component)
             if last is not None and last.state == "down":
-                reasons.append(f"Last collect failed, the last good data is used: {last.reason}")
+                reasons.append(f"The last collection failed, earlier data is used: {last.reason}")
         return reasons

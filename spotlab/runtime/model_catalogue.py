@@ -1,4 +1,4 @@
-"""Registered model versions: found by name, and the metrics of their cards."""
+"""Registered model versions by name, and the metrics of their cards."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FIGURES: Final = ("base_rate", "auc", "pr_auc", "brier", "brier_skill", "log_los
 
 
 def find_model(registry: ModelRegistry, reference: str) -> ModelRecord:
-    """A version by "name@version"; by "name" its newest; by a task the task's champion.
+    """A version by "name@version", the newest by "name", or the champion by the name of its task.
 
     Raises:
-        NotFound: names the versions that are registered.
+        NotFound: no match; the remedy lists the registered versions.
     """
     records = registry.records()
     for record in records:
@@ -31,7 +31,7 @@ def find_model(registry: ModelRegistry, reference: str) -> ModelRecord:
 
 
 def find_one_version(registry: ModelRegistry, reference: str) -> ModelRecord:
-    """The same, for a change: a name stands for a version only where it has no other.
+    """The version to change: like `find_model`, but a name must have only one version.
 
     Raises:
         NotFound: as in `find_model`.
@@ -49,7 +49,7 @@ def find_one_version(registry: ModelRegistry, reference: str) -> ModelRecord:
 def figures(card: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     """A card's metrics with their 95 % intervals: {name: {value, low, high}}.
 
-    Of a card with several horizons, those of one hour.
+    If the card has several horizons, the metrics are those for one hour.
     """
     metrics = _mapping(card.get("metrics"))
     of_horizon = _mapping(metrics.get(MAIN_HORIZON))
@@ -59,8 +59,8 @@ def figures(card: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     for name in FIGURES:
         value, interval = values.get(name), intervals.get(name)
         low, high = interval if isinstance(interval, list) and len(interval) == 2 else (None, None)
-        if (whole := _mapping(value)) and "value" in whole:
-            value, low, high = whole["value"], whole.get("low"), whole.get("high")
+        if (estimate := _mapping(value)) and "value" in estimate:
+            value, low, high = estimate["value"], estimate.get("low"), estimate.get("high")
         if isinstance(value, int | float):
             shown[name] = {"value": value, "low": low, "high": high}
     return shown

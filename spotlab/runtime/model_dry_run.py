@@ -1,7 +1,7 @@
-"""A first prediction of a stranger's model, in a process of its own.
+"""The trial prediction of an uploaded model, in a separate process.
 
-The model is opened and asked here, never in the app: one that hangs, or that eats memory, ends with
-this process.
+The model is opened there and not in the app: if it hangs or uses too much memory, only that process
+is killed.
 
 `python -m spotlab.runtime.model_dry_run FOLDER MEMORY_MB SECONDS TREE_LIMITS` prints one line of
 JSON.
@@ -35,10 +35,10 @@ from spotlab.processes.limits import Limits, environment, restrict
 
 DRAWN_ROWS: Final = 256
 LEAF_ROWS: Final = 10_000
-"""At most; of a model of more leaves, so many of them are asked for."""
+"""Maximum number of rows that each reach another leaf; a larger model is sampled."""
 EXPLAINED_ROWS: Final = 64
-"""An explanation walks every node of every tree, whatever the row, and takes a thousand times as
-long as a prediction."""
+"""Rows that are explained: an explanation visits every node of every tree, and takes a thousand
+times as long as a prediction."""
 SEED: Final = 7
 HORIZON_H: Final = 24.0
 _OUTPUT_BYTES: Final = 2**20
@@ -46,12 +46,12 @@ _OUTPUT_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class DryRunLimits:
-    """What a first prediction may take.
+    """Limits of a trial prediction.
 
     Args:
         memory_mb: address space of its process, MB.
-        wall_s: seconds until it is ended.
-        trees: how large the model's trees may be.
+        wall_s: seconds until the process is killed.
+        trees: maximum size of the model's trees.
     """
 
     memory_mb: int = 1024
@@ -61,12 +61,12 @@ class DryRunLimits:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a first prediction gave.
+    """Result of a trial prediction.
 
     Args:
-        rows: how many synthetic rows were predicted.
-        risk_low, risk_high: the smallest and largest P(interrupted within 24 h) of them.
-        seconds: to open the model and predict.
+        rows: number of synthetic rows that were predicted.
+        risk_low, risk_high: smallest and largest P(interrupted within 24 h) of the rows.
+        seconds: time to open the model and predict.
     """
 
     rows: int
@@ -79,15 +79,15 @@ def dry_run(folder: Path, limits: DryRunLimits) -> DryRun:
     """Open an artefact, and predict and explain rows within its card's bounds, in another process.
 
     Raises:
-        ArtefactRefused: it cannot be opened, takes too long or too much, predicts what is no
-            probability, or has no explanation that adds up; says which.
+        ArtefactRefused: the model cannot be opened, exceeds a limit, predicts values that are not
+            probabilities, or has contributions that do not add up; the message says which.
         NotAvailable: no process could be started.
     """
     trees = json.dumps(asdict(limits.trees))
-    words = [sys.executable, "-m", "spotlab.runtime.model_dry_run", str(folder)]
+    command = [sys.executable, "-m", "spotlab.runtime.model_dry_run", str(folder)]
     try:
         done = subprocess.run(
-            [*words, str(limits.memory_mb), str(math.ceil(limits.wall_s)), trees],
+            [*command, str(limits.memory_mb), str(math.ceil(limits.wall_s)), trees],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -97,44 +97,47 @@ def dry_run(folder: Path, limits: DryRunLimits) -> DryRun:
         )
     except subprocess.TimeoutExpired:
         raise ArtefactRefused(
-            f"A first prediction took more than {limits.wall_s:g} s.",
-            remedy="A model answers some thousand rows in well under a second.",
+            f"The trial prediction took more than {limits.wall_s:g} s.",
+            remedy="A model should predict some thousand rows in well under a second.",
         ) from None
     except OSError as exc:
-        raise NotAvailable(f"No process for a first prediction: {exc.strerror}.") from exc
-    return _read_answer(done.returncode, done.stdout, limits)
+        raise NotAvailable(
+            f"No process could be started for the trial prediction: {exc.strerror}."
+        ) from exc
+    return _read_result(done.returncode, done.stdout, limits)
 
 
-def _read_answer(code: int, printed: bytes, limits: DryRunLimits) -> DryRun:
-    lines = printed[-_OUTPUT_BYTES:].splitlines()
+def _read_result(code: int, output: bytes, limits: DryRunLimits) -> DryRun:
+    lines = output[-_OUTPUT_BYTES:].splitlines()
     try:
-        answer = json.loads(lines[-1]) if code in (0, 1) and lines else {}
+        result = json.loads(lines[-1]) if code in (0, 1) and lines else {}
     except ValueError:
-        answer = {}
-    if code == 0 and answer:
-        return DryRun(**answer)
-    if "refused" in answer:
-        raise ArtefactRefused(answer["refused"], remedy=answer["remedy"])
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        result = {}
+    if code == 0 and result:
+        return DryRun(**result)
+    if "refused" in result:
+        raise ArtefactRefused(result["refused"], remedy=result["remedy"])
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     raise ArtefactRefused(
-        f"A first prediction {how}, within {limits.memory_mb} MB and {limits.wall_s:g} s.",
-        remedy="The model is damaged, or takes more memory than it may.",
+        f"The trial prediction {how}; its limits are {limits.memory_mb} MB and "
+        f"{limits.wall_s:g} s.",
+        remedy="The model is damaged, or needs more memory than the limit.",
     )
 
 
 def main(argv: list[str]) -> int:
-    """The other process: 0 and a DryRun as JSON, or 1 and {"refused", "remedy"}."""
+    """Entry point of the process: prints a DryRun and returns 0, or {"refused", "remedy"} and 1."""
     folder, memory_mb, seconds = Path(argv[0]), int(argv[1]), int(argv[2])
     restrict(Limits(memory_mb, seconds))
     try:
-        answer, code = _first_prediction(folder, TreeLimits(**json.loads(argv[3]))), 0
+        result, code = _trial_prediction(folder, TreeLimits(**json.loads(argv[3]))), 0
     except SpotlabError as exc:
-        answer, code = _refusal(exc.message, exc.remedy), 1
+        result, code = _refusal(exc.message, exc.remedy), 1
     except MemoryError:
-        answer, code = _refusal(f"A first prediction takes more than {memory_mb} MB."), 1
+        result, code = _refusal(f"The trial prediction needs more than {memory_mb} MB."), 1
     except Exception as exc:
-        answer, code = _refusal(f"A first prediction failed: {type(exc).__name__}: {exc}"), 1
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+        result, code = _refusal(f"The trial prediction failed: {type(exc).__name__}: {exc}"), 1
+    sys.stdout.write("\n" + json.dumps(result) + "\n")
     return code
 
 
@@ -143,31 +146,33 @@ def _refusal(message: str, remedy: str = "") -> dict[str, Any]:
     return {"refused": one_line[:500], "remedy": remedy or "Train and save the model again."}
 
 
-def _first_prediction(folder: Path, limits: TreeLimits) -> dict[str, Any]:
-    began = time.perf_counter()
+def _trial_prediction(folder: Path, limits: TreeLimits) -> dict[str, Any]:
+    started = time.perf_counter()
     model = load(folder, limits)
     artefact = verify(folder)
     rows = _synthetic_rows(artefact, limits)
     first = _risk(model, rows)
     if first.shape[1:] != (len(rows),):
-        raise ArtefactRefused(f"It predicts {first.shape[1:]} for {len(rows)} rows.")
+        raise ArtefactRefused(
+            f"The model returns the shape {first.shape[1:]} for {len(rows)} rows."
+        )
     if not np.isfinite(first).all():
         bad = int((~np.isfinite(first)).any(axis=0).sum())
         raise ArtefactRefused(
-            f"It predicts no number for {bad} of {len(rows)} rows within its card's bounds."
+            f"The model predicts no number for {bad} of {len(rows)} rows within its card's bounds."
         )
     if not ((first >= 0.0) & (first <= 1.0)).all():
-        raise ArtefactRefused("It predicts what is no probability: outside 0..1.")
+        raise ArtefactRefused("The model predicts a probability outside 0..1.")
     again = _risk(model, rows[:DRAWN_ROWS].copy())
     if first[:, :DRAWN_ROWS].tobytes() != again.tobytes():
-        raise ArtefactRefused("It predicts otherwise when the same rows are given again.")
+        raise ArtefactRefused("The model predicts different values for the same rows.")
     if artefact.card.spec.kind == "lightgbm":
         _check_explanations(model, rows[:: -(-len(rows) // EXPLAINED_ROWS)])
     return {
         "rows": len(rows),
         "risk_low": float(first[0].min()),
         "risk_high": float(first[0].max()),
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - started,
     }
 
 
@@ -181,21 +186,23 @@ def _risk(model: CheckedModel | CapacityModel, rows: Matrix) -> Matrix:
 
 
 def _check_explanations(model: CheckedModel | CapacityModel, rows: Matrix) -> None:
-    """Each row's contributions are numbers, and add up to what they explain."""
+    """Check that each row's contributions are finite and add up to its raw score."""
     if isinstance(model, CapacityModel):
         explained = [model.contributions(rows, horizon_h) for horizon_h in model.horizons_h]
-        off = 0.0
+        error = 0.0
     else:
         explained = [model.contributions(rows)]
-        off = float(np.abs(_sum(*explained[0]) - model.raw_score(rows)).max())
+        error = float(np.abs(_sum(*explained[0]) - model.raw_score(rows)).max())
     if not all(np.isfinite(_sum(*parts)).all() for parts in explained):
-        raise ArtefactRefused("Its contributions are no numbers.")
-    if off > ADDITIVITY_TOLERANCE:
-        raise ArtefactRefused(f"Its contributions are off from the raw score, by up to {off:g}.")
+        raise ArtefactRefused("The model's contributions are not finite numbers.")
+    if error > ADDITIVITY_TOLERANCE:
+        raise ArtefactRefused(
+            f"The model's contributions differ from its raw score by up to {error:g}."
+        )
 
 
 def _synthetic_rows(artefact: Artefact, limits: TreeLimits) -> Matrix:
-    """Rows drawn within the card's bounds, then one for each leaf that can be reached there."""
+    """Rows drawn within the card's bounds, then one row for each leaf that can be reached there."""
     spec = artefact.card.spec
     columns = [
         Bounds(
@@ -221,7 +228,7 @@ def _synthetic_rows(artefact: Artefact, limits: TreeLimits) -> Matrix:
 
 
 def _sum(parts: Matrix, base: Matrix) -> Matrix:
-    """(n,) what contributions and bases add up to."""
+    """(n,) sums of contributions and base values."""
     return np.asarray(parts.sum(axis=1) + base, dtype=np.float64)
 
 

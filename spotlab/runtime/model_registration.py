@@ -1,8 +1,8 @@
-"""Brings the artefacts on disk into the registry, and says what of it wants a person's eye.
+"""Registers the artefacts on disk, and lists notices about them.
 
-Nothing is promoted silently: a newer version of a champion waits as a candidate. The
-one exception is a champion whose files are gone: a home must go on after an upgrade that ships the
-next version instead.
+A newer version of a champion is registered as a candidate and not promoted. There is one exception:
+a champion whose files are missing is replaced, so that a home still works after an upgrade that
+ships the next version instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger("spotlab.runtime.model_registration")
 
 OURSELVES: Final = "spotlab"
 UPLOADS: Final = "models"
-"""Folder of uploaded artefacts, in the home: the shipped ones may be read-only."""
+"""Folder of uploaded artefacts in the home; the folder of shipped ones may be read-only."""
 
 
 def register_artefacts(
@@ -34,43 +34,43 @@ def register_artefacts(
 ) -> list[str]:
     """Register every artefact on disk as a candidate; the first of a task becomes its champion.
 
-    An artefact that is refused is left out and logged: one bad file stops no other model.
+    A rejected artefact is logged and skipped: one bad file does not affect other models.
 
     Args:
-        predictor: knows the artefacts.
-        registry: where they are registered.
-        clock: the time.
-        uploads_dir: folder of uploads, none of which becomes the champion by itself; None: there
-            is none of its own.
-        shared: other homes use the registry too: files that are missing here may be there, so
-            only a newer version takes a lost champion's place.
+        predictor: finds the artefacts.
+        registry: receives them.
+        clock: current time.
+        uploads_dir: folder of uploads, which never become the champion automatically; None: there
+            is no separate folder.
+        shared: other homes use the same registry, and may have files that are missing here. Then
+            only a newer version replaces a champion whose files are missing.
     Returns:
-        "name@version" of those that are new.
+        "name@version" of each new version.
     """
     new = []
     found = predictor.available()
     for artefact in found:
         name = f"{artefact.name}@{artefact.version}"
         if artefact.refused:
-            log.error("model %s refused: %s", name, artefact.refused)
+            log.error("model %s rejected: %s", name, artefact.refused)
             continue
         record = record_of(artefact, clock)
         try:
             if registry.register(record, By(OURSELVES, clock.now(), "Found on disk at start.")):
                 new.append(name)
             if uploads_dir is None or not artefact.folder.is_relative_to(uploads_dir):
-                _fill_empty_throne(registry, record, clock)
+                _set_first_champion(registry, record, clock)
         except SpotlabError as exc:
             log.error("model %s not registered: %s", name, exc)
     _replace_lost_champions(registry, found, clock, uploads_dir, shared=shared)
-    level = logging.WARNING if new else logging.INFO  # not on every command until it is decided
+    level = logging.WARNING if new else logging.INFO  # a warning only once, not on every command
     for notice in notices(registry.records(), found):
         log.log(level, "%s", notice)
     return new
 
 
 def record_of(artefact: Available, clock: Clock) -> ModelRecord:
-    """A candidate, from what is on disk."""
+    """The record of an artefact on disk, as a candidate."""
     return ModelRecord(
         name=artefact.name,
         version=artefact.version,
@@ -84,15 +84,20 @@ def record_of(artefact: Available, clock: Clock) -> ModelRecord:
 
 
 def notices(records: Sequence[ModelRecord], found: Sequence[Available]) -> list[str]:
-    """What wants a person's eye, a sentence each: newer versions than a champion that wait,
-    champions whose files are gone, and files that were changed since they were registered."""
+    """Sentences about versions that need a person's attention.
+
+    They are versions newer than a champion that have not been reviewed, champions whose files are
+    missing, and versions whose files have changed since they were registered.
+    """
     on_disk = {(artefact.name, artefact.version): artefact for artefact in found}
-    said = []
+    sentences = []
     for champion in records:
         if champion.state != ModelState.CHAMPION:
             continue
         if (champion.name, champion.version) not in on_disk:
-            said.append(f"The files of the {champion.task} champion {champion.reference} are gone.")
+            sentences.append(
+                f"The files of the {champion.task} champion {champion.reference} are missing."
+            )
         waiting = [
             record.version
             for record in records
@@ -102,22 +107,24 @@ def notices(records: Sequence[ModelRecord], found: Sequence[Available]) -> list[
             and version_key(record.version) > version_key(champion.version)
         ]
         if waiting:
-            said.append(
+            sentences.append(
                 f"{champion.name}@{waiting[0]} is newer than the {champion.task} champion "
-                f"{champion.reference} and waits for a decision."
+                f"{champion.reference} and has not been promoted."
             )
     for record in records:
         artefact = on_disk.get((record.name, record.version))
         if artefact is not None and not artefact.refused and artefact.digest != record.digest:
-            said.append(f"The files of {record.reference} were changed since it was registered.")
-    return said
+            sentences.append(
+                f"The files of {record.reference} have changed since it was registered."
+            )
+    return sentences
 
 
-def _fill_empty_throne(registry: ModelRegistry, record: ModelRecord, clock: Clock) -> None:
+def _set_first_champion(registry: ModelRegistry, record: ModelRecord, clock: Clock) -> None:
     if registry.champion(record.task) is not None:
         return
     reason = f"The first model of the task {record.task}."
-    _enthrone(registry, record.name, record.version, By(OURSELVES, clock.now(), reason))
+    _make_champion(registry, record.name, record.version, By(OURSELVES, clock.now(), reason))
 
 
 def _replace_lost_champions(
@@ -128,44 +135,47 @@ def _replace_lost_champions(
     *,
     shared: bool,
 ) -> None:
-    """Where a champion's files are gone, the newest version of its name takes over.
+    """Replace each champion whose files are missing by the newest version of the same name.
 
-    Of uploads only one that a person graduated: whoever uploads must not choose the champion. The
-    lost one is disabled, where no other home could still have its files.
+    An uploaded version is used only if a person has graduated it: an upload must not choose the
+    champion. The former champion is disabled, unless another home may still have its files.
     """
-    sent = {
+    uploaded = {
         (a.name, a.version)
         for a in found
         if uploads_dir is not None and a.folder.is_relative_to(uploads_dir)
     }
-    there = {(artefact.name, artefact.version) for artefact in found}
-    sound = {(a.name, a.version): a.digest for a in found if not a.refused}
+    on_disk = {(artefact.name, artefact.version) for artefact in found}
+    digests = {(a.name, a.version): a.digest for a in found if not a.refused}
     records = registry.records()
     for champion in records:
-        lost = (champion.name, champion.version) not in there
-        if champion.state != ModelState.CHAMPION or not lost:
+        missing = (champion.name, champion.version) not in on_disk
+        if champion.state != ModelState.CHAMPION or not missing:
             continue
         successors = [
             record
             for record in records
             if (record.name, record.task) == (champion.name, champion.task)
-            and sound.get((record.name, record.version)) == record.digest
+            and digests.get((record.name, record.version)) == record.digest
             and not unusable(record.state, record.enabled)
-            and ((record.name, record.version) not in sent or trusted(record.state, record.enabled))
+            and (
+                (record.name, record.version) not in uploaded
+                or trusted(record.state, record.enabled)
+            )
             and (not shared or version_key(record.version) > version_key(champion.version))
         ]
         if successors:
-            heir = successors[0]
+            successor = successors[0]
             reason = f"The files of {champion.reference} are no longer on disk."
-            log.warning("%s %s becomes the champion", reason, heir.reference)
+            log.warning("%s %s becomes the champion", reason, successor.reference)
             by = By(OURSELVES, clock.now(), reason)
-            _enthrone(registry, heir.name, heir.version, by)
-            if not shared:  # as a challenger it would fail in every evaluation
+            _make_champion(registry, successor.name, successor.version, by)
+            if not shared:  # otherwise it would fail as a challenger in every evaluation
                 _move(registry, champion.name, champion.version, ModelAction.DISABLE, by)
 
 
-def _enthrone(registry: ModelRegistry, name: str, version: str, by: By) -> None:
-    """Graduate it if need be and make it the champion; another process may have been quicker."""
+def _make_champion(registry: ModelRegistry, name: str, version: str, by: By) -> None:
+    """Graduate a version if necessary and make it the champion, if no other process has done so."""
     for action in (ModelAction.GRADUATE, ModelAction.CHAMPION):
         _move(registry, name, version, action, by)
 

@@ -1,4 +1,4 @@
-"""Which model decides: the champion, or an instance's own while it may be used."""
+"""Selection of the model that decides: the assigned one if it can be used, else the champion."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = logging.getLogger("spotlab.runtime.model_selection")
 T = TypeVar("T")
 
 RISK_TASK: Final = "advisor"
-"""The task whose models give the risk that decisions are made with."""
+"""The task whose models predict the risk that decisions use."""
 
 
 def champion_model(registry: ModelRegistry, predictor: Predictor, task: str) -> RiskModel:
     """The champion of a task, opened.
 
     Raises:
-        InvalidInput: no champion.
-        NotFound, ArtefactRefused: its files are not as they should be.
+        InvalidInput: the task has no champion.
+        NotFound, ArtefactRefused: its files are missing, or not as registered.
     """
     champion = registry.champion(task)
     if champion is None:
@@ -49,28 +49,28 @@ def model_in_force(
     """The model that evaluates an instance.
 
     Args:
-        registry, predictor: what there is.
-        assigned: the instance's own ("name" or "name@version"); None: the champion.
+        registry, predictor: the registered versions and their files.
+        assigned: the model assigned to the instance ("name" or "name@version"); None: the champion.
     Returns:
-        The model, and a sentence when it is not the assigned one; "" otherwise.
+        The model, and a sentence if it is not the assigned one, else "".
     Raises:
-        InvalidInput, NotFound, ArtefactRefused: there is no champion to fall back to.
+        InvalidInput, NotFound, ArtefactRefused: the champion cannot be used either.
     """
     if assigned is None:
         return champion_model(registry, predictor, RISK_TASK), ""
-    why = "is not registered"
+    problem = "is not registered"
     for record in registry.records():
         if assigned not in (record.reference, record.name):
             continue
-        why = unusable(record.state, record.enabled)
-        if why:
+        problem = unusable(record.state, record.enabled)
+        if problem:
             continue
         try:
             return predictor.advisor(record.reference), ""
         except (NotFound, InvalidInput, ModelFailed) as exc:
             log.error("assigned model %s: %s", record.reference, exc)
-            why = _what(exc)
-    return _champion_instead(registry, predictor, assigned, why)
+            problem = _problem(exc)
+    return _champion_instead(registry, predictor, assigned, problem)
 
 
 def answer_in_force(
@@ -79,32 +79,32 @@ def answer_in_force(
     assigned: str | None,
     ask: Callable[[RiskModel], T],
 ) -> tuple[T, str]:
-    """What the model in force answers; an assigned one that fails at it is not in force.
+    """The result of `ask` with the assigned model, or with the champion if that fails.
 
     Args:
         registry, predictor, assigned: as for `model_in_force`.
-        ask: called with the model, and with the champion after another has failed.
+        ask: called with the model, and again with the champion if an assigned model fails.
     Returns:
-        The answer, and a sentence when it is not the assigned model's; "" otherwise.
+        The result, and a sentence if it is not the assigned model's, else "".
     Raises:
-        What `model_in_force` raises, and whatever the champion fails with.
+        As `model_in_force`, and any error of the champion.
     """
     model, instead = model_in_force(registry, predictor, assigned)
     if assigned is None or instead:
         return ask(model), instead
     try:
         return ask(model), ""
-    except (Cancelled, DatabaseDown, NoMarketData):  # no model's fault
+    except (Cancelled, DatabaseDown, NoMarketData):  # not caused by the model
         raise
     except Exception as exc:
-        unforeseen = not isinstance(exc, SpotlabError)
-        log.error("assigned model %s: %s", assigned, exc, exc_info=unforeseen)
-        champion, instead = _champion_instead(registry, predictor, assigned, _what(exc))
+        unexpected = not isinstance(exc, SpotlabError)
+        log.error("assigned model %s: %s", assigned, exc, exc_info=unexpected)
+        champion, instead = _champion_instead(registry, predictor, assigned, _problem(exc))
     return ask(champion), instead
 
 
-def _what(failure: Exception) -> str:
-    """What a model did, completing "The model …"."""
+def _problem(failure: Exception) -> str:
+    """What went wrong, as the end of a sentence that begins with "The model"."""
     if isinstance(failure, ModelFailed):
         return failure.what
     message = failure.message if isinstance(failure, SpotlabError) else type(failure).__name__
@@ -112,10 +112,10 @@ def _what(failure: Exception) -> str:
 
 
 def _champion_instead(
-    registry: ModelRegistry, predictor: Predictor, assigned: str, why: str
+    registry: ModelRegistry, predictor: Predictor, assigned: str, problem: str
 ) -> tuple[RiskModel, str]:
     champion = champion_model(registry, predictor, RISK_TASK)
     return champion, (
-        f"The assigned model {assigned} {why}: the champion {champion.name}@{champion.version} "
+        f"The assigned model {assigned} {problem}: the champion {champion.name}@{champion.version} "
         "is used instead."
     )

@@ -1,7 +1,7 @@
-"""Takes a stranger's zip or folder apart, within limits.
+"""Unpacks an uploaded zip or folder within limits.
 
-Nothing that is read here is run or followed: plain files only, of one folder, counted and measured
-while they are written.
+Only regular files of one folder are accepted. Links are not followed, nothing is executed, and
+number and size of the files are checked while they are written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PLAIN_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
 _NAME_MAX_BYTES: Final = 255
 _RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
-"""What Windows takes for a device, whatever follows the dot."""
+"""Names that Windows treats as devices, with any suffix."""
 _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".dill", ".npy", ".pt", ".pth")
 _REMEDY: Final = (
     "Upload a zip or a folder with the three files of an artefact: the model as text or skops, "
@@ -36,12 +36,12 @@ _REMEDY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
-    """How much is taken at most.
+    """Limits of an upload.
 
     Args:
         archive_mb: size of the zip, MB.
         unpacked_mb: size of all its files, MB.
-        files: how many, folders counted.
+        files: number of files and folders.
     """
 
     archive_mb: float = 64.0
@@ -53,11 +53,11 @@ def unpack(source: Path | bytes, target: Path, limits: UnpackLimits) -> None:
     """Write the files of a zip or a folder flat into `target`, which is empty.
 
     Args:
-        source: a zip file's path or content, or a folder.
+        source: path or content of a zip file, or a folder.
         target: an empty folder.
-        limits: what is over them is refused.
+        limits: a larger upload is rejected.
     Raises:
-        ArtefactRefused: names the file and what is wrong with it.
+        ArtefactRefused: names the file and its problem.
         OSError: `target` cannot be written, or the source cannot be read.
     """
     if isinstance(source, Path) and stat.S_ISDIR(source.lstat().st_mode):
@@ -70,7 +70,7 @@ def unpack(source: Path | bytes, target: Path, limits: UnpackLimits) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _write_all(_zipped_files(archive, limits), target, limits)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as exc:
-        raise _refused(_no_zip(source, content, exc)) from exc
+        raise _refused(_zip_problem(source, content, exc)) from exc
 
 
 def _refused(problem: str) -> ArtefactRefused:
@@ -78,14 +78,14 @@ def _refused(problem: str) -> ArtefactRefused:
 
 
 def _too_large(limits: UnpackLimits) -> ArtefactRefused:
-    return _refused(f"Unpacked, its files are larger than {limits.unpacked_mb:g} MB.")
+    return _refused(f"The unpacked files are larger than {limits.unpacked_mb:g} MB.")
 
 
-def _no_zip(source: Path | bytes, content: bytes, why: Exception) -> str:
+def _zip_problem(source: Path | bytes, content: bytes, error: Exception) -> str:
     name = source.name if isinstance(source, Path) else "The upload"
     if content.startswith(b"\x80") or name.lower().endswith(_PICKLES):
-        return f"{name} is a pickle or carries one, which can run code when it is read."
-    return f"{name} is no zip archive that can be read: {why}."
+        return f"{name} is or contains a pickle, which can run code when it is read."
+    return f"{name} is not a readable zip archive: {error}."
 
 
 def _read_archive(path: Path, limits: UnpackLimits) -> bytes:
@@ -94,9 +94,9 @@ def _read_archive(path: Path, limits: UnpackLimits) -> bytes:
 
 
 def _open_plain(path: Path, shown: str) -> IO[bytes]:
-    """A plain file, opened without following a link or waiting for a pipe's writer."""
+    """Open a regular file without following a link or waiting for the writer of a pipe."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise _refused(f"{shown}: is a link, a folder or no plain file.")
+        raise _refused(f"{shown}: is not a regular file.")
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
@@ -106,10 +106,10 @@ def _folder_files(folder: Path, limits: UnpackLimits) -> Iterator[tuple[str, IO[
         for entry in entries:
             names.append(entry.name)
             if len(names) > limits.files:
-                raise _refused(f"The folder holds more than {limits.files} files.")
+                raise _refused(f"The folder contains more than {limits.files} files.")
     for name in sorted(names):
         if not is_plain(name):
-            raise _refused(f"{name[:100]!r}: is no plain name of a file.")
+            raise _refused(f"{name[:100]!r}: is not a valid file name.")
         yield name, _open_plain(folder / name, name)
 
 
@@ -118,13 +118,13 @@ def _zipped_files(
 ) -> Iterator[tuple[str, IO[bytes]]]:
     infos = archive.infolist()
     if len(infos) > limits.files:
-        raise _refused(f"The archive holds {len(infos)} entries, {limits.files} are allowed.")
+        raise _refused(f"The archive contains {len(infos)} entries; {limits.files} are allowed.")
     files = [info for info in infos if not info.is_dir()]
     paths = [_plain_path(info) for info in files]
     if len({path.parent for path in paths}) > 1:
-        raise _refused("The archive holds files in several folders.")
+        raise _refused("The archive contains files in several folders.")
     if len({_folded(path.name) for path in paths}) < len(paths):
-        raise _refused("The archive holds two files of the same name.")
+        raise _refused("The archive contains two files of the same name.")
     if sum(info.file_size for info in files) > limits.unpacked_mb * MB:
         raise _too_large(limits)
     for info, path in zip(files, paths, strict=True):
@@ -135,19 +135,19 @@ def _plain_path(info: zipfile.ZipInfo) -> PurePosixPath:
     shown = info.orig_filename[:100]
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise _refused(f"{shown!r}: is a link or no plain file.")
+        raise _refused(f"{shown!r}: is not a regular file.")
     if info.flag_bits & _ENCRYPTED:
         raise _refused(f"{shown!r}: is encrypted.")
     if info.compress_type not in _PLAIN_METHODS:
-        raise _refused(f"{shown!r}: is packed by another method than deflate.")
+        raise _refused(f"{shown!r}: is compressed with a method other than deflate.")
     parts = info.orig_filename.split("/")
     if not all(map(is_plain, parts)):
-        raise _refused(f"{shown!r}: is no plain path inside the archive.")
+        raise _refused(f"{shown!r}: is not a valid path inside the archive.")
     return PurePosixPath(*parts)
 
 
 def is_plain(name: str) -> bool:
-    """A name that means one file, the same on every system that the model may be taken to."""
+    """Whether a name is a valid file name with the same meaning on every operating system."""
     return (
         name.isprintable()
         and not set(name) & set('/\\:*?"<>|')
@@ -158,20 +158,18 @@ def is_plain(name: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """The same for names that some file system takes for one."""
+    """A key that is equal for names that some file system treats as the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _write_all(files: Iterable[tuple[str, IO[bytes]]], target: Path, limits: UnpackLimits) -> None:
-    left = int(limits.unpacked_mb * MB)
+    bytes_left = int(limits.unpacked_mb * MB)
     for name, source in files:
         with source, (target / name).open("xb") as written:
             while chunk := source.read(_CHUNK_BYTES):
-                left -= len(chunk)
-                if left < 0:
-                    raise _refused(
-                        f"Unpacked, its files are larger than {limits.unpacked_mb:g} MB."
-                    )
+                bytes_left -= len(chunk)
+                if bytes_left < 0:
+                    raise _too_large(limits)
                 written.write(chunk)
             written.flush()
             os.fsync(written.fileno())

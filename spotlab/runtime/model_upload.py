@@ -1,8 +1,7 @@
 """Uploaded models: quarantine first, then the registry.
 
-What is uploaded is unpacked into a folder of its own under `<home>/models/.quarantine`, checked
-there, asked for a first prediction by another process, and only then moved, by one rename, to
-`<home>/models`.
+An upload is unpacked into its own folder under `<home>/models/.quarantine` and checked there. After
+a trial prediction in another process it is moved, by one rename, to `<home>/models`.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from spotlab.runtime.model_unpacking import UnpackLimits, unpack
 log = logging.getLogger("spotlab.runtime.model_upload")
 
 QUARANTINE: Final = f"{UPLOADS}/.quarantine"
-"""Beside the models, so that it is on their disk wherever a home is shared in parts."""
+"""In the folder of the models, so that both are on the same disk and a rename is possible."""
 LEFT_OVER_AFTER_S: Final = 3600.0
-"""A quarantined upload of this age was left by a process that died."""
+"""Age at which a quarantined upload must be of a process that died."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadReport:
-    """An upload that was taken.
+    """An accepted upload.
 
     Args:
         record: the candidate as registered.
-        first: what its first prediction gave.
-        seconds: from the first byte to the registry.
+        first: result of its trial prediction.
+        seconds: duration of the whole upload.
     """
 
     record: ModelRecord
@@ -60,82 +59,80 @@ def upload(
     unpack_limits: UnpackLimits | None = None,
     dry_run_limits: DryRunLimits | None = None,
 ) -> UploadReport:
-    """Check an upload and register it as a candidate, whole or not at all.
+    """Check an upload and register it as a candidate; after a failure, nothing is stored.
 
     Args:
-        source: a zip's path or content, or a folder, with the three files of an artefact.
-        by: who uploads it, and why.
-        registry: where it becomes a candidate; a refusal leaves an event there too.
-        predictor: knows the versions there are.
-        home: folder of all state.
+        source: path or content of a zip, or a folder, with the three files of an artefact.
+        by: user and reason.
+        registry: receives the candidate, or an event of the rejection.
+        predictor: finds existing versions.
+        home: folder with all local state.
         unpack_limits, dry_run_limits: None: the default ones.
     Raises:
-        ArtefactRefused: its files are not as they should be; says which and why.
-        InvalidInput: the version exists, or there is no such file.
-        NotAvailable: nothing can be written here, as when the disk is full.
+        ArtefactRefused: a file is not valid; names the file and its problem.
+        InvalidInput: the version exists, or `source` does not.
+        NotAvailable: a file cannot be written, for example because the disk is full.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     if isinstance(source, Path) and not source.exists():
-        raise InvalidInput(
-            f"{source}: there is no such file or folder.", remedy="Name a zip or a folder."
-        )
-    known: list[Artefact] = []
+        raise InvalidInput(f"{source}: no such file or folder.", remedy="Name a zip or a folder.")
+    verified: list[Artefact] = []
     try:
         with _quarantined(home) as folder:
             unpack(source, folder, unpack_limits or UnpackLimits())
             artefact = verify(folder)
-            known.append(artefact)
-            _refuse_known(artefact, registry, predictor)
+            verified.append(artefact)
+            _refuse_existing(artefact, registry, predictor)
             limits = replace(dry_run_limits or DryRunLimits(), trees=predictor.limits)
             first = dry_run(folder, limits)
             record = _publish(folder, artefact, by, registry, predictor, home)
     except SpotlabError as exc:
-        refused = _without_place(exc)
-        _note_refusal(registry, known, source, by, refused)
-        raise refused from exc
+        rejection = _without_quarantine_path(exc)
+        _record_rejection(registry, verified, source, by, rejection)
+        raise rejection from exc
     except OSError as exc:
         failed = NotAvailable(
             f"The upload could not be read or written: {exc.strerror or exc}.",
-            remedy="Nothing was kept. Check the file, and the space and rights of SPOTLAB_HOME.",
+            remedy="Nothing was stored. Check the file, and space and permissions of SPOTLAB_HOME.",
         )
-        _note_refusal(registry, known, source, by, failed)
+        _record_rejection(registry, verified, source, by, failed)
         raise failed from exc
-    return UploadReport(record, first, time.perf_counter() - began)
+    return UploadReport(record, first, time.perf_counter() - started)
 
 
-_PLACE: Final = ("upload", "model")
-_MOST_SAID: Final = 1000
+_SUBFOLDER: Final = ("upload", "model")
+_MAX_MESSAGE_CHARS: Final = 1000
 
 
 @contextmanager
 def _quarantined(home: Path) -> Iterator[Path]:
     root = home / QUARANTINE
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(root)
+    _delete_leftovers(root)
     own = Path(tempfile.mkdtemp(dir=root))
     try:
-        folder = own.joinpath(*_PLACE)
+        folder = own.joinpath(*_SUBFOLDER)
         folder.mkdir(parents=True)
         yield folder
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _sweep(root: Path) -> None:
+def _delete_leftovers(root: Path) -> None:
     now = time.time()
-    for left in root.iterdir():
-        if left.is_dir() and now - left.lstat().st_mtime > LEFT_OVER_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
+    for folder in root.iterdir():
+        if folder.is_dir() and now - folder.lstat().st_mtime > LEFT_OVER_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_known(artefact: Artefact, registry: ModelRegistry, predictor: Predictor) -> None:
-    """Refuse a version that is registered with other content, or that is on disk."""
+def _refuse_existing(artefact: Artefact, registry: ModelRegistry, predictor: Predictor) -> None:
+    """Raise InvalidInput if the version is registered with other content, or is on disk."""
     name, version = artefact.card.spec.name, artefact.card.spec.version
     for record in registry.records():
         if (record.name, record.version) == (name, version) and record.digest != artefact.digest:
             raise InvalidInput(
                 f"Model {name}@{version} is registered with other content.",
-                remedy="A version never changes: give the changed model a new version.",
+                remedy="A version cannot be changed: use a new version for the changed model.",
             )
     if any((found.name, found.version) == (name, version) for found in predictor.available()):
         raise InvalidInput(
@@ -163,8 +160,8 @@ def _publish(
         card=artefact.card.text,
     )
     final = home / UPLOADS / spec.name / spec.version
-    with _alone(home / QUARANTINE):
-        _refuse_known(artefact, registry, predictor)
+    with _exclusive(home / QUARANTINE):
+        _refuse_existing(artefact, registry, predictor)
         final.parent.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         folder.rename(final)
@@ -177,8 +174,8 @@ def _publish(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One upload at a time: two of the same version must not both find it free."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock a folder, so that of two uploads of the same version only one is accepted."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -187,29 +184,29 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _without_place(exc: SpotlabError) -> SpotlabError:
-    """The same error, without the quarantine's path, and short: it may repeat what was sent."""
-    message = exc.message.removeprefix("/".join(_PLACE) + "/")
-    if len(message) > _MOST_SAID:
-        message = f"{message[:_MOST_SAID]}…"
+def _without_quarantine_path(exc: SpotlabError) -> SpotlabError:
+    """The same error without the quarantine's path, and shortened: it may repeat the upload."""
+    message = exc.message.removeprefix("/".join(_SUBFOLDER) + "/")
+    if len(message) > _MAX_MESSAGE_CHARS:
+        message = f"{message[:_MAX_MESSAGE_CHARS]}…"
     return type(exc)(message, remedy=exc.remedy)
 
 
-def _note_refusal(
+def _record_rejection(
     registry: ModelRegistry,
-    known: list[Artefact],
+    verified: list[Artefact],
     source: Path | bytes,
     by: By,
-    why: SpotlabError,
+    error: SpotlabError,
 ) -> None:
     name, version, task = "", "", ""
-    if known:
-        spec = known[0].card.spec
+    if verified:
+        spec = verified[0].card.spec
         name, version, task = spec.name, spec.version, spec.task
-    what = source.name if isinstance(source, Path) else f"{len(source)} bytes"
-    reason = f"Upload of {what}: {why.message} {by.reason}".strip()
-    log.warning("upload refused: %s", reason)
+    source_name = source.name if isinstance(source, Path) else f"{len(source)} bytes"
+    reason = f"Upload of {source_name}: {error.message} {by.reason}".strip()
+    log.warning("upload rejected: %s", reason)
     try:
         registry.refuse(name, version, task, replace(by, reason=reason))
     except SpotlabError as exc:
-        log.error("the refusal was not recorded: %s", exc)
+        log.error("the rejection was not recorded: %s", exc)

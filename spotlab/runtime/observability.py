@@ -1,4 +1,4 @@
-"""What a process tells of itself: log lines to all, traces where asked."""
+"""Log shipping and tracing of a process."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from spotlab.telemetry.log_shipper import Shipper
 
 
 def configure_logs(role: str) -> None:
-    """For a process that is SpotLab's alone, before anything else: every line is JSON on stderr."""
+    """Write every log line as JSON to stderr; called first in a process that only runs SpotLab."""
     try:
         level = load().log_level
     except SpotlabError:
-        level = "WARNING"  # whoever opens the lab says which setting is wrong
+        level = "WARNING"  # opening the lab reports which setting is wrong
     logs.configure(level, role=role)
     logs.adopt()
 
 
 def observe(settings: Settings, stream: LogStream, resources: ExitStack) -> None:
-    """Ship this process's log lines and traces until the resources are let go of.
+    """Send log lines and traces of this process until `resources` is closed.
 
     Raises:
-        InvalidSetting: traces are asked for and cannot be sent.
+        InvalidSetting: tracing is configured, but is not possible.
     """
     resources.callback(start_tracing(settings))
     shipper = Shipper(stream.append)

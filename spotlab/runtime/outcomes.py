@@ -1,4 +1,4 @@
-"""What happened, in verbs over a lab: events, outcomes, shadows, drift."""
+"""Interruption events, outcomes, scorecards and drift of a lab."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from spotlab.runtime.lab import Lab
 
 BY_HAND: Final = "entered by hand"
 CLOCK_SLACK: Final = timedelta(minutes=5)
-"""How far another clock may be ahead of this one."""
+"""How far the clock of the sender may be ahead of this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomesView:
-    """All that is known of predictions in the active market.
+    """Outcomes of the predictions in the active market.
 
     Args:
-        market: the active one.
-        cards: of each target and model.
-        price: of the price forecast; None: nothing yet.
-        comparisons: challengers beside the models that decided.
+        market: the active market.
+        cards: one card per target and model.
+        price: card of the price forecast; None if it has no outcome yet.
+        comparisons: challengers compared with the models that decided.
     """
 
     market: MarketName
@@ -42,18 +42,18 @@ class OutcomesView:
 
 
 def settle(lab: Lab) -> Settled:
-    """Record every outcome that can be known by now."""
+    """Record every outcome that is known now."""
     return realise(lab.store, lab.model, lab.clock.now())
 
 
 def outcomes_view(lab: Lab, accounts: Sequence[str] | None = None) -> OutcomesView:
-    """Scorecards and comparisons of the active market, from what is settled.
+    """Scorecards and comparisons of the active market, from recorded outcomes.
 
     Args:
-        lab: its ledger.
-        accounts: only decisions about these accounts' instances count; None: all do.
+        lab: its store is read.
+        accounts: only decisions about instances of these accounts count; None: all.
     Raises:
-        NoMarketData: no market was collected yet.
+        NoMarketData: no market has been collected yet.
     """
     market = lab.reader.active()
     known = lab.store.outcomes.list(market=market, accounts=accounts)
@@ -69,7 +69,7 @@ def drift_report(lab: Lab, model: str | None = None) -> DriftReport:
     """Drift of a model (None: the champion) in the active market.
 
     Raises:
-        NoMarketData: no market was collected yet.
+        NoMarketData: no market has been collected yet.
         NotFound: no such model.
     """
     market, chosen = lab.reader.active(), lab.model(model)
@@ -86,20 +86,20 @@ def add_event(
     source: str = BY_HAND,
     by: By | None = None,
 ) -> bool:
-    """Record what happened to an own instance.
+    """Record an interruption event of an own instance.
 
     Args:
-        lab: its fleet and log.
-        instance_id: whose.
-        kind: how it was noticed.
-        at: when, aware UTC.
-        pool: where it ran; None: as the fleet knows it.
-        source: where it was learned.
-        by: who records it, for the audit log.
+        lab: its store receives the event.
+        instance_id: the instance.
+        kind: kind of the event.
+        at: time of the event, aware UTC.
+        pool: where the instance ran; None: its pool in the fleet.
+        source: source of the event.
+        by: user, for the audit log.
     Returns:
-        True when it is new.
+        True if the event is new.
     Raises:
-        NotFound: the fleet does not know the instance, and no pool is given.
+        NotFound: the instance is not in the fleet, and no pool is given.
         InvalidInput: the time is in the future.
     """
     event = _event(lab, instance_id, kind, at, pool, source)
@@ -110,8 +110,8 @@ def read_event_file(lab: Lab, path: Path) -> list[InterruptionEvent]:
     """The events of a file of EventBridge documents, all of them or none.
 
     Raises:
-        FeedRefused: the file is none; says which document and why.
-        NotFound: the fleet does not know an instance.
+        FeedRefused: a document is not valid; says which and why.
+        NotFound: an instance is not in the fleet.
         InvalidInput: the file cannot be read.
     """
     try:
@@ -132,14 +132,14 @@ def add_event_file(lab: Lab, path: Path, by: By | None = None) -> tuple[int, int
     """Record the events of a file; see `read_event_file` for what is raised.
 
     Returns:
-        How many were new, and how many there are.
+        The number of new events, and of all events in the file.
     """
     events = read_event_file(lab, path)
     return lab.store.interruptions.add(events, by), len(events)
 
 
 def events(lab: Lab) -> Sequence[InterruptionEvent]:
-    """Everything recorded, newest first."""
+    """All recorded events, newest first."""
     return lab.store.interruptions.events()
 
 
@@ -154,7 +154,7 @@ def _event(
     now = lab.clock.now()
     if at > now + CLOCK_SLACK:
         raise InvalidInput(
-            f"{at:%Y-%m-%d %H:%M} UTC is in the future.", remedy="Give when it happened."
+            f"{at:%Y-%m-%d %H:%M} UTC is in the future.", remedy="Enter the time of the event."
         )
     emulated = {account.name: account.emulated for account in lab.store.fleet.accounts()}
     try:
@@ -163,7 +163,7 @@ def _event(
         if pool is None:
             raise NotFound(
                 f"Instance {instance_id!r} is not in the fleet, so its pool is unknown.",
-                remedy="Give the pool: region:zone:type:Linux.",
+                remedy="Enter the pool: region:zone:type:Linux.",
             ) from None
         return InterruptionEvent(instance_id, pool, at, kind, source, now)
     return InterruptionEvent(

@@ -1,7 +1,7 @@
-"""Asks AWS for placement scores, sparingly, and says what is known of them.
+"""Placement scores: requested from AWS within a daily limit, stored and read.
 
-The account whose zones the market's prices name asks for the whole fleet's types: zone names differ
-between accounts. Scores enter no feature and no decision.
+Zone names differ between accounts. Scores for the whole fleet are therefore requested through the
+account that the market's prices came from. They are used in no feature and no decision.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from spotlab.runtime.cloud import Cloud
 from spotlab.runtime.lab import Lab
 
 CONFIGURATIONS_A_DAY: Final = 8
-"""Different questions that SpotLab asks in an account within 24 hours. AWS does not publish how
-many it allows; what is left belongs to the account's own people."""
+"""Different configurations that SpotLab requests per account within 24 hours. AWS does not publish
+its limit; the rest is left to other users of the account."""
 DAY: Final = timedelta(days=1)
 JOB: Final = "placement-scores"
-RECORDED: Final = "Decisions are made in a recorded market: a score of now says nothing about it."
+RECORDED: Final = "The active market is recorded: current placement scores do not apply to it."
 OTHER_AWS: Final = (
-    "The AWS is emulated, but the market is not the simulated one: its scores would say nothing."
+    "AWS is emulated, but the market is not simulated: emulated scores do not apply to it."
 )
-NOT_SIMULATED: Final = "The market is simulated, but the AWS is Amazon's: scores would not fit it."
+NOT_SIMULATED: Final = "The market is simulated, but AWS is real: its scores do not apply to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,20 @@ class _Question:
 
 
 def placements(lab: Lab) -> Placements:
-    """What is known of every pool's placement in the active market."""
+    """Placement scores of the pools of the active market."""
     now, emulated = lab.clock.now(), lab.settings.aws == "emulated"
-    why_none = _senseless(lab.store.archive.active_market(), emulated)
-    if why_none:
-        return Placements.of_answers((), now, why_none)
+    reason = _not_applicable(lab.store.archive.active_market(), emulated)
+    if reason:
+        return Placements.of_answers((), now, reason)
     return Placements.of_answers(lab.store.placement.since(now - SHOWN_FOR, emulated=emulated), now)
 
 
 def plan_first(lab: Lab) -> None:
-    """Have the job run now where it never ran, as soon as there is a market and a fleet to ask
-    about; how many configurations it asks for is the same as ever. Raises DatabaseDown."""
+    """Schedule the job now if it has never run, once there are a market and a fleet.
+
+    Raises:
+        DatabaseDown: the job cannot be scheduled.
+    """
     jobs = lab.store.jobs
     ran = jobs.newest().get(JOB)
     if ran is not None and ran.state not in (RunState.CANCELLED, RunState.LOST):
@@ -66,12 +69,14 @@ def plan_first(lab: Lab) -> None:
     if any(run.job == JOB for run in jobs.running()):
         return
     emulated = lab.settings.aws == "emulated"
-    if lab.store.fleet.instances() and not _senseless(lab.store.archive.active_market(), emulated):
+    if lab.store.fleet.instances() and not _not_applicable(
+        lab.store.archive.active_market(), emulated
+    ):
         jobs.plan(JOB, lab.clock.now())
 
 
-def _senseless(market: MarketName | None, emulated: bool) -> str:
-    """Why scores say nothing about a market; "" where they do."""
+def _not_applicable(market: MarketName | None, emulated: bool) -> str:
+    """Why scores do not apply to a market, or ""."""
     if market is None:
         return "No market has been collected yet."
     if market is MarketName.RECORDED:
@@ -82,25 +87,25 @@ def _senseless(market: MarketName | None, emulated: bool) -> str:
 
 
 def ask(lab: Lab, tell: Progress, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
-    """Ask about the fleet's types and their close alternatives, within the day's configurations.
+    """Request scores for the fleet's types and similar types, within the daily limit.
 
-    What was asked within 24 hours is asked again first: that is free. Then come the groups that
-    most instances belong to, whatever their region.
+    Configurations of the last 24 hours come first: repeating them does not use the quota. Groups
+    with the most instances follow, in any region.
 
     Returns:
-        asked, scores, refused_by_quota, left_out (groups that wait for another day) and failed;
-        or a note, where there is nothing to ask.
+        asked, scores, refused_by_quota, left_out (groups postponed to another day), note and
+        failed; only a note if there is nothing to request.
     """
     emulated = lab.settings.aws == "emulated"
-    if why_none := _senseless(lab.store.archive.active_market(), emulated):
-        return {"note": why_none}
+    if reason := _not_applicable(lab.store.archive.active_market(), emulated):
+        return {"note": reason}
     cloud = lab.cloud()
     if not cloud.regions:
-        return {"note": "No account is managed: there is nobody to ask as."}
+        return {"note": "No account is managed, so no scores can be requested."}
     questions = list(_questions(lab, cloud, lab.market()))
     if not questions:
         return {"note": "The fleet has no type that belongs to a group of at least three."}
-    return _Round(lab, cloud).run(questions, tell, cancelled)
+    return _Run(lab, cloud).run(questions, tell, cancelled)
 
 
 def _questions(lab: Lab, cloud: Cloud, data: MarketData) -> Iterator[_Question]:
@@ -113,21 +118,21 @@ def _questions(lab: Lab, cloud: Cloud, data: MarketData) -> Iterator[_Question]:
 
 
 def _shapes(data: MarketData, region: str) -> dict[str, Shape]:
-    """Of the types that have a price in a region; those of unknown name or size are left out."""
+    """Shapes of the types with a price in a region, except those of unknown name or size."""
     priced = set(data.prices.loc[data.prices["region"] == region, "instance_type"])
     specs = data.specs[data.specs["instance_type"].isin(priced)]
     specs = specs.dropna(subset=["vcpu", "memory_gb"])
     columns = ["instance_type", "architecture", "vcpu", "memory_gb"]
     shapes: dict[str, Shape] = {}
-    for name, said, vcpu, memory_gb in specs[columns].itertuples(index=False, name=None):
+    for name, listed, vcpu, memory_gb in specs[columns].itertuples(index=False, name=None):
         with suppress(ValueError):
-            read = parse_type(name)
-            architecture = said if isinstance(said, str) else read.architecture.value
-            shapes[name] = Shape(architecture, read.accelerated, float(vcpu), float(memory_gb))
+            parsed = parse_type(name)
+            architecture = listed if isinstance(listed, str) else parsed.architecture.value
+            shapes[name] = Shape(architecture, parsed.accelerated, float(vcpu), float(memory_gb))
     return shapes
 
 
-class _Round:
+class _Run:
     """One run of the job."""
 
     def __init__(self, lab: Lab, cloud: Cloud) -> None:
@@ -148,13 +153,13 @@ class _Round:
     def run(
         self, questions: list[_Question], tell: Progress, cancelled: Callable[[], bool]
     ) -> Mapping[str, Any]:
-        """Ask, and keep each answer as it comes."""
+        """Send the requests and store each response immediately."""
         ordered = sorted(questions, key=lambda each: (not self._known(each), -each.instances))
-        for place, question in enumerate(ordered):
+        for index, question in enumerate(ordered):
             if cancelled():
-                self._count["left_out"] += len(ordered) - place
+                self._count["left_out"] += len(ordered) - index
                 break
-            tell(f"asking about {question.region}", place / len(ordered))
+            tell(f"requesting scores in {question.region}", index / len(ordered))
             if self._may_ask(question):
                 self._ask(question)
             else:
@@ -162,17 +167,17 @@ class _Round:
         if self._count["asked"]:
             self._lab.bus.publish(Topic.MARKET)
         failed = " ".join(dict.fromkeys(self._failed.values()))
-        return {**self._count, "note": self._words(), "failed": failed}
+        return {**self._count, "note": self._summary(), "failed": failed}
 
-    def _words(self) -> str:
+    def _summary(self) -> str:
         count = self._count
         groups = count["asked"] - count["refused_by_quota"]
-        told = [f"{count['scores']} scores of {groups} group{'s' * (groups != 1)}"]
+        facts = [f"{count['scores']} scores of {groups} group{'s' * (groups != 1)}"]
         if count["refused_by_quota"]:
-            told.append(f"{count['refused_by_quota']} refused by quota")
+            facts.append(f"{count['refused_by_quota']} refused by quota")
         if count["left_out"]:
-            told.append(f"{count['left_out']} left for another day")
-        return f"{', '.join(told)}."
+            facts.append(f"{count['left_out']} postponed to another day")
+        return f"{', '.join(facts)}."
 
     def _known(self, question: _Question) -> bool:
         return question.configuration in self._asked[question.account.name]
@@ -191,7 +196,7 @@ class _Round:
             answer = self._source(account, region).ask(question.instance_types)
         except SpotlabError as exc:
             self._failed[question] = str(exc)
-            if not isinstance(exc, NoSuchThing):  # that is about this group alone
+            if not isinstance(exc, NoSuchThing):  # which concerns only this group
                 self._broken.add(region)
             return
         self._lab.store.placement.keep(answer)

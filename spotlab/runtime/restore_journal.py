@@ -1,7 +1,7 @@
-"""Files of a home replaced by others: all or none, even where the process is killed amid it.
+"""Atomic replacement of the files of a home, even if the process is killed during a restore.
 
-What is to be done is written down first, in a journal; every step of it can be taken
-again. So whoever opens the home next finishes what was begun, before anything is read.
+A journal is written first, and every step can be repeated. The next process that opens the home
+completes an interrupted restore before it reads anything.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ JOURNAL: Final = ".restoring.json"
 PREFIX: Final = ".restore-"
 DATABASE_FILE: Final = "spotlab.db"
 NEW: Final = "new"
-"""In the folder of a restore: what is to be put in place, under its own name."""
+"""Subfolder of a restore with the new files, under their final names."""
 _WAIT_S: Final = 10.0
-_LOOK_AGAIN_S: Final = 0.05
+_POLL_S: Final = 0.05
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is replaced.
+    """The journal of a restore.
 
     Args:
-        restore_id: names it in the audit log.
-        folder: in the home, has what is new.
-        names: of what is new.
-        stamp: of the names of what was there.
-        after_commit: nothing is replaced unless a database has committed its part.
+        restore_id: id of the restore in the audit log.
+        folder: folder of the restore in the home, with the new files.
+        names: names of the new files and folders.
+        stamp: part of the new names of the replaced files.
+        after_commit: nothing is replaced unless the database has committed the restore.
     """
 
     restore_id: str
@@ -49,23 +49,23 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @contextmanager
 def alone_in(home: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Let nobody else restore into a home, or finish a restore.
+    """Lock a home, so that no other process restores into it or completes a restore.
 
     Args:
-        home: there is such a folder.
-        wait_s: how long to wait for somebody who does.
+        home: an existing folder.
+        wait_s: how long to wait for the lock.
     Raises:
-        NotAvailable: somebody still does.
+        NotAvailable: another process still holds the lock.
     """
     descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    ends = time.monotonic() + wait_s
+    deadline = time.monotonic() + wait_s
     try:
         while not _locked(descriptor):
-            if time.monotonic() >= ends:
+            if time.monotonic() >= deadline:
                 raise NotAvailable(
-                    f"A backup is being restored into {home}.", remedy="Wait until that is done."
+                    f"A backup is being restored into {home}.", remedy="Wait until it is complete."
                 )
-            time.sleep(_LOOK_AGAIN_S)
+            time.sleep(_POLL_S)
         yield
     finally:
         os.close(descriptor)
@@ -80,59 +80,59 @@ def _locked(descriptor: int) -> bool:
 
 
 def begin(home: Path, plan: Plan) -> None:
-    """Write down what is to be done; from here on it is finished, by whomever."""
+    """Write the journal; from now on the restore is completed, by this process or the next."""
     folder = home / plan.folder
-    for place in (*(folder / NEW).rglob("*"), folder / NEW, folder):
-        _to_disk(place)
+    for path in (*(folder / NEW).rglob("*"), folder / NEW, folder):
+        _fsync(path)
     draft = folder / JOURNAL
     draft.write_bytes(msgspec.json.encode(plan))
-    _to_disk(draft)
+    _fsync(draft)
     draft.rename(home / JOURNAL)
-    _to_disk(home)
+    _fsync(home)
 
 
 def put_files(home: Path, plan: Plan) -> list[str]:
-    """Put everything but a database in place; where that was cut off, it goes on.
+    """Move everything except a database into place; can be repeated after an interruption.
 
     Returns:
-        Where each thing is that was replaced.
+        The new paths of the replaced files.
     """
-    former = []
+    replaced = []
     for name in plan.names:
         if name == DATABASE_FILE:
             continue
         new, final = home / plan.folder / NEW / name, home / name
-        beside = final.with_name(f"{name}.before-{plan.stamp}")
+        former = final.with_name(f"{name}.before-{plan.stamp}")
         if new.exists():
-            if final.exists() and not beside.exists():
-                final.rename(beside)
-            os.replace(new, final)  # noqa: PTH105 (also where another was made meanwhile)
-        if beside.exists():
-            former.append(str(beside))
-    return former
+            if final.exists() and not former.exists():
+                final.rename(former)
+            os.replace(new, final)  # noqa: PTH105 (also if another was created meanwhile)
+        if former.exists():
+            replaced.append(str(former))
+    return replaced
 
 
 def end(home: Path, plan: Plan) -> None:
-    """Everything is in place, or nothing is to be."""
-    _to_disk(home)
+    """Delete the journal and the folder of a restore that is complete or cancelled."""
+    _fsync(home)
     (home / JOURNAL).unlink()
     shutil.rmtree(home / plan.folder, ignore_errors=True)
 
 
 def undo(home: Path, plan: Plan) -> None:
-    """Put back what was there."""
+    """Move the replaced files back."""
     for name in reversed(plan.names):
         new, final = home / plan.folder / NEW / name, home / name
         if not new.exists() and final.exists():
             final.rename(new)
         for log in ("", "-wal", "-shm"):
-            beside = home / f"{name}.before-{plan.stamp}{log}"
-            if beside.exists():
-                os.replace(beside, home / f"{name}{log}")  # noqa: PTH105 (also a link to it)
+            former = home / f"{name}.before-{plan.stamp}{log}"
+            if former.exists():
+                os.replace(former, home / f"{name}{log}")  # noqa: PTH105 (also a link to it)
 
 
 def free_stamp(home: Path, names: tuple[str, ...], stamp: str) -> str:
-    """A stamp that no former file of the home has."""
+    """A stamp that no earlier restore into this home has used."""
     number, free = 1, stamp
     while any((home / f"{name}.before-{free}").exists() for name in names):
         number += 1
@@ -141,14 +141,14 @@ def free_stamp(home: Path, names: tuple[str, ...], stamp: str) -> str:
 
 
 def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
-    """Finish what a restore that was killed has begun, and remove what it left.
+    """Complete an interrupted restore, and delete its leftovers.
 
     Args:
-        home: nobody uses its database yet.
-        has_committed: whether the database holds what a restore, by its id, brought into it.
+        home: its database must not be open yet.
+        has_committed: whether the database has committed the restore with this id.
     Raises:
-        NotAvailable: a restore is at work, or its files cannot be moved.
-        DatabaseDown: the database does not say whether it has committed.
+        NotAvailable: a restore is running, or its files cannot be moved.
+        DatabaseDown: the database cannot be read.
     """
     if not any(each.name.startswith((JOURNAL, PREFIX)) for each in home.iterdir()):
         return
@@ -165,15 +165,15 @@ def settle(home: Path, has_committed: Callable[[str], bool]) -> None:
                 end(home, plan)
         except (OSError, msgspec.MsgspecError) as exc:
             raise NotAvailable(
-                f"A restore into {home} was cut off, and cannot be finished: {exc}.",
-                remedy=f"Check the rights and the space of the home; {JOURNAL} says what is left.",
+                f"A restore into {home} was interrupted and cannot be completed: {exc}.",
+                remedy=f"Check permissions and free space of the home; {JOURNAL} lists the files.",
             ) from exc
-        for left in home.glob(f"{PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for folder in home.glob(f"{PREFIX}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _to_disk(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

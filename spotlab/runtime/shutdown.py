@@ -1,7 +1,7 @@
-"""Whether this process is about to end, and who is still at work in it.
+"""Graceful shutdown: whether this process is shutting down, and whether work is still running.
 
-Whoever is at work looks at `LEAVING` between two units of it (a decision, a source, an account):
-the process waits for the unit at hand, and the rest is cancelled as if somebody had pressed Cancel.
+Work checks `LEAVING` between two units (a decision, a source, an account). The process waits for
+the current unit, and the rest is cancelled as if a user had pressed Cancel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 
 class Leaving:
-    """One process's end; once it is asked for, there is no way back."""
+    """The shutdown of one process; it cannot be revoked."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -23,16 +23,16 @@ class Leaving:
 
     @property
     def asked(self) -> bool:
-        """Whether this process is about to end."""
+        """Whether this process is shutting down."""
         return self._asked.is_set()
 
     def ask(self) -> None:
-        """It is; safe in a signal handler."""
+        """Start the shutdown; safe in a signal handler."""
         self._asked.set()
 
     @contextmanager
     def at_work(self, cancelled: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
-        """Work that is not to be cut off; gives what says whether to stop at a safe point."""
+        """Run work that must not be interrupted; yields a function that returns whether to stop."""
         with self._changed:
             self._at_work += 1
         try:
@@ -43,15 +43,15 @@ class Leaving:
                 self._changed.notify_all()
 
     def wait(self, within_s: float) -> bool:
-        """Wait until nobody is at work; False when somebody still is."""
-        ends = time.monotonic() + within_s
+        """Wait until no work is running; returns False if it still is."""
+        deadline = time.monotonic() + within_s
         with self._changed:
             while self._at_work:
-                if not self._changed.wait(max(0.0, ends - time.monotonic())):
+                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
                     return False
         return True
 
 
-CAUSE: Final = "The process is leaving."
-"""Why a run was cancelled."""
+CAUSE: Final = "The process is shutting down."
+"""Cause of a cancelled run."""
 LEAVING: Final = Leaving()

@@ -1,8 +1,8 @@
-"""The desk: what one person may ask of the lab.
+"""Services: what a user may do with the lab.
 
-Screens, API and command line go through here, and nowhere else: each verb first asks
-`Principal.require`, shows only what the person may see, and leaves its change in the audit log.
-What somebody may not see is not there for them: it is not found, rather than forbidden.
+Screens, API and command line reach the lab only through this package. Each method first checks the
+right with `Principal.require`, returns only what the user may see, and records changes in the audit
+log. What a user may not see raises NotFound rather than Forbidden.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = ["Desk"]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The lab, as far as somebody may use it.
+    """All services, for one user.
 
     Args:
-        lab: everything there is.
-        who: asks.
+        lab: the lab.
+        who: the user.
     """
 
     lab: Lab
     who: Principal
 
     def __post_init__(self) -> None:
-        """Say on the log lines of what is asked for who asks."""
+        """Add the user to the log lines of this request."""
         logs.note(user=self.who.name)
 
     @property
@@ -59,17 +59,17 @@ class Desk:
 
     @property
     def instances(self) -> InstancesDesk:
-        """Instances, what is set on them, and evaluating them."""
+        """Instances, their settings and evaluation."""
         return InstancesDesk(self.lab, self.who)
 
     @property
     def decisions(self) -> DecisionsDesk:
-        """Experiments."""
+        """Decisions, recorded as experiments."""
         return DecisionsDesk(self.lab, self.who)
 
     @property
     def outcomes(self) -> OutcomesDesk:
-        """What came of predictions, and drift."""
+        """Outcomes of predictions, and drift."""
         return OutcomesDesk(self.lab, self.who)
 
     @property
@@ -79,12 +79,12 @@ class Desk:
 
     @property
     def backtests(self) -> BacktestsDesk:
-        """Sweeps of policies over recorded traces."""
+        """Backtests of policies on recorded traces."""
         return BacktestsDesk(self.lab, self.who)
 
     @property
     def market(self) -> MarketDesk:
-        """Prices, candidates and health."""
+        """Prices, candidates and component states."""
         return MarketDesk(self.lab, self.who)
 
     @property
@@ -94,32 +94,32 @@ class Desk:
 
     @property
     def comparisons(self) -> ComparisonDesk:
-        """Head to heads of two models."""
+        """Head to head comparisons of two models."""
         return ComparisonDesk(self.lab, self.who)
 
     @property
     def keeping(self) -> KeepingDesk:
-        """Old data and backups."""
+        """Retention and backups."""
         return KeepingDesk(self.lab, self.who)
 
     @property
     def users(self) -> UsersDesk:
-        """Who may sign in."""
+        """Users."""
         return UsersDesk(self.lab, self.who)
 
     @property
     def tokens(self) -> TokensDesk:
-        """Everybody's API tokens."""
+        """API tokens of all users."""
         return TokensDesk(self.lab, self.who)
 
     @property
     def mine(self) -> MyDesk:
-        """Their own password, sessions and API tokens."""
+        """The user's own password, sessions and API tokens."""
         return MyDesk(self.lab, self.who)
 
     @property
     def audit(self) -> AuditDesk:
-        """Every change there was."""
+        """The audit log."""
         return AuditDesk(self.lab, self.who)
 
     @property
@@ -129,25 +129,25 @@ class Desk:
 
     @property
     def jobs(self) -> JobsDesk:
-        """Scheduled jobs, their runs, and who runs them."""
+        """Scheduled jobs, their runs, and the leader."""
         return JobsDesk(self.lab, self.who)
 
     @property
     def explaining(self) -> ExplainingDesk:
-        """Why a pool's risk is what it is."""
+        """Explanations of a pool's risk."""
         return ExplainingDesk(self.lab, self.who)
 
     @property
     def performance(self) -> PerformanceDesk:
-        """How models did."""
+        """Performance of models."""
         return PerformanceDesk(self.lab, self.who)
 
     @property
     def alerts(self) -> AlertsDesk:
-        """Alert rules and what was told."""
+        """Alert rules and notifications."""
         return AlertsDesk(self.lab, self.who)
 
     @property
     def health(self) -> HealthDesk:
-        """The components' health."""
+        """Health of the components."""
         return HealthDesk(self.lab, self.who)

@@ -1,7 +1,7 @@
-"""AWS accounts, as far as somebody sees them.
+"""AWS accounts that a user sees.
 
-An external id never leaves the desk: an account says MASK where it has one, followed by a mark that
-changes with it and says nothing of it.
+External ids are never returned. If an account has one, the field holds MASK and a keyed hash, which
+changes with the external id and does not reveal it.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class AccountStanding:
-    """An account and how it is with it.
+    """The state of an account.
 
     Args:
-        account: its external id masked.
-        instances: how many active ones it holds.
-        listing: when it was listed last.
-        looked_after: None: it cannot be said now, because its AWS is not there.
+        account: the account, with a masked external id.
+        instances: number of active instances.
+        listing: its last listing.
+        looked_after: whether it is managed; None: unknown, because its AWS is not available.
     """
 
     account: Account
@@ -58,8 +58,8 @@ class Validation:
     """Whether an account can be managed.
 
     Args:
-        account: its name.
-        checks: what was tried, in order.
+        account: name of the account.
+        checks: the checks, in order.
         checked_at: aware UTC.
     """
 
@@ -69,66 +69,66 @@ class Validation:
 
     @property
     def ok(self) -> bool:
-        """Everything that was tried went well."""
+        """Whether all checks succeeded."""
         return all(check.ok for check in self.checks)
 
 
 class AccountsDesk(DeskPart):
-    """The accounts that somebody sees."""
+    """The accounts that the user sees."""
 
     __slots__ = ()
 
     def list(self) -> list[Account]:
-        """By name, external ids masked. Raises Forbidden."""
+        """All accounts by name, with masked external ids. Raises Forbidden."""
         self.require(Right.READ)
         return [self._masked(a) for a in self.lab.store.fleet.accounts() if self.who.sees(a.name)]
 
     def get(self, name: str) -> Account:
-        """One of them. Raises NotFound, Forbidden."""
-        return self._masked(self._seen(name))
+        """One account. Raises NotFound, Forbidden."""
+        return self._masked(self._visible(name))
 
     def standings(self) -> Sequence[AccountStanding]:
-        """Each with its instances, and when it was listed last. Raises Forbidden."""
+        """The state of each account. Raises Forbidden."""
         fleet = self.lab.store.fleet
         counts: dict[str, int] = {}
         for instance in fleet.instances():
             counts[instance.account] = counts.get(instance.account, 0) + 1
         listings, never = fleet.listings(), Listing(None, "")
         try:
-            after = {account.name for account in self.lab.cloud().accounts}
+            managed = {account.name for account in self.lab.cloud().accounts}
         except SpotlabError:
-            after = None
+            managed = None
         return [
             AccountStanding(
                 account,
                 counts.get(account.name, 0),
                 listings.get(account.name, never),
-                None if after is None else account.name in after,
+                None if managed is None else account.name in managed,
             )
             for account in self.list()
         ]
 
     def add(self, account: Account, reason: str = "") -> Account:
-        """Look after one more account, from the next listing of the fleet on.
+        """Add a managed account; its instances appear with the next listing of the fleet.
 
         Args:
-            account: `emulated` is whatever the AWS of this lab is.
-            reason: why.
+            account: the account; `emulated` is set to match the AWS of this lab.
+            reason: for the audit log.
         Raises:
-            Forbidden: they may not change accounts, or see some accounts only.
-            InvalidInput: says which field and what would be right.
-            Conflict: there is one of this name, or of one that reads the same.
+            Forbidden: the user may not change accounts, or sees only some accounts.
+            InvalidInput: names the field and what it must be.
+            Conflict: an account has this name, or one that reads the same.
         """
         self.require(Right.CHANGE_ACCOUNTS, account.name)
         if account.name not in {each.name for each in self.lab.store.fleet.accounts()}:
             self._refuse_foreign(account, None)
-            self._refuse_alike(account.name)
+            self._refuse_similar_name(account.name)
         emulated = self.lab.settings.aws == "emulated"
-        made = replace(account, emulated=emulated, from_settings=False)
-        _check(made)
-        self.lab.store.fleet.add_account(made, self.by(reason))
+        account = replace(account, emulated=emulated, from_settings=False)
+        _check(account)
+        self.lab.store.fleet.add_account(account, self.by(reason))
         self.lab.bus.publish(Topic.FLEET)
-        return self._masked(made)
+        return self._masked(account)
 
     def save(
         self,
@@ -142,23 +142,23 @@ class AccountsDesk(DeskPart):
         reason: str = "",
         expected: Account | None = None,
     ) -> Account:
-        """Add an account, or change one that was added here; it is listed at the next listing.
+        """Add an account, or change one that is not from the settings.
 
         Args:
-            name: unique, a person's name for it.
+            name: unique name.
             aws_account_id: 12 digits.
-            regions: to look after, one at least.
-            role_arn: to assume; "": SpotLab's own credentials.
-            external_id: None (or masked): as it was; "": none.
-            active: look after it.
-            reason: why, in their words.
-            expected: as it was when the change was thought of; None: as it is now.
+            regions: managed regions, at least one.
+            role_arn: role to assume; "": SpotLab's own credentials.
+            external_id: None (or masked): unchanged; "": none.
+            active: whether the account is managed.
+            reason: for the audit log.
+            expected: the account when the change was prepared; None: in any state.
         Raises:
-            Forbidden: they may not change accounts, do not see this one, or see some accounts only
-                and would point it at another AWS account or at SpotLab's own credentials.
+            Forbidden: the user may not change accounts, does not see this one, or sees only some
+                accounts and would point it at another AWS account or SpotLab's own credentials.
             Conflict: an account of this name comes from the settings.
-            ChangedMeanwhile: it is not as expected.
-            InvalidInput: says which field and what would be right.
+            ChangedMeanwhile: the account is not as expected.
+            InvalidInput: names the field and what it must be.
         """
         self.require(Right.CHANGE_ACCOUNTS, name)
         former = next((a for a in self.lab.store.fleet.accounts() if a.name == name), None)
@@ -188,32 +188,34 @@ class AccountsDesk(DeskPart):
     def set_active(
         self, name: str, active: bool, reason: str = "", expected: Account | None = None
     ) -> Account:
-        """Look after it, or no more: what is no longer managed is not listed nor evaluated.
+        """Start or stop managing an account; if not managed, it is neither listed nor evaluated.
 
         Raises:
             Forbidden, NotFound, ChangedMeanwhile: nothing changed.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        now = self._seen(name)
+        now = self._visible(name)
         return self._saved(replace(now, active=active), reason, self._as_expected(now, expected))
 
     def validate(self, name: str) -> Validation:
-        """Assume the role, and look at each region; changes nothing. See `check_account`.
+        """Assume the role and check each region; changes nothing. See `check_account`.
 
         Raises:
-            NotFound, Forbidden: as in `get`, or they may not change accounts.
-            NotAvailable: there is no AWS to ask.
+            NotFound, Forbidden: as in `get`, or the user may not change accounts.
+            NotAvailable: AWS is not available.
         """
         self.require(Right.CHANGE_ACCOUNTS)
-        account = self._seen(name)
+        account = self._visible(name)
         checks = check_account(self.lab.open_cloud().sessions, account)
         return Validation(name, checks, self.lab.clock.now())
 
     def list_now(self) -> Sequence[str]:
-        """List every account's instances now; gives what failed, a sentence each.
+        """List the instances of every account now.
 
+        Returns:
+            One error message per account that failed.
         Raises:
-            Forbidden: they may not collect.
+            Forbidden: the user may not collect.
         """
         self.require(Right.COLLECT)
         errors = self.lab.sync_fleet()
@@ -222,8 +224,8 @@ class AccountsDesk(DeskPart):
         return [hidden(str(error)) for error in errors]
 
     def _refuse_foreign(self, account: Account, former: Account | None) -> None:
-        """Whose instances a name shows is decided by who sees every account: whoever sees some may
-        not have one of them show another's."""
+        """Only a user who sees every account may point a name at another AWS account: otherwise
+        users could see instances of accounts that they may not see."""
         if self.sees_all():
             return
         same = former is not None and account.aws_account_id == former.aws_account_id
@@ -232,15 +234,15 @@ class AccountsDesk(DeskPart):
             raise Forbidden(
                 f"{self.who.name} may not point an account at "
                 + ("another AWS account." if not same else "SpotLab's own credentials."),
-                remedy="Somebody who sees every account may.",
+                remedy="Ask a user who sees every account.",
             )
 
-    def _refuse_alike(self, name: str) -> None:
-        """Two names that read the same would be taken for each other."""
+    def _refuse_similar_name(self, name: str) -> None:
+        """Raise Conflict if users could confuse the name with that of another account."""
         for account in self.lab.store.fleet.accounts():
-            if account.name != name and _read(account.name) == _read(name):
+            if account.name != name and _normalised(account.name) == _normalised(name):
                 raise Conflict(
-                    f"There is an account {account.name!r} already.", remedy="Choose another name."
+                    f"The account {account.name!r} already exists.", remedy="Choose another name."
                 )
 
     def _saved(self, account: Account, reason: str, expected: Account) -> Account:
@@ -251,10 +253,10 @@ class AccountsDesk(DeskPart):
         return self._masked(account)
 
     def _as_expected(self, now: Account, expected: Account | None) -> Account:
-        """The account as it is kept, if it is as somebody expects it who sees it masked."""
+        """The stored account, if it matches the masked one that the user expects."""
         if expected is not None and self._masked(now) != expected:
             raise ChangedMeanwhile(
-                f"The account {now.name!r} was changed meanwhile.", remedy="Read it again."
+                f"The account {now.name!r} has changed meanwhile.", remedy="Load it again."
             )
         return now
 
@@ -262,45 +264,45 @@ class AccountsDesk(DeskPart):
         if not account.external_id:
             return account
         key = secret_key(self.lab.settings).derived("external ids")
-        mark = hmac.digest(key, account.external_id.encode(), "sha256").hex()[:16]
-        return replace(account, external_id=f"{MASK}{mark}")
+        keyed_hash = hmac.digest(key, account.external_id.encode(), "sha256").hex()[:16]
+        return replace(account, external_id=f"{MASK}{keyed_hash}")
 
-    def _seen(self, name: str) -> Account:
+    def _visible(self, name: str) -> Account:
         self.require(Right.READ)
         for account in self.lab.store.fleet.accounts():
             if account.name == name and self.who.sees(name):
                 return account
-        raise NotFound(f"There is no account {name!r}.", remedy="List the accounts there are.")
+        raise NotFound(f"There is no account {name!r}.", remedy="List the accounts.")
 
 
-def _read(name: str) -> str:
+def _normalised(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
 def _check(account: Account) -> None:
     if not _NAME.fullmatch(account.name):
         raise InvalidInput(
-            f"{account.name!r} cannot be an account's name.",
+            f"{account.name!r} is not a valid account name.",
             remedy="Use 1 to 100 letters, digits, spaces, dots, hyphens and underscores.",
         )
     if not _NUMBER.fullmatch(account.aws_account_id):
         raise InvalidInput(
-            f"{account.aws_account_id!r} is no AWS account id.", remedy="It has 12 digits."
+            f"{account.aws_account_id!r} is not an AWS account id.", remedy="It has 12 digits."
         )
     wrong = [region for region in account.regions if not is_region(region)]
     if wrong or not account.regions:
         raise InvalidInput(
-            f"{wrong[0]!r} is no AWS region." if wrong else "No region is given.",
-            remedy="Give one or more, such as us-east-1.",
+            f"{wrong[0]!r} is not an AWS region." if wrong else "The account has no region.",
+            remedy="Enter one or more, such as us-east-1.",
         )
     role = _ROLE.fullmatch(account.role_arn)
     if account.role_arn and (role is None or role[1] != account.aws_account_id):
         raise InvalidInput(
-            f"{account.role_arn!r} is no role of account {account.aws_account_id}.",
-            remedy=f"It is such as arn:aws:iam::{account.aws_account_id}:role/spotlab.",
+            f"{account.role_arn!r} is not a role of account {account.aws_account_id}.",
+            remedy=f"Example: arn:aws:iam::{account.aws_account_id}:role/spotlab.",
         )
     if account.external_id and not _EXTERNAL_ID.fullmatch(account.external_id):
         raise InvalidInput(
-            "The external id cannot be one.",
+            "The external id is not valid.",
             remedy="It has 2 to 1224 letters, digits and _+=,.@:/-.",
         )

@@ -1,4 +1,4 @@
-"""Alert rules: everybody who reads sees them, some may change them."""
+"""Alert rules and their notifications."""
 
 from __future__ import annotations
 
@@ -23,68 +23,67 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class AddedRule:
-    """A new rule, and what its receiver checks signatures with."""
+    """A new rule, and the key with which its receiver checks signatures."""
 
     rule: AlertRule
     signing_key: str
 
 
 class AlertsDesk(DeskPart):
-    """Rules, what rings, and what was told.
+    """Alert rules, firing alerts and notifications.
 
-    A rule about instances is there for those alone who see every account that it tells of.
+    A user sees a rule about instances only if they see every account that it may report on.
     """
 
     __slots__ = ()
 
     def rules(self) -> list[AlertRule]:
-        """By name. Raises Forbidden."""
+        """All rules by name. Raises Forbidden."""
         self.require(Right.READ)
-        found = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
         if self.sees_all():
-            return found
+            return rules
         hidden = foreign(self.lab, self.who)
         return [
             replace(
                 rule,
                 rung={key: replace(r, text=hidden(r.text)) for key, r in rule.rung.items()},
             )
-            for rule in found
+            for rule in rules
         ]
 
     def rule(self, rule_id: str) -> AlertRule:
-        """One of them. Raises NotFound, Forbidden."""
+        """One rule. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         rule = self.lab.store.alerts.rule(rule_id)
         if not sees(self.who, rule):
-            raise NotFound(
-                f"There is no alert rule {rule_id!r}.", remedy="List the rules there are."
-            )
+            raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules.")
         return rule
 
     def add(
         self, name: str, condition: Condition, channel: Channel, address: str, reason: str = ""
     ) -> AddedRule:
-        """Watch something from now on.
+        """Add a rule.
 
         Args:
-            name: a person's.
-            condition: when it rings; it tells of the author's accounts alone.
-            channel: shape of what is sent.
-            address: of the receiver; kept sealed, and never shown again.
+            name: name of the rule.
+            condition: when an alert fires; limited to the accounts that the user sees.
+            channel: format of the messages.
+            address: address of the receiver; stored encrypted, and never shown again.
             reason: for the audit log.
         Raises:
-            InvalidInput, NotFound: it makes no sense, or its subject is not there.
-            Forbidden: they may not change alerts.
+            InvalidInput: the condition, name or address is not valid.
+            NotFound: the instance or account does not exist.
+            Forbidden: the user may not change alerts.
         """
         self.require(Right.CHANGE_ALERTS)
-        whole = self._checked(condition)
-        keeper = sealer(self.lab.settings)
+        condition = self._checked(condition)
+        encryption = sealer(self.lab.settings)
         by = self.by(reason)
         rule = AlertRule(
             rule_id=secrets.token_hex(6),
             name=_name(name),
-            condition=whole,
+            condition=condition,
             channel=channel,
             shown_address=webhook_client.shown(address),
             enabled=True,
@@ -92,9 +91,9 @@ class AlertsDesk(DeskPart):
             created_by=by.actor,
             rung={},
         )
-        self.lab.store.alerts.add(rule, keeper.seal(address.strip()), by)
+        self.lab.store.alerts.add(rule, encryption.seal(address.strip()), by)
         self.lab.bus.publish(Topic.ALERTS)
-        return AddedRule(rule, keeper.signing_key(rule.rule_id))
+        return AddedRule(rule, encryption.signing_key(rule.rule_id))
 
     def change(
         self,
@@ -108,51 +107,53 @@ class AlertsDesk(DeskPart):
         reason: str = "",
         expected: AlertRule | None = None,
     ) -> AlertRule:
-        """Change what is given; what rang starts anew. It tells of no more accounts than before:
-        its receiver was named by somebody who saw those.
+        """Change a rule; its firing alerts are forgotten.
+
+        The rule never reports on more accounts than before, because its receiver was chosen by a
+        user who saw those.
 
         Args:
-            rule_id: which.
-            name, condition, channel, address, enabled: None: as it is.
+            rule_id: the rule.
+            name, condition, channel, address, enabled: None: unchanged.
             reason: for the audit log.
-            expected: as it was when the change was thought of; None: as it is now.
+            expected: the rule when the change was prepared; None: in any state.
         Raises:
-            ChangedMeanwhile: it is not as expected.
+            ChangedMeanwhile: the rule is not as expected.
             InvalidInput, NotFound, Forbidden: as in `add`.
         """
-        now = self._mine(rule_id)
+        now = self._changeable(rule_id)
         rule = expected = now if expected is None else expected
         sealed = None
         if address is not None:
             rule = replace(rule, shown_address=webhook_client.shown(address))
             sealed = sealer(self.lab.settings).seal(address.strip())
-        whole = rule.condition if condition is None else self._checked(condition)
-        told = self.who.reach.within(Reach(frozenset(), rule.condition.accounts)).accounts
+        condition = rule.condition if condition is None else self._checked(condition)
+        accounts = self.who.reach.within(Reach(frozenset(), rule.condition.accounts)).accounts
         changed = replace(
             rule,
             name=rule.name if name is None else _name(name),
-            condition=scoped(whole, told),
+            condition=scoped(condition, accounts),
             channel=rule.channel if channel is None else channel,
             enabled=rule.enabled if enabled is None else enabled,
             rung={},
         )
-        kept = self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
+        stored = self.lab.store.alerts.change(changed, sealed, self.by(reason), expected)
         self.lab.bus.publish(Topic.ALERTS)
-        return kept
+        return stored
 
     def delete(self, rule_id: str, reason: str = "") -> None:
-        """Watch it no longer. Raises NotFound, Forbidden."""
-        self._mine(rule_id)
+        """Delete a rule. Raises NotFound, Forbidden."""
+        self._changeable(rule_id)
         self.lab.store.alerts.delete(rule_id, self.by(reason))
         self.lab.bus.publish(Topic.ALERTS)
 
     def test(self, rule_id: str) -> webhook_client.Answer:
-        """Send a test message now, once. Raises NotFound, Forbidden.
+        """Send one test message now. Raises NotFound, Forbidden.
 
         Returns:
-            What the receiver answered.
+            The receiver's response.
         """
-        rule = self._mine(rule_id)
+        rule = self._changeable(rule_id)
         now = self.lab.clock.now()
         text = f"{self.who.name} tests the rule “{rule.name}”: {rule.condition.words}."
         message = Message(Event.TEST, "test", "a test of this receiver", text, None, now, now)
@@ -161,68 +162,68 @@ class AlertsDesk(DeskPart):
         return answer
 
     def signing_key(self, rule_id: str) -> str:
-        """What a rule's messages are signed with. Raises NotFound, Forbidden."""
-        self._mine(rule_id)
+        """The key that signs a rule's messages. Raises NotFound, Forbidden."""
+        self._changeable(rule_id)
         return sealer(self.lab.settings).signing_key(rule_id)
 
     def history(
         self, *, before: int | None = None, limit: int = 100, offset: int = 0
     ) -> Sequence[Delivery]:
-        """What was told or could not be, newest first (before a number). Raises Forbidden."""
-        found = self.lab.store.alerts.history(
-            self._shown(), before=before, limit=limit, offset=offset
+        """Notifications, sent or failed, newest first (before a number). Raises Forbidden."""
+        deliveries = self.lab.store.alerts.history(
+            self._visible_rules(), before=before, limit=limit, offset=offset
         )
         if self.sees_all():
-            return found
+            return deliveries
         hidden = foreign(self.lab, self.who)
         return [
             replace(each, message={**each.message, "text": hidden(each.message["text"])})
-            for each in found
+            for each in deliveries
         ]
 
     def count(self) -> int:
-        """How many there are. Raises Forbidden."""
-        return self.lab.store.alerts.count(self._shown())
+        """Number of notifications. Raises Forbidden."""
+        return self.lab.store.alerts.count(self._visible_rules())
 
-    def _shown(self) -> list[str] | None:
-        """Ids of the rules that somebody sees; None: of every rule there ever was."""
+    def _visible_rules(self) -> list[str] | None:
+        """Ids of the rules that the user sees; None: all rules, including deleted ones."""
         self.require(Right.READ)
         if self.who.accounts is None:
             return None
         return [rule.rule_id for rule in self.rules()]
 
-    def _mine(self, rule_id: str) -> AlertRule:
-        """One that they may change: they see every account that its receiver is told of."""
+    def _changeable(self, rule_id: str) -> AlertRule:
+        """A rule that the user may change: they see every account that it reports on."""
         self.require(Right.CHANGE_ALERTS)
         rule = self.rule(rule_id)
-        self.require_all_of(Reach(frozenset(), _told(rule.condition)))
+        self.require_all_of(Reach(frozenset(), _reported_accounts(rule.condition)))
         return rule
 
     def _checked(self, condition: Condition) -> Condition:
-        whole = scoped(checked(condition), self.who.accounts)
-        if not whole.about_instances:
-            return whole
-        if whole.instance_id:
-            instance = self.lab.store.fleet.instance(whole.instance_id)
+        condition = scoped(checked(condition), self.who.accounts)
+        if not condition.about_instances:
+            return condition
+        if condition.instance_id:
+            instance = self.lab.store.fleet.instance(condition.instance_id)
             if not self.who.sees(instance.account):
-                raise NotFound(f"Instance {whole.instance_id!r} is not in the fleet.")
-            return replace(whole, account=instance.account)
-        if whole.account:
+                raise NotFound(f"Instance {condition.instance_id!r} is not in the fleet.")
+            return replace(condition, account=instance.account)
+        if condition.account:
             names = [each.name for each in self.lab.store.fleet.accounts()]
-            if whole.account not in names or not self.who.sees(whole.account):
+            if condition.account not in names or not self.who.sees(condition.account):
                 raise NotFound(
-                    f"There is no account {whole.account!r}.", remedy="List the accounts there are."
+                    f"There is no account {condition.account!r}.", remedy="List the accounts."
                 )
-        return whole
+        return condition
 
 
 def sees(who: Principal, rule: AlertRule) -> bool:
-    """Whether a rule is shown to somebody."""
-    return not rule.condition.about_instances or who.reach.sees(_told(rule.condition))
+    """Whether a user sees a rule."""
+    return not rule.condition.about_instances or who.reach.sees(_reported_accounts(rule.condition))
 
 
-def _told(condition: Condition) -> tuple[str, ...] | None:
-    """The accounts that a rule's receiver is told of; None: all."""
+def _reported_accounts(condition: Condition) -> tuple[str, ...] | None:
+    """The accounts that a rule may report on; None: all."""
     if condition.about_instances and condition.account:
         return (condition.account,)
     return condition.accounts
@@ -234,8 +235,8 @@ def _name(text: str) -> str:
         raise InvalidInput(f"A rule's name has 1 to {LONGEST_NAME} characters.", field="name")
     if hides_something(name):
         raise InvalidInput(
-            f"A rule's name has characters that are seen, unlike '{visible(name)}'.",
-            remedy="Leave out what is shown as an escape.",
+            f"A rule's name must consist of visible characters, unlike '{visible(name)}'.",
+            remedy="Remove the characters that are shown as escapes.",
             field="name",
         )
     return name

@@ -1,6 +1,6 @@
-"""API tokens of the users whom somebody may change.
+"""API tokens of other users.
 
-The same holds as for users: nobody makes or ends a token of a user who may do more than they.
+As for users, nobody can create or revoke tokens of a user who has rights that they lack.
 """
 
 from __future__ import annotations
@@ -23,41 +23,43 @@ class TokensDesk(DeskPart):
     __slots__ = ()
 
     def list(self, user: str | None = None) -> Sequence[ApiToken]:
-        """Newest first (of a user), those that ended too. Raises Forbidden."""
-        seen = {each.name for each in UsersDesk(self.lab, self.who).list()}
-        return [each for each in self.lab.store.tokens.list(user) if each.user in seen]
+        """Tokens (of one user), newest first, including expired ones. Raises Forbidden."""
+        users = {each.name for each in UsersDesk(self.lab, self.who).list()}
+        return [each for each in self.lab.store.tokens.list(user) if each.user in users]
 
     def create(
         self, user: str, name: str, scopes: Iterable[Right], valid_for: timedelta
     ) -> tuple[ApiToken, str]:
-        """A new token of a user, and the token itself, which is told this once.
+        """Create a token for a user.
 
         Args:
-            user: whose rights it has at most.
-            name: what it is for.
-            scopes: what it may do.
-            valid_for: until it expires, a year at most.
+            user: owner of the token; it has at most their rights.
+            name: purpose of the token.
+            scopes: rights of the token.
+            valid_for: time until it expires, at most a year.
+        Returns:
+            The record, and the token itself, which is not stored and cannot be shown again.
         Raises:
             NotFound: no such user.
-            InvalidInput: a name, scopes or a time that cannot be.
-            Forbidden: they may not, or may not do themselves all that the user may.
+            InvalidInput: the name, scopes or time are not valid.
+            Forbidden: the user may not change users, or lacks a right that the owner has.
         """
-        wanted, role = frozenset(scopes), UsersDesk(self.lab, self.who).theirs(user).role
-        if beyond := wanted - RIGHTS[role]:
+        requested, role = frozenset(scopes), UsersDesk(self.lab, self.who).theirs(user).role
+        if excess := requested - RIGHTS[role]:
             raise InvalidInput(
-                f"{user} ({role}) may not do that: {', '.join(sorted(beyond))}.",
-                remedy="A token has no more rights than its user.",
+                f"{user} ({role}) does not have the rights {', '.join(sorted(excess))}.",
+                remedy="A token cannot have more rights than its user.",
             )
-        return issue(self, user, name, wanted, valid_for)
+        return issue(self, user, name, requested, valid_for)
 
     def revoke(self, token_id: str, reason: str = "") -> ApiToken:
-        """End one. Raises NotFound, Forbidden."""
+        """Revoke a token. Raises NotFound, Forbidden."""
         users = UsersDesk(self.lab, self.who)
-        seen = {each.name for each in users.list()}
-        kept = self.lab.store.tokens.find(token_id)
-        if kept is None or kept.token.user not in seen:
-            raise NotFound(f"There is no token {token_id!r}.", remedy="List the tokens there are.")
-        users.theirs(kept.token.user)
-        ended = self.lab.store.tokens.revoke(token_id, self.by(reason))
+        names = {each.name for each in users.list()}
+        stored = self.lab.store.tokens.find(token_id)
+        if stored is None or stored.token.user not in names:
+            raise NotFound(f"There is no token {token_id!r}.", remedy="List the tokens.")
+        users.theirs(stored.token.user)
+        revoked = self.lab.store.tokens.revoke(token_id, self.by(reason))
         Gate(self.lab).forget()
-        return ended
+        return revoked

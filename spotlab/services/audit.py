@@ -1,4 +1,4 @@
-"""The audit log, for those who may read it."""
+"""The audit log."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from spotlab.services.base import DeskPart
 
 
 class AuditDesk(DeskPart):
-    """Every change: who, what, before and after.
+    """Every change, with its user, subject, and values before and after.
 
-    What is about accounts, instances, alert rules and users that somebody does not see is not there
-    for them; the chain is followed over all entries.
+    Entries about accounts, instances, alert rules and users that the user does not see are not
+    listed. The hash chain is checked over all entries.
     """
 
     __slots__ = ()
@@ -23,33 +23,35 @@ class AuditDesk(DeskPart):
     def list(
         self, where: AuditFilter | None = None, *, limit: int = 100, offset: int = 0
     ) -> Sequence[AuditEntry]:
-        """Newest first. Raises Forbidden."""
-        return self.lab.store.audit.entries(self._seen(where), limit=limit, offset=offset)
+        """Entries, newest first. Raises Forbidden."""
+        return self.lab.store.audit.entries(self._visible(where), limit=limit, offset=offset)
 
     def count(self, where: AuditFilter | None = None) -> int:
-        """How many there are. Raises Forbidden."""
-        return self.lab.store.audit.count(self._seen(where))
+        """Number of entries. Raises Forbidden."""
+        return self.lab.store.audit.count(self._visible(where))
 
     def check(self, kept: str = "") -> AuditCheck:
-        """Follow the whole chain from its first entry to its last; see `SqlAudit.check`.
+        """Check the whole hash chain; see `SqlAudit.check`.
 
+        Args:
+            kept: a head that was noted earlier and must be in the chain, or "".
         Raises:
-            Forbidden: they may not read it.
-            InvalidInput: what was kept is no digest.
+            Forbidden: the user may not read the audit log.
+            InvalidInput: `kept` is not a digest.
         """
         self.require(Right.READ_AUDIT)
         return self.lab.store.audit.check(kept)
 
-    def _seen(self, where: AuditFilter | None) -> AuditFilter:
+    def _visible(self, where: AuditFilter | None) -> AuditFilter:
         self.require(Right.READ_AUDIT)
-        asked = where or AuditFilter()
+        where = where or AuditFilter()
         if self.who.accounts is None:
-            return asked
+            return where
         rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
         ids = tuple(rule.rule_id for rule in rules)
         users = [user for user in self.lab.store.users.list() if self.who.reach.sees(user.accounts)]
         return replace(
-            asked,
+            where,
             accounts=self.who.accounts,
             alert_rules=ids,
             users=tuple(user.name for user in users),

@@ -1,4 +1,4 @@
-"""Backtests: sweeps, their results and uploaded traces; researchers start and stop them."""
+"""Backtests: sweeps, their results and uploaded traces."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from spotlab.sweeps.uploaded_files import keep
 
 
 class BacktestsDesk(DeskPart):
-    """Sweeps, their results, and the files they are made from."""
+    """Sweeps, their results and their files."""
 
     __slots__ = ()
 
     def open_jobs(self) -> SweepJobs:
-        """The queue that runs sweeps beside a server: one a process; the caller closes it."""
+        """The queue that runs sweeps in a server; one per process, closed by the caller."""
         home = self.lab.settings.home.absolute()
         workers = choose_workers(self.lab.settings)
         return SweepJobs(self.lab.store.sweeps, workers, home, self.lab.clock)
 
     def list(self, limit: int = 100) -> Sequence[SweepRecord]:
-        """Newest first. Raises Forbidden."""
+        """Sweeps, newest first. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.store.sweeps.list(limit)
 
@@ -55,21 +55,21 @@ class BacktestsDesk(DeskPart):
         """Plan a sweep without starting it; see `plan_sweep` for other errors.
 
         Raises:
-            Forbidden: they may not start backtests.
+            Forbidden: the user may not start backtests.
         """
         self.require(Right.BACKTEST)
         return plan_sweep(self.lab, spec)
 
     def figures(self, record: SweepRecord) -> SweepFigures | None:
-        """Figures of the windows that are complete; None while none is. Raises Forbidden."""
+        """Figures of the complete windows; None if there are none. Raises Forbidden."""
         return figures_of(record, self.finished(record.sweep_id))
 
     def replan(self, record: SweepRecord) -> Sweep:
-        """A recorded sweep as it would be planned now: with another id if something has changed.
+        """Plan a recorded sweep again; its id differs if a model, a file or the code has changed.
 
         Raises:
-            Forbidden: they may not read.
-            NotAvailable: the record does not hold every choice.
+            Forbidden: the user may not read.
+            NotAvailable: the record does not contain every option.
             InvalidInput, NotFound: its traces or models no longer exist.
         """
         self.require(Right.READ)
@@ -85,15 +85,15 @@ class BacktestsDesk(DeskPart):
         return world
 
     def start(self, sweep: Sweep, jobs: SweepJobs) -> SweepRecord:
-        """Start a sweep; one that runs or is done is left as it is. Raises Forbidden."""
+        """Start a sweep, unless it is running or done. Raises Forbidden."""
         self.require(Right.BACKTEST)
         return jobs.submit(sweep.plan, self.by())
 
     def cancel(self, sweep_id: str, jobs: SweepJobs) -> None:
-        """Stop a sweep, whichever process runs it; finished cells are kept.
+        """Cancel a sweep, whichever process runs it; finished cells are kept.
 
         Raises:
-            NotFound, Forbidden: nothing was stopped.
+            NotFound, Forbidden: nothing was cancelled.
         """
         self.require(Right.BACKTEST)
         jobs.cancel(sweep_id, self.by())
@@ -108,19 +108,19 @@ class BacktestsDesk(DeskPart):
         """Run a sweep in this process; see `start_or_resume` for other errors.
 
         Raises:
-            Forbidden: they may not start backtests.
+            Forbidden: the user may not start backtests.
         """
         self.require(Right.BACKTEST)
         return start_or_resume(self.lab, spec, progress, cancelled, workers, self.by())
 
     def save_files(self, part: str, named: Mapping[str, bytes]) -> Path:
-        """Store uploaded files in a folder that is named by their content.
+        """Store uploaded files in a folder named by a hash of their content.
 
         Args:
-            part: of the home: uploaded_files.TRACES or PRICES.
-            named: content by name.
+            part: folder in the home: uploaded_files.TRACES or PRICES.
+            named: content by file name.
         Raises:
-            Forbidden: they may not start backtests.
+            Forbidden: the user may not start backtests.
         """
         self.require(Right.BACKTEST)
         folder, new = keep(self.lab.settings.home.absolute(), part, named)

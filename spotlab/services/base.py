@@ -1,4 +1,4 @@
-"""What every part of the desk has: the lab, who asks, and how they sign."""
+"""Base class of the services: the lab, the user, and the signature of changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class DeskPart:
-    """One part of the desk.
+    """A service for one user.
 
     Args:
-        lab: everything there is.
-        who: asks.
+        lab: the lab.
+        who: the user.
     """
 
     lab: Lab
@@ -30,7 +30,7 @@ class DeskPart:
         self.who.require(right, account)
 
     def sees_all(self) -> bool:
-        """Whether every account's instances are shown to them."""
+        """Whether the user sees the instances of every account."""
         return self.who.accounts is None
 
     def require_all_of(self, reach: Reach) -> None:
@@ -38,12 +38,12 @@ class DeskPart:
         self.who.require_all_of(reach)
 
     def by(self, reason: str = "") -> By:
-        """The signature under a change made now. Raises InvalidInput: no reason is like that."""
+        """The signature of a change made now. Raises InvalidInput: the reason is not valid."""
         if len(reason) > LONGEST_REASON or hides_something(reason):
             raise InvalidInput(
-                f"A reason has up to {LONGEST_REASON} characters in one line, each of which is "
-                f"seen, not {visible(reason[:40])!r}.",
-                remedy="Write it anew, in plain words.",
+                f"A reason is one line of up to {LONGEST_REASON} visible characters, not "
+                f"{visible(reason[:40])!r}.",
+                remedy="Write it as plain text.",
                 field="reason",
             )
         return By(self.who.name, self.lab.clock.now(), reason, self.who.via)

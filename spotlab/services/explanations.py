@@ -1,4 +1,4 @@
-"""Explanations, of a pool now and of a decision's pools, for who sees them."""
+"""Explanations of a pool's risk, now and at the time of a decision."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ HORIZON_H: Final = PolicyParams().horizon_h
 
 
 class ExplainingDesk(DeskPart):
-    """Why a pool's risk is what it is."""
+    """Explanations of a pool's risk."""
 
     __slots__ = ()
 
     def now(
         self, pool: Pool, model: str | None = None, horizon_h: float = HORIZON_H
     ) -> Explanation:
-        """Of a pool of the active market; see `explain`.
+        """Explain the risk of a pool of the active market; see `explain`.
 
         Args:
-            pool: which.
+            pool: the pool.
             model: "name" or "name@version"; None: the champion.
             horizon_h: hours.
         Raises:
             NotFound: no such pool, or no such model.
-            InvalidInput: the model refuses the pool's features.
-            NoMarketData: nothing was collected yet.
-            Forbidden: they may not read.
+            InvalidInput: the model rejects the pool's features.
+            NoMarketData: no market has been collected yet.
+            Forbidden: the user may not read.
         """
         self.require(Right.READ)
         scored = self.lab.scored(model)
         return explain(self.lab.model(scored.model), scored.frame, pool, horizon_h)
 
     def then(self, experiment_id: int, pool: Pool) -> Explanation:
-        """Of a pool as it was when a decision was made, by the model that made it.
+        """Explain the risk of a pool at the time of a decision, by the model that decided.
 
         Raises:
-            NotFound: no such decision, or none of an account that they see; no such pool in it;
-                its model's files are gone.
+            NotFound: the user sees no such decision, it has no such pool, or the model's files are
+                missing.
             InvalidInput, Forbidden: as in `now`.
         """
         experiment = DecisionsDesk(self.lab, self.who).get(experiment_id)
@@ -61,7 +61,7 @@ class ExplainingDesk(DeskPart):
 
 
 def frame_of(experiment: Experiment) -> FeatureFrame:
-    """The features of a decision's candidates, as stored; what is absent was unknown (NaN)."""
+    """The stored features of a decision's candidates; unknown values are NaN."""
     values = np.array(
         [
             [candidate.features.get(name, np.nan) for name in experiment.feature_names]

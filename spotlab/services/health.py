@@ -1,4 +1,4 @@
-"""The components' health: the same for everybody who reads."""
+"""Health of the components."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from spotlab.services.base import DeskPart
 
 
 class HealthDesk(DeskPart):
-    """Every component, now and in the last 24 hours; no reason names an account they do not see."""
+    """Every component, now and in the last 24 hours; names of other accounts are redacted."""
 
     __slots__ = ()
 
     def read(self) -> Health:
-        """All of them. Raises Forbidden."""
+        """All components. Raises Forbidden."""
         self.require(Right.READ)
         health = read(self.lab)
         if self.sees_all():
@@ -32,11 +32,11 @@ class HealthDesk(DeskPart):
         return replace(health, parts=tuple(parts))
 
     def day(self, part: str) -> PartDay:
-        """One component's day. Raises NotFound, DatabaseDown, Forbidden."""
+        """Probes and failures of one component. Raises NotFound, DatabaseDown, Forbidden."""
         self.require(Right.READ)
         if part not in COMPONENTS:
             raise NotFound(
-                f"There is no part {part!r}.", remedy=f"There are: {', '.join(COMPONENTS)}."
+                f"There is no component {part!r}.", remedy=f"Available: {', '.join(COMPONENTS)}."
             )
         day = read_day(self.lab, part)
         if self.sees_all():
@@ -52,4 +52,4 @@ class HealthDesk(DeskPart):
         try:
             return foreign(self.lab, self.who)
         except DatabaseDown:
-            return lambda _: "Why is not shown while it cannot be read which accounts you see."
+            return lambda _: "Hidden: the accounts that you may see cannot be read now."

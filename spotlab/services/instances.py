@@ -1,4 +1,4 @@
-"""Instances: who sees them, what is set on them, and evaluating them."""
+"""Instances: their settings and evaluation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from spotlab.services.base import DeskPart
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """How an instance's evaluation stands.
+    """State of an instance's evaluation.
 
     Args:
-        instance: as it is.
-        model: "name@version" of the model that decides; None: none can be used.
-        note: why that is not the assigned one, or why there is none; else "".
-        latest: its newest decision; None: there is none.
+        instance: the instance.
+        model: "name@version" of the model that decides; None: no model can be used.
+        note: why it is not the assigned model, or why there is none; else "".
+        latest: the newest decision, or None.
     """
 
     instance: Instance
@@ -35,7 +35,7 @@ class Pipeline:
 
     @property
     def state(self) -> str:
-        """In a word: off, never evaluated, failed, degraded or decided."""
+        """off, never evaluated, failed, degraded or decided."""
         if self.instance.mode is PipelineMode.OFF:
             return "off"
         if self.latest is None:
@@ -46,22 +46,22 @@ class Pipeline:
 
 
 class InstancesDesk(DeskPart):
-    """The instances of the accounts that somebody sees."""
+    """The instances of the accounts that the user sees."""
 
     __slots__ = ()
 
     def list(self, *, active_only: bool = True) -> list[Instance]:
-        """By account, then name, then id. Raises Forbidden."""
+        """Instances by account, name and id. Raises Forbidden."""
         self.require(Right.READ)
-        every = self.lab.store.fleet.instances(active_only=active_only)
-        return [instance for instance in every if self.who.sees(instance.account)]
+        instances = self.lab.store.fleet.instances(active_only=active_only)
+        return [instance for instance in instances if self.who.sees(instance.account)]
 
     def get(self, instance_id: str) -> Instance:
-        """One of them.
+        """One instance.
 
         Raises:
-            NotFound: not in the fleet, or of an account that they do not see.
-            Forbidden: they may not read.
+            NotFound: not in the fleet, or of an account that the user does not see.
+            Forbidden: the user may not read.
         """
         self.require(Right.READ)
         instance = self.lab.store.fleet.instance(instance_id)
@@ -75,15 +75,16 @@ class InstancesDesk(DeskPart):
     def set_shadow(
         self, instance_id: str, shadow: bool, reason: str = "", expected: Instance | None = None
     ) -> Instance:
-        """Shadow on: record only.
+        """Turn shadow mode on or off.
 
         Args:
-            instance_id, shadow: which, and on or off.
-            reason: why.
-            expected: as it was when the change was thought of; None: however it is.
+            instance_id: the instance.
+            shadow: True: its decisions are only recorded.
+            reason: for the audit log.
+            expected: the instance when the change was prepared; None: in any state.
         Raises:
-            NotFound, Forbidden: as in `get`, or they may not change instances.
-            ChangedMeanwhile: it is not as expected.
+            NotFound, Forbidden: as in `get`, or the user may not change instances.
+            ChangedMeanwhile: the instance is not as expected.
         """
         self._may_change(instance_id)
         self.lab.store.fleet.set_shadow(instance_id, shadow, self.by(reason), expected)
@@ -96,8 +97,7 @@ class InstancesDesk(DeskPart):
         reason: str = "",
         expected: Instance | None = None,
     ) -> Instance:
-        """Which pipeline evaluates it. Raises NotFound, Forbidden,
-        ChangedMeanwhile."""
+        """Set the pipeline that evaluates it. Raises NotFound, Forbidden, ChangedMeanwhile."""
         self._may_change(instance_id)
         self.lab.store.fleet.set_mode(instance_id, mode, self.by(reason), expected)
         return self._changed(instance_id)
@@ -109,11 +109,11 @@ class InstancesDesk(DeskPart):
         reason: str = "",
         expected: Instance | None = None,
     ) -> Instance:
-        """What a replacement must offer; None: derived from its own type.
+        """Set the requirements of a replacement; None: derived from the instance's type.
 
         Raises:
-            NotFound, Forbidden: as in `get`, or they may not change instances.
-            ChangedMeanwhile: it is not as expected.
+            NotFound, Forbidden: as in `get`, or the user may not change instances.
+            ChangedMeanwhile: the instance is not as expected.
         """
         self._may_change(instance_id)
         self.lab.store.fleet.set_requirements(instance_id, requirements, self.by(reason), expected)
@@ -138,7 +138,7 @@ class InstancesDesk(DeskPart):
         Raises:
             NotFound: no such instance or version.
             InvalidInput: the version is disabled, rejected, archived or for another task.
-            Forbidden: they may not change instances.
+            Forbidden: the user may not change instances.
             ChangedMeanwhile: the instance is not as expected.
         """
         self._may_change(instance_id)
@@ -161,30 +161,32 @@ class InstancesDesk(DeskPart):
         cancelled: Callable[[], bool] | None = None,
         policy: PolicyParams | None = None,
     ) -> Sequence[Experiment]:
-        """Decide about instances, and record each decision; see `evaluate_instances`.
+        """Evaluate instances and record each decision; see `evaluate_instances`.
 
         Args:
-            instance_ids: which; None: every active one that they see and whose pipeline is on.
+            instance_ids: the instances; None: every active one that the user sees and whose
+                pipeline is on.
             progress, cancelled, policy: as in `evaluate_instances`.
         Raises:
-            Forbidden, NotFound: before anything is decided.
+            Forbidden, NotFound: no decision was made.
         """
         self.require(Right.EVALUATE)
         if instance_ids is None:
-            every = self.who.accounts is None
+            if self.sees_all():
+                return evaluate_instances(self.lab, None, progress, cancelled, policy)
             on = [i.instance_id for i in self.list() if i.mode is not PipelineMode.OFF]
-            return evaluate_instances(self.lab, None if every else on, progress, cancelled, policy)
+            return evaluate_instances(self.lab, on, progress, cancelled, policy)
         chosen = [self.get(instance_id).instance_id for instance_id in instance_ids]
         return evaluate_instances(self.lab, chosen, progress, cancelled, policy)
 
     def evaluated(self, instance_ids: Sequence[str] | None) -> Sequence[ExperimentSummary]:
-        """The same, each decision in a few words. Raises as `evaluate`."""
-        made = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
-        found = {each.experiment_id: each for each in self.lab.store.ledger.of(made)}
-        return [found[number] for number in made]
+        """Evaluate instances and return the summaries. Raises as `evaluate`."""
+        ids = [experiment.experiment_id for experiment in self.evaluate(instance_ids)]
+        summaries = {each.experiment_id: each for each in self.lab.store.ledger.of(ids)}
+        return [summaries[experiment_id] for experiment_id in ids]
 
     def pipeline(self, instance_id: str) -> Pipeline:
-        """How its evaluation stands. Raises NotFound, Forbidden."""
+        """State of its evaluation. Raises NotFound, Forbidden."""
         instance = self.get(instance_id)
         where = ExperimentFilter(instance_id=instance_id)
         latest = next(iter(self.lab.store.ledger.list(where, limit=1)), None)

@@ -1,4 +1,4 @@
-"""Interruptions of the instances that somebody sees."""
+"""Interruptions of instances that a user sees."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from spotlab.services.base import DeskPart
 
 
 class EventsDesk(DeskPart):
-    """Interruption events. One of an instance that is in no account is for who sees them all."""
+    """Interruption events; those of unknown instances need a user who sees every account."""
 
     __slots__ = ()
 
     def list(self) -> Sequence[InterruptionEvent]:
-        """Newest first. Raises Forbidden."""
+        """Events, newest first. Raises Forbidden."""
         self.require(Right.READ)
-        every = self.lab.store.interruptions.events()
+        events = self.lab.store.interruptions.events()
         if self.sees_all():
-            return every
+            return events
         fleet = self.lab.store.fleet.instances(active_only=False)
-        seen = {instance.instance_id for instance in fleet if self.who.sees(instance.account)}
-        return [event for event in every if event.instance_id in seen]
+        visible = {instance.instance_id for instance in fleet if self.who.sees(instance.account)}
+        return [event for event in events if event.instance_id in visible]
 
     def add(
         self, instance_id: str, kind: InterruptionKind, at: datetime, pool: Pool | None = None
     ) -> bool:
-        """Record what happened to an own instance; see `runtime.outcomes.add_event`.
+        """Record an event of an own instance; see `runtime.outcomes.add_event`.
 
         Raises:
             Forbidden, NotFound, InvalidInput: nothing was recorded.
@@ -44,7 +44,7 @@ class EventsDesk(DeskPart):
         """Record a file of events, all or none; see `runtime.outcomes.read_event_file`.
 
         Returns:
-            How many were new, and how many there are.
+            The number of new events, and of all events in the file.
         Raises:
             Forbidden, NotFound, InvalidInput: nothing was recorded.
         """

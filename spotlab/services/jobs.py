@@ -1,4 +1,4 @@
-"""Scheduled jobs: how they stand, and run, pause and schedule them."""
+"""Scheduled jobs: their state and runs; running, pausing and scheduling them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from spotlab.services.base import DeskPart
 
 
 class JobsDesk(DeskPart):
-    """The scheduled jobs; whoever leads carries out what is asked here, within a second or two.
+    """The scheduled jobs; the leader carries out changes within a second or two.
 
-    A job works for every account: why one failed names no account that somebody does not see.
+    Jobs work for all accounts. Names of accounts that the user does not see are redacted.
     """
 
     __slots__ = ()
 
     def overview(self) -> JobsOverview:
-        """Every job, who leads, and which processes there are. Raises Forbidden."""
+        """Every job, the leader and all processes. Raises Forbidden."""
         self.require(Right.READ)
-        every = overview(self.lab)
+        jobs_overview = overview(self.lab)
         if self.sees_all():
-            return every
+            return jobs_overview
         hidden = foreign(self.lab, self.who)
         jobs = tuple(
             replace(
                 view,
-                running=view.running and _told(view.running, hidden),
-                last=view.last and _told(view.last, hidden),
+                running=view.running and _redacted(view.running, hidden),
+                last=view.last and _redacted(view.last, hidden),
             )
-            for view in every.jobs
+            for view in jobs_overview.jobs
         )
-        return replace(every, jobs=jobs)
+        return replace(jobs_overview, jobs=jobs)
 
     def get(self, name: str) -> JobView:
         """One job. Raises NotFound, Forbidden."""
@@ -52,41 +52,41 @@ class JobsDesk(DeskPart):
         self.require(Right.READ)
         if name is not None:
             self._known(name)
-        found = self.lab.store.jobs.runs(name, limit=limit, offset=offset)
+        runs = self.lab.store.jobs.runs(name, limit=limit, offset=offset)
         if self.sees_all():
-            return found
+            return runs
         hidden = foreign(self.lab, self.who)
-        return [_told(run, hidden) for run in found]
+        return [_redacted(run, hidden) for run in runs]
 
     def count(self, name: str | None = None) -> int:
-        """How many runs are kept (of one job). Raises Forbidden."""
+        """Number of stored runs (of one job). Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.store.jobs.count(name)
 
     def run(self, name: str, reason: str = "") -> None:
-        """Have the leader run it now, also while it is paused.
+        """Request a run now, even if the job is paused.
 
         Raises:
-            NotFound, Forbidden: nothing was asked.
-            Conflict: it runs, or was asked for already.
+            NotFound, Forbidden: nothing was requested.
+            Conflict: the job is running, or a run is already requested.
         """
         self.require(Right.RUN_JOBS)
         self.lab.store.jobs.ask(self._known(name).name, self.by(reason))
         self.lab.bus.publish(Topic.JOBS)
 
     def pause(self, name: str, reason: str = "") -> None:
-        """Have it run only when asked. Raises NotFound, Forbidden."""
+        """Pause a job: it runs only on request. Raises NotFound, Forbidden."""
         self._set_paused(name, True, reason)
 
     def resume(self, name: str, reason: str = "") -> None:
-        """Have it run by its schedule again. Raises NotFound, Forbidden."""
+        """Resume the schedule of a job. Raises NotFound, Forbidden."""
         self._set_paused(name, False, reason)
 
     def schedule(self, name: str, text: str, reason: str = "") -> None:
-        """Have it run at other times; "": at its own again.
+        """Change the schedule of a job; "": back to its default.
 
         Raises:
-            InvalidInput: the text is no schedule; says what would be one.
+            InvalidInput: the text is not a schedule; says what one looks like.
             NotFound, Forbidden: nothing changed.
         """
         self.require(Right.RUN_JOBS)
@@ -94,8 +94,8 @@ class JobsDesk(DeskPart):
         plain = parse(text).text if text.strip() else ""
         if plain and (parse(plain).trigger is None) != (parse(chosen.schedule).trigger is None):
             raise InvalidInput(
-                f"{name} runs {chosen.schedule}.",
-                remedy="What runs at start has no other schedule, and nothing else has that one.",
+                f"The job {name} runs {chosen.schedule}.",
+                remedy="Only a job that runs at start has that schedule, and it cannot be changed.",
             )
         own = "" if plain == parse(chosen.schedule).text else plain
         self.lab.store.jobs.set_schedule(name, own, self.by(reason))
@@ -107,15 +107,14 @@ class JobsDesk(DeskPart):
         self.lab.bus.publish(Topic.JOBS)
 
     def _known(self, name: str) -> Job:
-        found = job(name)
-        if found is None:
+        known = job(name)
+        if known is None:
             raise NotFound(
                 f"There is no job {name!r}.",
-                remedy=f"There are: {', '.join(each.name for each in JOBS)}.",
+                remedy=f"Available: {', '.join(each.name for each in JOBS)}.",
             )
-        return found
+        return known
 
 
-def _told(run: JobRun, hidden: Callable[[str], str]) -> JobRun:
-    """The same, without the names of what somebody does not see."""
+def _redacted(run: JobRun, hidden: Callable[[str], str]) -> JobRun:
     return replace(run, cause=hidden(run.cause), result=everywhere(run.result, hidden))

@@ -1,8 +1,8 @@
-"""Log lines, as far as somebody may read them.
+"""Log lines that a user may read.
 
-Who sees every account reads every line. Who sees some accounts reads the lines that name one of
-those, and no other: a line that names none may speak of anybody's. What they read of another
-account in it is hidden, and is not found either.
+A user who sees every account may read every line. Other users may read only lines about one of
+their accounts, because a line without an account can concern any. Names of other accounts in such a
+line are redacted, and a search does not find them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ID: Final = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)
 
 
 class _Line(msgspec.Struct):
-    """A line as it was written; what it has beyond this is left out."""
+    """A line as it was written; other fields are ignored."""
 
     time: datetime
     level: str
@@ -48,19 +48,19 @@ class LogLine:
     """One line.
 
     Args:
-        id: its place in the stream; grows.
+        id: position in the stream, increasing.
         time: when it was written, aware UTC.
         level: DEBUG, INFO, WARNING, ERROR or CRITICAL.
-        component: who wrote it, such as "runtime.evaluation".
-        message: in words.
+        component: logger, such as "runtime.evaluation".
+        message: text of the line.
         process: such as "app@host:4711".
         role: app, worker or command.
-        correlation_id: of what was being done; "": none.
-        request_id: of the API request that led to it; "": none.
-        user: who asked for it; "": nobody.
+        correlation_id: id of the click, request or job, or "".
+        request_id: id of the API request, or "".
+        user: user who caused it, or "".
         account: the AWS account that it is about; "": none, or several.
-        fields: more facts.
-        error: traceback; "": none.
+        fields: additional values.
+        error: traceback, or "".
     """
 
     id: str
@@ -85,15 +85,15 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which lines; what is empty leaves all.
+    """Filter for log lines; an empty value matches every line.
 
     Args:
-        component: its beginning, such as "runtime".
-        level: the least severe.
-        text: in the message, the error or a field, in small or capital letters.
-        id: correlation id, request id or the reference of an error.
-        process: part of its role and name.
-        since: written then or later, aware UTC.
+        component: prefix of the logger, such as "runtime".
+        level: lowest level.
+        text: part of the message, the error or a field; upper and lower case are the same.
+        id: correlation id, request id or reference of an error.
+        process: part of role and name of the process.
+        since: earliest time, aware UTC.
     """
 
     component: str = ""
@@ -104,14 +104,14 @@ class LogFilter:
     since: datetime | None = None
 
     def fits(self, line: LogLine) -> bool:
-        """Whether a line is one of these."""
+        """Whether a line matches."""
         return (
-            _is_part(self.component, line.component)
+            _has_prefix(line.component, self.component)
             and (not self.level or _severity(line.level) >= _severity(self.level))
             and (not self.id or self.id in _ids(line))
             and self.process.lower() in f"{line.role} {line.process}".lower()
             and (self.since is None or line.time >= self.since)
-            and (not self.text or self.text.lower() in _words(line))
+            and (not self.text or self.text.lower() in _searchable_text(line))
         )
 
 
@@ -120,12 +120,12 @@ ALL: Final = LogFilter()
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Some lines.
+    """A page of log lines.
 
     Args:
         lines: newest first.
-        newest_id: where to follow from.
-        more: whether there are older ones that fit.
+        newest_id: id to continue from with `follow`.
+        more: whether older lines match.
     """
 
     lines: list[LogLine] = field(default_factory=list)
@@ -141,16 +141,16 @@ class LogsDesk(DeskPart):
     def query(
         self, where: LogFilter = ALL, *, limit: int = 200, before: str | None = None
     ) -> LogPage:
-        """The newest lines that fit.
+        """The newest lines that match.
 
         Args:
-            where: which.
-            limit: at most this many.
-            before: older than the line of this id.
+            where: the filter.
+            limit: maximum number of lines.
+            before: id; only older lines are returned.
         Raises:
-            Forbidden: they may not read log lines.
-            InvalidInput: `before` is no id of a line.
-            OnlineStoreDown: lines are on each process's stderr alone.
+            Forbidden: the user may not read log lines.
+            InvalidInput: `before` is not the id of a line.
+            OnlineStoreDown: the lines are only on each process's stderr.
         """
         fitting = self._fitting(where)
         before = _checked(before) if before else None
@@ -169,25 +169,25 @@ class LogsDesk(DeskPart):
     def follow(
         self, after_id: str, where: LogFilter = ALL, *, limit: int = 1_000
     ) -> tuple[list[LogLine], str]:
-        """The lines that fit and came after an id, oldest first, and where to follow from next.
+        """The matching lines after an id, oldest first, and the id to continue from.
 
         Raises:
             Forbidden, InvalidInput, OnlineStoreDown: as in `query`.
         """
         fitting = self._fitting(where)
         after_id = _checked(after_id)
-        found = self.lab.log_stream.after(after_id, limit)
-        parsed = [line for line in map(_parsed, found) if line is not None]
+        entries = self.lab.log_stream.after(after_id, limit)
+        parsed = [line for line in map(_parsed, entries) if line is not None]
         lines = [shown for shown in map(fitting, parsed) if shown is not None]
-        return lines, found[-1][0] if found else after_id
+        return lines, entries[-1][0] if entries else after_id
 
     def newest_id(self) -> str:
-        """Where the stream ends now. Raises Forbidden, OnlineStoreDown."""
+        """Id of the newest line. Raises Forbidden, OnlineStoreDown."""
         self.require(Right.READ_LOGS)
         return self.lab.log_stream.newest_id()
 
     def _fitting(self, where: LogFilter) -> Callable[[LogLine], LogLine | None]:
-        """Gives a line as they may read it, where it fits; else None."""
+        """A function that returns a matching line as the user may read it, else None."""
         self.require(Right.READ_LOGS)
         if self.sees_all():
             return lambda line: line if where.fits(line) else None
@@ -210,7 +210,7 @@ class LogsDesk(DeskPart):
         try:
             return foreign(self.lab, self.who)
         except DatabaseDown:
-            return lambda _: "Not shown while it cannot be read which accounts you see."
+            return lambda _: "Hidden: the accounts that you may see cannot be read now."
 
     def _backwards(self, before: str | None) -> Iterator[LogLine]:
         while entries := self.lab.log_stream.before(before, _BATCH):
@@ -222,7 +222,7 @@ class LogsDesk(DeskPart):
 
 def _checked(stream_id: str) -> str:
     if not _ID.fullmatch(stream_id):
-        raise InvalidInput("That is no id of a log line.", remedy="Use one that a line had.")
+        raise InvalidInput("This is not the id of a log line.", remedy="Use the id of a line.")
     return stream_id
 
 
@@ -230,16 +230,16 @@ _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
 def _parsed(entry: Entry) -> LogLine | None:
-    """A line; None where somebody else wrote into the stream."""
+    """The log line of an entry; None if the entry is not a log line."""
     stream_id, text = entry
     try:
         line = _decode(text)
-        at = line.time.astimezone(UTC)
+        time = line.time.astimezone(UTC)
     except (msgspec.MsgspecError, OverflowError):  # OverflowError: before the year 1 in UTC
         return None
     return LogLine(
         id=stream_id,
-        time=at,
+        time=time,
         level=line.level,
         component=line.component,
         message=line.message,
@@ -254,8 +254,8 @@ def _parsed(entry: Entry) -> LogLine | None:
     )
 
 
-def _is_part(beginning: str, component: str) -> bool:
-    return not beginning or component == beginning or component.startswith(f"{beginning}.")
+def _has_prefix(component: str, prefix: str) -> bool:
+    return not prefix or component == prefix or component.startswith(f"{prefix}.")
 
 
 def _severity(level: str) -> int:
@@ -266,6 +266,6 @@ def _ids(line: LogLine) -> tuple[object, ...]:
     return line.correlation_id, line.request_id, line.fields.get("reference")
 
 
-def _words(line: LogLine) -> str:
-    told = [line.message, line.error, line.component, *map(str, line.fields.values())]
-    return "\n".join(told).lower()
+def _searchable_text(line: LogLine) -> str:
+    texts = [line.message, line.error, line.component, *map(str, line.fields.values())]
+    return "\n".join(texts).lower()

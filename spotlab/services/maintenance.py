@@ -1,6 +1,6 @@
-"""Old data and backups: for administrators of every account.
+"""Retention and backups, for administrators who see every account.
 
-Restoring is not here: while it goes on, there is no lab.
+A restore is not a service, because the lab is closed during it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spotlab.services.base import DeskPart
 
 
 class KeepingDesk(DeskPart):
-    """What is kept, and where else."""
+    """Deletes old data and writes backups."""
 
     __slots__ = ()
 
@@ -26,7 +26,11 @@ class KeepingDesk(DeskPart):
         tell: Tell | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Swept:
-        """Delete old dataer than the settings say; see `retention.sweep`. Raises Forbidden."""
+        """Delete data older than the retention settings allow; see `retention.sweep`.
+
+        Raises:
+            Forbidden: the user may not delete data, or does not see every account.
+        """
         self.who.require_everywhere(Right.KEEP_DATA)
         return sweep(self.lab, self.by(), dry_run=dry_run, tell=tell, cancelled=cancelled)
 
@@ -35,7 +39,7 @@ class KeepingDesk(DeskPart):
         self.who.require_everywhere(Right.KEEP_DATA)
         lab = self.lab
         home = lab.settings.home.absolute()
-        made = back_up(lab.store, home, lab.clock, target.absolute(), with_secrets=with_secrets)
-        told = {"sha256": made.sha256, "bytes": made.bytes, "with_secrets": with_secrets}
-        lab.store.audit.add(self.by(), "data.backup", target.name, None, told)
-        return made
+        backup = back_up(lab.store, home, lab.clock, target.absolute(), with_secrets=with_secrets)
+        after = {"sha256": backup.sha256, "bytes": backup.bytes, "with_secrets": with_secrets}
+        lab.store.audit.add(self.by(), "data.backup", target.name, None, after)
+        return backup

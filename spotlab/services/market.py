@@ -1,4 +1,4 @@
-"""The market, its candidates and the components: the same for everybody."""
+"""The market, its candidates and the states of the components."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from spotlab.services.base import DeskPart
 
 
 class MarketDesk(DeskPart):
-    """Prices, candidates and components."""
+    """Prices, candidates and components, which are the same for all users."""
 
     __slots__ = ()
 
     def may_read(self) -> None:
-        """Nothing, if they may; for what was read already. Raises Forbidden."""
+        """Check the right to read, for data from a cache. Raises Forbidden."""
         self.require(Right.READ)
 
     def read(self) -> MarketData:
@@ -49,34 +49,35 @@ class MarketDesk(DeskPart):
         """The pools that meet requirements, by expected cost; see `pipeline.rank`.
 
         Raises:
-            Forbidden, NoMarketData: nothing can be ranked for them.
+            Forbidden: the user may not read.
+            NoMarketData: no market has been collected yet.
         """
         scored = self.scored(model)
         return rank(scored, requirements, policy or PolicyParams(), workload_usd_per_hour)
 
     def placements(self) -> Placements:
-        """What is known of AWS's placement scores; they enter no decision. Raises Forbidden."""
+        """AWS's placement scores, which no decision uses. Raises Forbidden."""
         self.require(Right.READ)
         return placements(self.lab)
 
     def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
-        """The model that decides about an instance (None: the champion), and a sentence where
-        that is not its own; "" otherwise. Raises Forbidden."""
+        """The model that decides about an instance (None: the champion), and a sentence if that is
+        not the assigned one, else "". Raises Forbidden."""
         self._must_see(instance)
         return self.lab.in_force(instance)
 
     def requirements_of(self, instance: Instance) -> Requirements:
-        """What a replacement of an instance must offer. Raises Forbidden."""
+        """Requirements of a replacement for an instance. Raises Forbidden."""
         self._must_see(instance)
         return self.lab.requirements_of(instance)
 
     def mode(self) -> Mode:
-        """What is real here. Raises Forbidden."""
+        """What is emulated or simulated, and what is real. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.mode
 
     def snapshots(self) -> Sequence[SnapshotInfo]:
-        """What has been collected for the active market, newest first. Raises Forbidden."""
+        """Snapshots of the active market, newest first. Raises Forbidden."""
         self.require(Right.READ)
         archive = self.lab.store.archive
         active = archive.active_market()
@@ -92,19 +93,19 @@ class MarketDesk(DeskPart):
         return self._collected(self.lab.collect(progress, cancelled))
 
     def collect_files(self, files: Sequence[FeedSource]) -> CollectReport:
-        """Make recorded feeds the market; none: collect the live one. Raises Forbidden."""
+        """Make recorded feeds the active market; without files, see `collect`. Raises Forbidden."""
         self.require(Right.COLLECT)
         return self._collected(self.lab.collect(files=files))
 
     def components(
         self, probed: Sequence[ComponentState] | None = None
     ) -> Sequence[ComponentState]:
-        """Each component's state; reasons name no account that they do not see.
+        """State of each component; names of accounts that the user does not see are redacted.
 
         Args:
-            probed: what was found just now; None: probe.
+            probed: states from a probe just now; None: probe.
         Raises:
-            Forbidden: they may not read.
+            Forbidden: the user may not read.
         """
         self.require(Right.READ)
         states = probe_all(self.lab) if probed is None else probed
@@ -122,5 +123,5 @@ class MarketDesk(DeskPart):
         if self.sees_all() or not report.errors:
             return report
         hidden = foreign(self.lab, self.who)
-        told = tuple(replace(source, error=hidden(source.error)) for source in report.sources)
-        return replace(report, sources=told)
+        sources = tuple(replace(source, error=hidden(source.error)) for source in report.sources)
+        return replace(report, sources=sources)

@@ -19,7 +19,7 @@ from spotlab.training.head_to_head import Comparison, compare
 from spotlab.training.paired_evaluation import SameRows, digest, of_snapshots, of_traces
 
 MAX_RESULTS: Final = 8
-"""Results that a process keeps for the next reader."""
+"""Number of results that a process caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ComparisonRequest:
         traces: trace files or folders (capacity).
         before, after, prices: feed files (advisor).
         uploads: files from a browser, instead; the last one is `after` (advisor).
-        polarity, gap_s: what a CSV does not say itself.
+        polarity, gap_s: options of CSV files that do not contain them.
     """
 
     task: str
@@ -54,7 +54,7 @@ class ComparisonResult:
     """A comparison with its rows.
 
     Args:
-        digest: of models, files and options: equal inputs have equal results.
+        digest: hash of models, files and options; equal inputs have equal results.
         rows: outcome and both forecasts of every row.
         comparison: scores, paired differences and disagreements.
     """
@@ -72,12 +72,12 @@ class ComparisonCache:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: str) -> ComparisonResult | None:
-        """A result, or None where it is not cached."""
+        """A result, or None if it is not cached."""
         with self._lock:
             return self._results.get(key)
 
     def put(self, result: ComparisonResult) -> ComparisonResult:
-        """Add a result; the oldest one is dropped."""
+        """Add a result; the oldest one is removed."""
         with self._lock:
             self._results[result.digest] = result
             self._results.move_to_end(result.digest)
@@ -102,17 +102,17 @@ class ComparisonDesk(DeskPart):
         progress: Callable[[str, float], None],
         cancelled: Callable[[], bool],
     ) -> ComparisonResult:
-        """Compare two models on the same rows; a cached result is returned at once.
+        """Compare two models on the same rows; a cached result is returned immediately.
 
         Args:
             request: the models and the data.
-            progress: called with the present step and the share done.
-            cancelled: asked between steps.
+            progress: called with the current step and the share done.
+            cancelled: checked between steps.
         Raises:
-            Forbidden: they may not run backtests.
+            Forbidden: the user may not run backtests.
             NotFound, ArtefactRefused: a model cannot be opened.
-            InvalidInput: a file cannot be read, or no row suits both models.
-            Cancelled: it was cancelled.
+            InvalidInput: a file cannot be read, or no row can be used by both models.
+            Cancelled: the comparison was cancelled.
         """
         self.require(Right.BACKTEST)
         cache = self.lab.process_state(ComparisonCache)

@@ -1,4 +1,4 @@
-"""How models did, in the accounts that somebody sees."""
+"""Performance of models in the accounts that a user sees."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from spotlab.services.experiments import DecisionsDesk
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """How a model did.
+    """Performance of a model.
 
     Args:
         model: "name@version".
-        experiments: decisions it made.
-        outcomes: predictions of it that are settled.
-        scores: of each target; none where nothing is known yet.
+        experiments: number of its decisions.
+        outcomes: number of its predictions with a recorded outcome.
+        scores: one scorecard per target; empty if no outcome is known yet.
     """
 
     model: str
@@ -32,27 +32,27 @@ class Performance:
 
 
 class PerformanceDesk(DeskPart):
-    """Predictions beside what happened."""
+    """Predictions compared with their outcomes."""
 
     __slots__ = ()
 
     def of_model(self, reference: str) -> Performance:
-        """How a model did. Raises NotFound, Forbidden."""
+        """Performance of a model. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         model = find_model(self.lab.store.registry, reference).reference
         decisions = DecisionsDesk(self.lab, self.who)
         known = self.lab.store.outcomes.list(model=model)
         if self.who.accounts is not None:
-            seen = self.lab.store.ledger.numbers(ExperimentFilter(accounts=self.who.accounts))
-            known = [outcome for outcome in known if outcome.experiment_id in seen]
-        made = decisions.count(ExperimentFilter(model=model))
-        return Performance(model, made, len(known), scorecards(known))
+            visible = self.lab.store.ledger.numbers(ExperimentFilter(accounts=self.who.accounts))
+            known = [outcome for outcome in known if outcome.experiment_id in visible]
+        experiments = decisions.count(ExperimentFilter(model=model))
+        return Performance(model, experiments, len(known), scorecards(known))
 
     def of_experiments(self, experiment_ids: Sequence[int]) -> Mapping[int, Sequence[Outcome]]:
-        """What is settled of these decisions, which they see, by experiment. Raises Forbidden."""
+        """Outcomes of these visible decisions by experiment id. Raises Forbidden."""
         self.require(Right.READ)
-        found: dict[int, list[Outcome]] = {number: [] for number in experiment_ids}
+        outcomes: dict[int, list[Outcome]] = {number: [] for number in experiment_ids}
         for outcome in self.lab.store.outcomes.of(experiment_ids):
             if not outcome.challenger:
-                found[outcome.experiment_id].append(outcome)
-        return found
+                outcomes[outcome.experiment_id].append(outcome)
+        return outcomes

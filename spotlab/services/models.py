@@ -30,11 +30,11 @@ class ModelEntry:
 
     Args:
         record: the registered version, with its card.
-        refused: why its files cannot be used now; "" when they can.
-        instances: ids of the active instances it is assigned to.
+        refused: why its files cannot be used now, or "".
+        instances: ids of the active instances that it is assigned to.
         moves: the actions that its state allows: graduate, champion, reject, archive, enable,
             disable.
-        isolated: whether it runs in a process of its own.
+        isolated: whether it runs in a separate process.
     """
 
     record: ModelRecord
@@ -65,7 +65,7 @@ _ACTIONS: Final = {Step.ACCEPT: ModelAction.GRADUATE, Step.ACTIVATE: ModelAction
 
 
 class ModelsDesk(DeskPart):
-    """Model versions: everybody who may read sees them; of instances, only their own."""
+    """Model versions, which are the same for all users; other instances' ids are omitted."""
 
     __slots__ = ()
 
@@ -91,7 +91,7 @@ class ModelsDesk(DeskPart):
         return find_model(self.lab.store.registry, reference)
 
     def records(self) -> Sequence[ModelRecord]:
-        """Every registered version, its files not checked. Raises Forbidden."""
+        """Every registered version; its files are not checked. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.models()
 
@@ -101,29 +101,31 @@ class ModelsDesk(DeskPart):
         return self.lab.store.registry.champion(task)
 
     def notices(self) -> Sequence[str]:
-        """What needs a person's attention, a sentence each. Raises Forbidden."""
+        """Sentences about versions that need a person's attention. Raises Forbidden."""
         self.require(Right.READ)
         return notices(self.lab.store.registry.records(), self.lab.predictor.available())
 
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
-        """The event that made the champion of a moment, or None. Raises Forbidden."""
+        """The event that made the champion at a given time, or None. Raises Forbidden."""
         self.require(Right.READ)
         return self.lab.store.registry.live_at(task, at)
 
     def load(self, name: str | None = None) -> RiskModel:
-        """A model of the advisor's task; see `Lab.model`.
+        """A model of the task `advisor`; see `Lab.model`.
 
         Raises:
-            Forbidden, NotFound, ArtefactRefused: no such model, or not for them.
+            Forbidden: the user may not read.
+            NotFound, ArtefactRefused: the model cannot be opened.
         """
         self.require(Right.READ)
         return self.lab.model(name)
 
     def artefact(self, reference: str) -> Any:
-        """A model of any task, by "name@version"; see `Predictor.get`.
+        """A model of any task by "name@version"; see `Predictor.get`.
 
         Raises:
-            Forbidden, NotFound, ArtefactRefused: no such model, or not for them.
+            Forbidden: the user may not read.
+            NotFound, ArtefactRefused: the model cannot be opened.
         """
         self.require(Right.READ)
         return self.lab.predictor.get(reference)
@@ -131,11 +133,11 @@ class ModelsDesk(DeskPart):
     def history(self, name: str | None = None, limit: int | None = None) -> Sequence[ModelEvent]:
         """Events, newest first, of every model or of one ("name" or "name@version").
 
-        Assignments to instances that the user does not see are left out.
+        Assignments to instances that the user does not see are omitted.
 
         Raises:
             NotFound: no event and no version of that name.
-            Forbidden: they may not read.
+            Forbidden: the user may not read.
         """
         self.require(Right.READ)
         plain, _, version = (name or "").partition("@")
@@ -153,17 +155,17 @@ class ModelsDesk(DeskPart):
         """Graduate, reject, archive, enable or disable a version, or make it the champion.
 
         Args:
-            action: one of a ModelEntry's moves.
-            reference: "name@version"; "name" where it has only one version.
-            reason: why, in the user's words.
+            action: one of the entry's `moves`.
+            reference: "name@version"; "name" if it has only one version.
+            reason: for the audit log.
         Returns:
             The version as it is now.
         Raises:
-            Forbidden: they may not decide about models.
-            NotFound: no such version, or the files of a future champion are gone.
-            InvalidInput: no action for its state, or the name has several versions.
-            ArtefactRefused: the files of a future champion are not as registered, or an uploaded
-                version failed its first prediction in another process.
+            Forbidden: the user may not decide about models.
+            NotFound: no such version, or the files of the new champion are missing.
+            InvalidInput: the state does not allow the action, or the name has several versions.
+            ArtefactRefused: the files of the new champion are not as registered, or an uploaded
+                version failed its trial prediction.
         """
         self.require(Right.DECIDE_MODELS)
         record = find_one_version(self.lab.store.registry, reference)
@@ -196,8 +198,8 @@ class ModelsDesk(DeskPart):
         """Check an upload in quarantine and register it as a candidate; see `model_upload.upload`.
 
         Raises:
-            InvalidInput, ArtefactRefused: the upload is refused.
-            Forbidden: they may not upload models.
+            InvalidInput, ArtefactRefused: the upload is rejected.
+            Forbidden: the user may not upload models.
         """
         self.require(Right.UPLOAD_MODELS)
         report = model_upload.upload(
@@ -234,7 +236,7 @@ class ModelsDesk(DeskPart):
         return frozenset(i.instance_id for i in instances if self.who.sees(i.account))
 
     def _dry_run_upload(self, record: ModelRecord) -> None:
-        """Try an uploaded version once more in another process before this one may open it."""
+        """Repeat the trial prediction of an uploaded version before this process opens it."""
         folder = self.lab.predictor.sent(record.reference)
         if folder is not None:
             dry_run(folder, DryRunLimits())

@@ -1,4 +1,4 @@
-"""What came of predictions, for decisions about instances that somebody sees."""
+"""Outcomes of predictions about instances that a user sees."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ class OutcomesDesk(DeskPart):
     __slots__ = ()
 
     def view(self) -> OutcomesView:
-        """Scorecards and comparisons, of the accounts that they see.
+        """Scorecards and comparisons for the accounts that the user sees.
 
         Raises:
-            Forbidden, NoMarketData: there is nothing for them.
+            Forbidden: the user may not read.
+            NoMarketData: no market has been collected yet.
         """
         self.require(Right.READ)
         return outcomes_view(self.lab, self.who.accounts)
 
     def settle(self) -> Settled:
-        """Record every outcome that can be known by now.
+        """Record every outcome that is known now.
 
         Returns:
-            What is new; for who does not see every account, in those that they see, and without
-            what is pending, which is not known by account.
+            New and pending outcomes. If the user does not see every account, only new outcomes in
+            visible accounts are counted, and none are pending, since those have no account.
         Raises:
-            Forbidden: they may not evaluate.
+            Forbidden: the user may not evaluate.
         """
         self.require(Right.EVALUATE)
         before = self._known()
@@ -45,10 +46,11 @@ class OutcomesDesk(DeskPart):
         return Settled(self._known() - before, {})
 
     def drift(self, model: str | None = None) -> DriftReport:
-        """See `drift_report`: the market is everybody's.
+        """See `drift_report`; the report is the same for all users.
 
         Raises:
-            Forbidden, NoMarketData, NotFound: there is none for them.
+            Forbidden: the user may not read.
+            NoMarketData, NotFound: as `drift_report`.
         """
         self.require(Right.READ)
         return drift_report(self.lab, model)
@@ -56,5 +58,5 @@ class OutcomesDesk(DeskPart):
     def _known(self) -> Counter[Target]:
         if self.sees_all():
             return Counter()
-        listed = self.lab.store.outcomes.list(accounts=self.who.accounts)
-        return Counter(outcome.target for outcome in listed)
+        outcomes = self.lab.store.outcomes.list(accounts=self.who.accounts)
+        return Counter(outcome.target for outcome in outcomes)

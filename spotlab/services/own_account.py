@@ -1,4 +1,4 @@
-"""What is somebody's own: password, sessions and API tokens."""
+"""The user's own password, sessions and API tokens."""
 
 from __future__ import annotations
 
@@ -20,110 +20,117 @@ NAME_CHARS: Final = 80
 
 
 class MyDesk(DeskPart):
-    """Whoever asks, as a user. A visitor, the local administrator and a command line are none."""
+    """A user's own settings; a visitor, the local administrator and a command line have none."""
 
     __slots__ = ()
 
     def user(self) -> User:
-        """Who they are. Raises Forbidden: they are no user."""
-        found = self.lab.store.users.find(self.who.name)
-        if found is None or not self.who.is_user:
+        """The user. Raises Forbidden: not signed in as a user."""
+        stored = self.lab.store.users.find(self.who.name)
+        if stored is None or not self.who.is_user:
             raise Forbidden(
-                f"{self.who.name} has no account here.",
-                remedy="Sign in with an account of your own.",
+                f"{self.who.name} is not a user.",
+                remedy="Sign in as a user.",
             )
-        return found.user
+        return stored.user
 
     def change_password(self, old: str, new: str) -> None:
-        """Choose another password; the other sessions end.
+        """Change the password; all other sessions end.
 
         Raises:
-            InvalidInput: the old one is wrong, or the new one cannot be.
-            TooManyRequests: too many have failed.
-            Forbidden: they are no user, or came by a token.
+            InvalidInput: the old password is wrong, or the new one is not valid.
+            TooManyRequests: too many attempts have failed.
+            Forbidden: not signed in as a user, or signed in with a token.
         """
         self._in_person()
         SignIn(self.lab).change_password(self.who.name, old, new, self.who.session_id, self.who.via)
 
     def sessions(self) -> Sequence[UserSession]:
-        """Where they are signed in, newest first. Raises Forbidden."""
+        """The user's sessions, newest first. Raises Forbidden."""
         return self.lab.store.sessions.of(self.user().name, self.lab.clock.now())
 
     def end_session(self, session_id: str) -> None:
-        """End one of their sessions. Raises NotFound, Forbidden."""
+        """End one of the user's sessions. Raises NotFound, Forbidden."""
         self._in_person()
         if session_id not in {session.session_id for session in self.sessions()}:
-            raise NotFound("You have no such session.", remedy="It may have ended by itself.")
+            raise NotFound("You have no such session.", remedy="It may have expired.")
         self.lab.store.sessions.revoke(session_id, self.by())
         Gate(self.lab).forget()
 
     def tokens(self) -> Sequence[ApiToken]:
-        """Their API tokens, newest first, those that ended too. Raises Forbidden."""
+        """The user's API tokens, newest first, including expired ones. Raises Forbidden."""
         return self.lab.store.tokens.list(self.user().name)
 
     def create_token(
         self, name: str, scopes: Iterable[Right], valid_for: timedelta
     ) -> tuple[ApiToken, str]:
-        """A new API token, and the token itself, which is told this once.
+        """Create an API token.
 
         Args:
-            name: what it is for.
-            scopes: what it may do, at most what they may.
-            valid_for: until it expires, a year at most.
+            name: purpose of the token.
+            scopes: rights of the token, at most the user's own.
+            valid_for: time until it expires, at most a year.
+        Returns:
+            The record, and the token itself, which is not stored and cannot be shown again.
         Raises:
-            InvalidInput: a name, scopes or a time that cannot be.
-            Forbidden: they are no user, may not do that themselves, or came by a token.
+            InvalidInput: the name, scopes or time are not valid.
+            Forbidden: not signed in as a user, signed in with a token, or a right is missing.
         """
         self._in_person()
         return issue(self, self.who.name, name, scopes, valid_for)
 
     def revoke_token(self, token_id: str) -> ApiToken:
-        """End one of their API tokens. Raises NotFound, Forbidden."""
+        """Revoke one of the user's API tokens. Raises NotFound, Forbidden."""
         self._in_person()
-        ended = self.lab.store.tokens.revoke(token_id, self.by(), self.who.name)
+        revoked = self.lab.store.tokens.revoke(token_id, self.by(), self.who.name)
         Gate(self.lab).forget()
-        return ended
+        return revoked
 
     def _in_person(self) -> None:
         self.user()
         if self.who.scopes is not None:
             raise Forbidden(
                 "An API token may not change tokens, sessions or passwords.",
-                remedy="Sign in, and do it on the page My account.",
+                remedy="Sign in, and use the page My account.",
             )
 
 
 def issue(
     desk: DeskPart, user: str, name: str, scopes: Iterable[Right], valid_for: timedelta
 ) -> tuple[ApiToken, str]:
-    """An API token for a user, by whoever sits at a desk. Raises InvalidInput, Forbidden."""
-    wanted, plain = frozenset(scopes), " ".join(name.split())
+    """Create an API token of `user` with the rights of a service's user.
+
+    Raises:
+        InvalidInput: the name, scopes or time are not valid.
+        Forbidden: the service's user lacks a right.
+    """
+    requested, plain = frozenset(scopes), " ".join(name.split())
     if not plain or len(plain) > NAME_CHARS:
         raise InvalidInput(f"A token's name has 1 to {NAME_CHARS} characters.")
     if hides_something(plain):
         raise InvalidInput(
-            f"A token's name has characters that are seen, unlike '{visible(plain)}'.",
-            remedy="Leave out what is shown as an escape.",
+            f"A token's name must consist of visible characters, unlike '{visible(plain)}'.",
+            remedy="Remove the characters that are shown as escapes.",
         )
-    if not wanted:
-        raise InvalidInput("A token needs a scope.", remedy=f"There are: {', '.join(Right)}.")
+    if not requested:
+        raise InvalidInput("A token needs a scope.", remedy=f"Available: {', '.join(Right)}.")
     if not timedelta(0) < valid_for <= LONGEST:
-        raise InvalidInput("A token is valid for a year at most, and not for no time.")
-    for right in sorted(wanted):
+        raise InvalidInput("A token must be valid for more than no time, and at most a year.")
+    for right in sorted(requested):
         desk.require(right)
-    token_id, shown, kept = new_token()
+    token_id, secret, token_hash = new_token()
     by = desk.by()
     token = ApiToken(
         token_id=token_id,
         user=user,
         name=plain,
-        scopes=wanted,
+        scopes=requested,
         created_at=by.at,
         expires_at=by.at + valid_for,
         last_used_at=None,
         revoked_at=None,
         grantors=desk.who.vouching(user),
     )
-    desk.lab.store.tokens.add(token, kept, by, desk.who.session_id)
+    desk.lab.store.tokens.add(token, token_hash, by, desk.who.session_id)
     Gate(desk.lab).forget()
-    return token, shown
+    return token, secret

@@ -1,8 +1,8 @@
-"""Users, as far as somebody may change them.
+"""Users.
 
-Nobody grants what they do not have, to others or to themselves: whoever changes, resets, unlocks,
-enables or signs out a user has every right and sees every account of that user, before the change
-and after. A user who sees an account that they do not see is not there for them.
+Nobody can grant rights that they do not have, to others or to themselves. To change, reset, unlock,
+enable or sign out a user, one must have every right and see every account of that user, before and
+after the change. Users who see an account that one does not see are not found.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ from spotlab.services.base import DeskPart
 
 
 class UsersDesk(DeskPart):
-    """Users; every verb is for those who may change users."""
+    """Users; every method requires the right to change users."""
 
     __slots__ = ()
 
     def list(self) -> Sequence[User]:
-        """By name. Raises Forbidden."""
+        """Users by name. Raises Forbidden."""
         self.require(Right.CHANGE_USERS)
         return [user for user in self.lab.store.users.list() if self._sees(user)]
 
     def get(self, name: str) -> User:
-        """One of them. Raises NotFound, Forbidden."""
+        """One user. Raises NotFound, Forbidden."""
         self.require(Right.CHANGE_USERS)
         user = self.lab.store.users.get(name)
         if not self._sees(user):
-            raise NotFound(f"There is no user {name!r}.", remedy="List the users there are.")
+            raise NotFound(f"There is no user {name!r}.", remedy="List the users.")
         return user
 
     def theirs(self, name: str) -> User:
-        """One whom they may change: who has nothing that they lack. Raises NotFound, Forbidden."""
+        """One user who may be changed: they have no right that the changer lacks.
+
+        Raises:
+            NotFound, Forbidden: no such user, or not to be changed.
+        """
         user = self.get(name)
         self.require_all_of(user.reach)
         return user
@@ -55,22 +59,22 @@ class UsersDesk(DeskPart):
         password: str | None = None,
         reason: str = "",
     ) -> tuple[User, str]:
-        """Let somebody sign in.
+        """Add a user.
 
         Args:
-            name: what they sign in with.
-            role: what they are trusted with.
-            accounts: whose instances they see; None: all.
-            email: what a provider knows them by; "" where there is none.
-            password: None: they choose it, by a link.
+            name: user name for signing in.
+            role: role of the user.
+            accounts: accounts whose instances the user sees; None: all.
+            email: address by which an identity provider identifies the user, or "".
+            password: None: the user chooses one through a link.
             reason: for the audit log.
         Returns:
-            The user, and the path of the link where they choose a password; "" where there is one,
-            or a provider vouches.
+            The user, and the path of the link to choose a password; "" if a password was set, or
+            an identity provider authenticates users.
         Raises:
-            InvalidInput: a name, role, account or password that cannot be.
+            InvalidInput: the name, role, account or password is not valid.
             Conflict: the name exists.
-            Forbidden: they may not, or may not do all of that themselves.
+            Forbidden: the right to change users, or one that the new user would have, is missing.
         """
         self.require(Right.CHANGE_USERS)
         _refuse_role(role)
@@ -80,11 +84,11 @@ class UsersDesk(DeskPart):
         if password is not None:
             refuse_weak(password, name)
         user = new_user(name, role, known, email.strip(), by.at)
-        kept = passwords().hash(password) if password is not None else None
-        self.lab.store.users.add(user, by, kept)
+        password_hash = passwords().hash(password) if password is not None else None
+        self.lab.store.users.add(user, by, password_hash)
         Gate(self.lab).forget()
-        by_link = password is None and self.lab.settings.auth == "accounts"
-        return user, self._link(name, by) if by_link else ""
+        needs_link = password is None and self.lab.settings.auth == "accounts"
+        return user, self._link(name, by) if needs_link else ""
 
     def set(
         self,
@@ -96,18 +100,19 @@ class UsersDesk(DeskPart):
         active: bool | None = None,
         reason: str = "",
     ) -> User:
-        """Change what is given; what is not stays. Who is made inactive is signed out.
+        """Change a user; one who is made inactive is signed out.
 
         Args:
-            name: whose.
-            role, email, active: None: as it is.
-            accounts: None: all; ...: as it is.
+            name: name of the user.
+            role, email, active: None: unchanged.
+            accounts: None: all; ...: unchanged.
             reason: for the audit log.
         Raises:
             NotFound: no such user.
-            InvalidInput: a role or account that cannot be.
-            Conflict: nobody would be administrator any more.
-            Forbidden: they may not, or may not do themselves all that the user may or would.
+            InvalidInput: the role or an account is not valid.
+            Conflict: no administrator would be left.
+            Forbidden: the right to change users, or one that the user has or would have, is
+                missing.
         """
         self.theirs(name)
         if role is not None:
@@ -127,25 +132,25 @@ class UsersDesk(DeskPart):
         return changed
 
     def unlock(self, name: str, reason: str = "") -> User:
-        """Forget the failures that locked somebody. Raises NotFound, Forbidden."""
+        """Unlock a user who entered wrong passwords. Raises NotFound, Forbidden."""
         self.theirs(name)
         changed = self.lab.store.users.unlock(name, self.by(reason), self._check)
         Gate(self.lab).forget()
         return changed
 
     def reset_password(self, name: str, reason: str = "") -> str:
-        """Sign somebody out everywhere, end their API tokens, and let them choose a new password.
+        """Sign a user out everywhere, revoke their API tokens, and let them choose a new password.
 
         Returns:
-            The path of the link where they do, valid for a day.
+            The path of the link to choose it, valid for a day.
         Raises:
-            InvalidInput: a provider vouches for them: there is no password.
+            InvalidInput: an identity provider authenticates users, so there is no password.
             NotFound, Forbidden: nothing changed.
         """
         self.theirs(name)
         if self.lab.settings.auth == "oidc":
             raise InvalidInput(
-                "Users sign in with the provider here.", remedy="The provider resets passwords."
+                "Users sign in with an identity provider.", remedy="Reset the password there."
             )
         by = self.by(reason)
         self.lab.store.users.must_choose(name, by, self._check)
@@ -153,11 +158,11 @@ class UsersDesk(DeskPart):
         return self._link(name, by)
 
     def sessions(self, name: str) -> Sequence[UserSession]:
-        """Where somebody is signed in. Raises NotFound, Forbidden."""
+        """The sessions of a user. Raises NotFound, Forbidden."""
         return self.lab.store.sessions.of(self.get(name).name, self.lab.clock.now())
 
     def sign_out(self, name: str, reason: str = "") -> int:
-        """End all of somebody's sessions; says how many. Raises NotFound, Forbidden."""
+        """End all sessions of a user; returns how many. Raises NotFound, Forbidden."""
         ended = self.lab.store.sessions.revoke_all(self.theirs(name).name, self.by(reason))
         Gate(self.lab).forget()
         return ended
@@ -174,13 +179,13 @@ class UsersDesk(DeskPart):
     def _known(self, accounts: Sequence[str] | None) -> tuple[str, ...] | None:
         if accounts is None:
             return None
-        every = self.lab.store.fleet.accounts()
-        there = [account.name for account in every if self.who.sees(account.name)]
+        known = self.lab.store.fleet.accounts()
+        visible = [account.name for account in known if self.who.sees(account.name)]
         for name in accounts:
-            if name not in there:
+            if name not in visible:
                 raise InvalidInput(
                     f"There is no account {name!r}.",
-                    remedy=f"There are: {', '.join(there) or 'none yet; list the fleet first'}.",
+                    remedy=f"Available: {', '.join(visible) or 'none; list the fleet first'}.",
                 )
         return tuple(dict.fromkeys(accounts))
 
@@ -188,5 +193,5 @@ class UsersDesk(DeskPart):
 def _refuse_role(role: Role) -> None:
     if role is Role.DEMO:
         raise InvalidInput(
-            "The role demo is for visitors, who do not sign in.", remedy="A viewer may read."
+            "The role demo is for visitors who do not sign in.", remedy="Use the role viewer."
         )

@@ -1,4 +1,4 @@
-"""Files that two models can be compared on: recorded on this machine, or uploaded."""
+"""Files for comparing models: recorded ones on this machine, and uploads."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class BrowserFile(Protocol):
-    """An uploaded file, as Streamlit hands it over."""
+    """An uploaded file, as Streamlit provides it."""
 
     @property
     def name(self) -> str:
-        """Name on the user's machine."""
+        """File name on the user's machine."""
         ...
 
     def getvalue(self) -> bytes:
-        """Its content."""
+        """The file's content."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file from a browser; its name is safe to use as one."""
+    """A file from a browser; its name is safe to use on disk."""
 
     name: str
     content: bytes
 
 
 def recorded_folder() -> Path | None:
-    """The folder of recorded data; None where this machine has none."""
+    """The folder of recorded data, or None if this machine has none."""
     root = data_folder()
     return root if root.is_dir() else None
 
 
 def trace_folders(root: Path) -> dict[str, int]:
-    """Number of files in each folder that holds traces, by its path under the root."""
+    """Number of files in each folder of traces, by path relative to the root."""
     counts: dict[str, int] = {}
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
@@ -62,7 +62,7 @@ def trace_folders(root: Path) -> dict[str, int]:
 
 
 def dated(root: Path, kind: str) -> Mapping[str, str]:
-    """Day of each file of a kind (ADVISOR or PRICES), by path under the root; oldest first."""
+    """Day of each file of a kind (ADVISOR or PRICES) by path relative to the root, oldest first."""
     days = {}
     for path in root.rglob("*.json*"):
         match = _DATED.fullmatch(path.name)
@@ -79,11 +79,11 @@ def later(days: Mapping[str, str], day: str) -> dict[str, str]:
         day: ISO date.
     """
     first = date.fromisoformat(day) + TRAILING + timedelta(days=1)
-    return {path: other for path, other in days.items() if date.fromisoformat(other) >= first}
+    return {path: each for path, each in days.items() if date.fromisoformat(each) >= first}
 
 
 def uploaded(files: Sequence[BrowserFile]) -> tuple[UploadedFile, ...]:
-    """Uploaded files; characters that do not belong in a file name are replaced."""
+    """Read uploaded files; characters that are not safe in a file name are replaced."""
     return tuple(UploadedFile(_safe_name(file.name), file.getvalue()) for file in files)
 
 
@@ -101,5 +101,5 @@ def on_disk(files: Sequence[UploadedFile]) -> Iterator[list[Path]]:
 
 
 def _safe_name(name: str) -> str:
-    # The last characters are kept: the suffix says the kind of file.
+    # Keep the end of the name, because the suffix shows the kind of file.
     return _NOT_IN_NAMES.sub("_", Path(name).name)[-_LONGEST_NAME:].lstrip(".") or "file"

@@ -217,7 +217,7 @@ def test_the_market_is_collected_by_those_who_may(
     assert lab.store.audit.entries(AuditFilter(action="market.collect"))[0].actor == "acme's"
 
     def too_long(*_args: object, **_more: object) -> CollectReport:
-        raise Cancelled("Collecting was stopped after 1 of 4 sources.")
+        raise Cancelled("Collecting was cancelled after 1 of 4 sources.")
 
     monkeypatch.setattr(type(lab), "collect", too_long)
     stopped = ask("POST", "/market/collect", "operator")

@@ -63,7 +63,7 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "laundry"), "There is no job 'laundry'. There are: first-run, "),
+        (("run", "laundry"), "There is no job 'laundry'. Available: first-run, "),
         (("schedule", "outcomes", "every 2 parsecs"), "'every 2 parsecs' is no schedule"),
         (("schedule", "outcomes", "0 3 * * 1"), "Name them, such as mon-fri"),
         (("schedule", "outcomes", "every 1 s"), "Use 5 s to 31 d"),

@@ -101,7 +101,7 @@ def test_a_home_that_cannot_be_used_is_told_in_one_line(
     said = capsys.readouterr().err
     assert said.splitlines() == [
         f"spotlab: SPOTLAB_HOME {taken / 'home'} cannot be used: Not a directory. "
-        "Name a folder that SpotLab may write."
+        "Name a folder that SpotLab may write to."
     ]
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any folder
     assert main([*argv, "--home", str(tmp_path)]) == 2

@@ -99,7 +99,7 @@ def test_outcomes_count_what_is_open_and_unknown_numbers_are_null(
     assert (card["target"], card["rows"], card["censored"]) == ("interruption", 0, 1)
     assert card["brier"]["value"] is None, "nobody watched, so nothing is known"
     assert main(["outcomes"]) == 0
-    assert "Of 1 it will never be known" in capsys.readouterr().out
+    assert "The outcome of 1 could not be observed" in capsys.readouterr().out
 
 
 def test_drift_says_what_it_needs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -325,7 +325,7 @@ def test_shut_down_it_says_what_became_of_its_runs_and_lets_go(desk: Office) -> 
     assert found["heeds"] == (RunState.DONE, "")
     assert found["deaf"] == (
         RunState.CANCELLED,
-        "The process is leaving. It was still at work; what it still writes is refused.",
+        "The process is shutting down. It was still at work; what it still writes is refused.",
     )
     two = desk.scheduler("two")
     look(two)
@@ -354,7 +354,7 @@ def test_a_leaving_process_cancels_its_runs_and_lets_another_lead_at_once(
     one._thread.join(5)
     (run,) = runs(desk)
     assert run.state is RunState.CANCELLED
-    assert run.cause == "The process is leaving. Stopped after 3 of 24 instances."
+    assert run.cause == "The process is shutting down. Stopped after 3 of 24 instances."
     two = desk.scheduler("two")
     look(two)
     assert two.leadership.token is not None

@@ -20,8 +20,8 @@ def test_an_account_is_added_tried_changed_and_put_away(lab: Lab, open_page: Ope
     app.text_input(key="account-external new").set_value("between us two")
     app.multiselect(key="account-regions new").set_value(["us-east-1"])
     button(app, "Add").click().run()
-    assert "is no role of account 999999999999." in app.warning[0].value
-    assert "It is such as arn:aws:iam::999999999999:role/spotlab." in app.warning[0].value
+    assert "is not a role of account 999999999999." in app.warning[0].value
+    assert "Example: arn:aws:iam::999999999999:role/spotlab." in app.warning[0].value
     app.text_input(key="account-role new").set_value(ROLE)
     app.text_input(key="account-external new").set_value("between-us-two")
     button(app, "Add").click().run()

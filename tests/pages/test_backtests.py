@@ -120,7 +120,7 @@ def test_results_compare_every_policy_with_hindsight(
     assert shown["regret"] == figures["on_demand"]["regret"]
     assert "downtime_h" not in policies, "a job has none"
     assert len(pairs) == len(policies) - 1
-    assert pairs.set_index("policy").loc["on-demand only", "verdict"] == "▲ dearer"
+    assert pairs.set_index("policy").loc["on-demand only", "verdict"] == "▲ more expensive"
     text = said(app)
     for part in ("without a record counts as not available", "Prices are as given", "600 s"):
         assert part in text

@@ -218,7 +218,7 @@ def test_two_models_meet_on_recorded_files(
 ) -> None:
     monkeypatch.setenv("SPOTLAB_SHARED_DATA", str(shared_data))
     app = open_page("models", view="versus", before="advisor/2024-02-28.json.gz")
-    assert app.title[0].value == f"{NEW} against {OLD}: 2 models, not compared here yet"
+    assert app.title[0].value == f"{NEW} against {OLD}: 2 models, not compared yet"
     app.button(key="versus-now").click().run()
     finish(app, "versus")
     assert app.title[0].value.startswith(

@@ -34,7 +34,7 @@ def test_a_feature_that_moved_raises_the_alarm_and_the_others_do_not() -> None:
     found = report(shift=1.5)
     assert found.alarm
     assert [each.name for each in found.moved if each.alarm] == ["discount_depth"]
-    assert found.words.startswith("1 of 4 moved beyond what is usual: discount_depth")
+    assert found.words.startswith("1 of 4 drifted beyond the usual variation: discount_depth")
     assert found.moved[0].name == PREDICTION
 
 
@@ -42,7 +42,7 @@ def test_the_table_is_ready_to_show() -> None:
     frame = report(shift=1.5).frame().set_index("name")
     moved = frame.loc["discount_depth"]
     assert moved["psi"] > 5 * moved["psi_usual"]
-    assert moved["words"].startswith("moved: ")
+    assert moved["words"].startswith("drifted: ")
     assert frame.loc["advisor_bucket", "words"] == "as usual"
 
 
@@ -70,7 +70,7 @@ def test_reasons_that_turn_around_raise_the_alarm() -> None:
     last = replace(market_sketch(10), importance=turned)
     found = drift(MarketName.SIMULATED, "toy@1", [*calm, last])
     assert found.importance_alarm
-    assert "importance agrees -0.50" in found.words
+    assert "rank correlation -0.50" in found.words
 
 
 def distances(before: FloatArray, now: FloatArray) -> tuple[float, float]:

@@ -97,7 +97,7 @@ def test_an_interruption_that_was_told_but_not_watched_is_censored_as_survivors_
     store.interruptions.add([event(at=at(10))])
     (found,) = settled(store, 30)
     assert found.state is OutcomeState.CENSORED
-    assert "but not watched until then" in found.reason
+    assert "but not observed until then" in found.reason
 
 
 def test_one_that_was_stopped_or_moved_in_between_is_censored(store: Store) -> None:
@@ -266,13 +266,13 @@ def test_a_card_sets_brier_beside_the_base_rates_with_intervals_and_weeks() -> N
     frame = card.reliability_frame()
     assert frame["rows"].sum() == 400
     assert (frame["observed_low"] <= frame["observed"]).all()
-    assert "Of 7 it will never be known." in card.words
+    assert "The outcome of 7 could not be observed." in card.words
 
 
 def test_a_card_of_nothing_known_says_so() -> None:
     (card,) = scorecards([outcome(realised=None, state=OutcomeState.CENSORED)])
     assert card.rows == 0
-    assert card.words.startswith("Nothing is known yet.")
+    assert card.words.startswith("No outcomes are known yet.")
     assert card.reliability_frame().empty
     assert card.weeks_frame().empty
 

@@ -63,7 +63,7 @@ def test_stays_when_the_saving_is_too_small_and_names_the_bar() -> None:
     verdict = decide(situation(best=0.049), PARAMS)
     assert verdict.decision is Decision.STAY
     assert verdict.chosen is None
-    assert "0.0010 USD/h, less than the 0.0025 USD/h asked for" in verdict.reason
+    assert "0.0010 USD/h, below the minimum saving of 0.0025 USD/h" in verdict.reason
 
 
 def test_a_switch_must_pay_for_its_own_downtime() -> None:
@@ -72,7 +72,7 @@ def test_a_switch_must_pay_for_its_own_downtime() -> None:
 
 
 def test_stays_during_the_cooldown_and_asks_for_more_after_it() -> None:
-    assert "no other for 4.0 h" in decide(situation(switched_h_ago=2), PARAMS).reason
+    assert "cooldown for another 4.0 h" in decide(situation(switched_h_ago=2), PARAMS).reason
     slightly = situation(best=0.046, switched_h_ago=8)
     assert decide(slightly, PARAMS).decision is Decision.STAY
     assert decide(replace(slightly, last_switch_at=None), PARAMS).decision is Decision.SWITCH
@@ -81,7 +81,7 @@ def test_stays_during_the_cooldown_and_asks_for_more_after_it() -> None:
 def test_leaves_an_unsafe_pool_even_during_the_cooldown() -> None:
     verdict = decide(situation(best=0.06, risk=0.02, switched_h_ago=1), PARAMS)
     assert verdict.decision is Decision.SWITCH
-    assert "over the ceiling of 0.75 %" in verdict.reason
+    assert "above the risk ceiling of 0.75 %" in verdict.reason
     assert "costs 0.0100 USD/h more" in verdict.reason
 
 

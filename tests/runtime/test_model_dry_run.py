@@ -1,4 +1,4 @@
-"""A first prediction asks for what the app may ask for: every leaf, and an explanation."""
+"""The trial prediction reaches every leaf and computes explanations, as the app may do."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_contributions_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
     text = re.sub(r"^leaf_value=(.*)$", grown, small_models()["deep"], flags=re.MULTILINE)
     folder = saved(tmp_path, resized(text), COLUMNS)
 
-    with pytest.raises(ArtefactRefused, match="contributions are off from the raw score"):
+    with pytest.raises(ArtefactRefused, match="contributions differ from its raw score"):
         dry_run(folder, DryRunLimits())
 
 

@@ -98,7 +98,7 @@ def test_a_newer_version_waits_and_is_announced(
         "toy@1.0.0": "champion",
         "toy@0.9.0": "candidate",
     }
-    said = "toy@1.1.0 is newer than the advisor champion toy@1.0.0 and waits for a decision."
+    said = "toy@1.1.0 is newer than the advisor champion toy@1.0.0 and has not been promoted."
     assert document["model_notices"] == [said]
     assert said in report_text(document)
     assert said in inference.reason
@@ -158,7 +158,7 @@ def test_files_that_were_changed_since_are_announced(tmp_path: Path, models_dir:
     )
     with empty_lab(tmp_path / "home", models_dir) as lab:
         assert models_of(lab).notices() == [
-            "The files of toy@1.0.0 were changed since it was registered."
+            "The files of toy@1.0.0 have changed since it was registered."
         ]
 
 

@@ -47,7 +47,7 @@ def lab_with(tmp_path: Path, odd_programs: None) -> Iterator[Opener]:
 
 @pytest.fixture
 def proven(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that were asked for a first prediction, which all of them passed."""
+    """Folders whose trial prediction was run, and succeeded."""
     asked: list[Path] = []
 
     def dry_run(folder: Path, _limits: DryRunLimits) -> DryRun:
@@ -247,7 +247,7 @@ def test_one_that_does_not_predict_outside_is_not_let_in(
     lab = lab_with()
 
     def refuse(_folder: Path, _limits: DryRunLimits) -> DryRun:
-        raise ArtefactRefused("A first prediction was ended by SIGSEGV.")
+        raise ArtefactRefused("The trial prediction was killed by SIGSEGV.")
 
     monkeypatch.setattr(models_service, "dry_run", refuse)
     with pytest.raises(ArtefactRefused, match="SIGSEGV"):

@@ -122,9 +122,9 @@ def test_an_account_of_the_settings_is_not_changed_here(desk: Desk) -> None:
     [
         ({"name": "no such/name"}, "name"),
         ({"aws_account_id": "12"}, "12 digits"),
-        ({"regions": []}, "No region"),
+        ({"regions": []}, "no region"),
         ({"regions": ["Ireland"]}, "Ireland"),
-        ({"role_arn": "arn:aws:iam::222222222222:role/x"}, "no role of account"),
+        ({"role_arn": "arn:aws:iam::222222222222:role/x"}, "not a role of account"),
         ({"external_id": "white space"}, "external id"),
     ],
 )

@@ -52,7 +52,7 @@ def test_an_alert_shows_its_receiver_what_names_hide(channel: Channel) -> None:
 def test_a_rule_a_token_and_a_reason_hide_nothing(lab: Lab, sign: str) -> None:
     desk = Desk(lab, ANA)
     before = lab.store.audit.count(AuditFilter())
-    with pytest.raises(InvalidInput, match="characters that are seen") as refused:
+    with pytest.raises(InvalidInput, match="visible characters") as refused:
         desk.alerts.add(f"a{sign}b", DOWN, Channel.WEBHOOK, "https://h.example/x")
     assert sign not in str(refused.value)
     with pytest.raises(InvalidInput, match="A reason has"):

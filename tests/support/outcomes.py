@@ -65,7 +65,7 @@ def outcome(experiment_id: int = 1, **changes: Any) -> Outcome:
         predicted=0.004,
         realised=0.0,
         state=OutcomeState.REALISED,
-        reason="Seen running through the horizon.",
+        reason="Observed running throughout the horizon.",
     )
     return replace(made, **changes)
 

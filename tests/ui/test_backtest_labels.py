@@ -55,11 +55,11 @@ def test_workloads_in_words() -> None:
     ("gap", "said"),
     [
         ((-0.1, -0.2, -0.05), "▼ cheaper"),
-        ((0.1, 0.05, 0.2), "▲ dearer"),
+        ((0.1, 0.05, 0.2), "▲ more expensive"),
         ((0.1, -0.05, 0.2), "○ do not differ significantly"),
         ((0.1, None, None), "—"),
     ],
-    ids=["cheaper", "dearer", "alike", "unknown"],
+    ids=["cheaper", "more expensive", "alike", "unknown"],
 )
 def test_a_verdict_rests_on_the_interval_alone(gap: Difference, said: str) -> None:
     assert policy_pairs.verdict(gap) == said

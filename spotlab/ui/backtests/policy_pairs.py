@@ -1,4 +1,4 @@
-"""Paired differences: every policy against one, on the same windows."""
+"""Paired differences between one policy and every other, on the same windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.ui.common.tables import Column
 
 
 def show(record: SweepRecord, figures: SweepFigures) -> None:
-    """Choose a policy; show how each of the others differs from it, with paired intervals."""
+    """Select a policy, and show the paired difference of every other policy."""
     st.header("Are the differences significant?", anchor=False)
     models = record.config["models"]
     names = {name: labels.policy(name, models) for name in figures.policies if name != ORACLE}
@@ -25,13 +25,13 @@ def show(record: SweepRecord, figures: SweepFigures) -> None:
         return
     tables.show(rows(record, figures, base), columns(figures), name="Pairs", key="backtest-pairs")
     st.caption(
-        "Δ: difference of the sums over the windows, in percent of the chosen policy's; the 95 % "
-        "intervals draw the same windows for both."
+        "Δ: difference of the sums over the windows, in percent of the selected policy's sum. The "
+        "95 % intervals are bootstrapped over windows, the same for both policies."
     )
 
 
 def rows(record: SweepRecord, figures: SweepFigures, base: str) -> pd.DataFrame:
-    """A row for each other policy."""
+    """One row per other policy."""
     models = record.config["models"]
     table = []
     for name in figures.policies:
@@ -53,20 +53,20 @@ def rows(record: SweepRecord, figures: SweepFigures, base: str) -> pd.DataFrame:
 
 
 def columns(figures: SweepFigures) -> dict[str, Column]:
-    """How the rows are shown."""
+    """Columns of the table."""
     shown = {
         "policy": Column("policy"),
         "cost": Column("cost (Δ %)", labels.share, number=True),
         "cost_between": Column(
             "between (%)", str, "95 % interval: paired bootstrap over windows.", number=True
         ),
-        "verdict": Column("verdict", help="By the paired interval alone."),
+        "verdict": Column("verdict", help="Based on the paired interval only."),
     }
     if figures.kind == "service":
         shown["downtime"] = Column(
             "downtime (Δ %)",
             labels.share,
-            "— where the chosen policy has no downtime to compare with.",
+            "“—”: the selected policy has no downtime to compare with.",
             number=True,
         )
         shown["downtime_between"] = Column("between (%) ", str, number=True)
@@ -82,10 +82,10 @@ def between(difference: Difference) -> str:
 
 
 def verdict(difference: Difference) -> str:
-    """Cheaper, dearer, or no significant difference."""
+    """Cheaper, more expensive, or no significant difference."""
     value, low, high = difference
     if value is None or low is None or high is None:
         return formatting.UNKNOWN
     if high < 0.0:
         return "▼ cheaper"
-    return "▲ dearer" if low > 0.0 else "○ do not differ significantly"
+    return "▲ more expensive" if low > 0.0 else "○ do not differ significantly"

@@ -25,7 +25,7 @@ from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 
 ALONE: Final = "alone"
-WHAT_WORDS: Final = {
+EVENT_LABELS: Final = {
     "start": "▶ start",
     "move": "→ move",
     "cancel": "□ move cancelled",
@@ -39,25 +39,25 @@ WHAT_WORDS: Final = {
 
 
 def choose(record: SweepRecord, figures: SweepFigures) -> dict[str, CellResult]:
-    """A row of choices in the URL: window, first and second policy; their kept results."""
+    """A row of inputs, stored in the URL: window and two policies; returns their results."""
     models = record.config["models"]
     names = {name: labels.policy(name, models) for name in figures.policies}
     row = st.columns([2.4, 2, 2])
     with row[0]:
-        numbers = {str(number): _told(number, figures) for number in sorted(figures.windows)}
+        numbers = {str(number): _window_label(number, figures) for number in sorted(figures.windows)}
         number = widgets.pick_one("Window", numbers, "window") or next(iter(numbers))
     ordered = dict(sorted(names.items(), key=lambda item: item[0] != figures.main_policy))
     with row[1]:
         first = widgets.pick_one("Policy", ordered, "first") or figures.main_policy
-    others = {name: told for name, told in names.items() if name != first}
+    others = {name: label for name, label in names.items() if name != first}
     others = dict(sorted(others.items(), key=lambda item: item[0] != ORACLE))
     with row[2]:
-        second = widgets.pick_one("Beside", others | {ALONE: "nothing"}, "second")
-    found = figures.windows[int(number)]
-    return {name: found[name] for name in (first, second) if name is not None and name in found}
+        second = widgets.pick_one("Compared with", others | {ALONE: "nothing"}, "second")
+    results = figures.windows[int(number)]
+    return {name: results[name] for name in (first, second) if name is not None and name in results}
 
 
-def _told(number: int, figures: SweepFigures) -> str:
+def _window_label(number: int, figures: SweepFigures) -> str:
     workload = next(iter(figures.windows[number].values())).cell.workload
     length = (
         f"deadline {workload.deadline_h:.1f} h"
@@ -68,22 +68,22 @@ def _told(number: int, figures: SweepFigures) -> str:
 
 
 def number_of(figures: SweepFigures, chosen: Mapping[str, CellResult]) -> int:
-    """Which window it is, counted from 1."""
-    return 1 + next(n for n, found in figures.windows.items() if found.items() >= chosen.items())
+    """Number of the window, counted from 1."""
+    return 1 + next(n for n, each in figures.windows.items() if each.items() >= chosen.items())
 
 
 def headline(record: SweepRecord, figures: SweepFigures, chosen: Mapping[str, CellResult]) -> str:
-    """What the first policy came to in this window, beside the second."""
+    """Cost and moves of both policies in this window."""
     models = record.config["models"]
     (first, result), *others = chosen.items()
     number = number_of(figures, chosen)
-    answer = f"In window {number} {labels.policy(first, models)} {_came_to(result)}"
+    answer = f"In window {number} {labels.policy(first, models)} {_result_text(result)}"
     for name, other in others:
-        answer += f"; {labels.policy(name, models)} {_came_to(other, short=True)}"
+        answer += f"; {labels.policy(name, models)} {_result_text(other, short=True)}"
     return answer
 
 
-def _came_to(result: CellResult, *, short: bool = False) -> str:
+def _result_text(result: CellResult, *, short: bool = False) -> str:
     workload = result.cell.workload
     cost = f"{labels.usd(result.cost_usd)} USD, {formatting.count(result.moves, 'move')}"
     if isinstance(workload, DeadlineJob):
@@ -101,7 +101,7 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
     ours = sum(name.startswith(SPOTLAB) for name in ready)
     short = {n: labels.policy(n, models) if ours > 1 else labels.short(n) for n in ready}
     courses = [
-        Course(short[name], seen.replay.spans, seen.replay.progress) for name, seen in ready.items()
+        Course(short[name], cell.replay.spans, cell.replay.progress) for name, cell in ready.items()
     ]
     panel = next(iter(ready.values())).panel
     workload = next(iter(chosen.values())).cell.workload
@@ -132,65 +132,64 @@ def show(record: SweepRecord, chosen: Mapping[str, CellResult], palette: Palette
             alt="Work done over time, and the deadline",
         )
     st.header("Why did it move?", anchor=False)
-    for name, seen in ready.items():
-        _show_moves(labels.policy(name, models), name, seen)
+    for name, cell in ready.items():
+        _show_moves(labels.policy(name, models), name, cell)
 
 
-def _show_moves(word: str, name: str, seen: ReplayedCell) -> None:
-    frame = moves(seen)
-    st.markdown(f"**{formatting.plain(word)}**: {formatting.count(len(frame), 'event')}")
+def _show_moves(label: str, name: str, cell: ReplayedCell) -> None:
+    frame = moves(cell)
+    st.markdown(f"**{formatting.plain(label)}**: {formatting.count(len(frame), 'event')}")
     columns = {
         "time_h": Column("at (h)", lambda hours: f"{hours:.2f}", number=True, width="small"),
-        "what": Column("what"),
-        "origin": Column("from", help="— where nothing ran."),
-        "target": Column("to", help="— where nothing runs after it."),
-        "why": Column("why", width="large"),
+        "what": Column("event"),
+        "origin": Column("from", help="“—”: nothing was running."),
+        "target": Column("to", help="“—”: nothing runs afterwards."),
+        "why": Column("reason", width="large"),
     }
-    tables.show(frame, columns, name=f"Events of {word}", key=f"replay-moves {name}", max_rows=12)
+    tables.show(frame, columns, name=f"Events of {label}", key=f"replay-moves {name}", max_rows=12)
 
 
-def moves(seen: ReplayedCell) -> pd.DataFrame:
-    """A row an event, in order."""
+def moves(cell: ReplayedCell) -> pd.DataFrame:
+    """One row per event, in order."""
     return pd.DataFrame(
         [
             {
                 "time_h": step.time_h,
-                "what": WHAT_WORDS[step.what],
+                "what": EVENT_LABELS[step.what],
                 "origin": step.origin,
                 "target": step.target,
                 "why": step.why,
             }
-            for step in seen.replay.result.timeline
+            for step in cell.replay.result.timeline
         ],
         columns=["time_h", "what", "origin", "target", "why"],
     )
 
 
 def spells(panel: TracePanel) -> dict[str, list[tuple[float, float]]]:
-    """From when to when each zone was available, hours since the panel began."""
-    hours = panel.gap_s / 3600.0
-    found = {}
+    """Start and end of each period in which a zone was available, hours since the panel began."""
+        hours = panel.gap_s / 3600.0
+        by_zone = {}
     for column, name in enumerate(panel.names):
         up = np.concatenate(([False], panel.available[:, column] == 1.0, [False]))
         edges = np.flatnonzero(up[1:] != up[:-1]) * hours
-        found[name] = [(float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    return found
+        by_zone[name] = [(float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return by_zone
 
 
 def _warn(ready: Mapping[str, ReplayedCell]) -> None:
-    changed = [labels.policy(name, {}) for name, seen in ready.items() if not seen.same]
+    changed = [labels.policy(name, {}) for name, cell in ready.items() if not cell.same]
     if changed:
         st.warning(
-            f"Replayed now, {formatting.listed(changed)} came to another cost than the sweep "
-            "kept: the "
-            "code, a model or a trace has changed since.",
+            f"The replay of {formatting.listed(changed)} differs from the stored result: the code, "
+            "a model or a trace has changed since.",
             icon=":material/warning:",
         )
 
 
 def _small_print(panel: TracePanel) -> str:
-    told = "Light bands: the zone could be had. Drag to zoom, double-click to see all."
+    text = "Light bands: the zone was available. Drag to zoom, double-click to show everything."
     if panel.started_at is None:
-        return told
+        return text
     ends = panel.started_at + timedelta(hours=float(panel.elapsed_h[-1] - panel.elapsed_h[0]))
-    return f"{told} From {formatting.moment(panel.started_at)} to {formatting.moment(ends)}."
+    return f"{text} From {formatting.moment(panel.started_at)} to {formatting.moment(ends)}."

@@ -21,8 +21,8 @@ from spotlab.ui.backtests import labels
 from spotlab.ui.common import background_tasks, session
 
 SLOT: Final = "replay"
-_MOST: Final = 24
-_WORLDS: Final = 2
+_MAX_CELLS: Final = 24
+_MAX_WORLDS: Final = 2
 Key = tuple[str, str]
 
 
@@ -35,29 +35,28 @@ class ReplayCache:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Key) -> ReplayedCell | None:
-        """A replay, or None where it is not cached."""
+        """A replay, or None if it is not cached."""
         with self._lock:
             return self._cells.get(key)
 
     def put(self, key: Key, cell: ReplayedCell) -> None:
-        """Add a replay; the oldest one is dropped."""
+        """Add a replay; the oldest one is removed."""
         with self._lock:
             self._cells[key] = cell
-            while len(self._cells) > _MOST:
+            while len(self._cells) > _MAX_CELLS:
                 self._cells.popitem(last=False)
 
     def world(self, record: SweepRecord, desk: Desk, *, forecasts: bool) -> World:
-        """The sweep's world, with or without forecasts. Raises as
-        `BacktestsDesk.replan`."""
+        """The sweep's world, with or without forecasts. Raises as `BacktestsDesk.replan`."""
         key = (record.sweep_id, forecasts)
         with self._lock:
-            found = self._worlds.get(key)
-        if found is not None:
-            return found
+            cached = self._worlds.get(key)
+        if cached is not None:
+            return cached
         world = desk.backtests.world(record, forecasts=forecasts)
         with self._lock:
             self._worlds[key] = world
-            while len(self._worlds) > _WORLDS:
+            while len(self._worlds) > _MAX_WORLDS:
                 self._worlds.popitem(last=False)
         return world
 
@@ -69,11 +68,11 @@ def replay_cache() -> ReplayCache:
 
 
 def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, ReplayedCell] | None:
-    """The replays of these cells by policy; None while they are being made, with its progress.
+    """The replays of these cells by policy; shows the progress and returns None until they exist.
 
     Args:
-        record: of the sweep.
-        results: of one window, by policy.
+        record: the sweep.
+        results: results of one window by policy.
     """
     cache = replay_cache()
     keys = {policy: (record.sweep_id, repr(one.cell)) for policy, one in results.items()}
@@ -81,10 +80,10 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, R
     run = background_tasks.take(SLOT)
     if run is not None and run.error is not None:
         st.session_state[failed] = keys
-    found = {policy: cache.get(key) for policy, key in keys.items()}
-    missing = [policy for policy, cell in found.items() if cell is None]
+    cached = {policy: cache.get(key) for policy, key in keys.items()}
+    missing = [policy for policy, cell in cached.items() if cell is None]
     if not missing:
-        return {policy: cell for policy, cell in found.items() if cell is not None}
+        return {policy: cell for policy, cell in cached.items() if cell is not None}
     if st.session_state.get(failed) == keys:
         if st.button("Try again", icon=":material/refresh:", key="replay-again"):
             del st.session_state[failed]
@@ -94,7 +93,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, R
     background_tasks.begin(
         SLOT,
         "Replaying",
-        lambda tell, stopped: _work(
+        lambda tell, stopped: _replay(
             cache, desk, record, {name: results[name] for name in missing}, tell, stopped
         ),
     )
@@ -104,7 +103,7 @@ def ready(record: SweepRecord, results: Mapping[str, CellResult]) -> dict[str, R
     return None
 
 
-def _work(
+def _replay(
     cache: ReplayCache,
     desk: Desk,
     record: SweepRecord,
@@ -112,11 +111,11 @@ def _work(
     tell: background_tasks.Progress,
     stopped: Callable[[], bool],
 ) -> None:
-    modelled = any(policy.startswith(SPOTLAB) for policy in results)
-    tell(f"reading the traces{' and forecasting' if modelled else ''}", 0.1)
-    world = cache.world(record, desk, forecasts=modelled)
+    needs_forecasts = any(policy.startswith(SPOTLAB) for policy in results)
+    tell(f"reading the traces{' and forecasting' if needs_forecasts else ''}", 0.1)
+    world = cache.world(record, desk, forecasts=needs_forecasts)
     for number, (policy, result) in enumerate(results.items()):
         if stopped():
-            raise Cancelled("Stopped.")
+            raise Cancelled("Cancelled.")
         tell(labels.policy(policy, record.config["models"]), 0.6 + 0.4 * number / len(results))
         cache.put((record.sweep_id, repr(result.cell)), replay_cell(world, result))

@@ -1,4 +1,4 @@
-"""The estimated time of a sweep, in words."""
+"""The estimated duration of a sweep, as text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spotlab.ui.common import background_tasks, session
 def describe_cells(sweep: Sweep) -> str:
     """`180 cells (20 windows × 9 policies), about 2 min on 2 processes`."""
     cells = len(sweep.plan.cells)
-    many = f"**{cells:,} cells** ({sweep.spec.windows:,} windows × {len(sweep.policies)} policies)"
+    size = f"**{cells:,} cells** ({sweep.spec.windows:,} windows × {len(sweep.policies)} policies)"
     run = _timed(_key(sweep), sweep)
     if session.settings().dask_scheduler:
-        return f"{many} on the Dask cluster"
+        return f"{size} on the Dask cluster"
     if not run.finished:
         _rerun_when_timed(run)
-        return f"{many}; timing one window of them…"
+        return f"{size}; timing one window…"
     if run.result is None:
-        return many
+        return size
     seconds = sweep_seconds(sweep, run.result)
     processes = f"{cores()} process{'es' if cores() > 1 else ''}"
-    models = ", once the model's forecasts are made" if sweep.models else ""
-    return f"{many}, about {rounded_up(seconds)} on {processes}{models}"
+    models = ", after the model's forecasts" if sweep.models else ""
+    return f"{size}, about {rounded_up(seconds)} on {processes}{models}"
 
 
 def rounded_up(seconds: float) -> str:

@@ -14,23 +14,23 @@ __all__ = ["PRICES", "TRACES", "folders", "save", "unique_names"]
 
 
 def folders(home: Path) -> dict[str, tuple[str, Path]]:
-    """Folders with traces: label and path by a stable name.
+    """Folders with traces: (label, path) by a stable name.
 
-    Recorded ones come first, those without a licence after them, uploaded ones last.
+    Recorded ones come first, then those without a licence, then uploads.
     """
     root = comparison_files.recorded_folder()
     recorded = comparison_files.trace_folders(root) if root is not None else {}
     ordered = sorted(recorded, key=lambda name: (name.startswith("evaluation-only"), name))
-    found = {
+    by_name = {
         name: (f"{name} · {formatting.count(recorded[name], 'file')}", root / name)
         for name in ordered
         if root is not None
     }
     for folder in sorted((home / TRACES).glob("*")):
-        inside = sorted(path.name for path in folder.iterdir())
-        label = f"uploaded: {formatting.listed(inside, most=2)}"
-        found[f"sent-{folder.name}"] = (label, folder)
-    return found
+        names = sorted(path.name for path in folder.iterdir())
+        label = f"uploaded: {formatting.listed(names, most=2)}"
+        by_name[f"sent-{folder.name}"] = (label, folder)
+    return by_name
 
 
 def save(part: str, files: Sequence[UploadedFile]) -> Path:
@@ -39,7 +39,7 @@ def save(part: str, files: Sequence[UploadedFile]) -> Path:
 
 
 def unique_names(files: Sequence[UploadedFile]) -> Mapping[str, bytes]:
-    """Contents by name; a second file of the same name gets a number."""
+    """Contents by name; further files of the same name get a number."""
     named: dict[str, bytes] = {}
     for number, file in enumerate(files):
         named[file.name if file.name not in named else f"{number}-{file.name}"] = file.content

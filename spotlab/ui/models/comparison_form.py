@@ -1,4 +1,4 @@
-"""The form of a head to head: two models, and the data to compare them on."""
+"""The form of a head to head: two models, and data to compare them on."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MOST_MB: Final = 50
 
 
 def rivals(entries: Sequence[ModelEntry]) -> dict[str, list[ModelEntry]]:
-    """Models with usable files, by task; only tasks with at least two of them."""
+    """Models with usable files by task, for tasks with at least two of them."""
     by_task: dict[str, list[ModelEntry]] = {}
     for entry in sorted(entries, key=lambda e: [*leaderboard.STATE_MARKS].index(e.record.state)):
         if not entry.refused:
             by_task.setdefault(entry.record.task, []).append(entry)
-    return {task: rivals for task, rivals in sorted(by_task.items()) if len(rivals) > 1}
+    return {task: models for task, models in sorted(by_task.items()) if len(models) > 1}
 
 
 def pick_models(known: dict[str, list[ModelEntry]]) -> tuple[str, str, str]:
-    """A row of choices in the URL: task, first and second model."""
+    """A row of inputs, stored in the URL: task, first and second model."""
     row = st.columns(3)
     with row[0]:
         tasks = {task: card_facts.task_words(task).capitalize() for task in known}
@@ -44,7 +44,7 @@ def pick_models(known: dict[str, list[ModelEntry]]) -> tuple[str, str, str]:
 
 
 def pick_data(task: str, first: str, second: str) -> ComparisonRequest | None:
-    """Choices of data, in the URL; None while something is missing."""
+    """Inputs for the data, stored in the URL; None while one is missing."""
     if task == "capacity":
         return _traces(first, second)
     return _snapshots(task, first, second)
@@ -52,9 +52,9 @@ def pick_data(task: str, first: str, second: str) -> ComparisonRequest | None:
 
 def _traces(first: str, second: str) -> ComparisonRequest | None:
     root = comparison_files.recorded_folder()
-    found = comparison_files.trace_folders(root) if root else {}
+    folders = comparison_files.trace_folders(root) if root else {}
     names = {
-        name: f"{name} · {formatting.count(number, 'file')}" for name, number in found.items()
+        name: f"{name} · {formatting.count(number, 'file')}" for name, number in folders.items()
     } | {OWN: "upload files"}
     row = st.columns([4, 1, 1, 1], vertical_alignment="bottom")
     with row[0]:
@@ -77,7 +77,7 @@ def _traces(first: str, second: str) -> ComparisonRequest | None:
     polarity = trace_form.polarity(row[2], "versus-polarity")
     gap_s = trace_form.gap_s(row[3], "versus-gap")
     uploads = st.file_uploader(
-        "Availability traces, JSON or CSV; upload sibling zones together",
+        "Availability traces, JSON or CSV; upload all zones of a pool together",
         type=["json", "csv", "gz"],
         accept_multiple_files=True,
         key="versus-traces",
@@ -104,7 +104,7 @@ def _snapshots(task: str, first: str, second: str) -> ComparisonRequest | None:
     with row[0]:
         names = {path: _file_label(path, day) for path, day in usable.items()}
         before = widgets.pick_one(
-            "Advisor snapshot that both models know", names | {OWN: "upload files"}, "before"
+            "Advisor snapshot used by both models", names | {OWN: "upload files"}, "before"
         )
     if before == OWN or before is None:
         return _uploaded_snapshots(task, first, second)
@@ -116,7 +116,7 @@ def _snapshots(task: str, first: str, second: str) -> ComparisonRequest | None:
     with row[1]:
         after = widgets.pick_one("Advisor snapshot a month later", after_names, "after")
     until = date.fromisoformat(known[after or before]) - TRAILING
-    offered = {
+    price_files = {
         path: day
         for path, day in comparison_files.dated(root, comparison_files.PRICES).items()
         if date.fromisoformat(day) < until
@@ -124,10 +124,10 @@ def _snapshots(task: str, first: str, second: str) -> ComparisonRequest | None:
     with row[2]:
         prices = st.multiselect(
             "Earlier spot prices",
-            [*offered],
-            format_func=lambda path: offered[path],
+            [*price_files],
+            format_func=lambda path: price_files[path],
             key=f"versus-prices {after}",
-            placeholder="none: prices are unknown to both" if offered else "none is old enough",
+            placeholder="none: prices are unknown" if price_files else "no file is old enough",
         )
     if after is None:
         return None
@@ -144,9 +144,9 @@ def _snapshots(task: str, first: str, second: str) -> ComparisonRequest | None:
 
 def _uploaded_snapshots(task: str, first: str, second: str) -> ComparisonRequest | None:
     row = st.columns(2)
-    name = "Spot Advisor JSON, named by its day, such as 2025-06-28.json"
+    file_format = "Spot Advisor JSON, named by its day, such as 2025-06-28.json"
     before = row[0].file_uploader(
-        f"The snapshot that both models know. {name}",
+        f"The snapshot used by both models. {file_format}",
         type=["json", "gz"],
         key="versus-before",
         max_upload_size=MOST_MB,

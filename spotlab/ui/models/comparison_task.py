@@ -1,4 +1,4 @@
-"""A head to head in the background: started by the button, its result found by digest."""
+"""The background task of a head to head, and its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN: Final = "versus:shown"
 
 
 def begin(request: ComparisonRequest) -> None:
-    """Start comparing. Raises Forbidden."""
+    """Start the comparison. Raises Forbidden."""
     desk = session.desk()
     desk.who.require(Right.BACKTEST)
     st.session_state[_SHOWN] = (request, "")
@@ -27,7 +27,7 @@ def begin(request: ComparisonRequest) -> None:
 
 
 def outcome(request: ComparisonRequest | None) -> ComparisonResult | None:
-    """The result of the present request; None: not compared yet."""
+    """The result of the current request; None: not compared yet."""
     run = background_tasks.take(SLOT)
     shown, key = st.session_state.get(_SHOWN, (None, ""))
     if run is not None and run.result is not None:

@@ -1,4 +1,4 @@
-"""Head to head: two models on the same rows, and where they disagree."""
+"""Head to head: two models compared on the same rows."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from spotlab.ui.models.card_facts import METRIC_WORDS, Figure
 
 FEW_BLOCKS: Final = 10
 SMALL_PRINT: Final = (
-    "Both models forecast the same rows; an interval of a difference draws whole days or families, "
-    "the same for both."
+    "Both models predict the same rows. Intervals of differences are bootstrapped over whole days or "
+    "families, with the same draws for both models."
 )
 
 
 def headline(request: ComparisonRequest | None, result: ComparisonResult | None) -> str:
-    """Which of the two is better, and how certain that is."""
+    """Which of the two models is better, with the interval of the difference."""
     if result is not None:
         return verdict(result)
     if request is None:
-        return "Which of 2 models is better? Choose them and the data below"
-    return f"{request.first} against {request.second}: 2 models, not compared here yet"
+        return "Which of 2 models is better? Select the models and the data below"
+    return f"{request.first} against {request.second}: 2 models, not compared yet"
 
 
 def verdict(result: ComparisonResult) -> str:
@@ -52,8 +52,8 @@ def verdict(result: ComparisonResult) -> str:
     if worse and not better:
         return f"{second} is better than {first}: {brier} for {first}"
     if better:
-        named = " and ".join(METRIC_WORDS[metric] for metric in better)
-        return f"{first} is better in {named}, {second} in the rest: {brier}"
+        metrics = " and ".join(METRIC_WORDS[metric] for metric in better)
+        return f"{first} is better in {metrics}, {second} in the others: {brier}"
     return f"{first} and {second} do not differ significantly: {brier}"
 
 
@@ -63,11 +63,11 @@ def _ends(gap: Interval) -> str:
     return f"{card_facts.signed(gap.low)} to {card_facts.signed(gap.high)}"
 
 
-NEEDS_RESEARCHER: Final = "Comparing models uses server time: it needs the role researcher."
+NEEDS_RESEARCHER: Final = "Comparing models uses server time and needs the role researcher."
 
 
 def show_button(request: ComparisonRequest | None) -> None:
-    """The view's one action, for who may, and its progress."""
+    """The button that starts the comparison, and its progress."""
     reason = permissions.why_not(Right.BACKTEST)
     st.button(
         "Compare",
@@ -87,13 +87,13 @@ def show(
     result: ComparisonResult, request: ComparisonRequest, now: datetime, palette: Palette
 ) -> None:
     """Figures, differences, curves and disagreements."""
-    found = result.comparison
+        comparison = result.comparison
     if warnings := warnings_of(result):
         st.warning("\n\n".join(map(formatting.plain, warnings)), icon=":material/warning:")
     st.caption(
         f"Outcome: {formatting.plain(result.rows.label)}. Base rate "
-        f"{formatting.percent(found.base_rate)}; intervals draw "
-        f"{formatting.count(found.blocks, result.rows.block, _plural(result.rows.block))}. "
+        f"{formatting.percent(comparison.base_rate)}; intervals are bootstrapped over "
+        f"{formatting.count(comparison.blocks, result.rows.block, _plural(result.rows.block))}. "
         + " ".join(map(formatting.plain, result.rows.notes))
     )
     tables.show(figure_rows(result), figure_columns(result), name="Figures", key="versus-figures")
@@ -103,22 +103,22 @@ def show(
         st.header("Are the probabilities calibrated?", anchor=False)
         curves = [
             charts.Reliability(name, bins)
-            for name, bins in zip(found.names, found.reliability, strict=True)
+            for name, bins in zip(comparison.names, comparison.reliability, strict=True)
         ]
         st.plotly_chart(
             charts.reliability(curves, palette),
             config=charts.CONFIG,
             key="versus-reliability",
-            alt="Observed share against forecast, both models",
+            alt="Observed share against prediction, both models",
         )
     with right:
         st.header("How many warnings are right?", anchor=False)
         lines = [
             charts.PrecisionRecall(name, curve.recall, curve.precision)
-            for name, curve in zip(found.names, found.curves, strict=True)
+            for name, curve in zip(comparison.names, comparison.curves, strict=True)
         ]
         st.plotly_chart(
-            charts.precision_recall(lines, found.base_rate, palette),
+            charts.precision_recall(lines, comparison.base_rate, palette),
             config=charts.CONFIG,
             key="versus-curves",
             alt="Precision against recall, both models",
@@ -131,15 +131,15 @@ def show(
 
 
 def warnings_of(result: ComparisonResult) -> list[str]:
-    """What weakens the comparison."""
-    found, warnings = result.comparison, list(result.rows.warnings)
-    if found.refused:
-        warnings.append(
-            f"{formatting.count(found.refused, 'row')} left out, refused by one model or both."
-        )
-    if found.blocks < FEW_BLOCKS:
-        many = formatting.count(found.blocks, result.rows.block, _plural(result.rows.block))
-        warnings.append(f"{many} only: intervals from so few are imprecise.")
+    """Limits of the comparison."""
+        comparison, warnings = result.comparison, list(result.rows.warnings)
+        if comparison.refused:
+            warnings.append(
+                f"{formatting.count(comparison.refused, 'row')} not compared: rejected by a model."
+            )
+        if comparison.blocks < FEW_BLOCKS:
+            blocks = formatting.count(comparison.blocks, result.rows.block, _plural(result.rows.block))
+            warnings.append(f"Only {blocks}: the intervals are imprecise.")
     return warnings
 
 
@@ -148,21 +148,21 @@ def _plural(word: str) -> str:
 
 
 def figure_rows(result: ComparisonResult) -> pd.DataFrame:
-    """A row for each metric: both models, the difference, and the verdict."""
-    found = result.comparison
-    rows = []
-    for metric, gap in found.differences.items():
-        one, other = found.intervals[0][metric], found.intervals[1][metric]
+    """One row per metric: both models, the difference, and the verdict."""
+        comparison = result.comparison
+        rows = []
+        for metric, gap in comparison.differences.items():
+            one, other = comparison.intervals[0][metric], comparison.intervals[1][metric]
         rows.append(
             {
                 "metric": METRIC_WORDS[metric],
                 "first": str(Figure(one.value, one.low, one.high)),
                 "second": str(Figure(other.value, other.low, other.high)),
                 "gap": f"{card_facts.signed(gap.value)} ({_ends(gap)})",
-                "says": _metric_verdict(found, metric),
+                "says": _metric_verdict(comparison, metric),
             }
         )
-    base = found.base_rate * (1.0 - found.base_rate)
+    base = comparison.base_rate * (1.0 - comparison.base_rate)
     rows.append(
         {
             "metric": "base rate's Brier",
@@ -183,7 +183,7 @@ def _metric_verdict(comparison: Comparison, metric: str) -> str:
 
 
 def figure_columns(result: ComparisonResult) -> dict[str, Column]:
-    """How the figures are shown."""
+    """Columns of the figures."""
     first, second = result.comparison.names
     return {
         "metric": Column("", help="AUC and PR-AUC: higher is better. Brier: lower is better."),
@@ -191,41 +191,41 @@ def figure_columns(result: ComparisonResult) -> dict[str, Column]:
         "second": Column(f"{second} (95 %)", number=True),
         "gap": Column(
             "first − second (95 %, paired)",
-            help="On the same rows and draws: it leaves zero out where one is better.",
+            help="On the same rows and draws. If it excludes zero, one model is better.",
             number=True,
         ),
-        "says": Column("verdict", help="By the paired interval alone."),
+        "says": Column("verdict", help="Based on the paired interval only."),
     }
 
 
 def exported(result: ComparisonResult, now: datetime) -> export.Table:
-    """Both models' figures and the paired differences as a file."""
-    found = result.comparison
-    rows = []
-    for metric, gap in found.differences.items():
+    """Both models' figures and the paired differences, for export."""
+        comparison = result.comparison
+        rows = []
+        for metric, gap in comparison.differences.items():
         row: dict[str, object] = {"metric": METRIC_WORDS[metric]}
         for name, each in (
-            ("first", found.intervals[0][metric]),
-            ("second", found.intervals[1][metric]),
+            ("first", comparison.intervals[0][metric]),
+            ("second", comparison.intervals[1][metric]),
             ("gap", gap),
         ):
             row |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
         rows.append(row)
-    first, second = found.names
-    words_of = {"first": first, "second": second, "gap": "Difference"}
+    first, second = comparison.names
+    labels = {"first": first, "second": second, "gap": "Difference"}
     headers = {"metric": "Metric"} | {
-        f"{name}{end}": f"{word} {text}".strip()
-        for name, word in words_of.items()
+        f"{name}{end}": f"{label} {text}".strip()
+        for name, label in labels.items()
         for end, text in (("", ""), ("_low", "2.5 %"), ("_high", "97.5 %"))
     }
     return export.Table(
         frame=pd.DataFrame(rows),
-        caption=f"{first} against {second} on {found.rows:,} rows, {now:%Y-%m-%d}",
+        caption=f"{first} against {second} on {comparison.rows:,} rows, {now:%Y-%m-%d}",
         headers=headers,
         digits=dict.fromkeys([*headers][1:], 4),
         notes=(
-            f"Outcome: {formatting.plain(result.rows.label)}. Base rate {found.base_rate:.3f}.",
-            f"Paired bootstrap over {found.blocks} blocks ({result.rows.block}), 95 %.",
+            f"Outcome: {formatting.plain(result.rows.label)}. Base rate {comparison.base_rate:.3f}.",
+            f"Paired bootstrap over {comparison.blocks} blocks ({result.rows.block}), 95 %.",
             *result.rows.warnings,
             *result.rows.notes,
             f"Sources: {'; '.join(result.rows.sources)}.",
@@ -234,17 +234,17 @@ def exported(result: ComparisonResult, now: datetime) -> export.Table:
 
 
 def choose(entries: Sequence[ModelEntry]) -> ComparisonRequest | None:
-    """Two rows of choices, models and data; None while something is missing."""
+    """Two rows of inputs, for models and data; None while one is missing."""
     known = comparison_form.rivals(entries)
     if known:
         return comparison_form.pick_data(*comparison_form.pick_models(known))
     widgets.empty(
         "A head to head needs two models of one task with usable files.",
-        "upload another one on the Leaderboard, or train one with `spotlab train`.",
+        "upload a model on the Leaderboard, or train one with `spotlab train`.",
     )
     return None
 
 
 def outcome(request: ComparisonRequest | None) -> ComparisonResult | None:
-    """The result of the present request; None: not compared yet."""
+    """The result of the current request; None: not compared yet."""
     return comparison_task.outcome(request)
