@@ -107,6 +107,7 @@ def _instance(record: InstanceTypeDef, account: str, region: str) -> Instance:
         ),
         lifecycle=_LIFECYCLES[record.get("InstanceLifecycle", "")],
         name=tags.get("Name", ""),
+        tags=tags,
         state=record["State"]["Name"],
         launched_at=record["LaunchTime"].astimezone(UTC),
     )

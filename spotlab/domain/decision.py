@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from spotlab.domain.market import LINUX, MarketName, Pool, Provenance
-from spotlab.domain.risk import Evidence
+from spotlab.domain.risk import Evidence, risk_within
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 
 
 class Decision(StrEnum):
@@ -92,30 +94,28 @@ class Requirements:
     operating_system: str = LINUX
 
 
+CEILING_HORIZON_H: Final = 24.0
+"""Horizon of the risk ceiling, hours."""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyParams:
     """What the policy weighs, with its defaults. Stored whole with every experiment.
 
     Args:
-        horizon_h: horizon of every risk, hours.
-        work_lost_h: work that an interruption throws away, hours.
-        recovery_h: time until a replacement works, hours.
         min_saving_fraction: a switch must lower the expected cost by this share of the present one.
         min_saving_usd_per_hour: and by this much, USD per hour.
         hysteresis_fraction: after a switch within twice the cooldown, the share asked is higher by
             this.
         cooldown_h: no switch for a saving within this long of the last one, hours.
-        risk_ceiling: a pool over this risk (within horizon_h) is not used; 0.0075 in 24 h is about
-            20 % a month.
+        risk_ceiling: a pool over this risk within CEILING_HORIZON_H is not used, whatever the
+            workload's horizon; 0.0075 is about 20 % a month.
         max_price_age_h: a pool whose price was read longer ago is not used, hours; a recorded
             market is as it was, and has no such limit.
         switch_downtime_h: what a switch itself costs, hours of work at the on-demand price.
         expected_stay_h: over how many hours a switch's own cost is spread.
     """
 
-    horizon_h: float = 24.0
-    work_lost_h: float = 0.5
-    recovery_h: float = 0.1
     min_saving_fraction: float = 0.05
     min_saving_usd_per_hour: float = 0.001
     hysteresis_fraction: float = 0.05
@@ -124,11 +124,6 @@ class PolicyParams:
     max_price_age_h: float = 48.0
     switch_downtime_h: float = 0.1
     expected_stay_h: float = 72.0
-
-    @property
-    def interruption_h(self) -> float:
-        """Hours that one interruption costs: work lost and recovery."""
-        return self.work_lost_h + self.recovery_h
 
     def as_dict(self) -> dict[str, float]:
         """The parameters by name."""
@@ -153,6 +148,7 @@ class Instance:
         launched_at: aware UTC, or None where unknown.
         requirements: what a replacement must offer; None: derived from its own type.
         last_evaluated_at: aware UTC, or None.
+        tags: its tags in EC2.
     """
 
     instance_id: str
@@ -168,6 +164,7 @@ class Instance:
     launched_at: datetime | None = None
     requirements: Requirements | None = None
     last_evaluated_at: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +200,11 @@ class Candidate:
     sources: tuple[Provenance, ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     evidence: Evidence | None = None
+
+    @property
+    def ceiling_risk(self) -> float:
+        """Risk within CEILING_HORIZON_H, which the risk ceiling limits."""
+        return float(risk_within(self.hazard_per_hour, CEILING_HORIZON_H))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ class Experiment:
         shadow: recorded but not to be carried out.
         error: why no decision could be made; "" when one was.
         duration_ms: of the whole evaluation.
+        workload: the version that applied, and the rule that chose it.
     """
 
     experiment_id: int
@@ -281,3 +284,4 @@ class Experiment:
     shadow: bool = True
     error: str = ""
     duration_ms: float = 0.0
+    workload: AppliedWorkload = NO_WORKLOAD

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from spotlab.domain.hardware import HardwareRule
 from spotlab.errors import InvalidInput
@@ -109,15 +109,19 @@ class Workload:
         """ "name@version"."""
         return f"{self.name}@{self.version}"
 
+    def hour_usd(self, on_demand_usd_per_hour: float) -> float:
+        """Value of an hour of work: its own, or the on-demand price of the instance's type."""
+        value = self.value_usd_per_hour
+        return on_demand_usd_per_hour if value is None else value
+
     def interruption_usd(self, on_demand_usd_per_hour: float) -> float:
         """Cost of one interruption, USD.
 
         Args:
             on_demand_usd_per_hour: of the instance's type; used where the workload gives no value.
         """
-        value = self.value_usd_per_hour
-        hour_usd = on_demand_usd_per_hour if value is None else value
-        return self.fixed_usd + (self.work_lost_h + self.recovery_h) * hour_usd
+        hours = self.work_lost_h + self.recovery_h
+        return self.fixed_usd + hours * self.hour_usd(on_demand_usd_per_hour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,8 @@ DEFAULT_WORKLOAD: Final = Workload(
     work_lost_h=0.5,
     recovery_h=0.1,
 )
+NO_WORKLOAD: Final = AppliedWorkload(DEFAULT_WORKLOAD, AssignmentScope.DEFAULT)
+"""For an instance that no rule gives a workload."""
 PRESETS: Final[tuple[Workload, ...]] = (
     DEFAULT_WORKLOAD,
     Workload(
@@ -239,24 +245,39 @@ PRESETS: Final[tuple[Workload, ...]] = (
 """Workloads that every installation has; each says in words what it assumes."""
 
 
+class Assignable(Protocol):
+    """What an assignment looks at of an instance."""
+
+    @property
+    def instance_id(self) -> str:
+        """Such as "i-0abc…"."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Name of its account."""
+        ...
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags in EC2."""
+        ...
+
+
 def applied_workload(
-    instance_id: str,
-    account: str,
-    tags: Mapping[str, str],
-    assignments: Sequence[Assignment],
-    workloads: Mapping[str, Workload],
+    instance: Assignable, assignments: Sequence[Assignment], workloads: Mapping[str, Workload]
 ) -> AppliedWorkload:
     """The workload of an instance: by its own assignment, a tag, its account, or the default.
 
     Args:
-        instance_id, account, tags: of the instance.
+        instance: the instance.
         assignments: every rule; of several tags that match, the first by key wins.
         workloads: newest version by name; an assignment to a name that is not here is skipped.
     """
     matching = {
-        AssignmentScope.INSTANCE: {instance_id},
-        AssignmentScope.TAG: {f"{name}={value}" for name, value in tags.items()},
-        AssignmentScope.ACCOUNT: {account},
+        AssignmentScope.INSTANCE: {instance.instance_id},
+        AssignmentScope.TAG: {f"{name}={value}" for name, value in instance.tags.items()},
+        AssignmentScope.ACCOUNT: {instance.account},
     }
     order = [*AssignmentScope]
     for each in sorted(assignments, key=lambda rule: (order.index(rule.scope), rule.key)):

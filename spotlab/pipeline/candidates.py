@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.domain.decision import Candidate, DropReason, PolicyParams
+from spotlab.domain.decision import Candidate, DropReason
+from spotlab.domain.hardware import Shortfall
 from spotlab.domain.market import FeedKind, Pool, Provenance
 from spotlab.domain.risk import BUCKET_LABELS, Evidence, risk_within
+from spotlab.pipeline.filter import HARDWARE_REASONS
 
 
 def candidate_of(
@@ -18,8 +20,9 @@ def candidate_of(
     names: tuple[str, ...],
     values: NDArray[np.float64],
     origins: dict[FeedKind, Provenance],
-    policy: PolicyParams,
+    horizon_h: float,
     evidence: Evidence | None,
+    shortfall: Shortfall | None,
 ) -> Candidate:
     """The candidate in one row of `Ranking.table`.
 
@@ -27,8 +30,9 @@ def candidate_of(
         row: column name to value.
         names, values: features of the pool; values that are not finite are omitted.
         origins: provenance of each feed that the market was built from.
-        policy: parameters of the ranking.
+        horizon_h: of the risk, hours.
         evidence: interruptions and exposure of own instances in the pool, or None.
+        shortfall: the fact in which its hardware is not like for like, or None.
     """
     zone = row["availability_zone"]
     zone = zone if isinstance(zone, str) else None
@@ -40,12 +44,15 @@ def candidate_of(
         spot_price_usd_per_hour=float(row["spot_price_usd_per_hour"]),
         on_demand_price_usd_per_hour=on_demand,
         risk=float(row["risk"]),
-        horizon_h=policy.horizon_h,
+        horizon_h=horizon_h,
         hazard_per_hour=float(row["hazard_per_hour"]),
         expected_cost_usd_per_hour=float(row["expected_cost_usd_per_hour"]),
         rank=int(row["rank"]),
         dropped=row["dropped"] if isinstance(row["dropped"], DropReason) else None,
-        reasons=(*_reasons(row, on_demand, policy), *_evidence_reasons(evidence, policy.horizon_h)),
+        reasons=(
+            *_reasons(row, on_demand, horizon_h, shortfall),
+            *_evidence_reasons(evidence, horizon_h),
+        ),
         sources=_sources(zone, origins),
         features={
             name: float(value)
@@ -57,12 +64,16 @@ def candidate_of(
 
 
 def _reasons(
-    row: Mapping[Hashable, Any], on_demand: float | None, policy: PolicyParams
+    row: Mapping[Hashable, Any],
+    on_demand: float | None,
+    horizon_h: float,
+    shortfall: Shortfall | None,
 ) -> list[str]:
     price = float(row["spot_price_usd_per_hour"])
     reasons = []
     if isinstance(row["dropped"], DropReason):
-        reasons.append(f"Filtered out: {row['dropped']}.")
+        hardware = row["dropped"] in HARDWARE_REASONS.values() and shortfall is not None
+        reasons.append(f"Filtered out: {shortfall if hardware else row['dropped']}.")
     if on_demand is None:
         reasons.append(
             f"Spot price {price:.4f} USD/h; the on-demand price is unknown, so an interruption is "
@@ -81,7 +92,7 @@ def _reasons(
         else f"Interrupted {BUCKET_LABELS[int(bucket)]} of the time last month (advisor)."
     )
     reasons.append(
-        f"Risk {100 * float(row['risk']):.2f} % within {policy.horizon_h:g} h; one interruption "
+        f"Risk {100 * float(row['risk']):.2f} % within {horizon_h:g} h; one interruption "
         f"costs {float(row['interruption_usd']):.3f} USD."
     )
     return reasons

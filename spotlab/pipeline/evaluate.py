@@ -19,8 +19,9 @@ from spotlab.domain.decision import (
     StageTrace,
     Verdict,
 )
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload, AssignmentScope, Workload
 from spotlab.errors import SpotlabError
-from spotlab.pipeline.filter import requirements_of
+from spotlab.pipeline.filter import hardware_shortfalls, requirements_of
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
@@ -58,8 +59,43 @@ class Unrecorded:
     ranking: Ranking | None
 
 
+def rank_for(
+    instance: Instance,
+    requirements: Requirements,
+    scored: ScoredMarket,
+    policy: PolicyParams,
+    workload: Workload,
+) -> Ranking:
+    """The pools that could take over an instance's work, by expected cost.
+
+    Args:
+        instance: the instance.
+        requirements: of a replacement, as from `requirements_of`.
+        scored: the market.
+        policy: parameters.
+        workload: the one that applies to the instance.
+    Raises:
+        ValueError: the instance's type is no instance type.
+    """
+    shortfalls = hardware_shortfalls(
+        instance.pool.instance_type, scored.hardware, workload.hardware, instance.requirements
+    )
+    return rank(
+        scored,
+        requirements,
+        policy,
+        workload,
+        on_demand_usd_per_hour=scored.on_demand_usd_per_hour(instance.pool),
+        shortfalls=shortfalls,
+    )
+
+
 def evaluate(
-    instance: Instance, evaluation: Evaluation, last_switch_at: datetime | None, now: datetime
+    instance: Instance,
+    evaluation: Evaluation,
+    last_switch_at: datetime | None,
+    now: datetime,
+    applied: AppliedWorkload = NO_WORKLOAD,
 ) -> Unrecorded:
     """Filter, rank and decide for one instance. Nothing is recorded here.
 
@@ -70,23 +106,23 @@ def evaluate(
         evaluation: the scored market and the policy.
         last_switch_at: when its last switch was decided, or None.
         now: aware UTC.
+        applied: the workload that applies to the instance, and the rule that chose it.
     """
     started = time.perf_counter()
-    scored, policy = evaluation.scored, evaluation.policy
+    scored, policy, workload = evaluation.scored, evaluation.policy, applied.workload
     tracer = Tracer(list(evaluation.shared_stages))
     requirements = instance.requirements or Requirements()
     verdict, ranking, error = None, None, ""
     try:
-        requirements = requirements_of(instance, scored.table)
+        requirements = requirements_of(instance, scored.table, workload)
         on_demand = scored.on_demand_usd_per_hour(instance.pool)
         with tracer.stage("filter", rows_in=len(scored.table)) as stage:
-            ranking = rank(scored, requirements, policy, on_demand)
+            ranking = rank_for(instance, requirements, scored, policy, workload)
             stage.rows_out = len(ranking.candidates)
         with tracer.stage("policy", rows_in=len(ranking.candidates)) as stage:
             current, best = _current_and_best(instance, ranking)
-            verdict = decide(
-                Situation(instance, current, best, on_demand, last_switch_at, now), policy
-            )
+            situation = Situation(instance, current, best, on_demand, workload, last_switch_at, now)
+            verdict = with_workload(decide(situation, policy), applied)
             stage.rows_out = 1
     except (SpotlabError, ValueError) as exc:
         error = str(exc)
@@ -107,8 +143,16 @@ def evaluate(
         shadow=instance.shadow,
         error=error,
         duration_ms=(time.perf_counter() - started) * 1e3,
+        workload=applied,
     )
     return Unrecorded(experiment, ranking)
+
+
+def with_workload(verdict: Verdict, applied: AppliedWorkload) -> Verdict:
+    """The same verdict; its reason says so where the workload is an assumption."""
+    if applied.scope is not AssignmentScope.DEFAULT:
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason} {applied.reason}")
 
 
 def _current_and_best(

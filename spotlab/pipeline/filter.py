@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance, Requirements
 from spotlab.domain.hardware import (
+    EQUAL_WITHIN,
     Hardware,
     HardwareFact,
     HardwareRule,
@@ -21,6 +22,7 @@ from spotlab.domain.hardware import (
     shortfall,
 )
 from spotlab.domain.instance_types import parse_type
+from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 
 Mask = NDArray[np.bool_]
 
@@ -43,7 +45,7 @@ def drop_reasons(
     for reason, filtered in _checks(table, requirements):
         reasons[filtered & (reasons == None)] = reason  # noqa: E711  elementwise
     if shortfalls:
-        by_type = {name: _REASONS[each.fact] for name, each in shortfalls.items()}
+        by_type = {name: HARDWARE_REASONS[each.fact] for name, each in shortfalls.items()}
         worse = np.array([by_type.get(name) for name in table["instance_type"]], dtype=object)
         worse_only = (reasons == None) & (worse != None)  # noqa: E711  elementwise
         reasons[worse_only] = worse[worse_only]
@@ -77,7 +79,7 @@ def hardware_shortfalls(
     return {name: each for name, each in found.items() if each is not None}
 
 
-_REASONS: Final[Mapping[HardwareFact, DropReason]] = {
+HARDWARE_REASONS: Final[Mapping[HardwareFact, DropReason]] = {
     HardwareFact.VCPU: DropReason.VCPU,
     HardwareFact.MEMORY: DropReason.MEMORY,
     HardwareFact.ARCHITECTURE: DropReason.ARCHITECTURE,
@@ -135,36 +137,36 @@ def _outside(values: pd.Series, low: float | None, high: float | None) -> Mask:
     return outside
 
 
-def requirements_of(instance: Instance, table: pd.DataFrame) -> Requirements:
-    """Requirements of a replacement: set for the instance, or derived from its type.
+def requirements_of(
+    instance: Instance, table: pd.DataFrame, workload: Workload = DEFAULT_WORKLOAD
+) -> Requirements:
+    """Requirements of a replacement: the instance's own, or derived from its type and workload.
 
-    Derived requirements are the same region and architecture and at least the same vCPU and memory.
-    Only a burstable instance may be replaced by a burstable one. An accelerated instance needs a
-    family of the same series: an inference chip does not replace a GPU.
+    Derived: the workload's regions and zones (by default its own region), the same architecture,
+    no less vCPU, memory within the workload's tolerance, an accelerator only for an accelerated
+    one, and burstable types only for a burstable one or where the workload allows them. What else
+    makes hardware equal is in `hardware_shortfalls`.
 
     Args:
-        instance: the instance to replace.
-        table: as in ScoredMarket.table; if it has no specs of the instance's type, any size
-            is allowed.
+        instance: the instance.
+        table: ScoredMarket.table; if it lacks the specs of the instance's type, the derived
+            requirements have no minimum size.
+        workload: the one that applies to the instance.
     """
     if instance.requirements is not None:
         return instance.requirements
     name = parse_type(instance.pool.instance_type)
     own = table.loc[table["instance_type"] == instance.pool.instance_type, ["vcpu", "memory_gb"]]
-    known = own.dropna()
-    families: tuple[str, ...] = ()
-    if name.accelerated:
-        accelerated = {name.family, *table.loc[table["accelerated"], "family"]}
-        families = tuple(
-            sorted(f for f in accelerated if parse_type(f"{f}.x").series == name.series)
-        )
+    specs = own.dropna()
+    rule = workload.hardware
+    least_memory = 1.0 - max(rule.memory_tolerance, EQUAL_WITHIN)
     return Requirements(
-        regions=(instance.pool.region,),
-        families=families,
-        vcpu_min=float(known["vcpu"].iloc[0]) if len(known) else None,
-        memory_gb_min=float(known["memory_gb"].iloc[0]) if len(known) else None,
+        regions=workload.regions or (instance.pool.region,),
+        zones=workload.zones,
+        vcpu_min=float(specs["vcpu"].iloc[0]) if len(specs) else None,
+        memory_gb_min=least_memory * float(specs["memory_gb"].iloc[0]) if len(specs) else None,
         architecture=name.architecture.value,
         accelerator=name.accelerated,
-        burstable=None if name.burstable else False,
+        burstable=None if name.burstable or rule.allow_burstable else False,
         operating_system=instance.pool.operating_system,
     )

@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, PolicyParams, Verdict
+from spotlab.domain.decision import (
+    CEILING_HORIZON_H,
+    Candidate,
+    Decision,
+    Instance,
+    Lifecycle,
+    PolicyParams,
+    Verdict,
+)
+from spotlab.domain.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,7 @@ class Situation:
             the spot pool of the same type and zone, which it does not use.
         best: the best candidate on another pool (for an on-demand instance: on any pool), or None.
         on_demand_usd_per_hour: on-demand price of the instance's type; None: unknown.
+        workload: the workload that applies to it.
         last_switch_at: when the last switch was decided, or None.
         now: aware UTC.
     """
@@ -32,6 +42,7 @@ class Situation:
     current: Candidate | None
     best: Candidate | None
     on_demand_usd_per_hour: float | None
+    workload: Workload
     last_switch_at: datetime | None
     now: datetime
 
@@ -46,7 +57,7 @@ def decide(situation: Situation, params: PolicyParams) -> Verdict:
             "compared with other pools; stays on its pool."
         )
         return Verdict(Decision.STAY, reason, None, None, None)
-    if situation.current.risk > params.risk_ceiling:
+    if situation.current.ceiling_risk > params.risk_ceiling:
         return _leave_unsafe(situation, situation.current, params)
     return _compare_costs(situation, situation.current, params)
 
@@ -59,7 +70,7 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
     if on_demand is None:
         reason = "The on-demand price is unknown, so no saving can be computed; stays on-demand."
         return Verdict(Decision.STAY, reason, situation.current, None, None)
-    saving = on_demand - _cost_with_switch(best, on_demand, params)
+    saving = on_demand - _cost_with_switch(best, situation.workload.hour_usd(on_demand), params)
     limits = _switch_limits(on_demand, situation, params)
     if saving < limits.min_saving_usd_per_hour:
         reason = (
@@ -80,7 +91,8 @@ def _from_on_demand(situation: Situation, params: PolicyParams) -> Verdict:
 def _leave_unsafe(situation: Situation, current: Candidate, params: PolicyParams) -> Verdict:
     on_demand, best = situation.on_demand_usd_per_hour, situation.best
     risk_text = (
-        f"Risk on {current.pool.label} is {_percent(current.risk)} within {params.horizon_h:g} h, "
+        f"Risk on {current.pool.label} is {_percent(current.ceiling_risk)} within "
+        f"{CEILING_HORIZON_H:g} h, "
         f"above the risk ceiling of {_percent(params.risk_ceiling)}."
     )
     beats_on_demand = best is not None and (
@@ -113,7 +125,7 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
     saving = None
     if best is not None:
         worth = on_demand if on_demand is not None else best.spot_price_usd_per_hour
-        saving = cost - _cost_with_switch(best, worth, params)
+        saving = cost - _cost_with_switch(best, situation.workload.hour_usd(worth), params)
         cheaper_than_on_demand = on_demand is None or best.expected_cost_usd_per_hour < on_demand
         if saving >= limits.min_saving_usd_per_hour and cheaper_than_on_demand:
             if limits.cooldown_left_h > 0:
@@ -122,7 +134,7 @@ def _compare_costs(situation: Situation, current: Candidate, params: PolicyParam
                 f"{_pool_at_price(best)} costs {_cost(best.expected_cost_usd_per_hour)} including "
                 f"interruptions, {current.pool.label} {_cost(cost)}: saves {_usd(saving)} after "
                 f"the cost of switching. Risk {_percent(current.risk)} → {_percent(best.risk)} "
-                f"within {params.horizon_h:g} h."
+                f"within {current.horizon_h:g} h."
             )
             return Verdict(Decision.SWITCH, reason, current, best, saving)
     if on_demand is not None and cost - on_demand >= limits.min_saving_usd_per_hour:
@@ -170,8 +182,8 @@ def _switch_limits(cost: float, situation: Situation, params: PolicyParams) -> _
     return _SwitchLimits(min_saving, cooldown_left_h)
 
 
-def _cost_with_switch(best: Candidate, worth_usd_per_hour: float, params: PolicyParams) -> float:
-    downtime = params.switch_downtime_h * worth_usd_per_hour / params.expected_stay_h
+def _cost_with_switch(best: Candidate, hour_usd: float, params: PolicyParams) -> float:
+    downtime = params.switch_downtime_h * hour_usd / params.expected_stay_h
     return best.expected_cost_usd_per_hour + downtime
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from spotlab.domain.decision import Candidate, DropReason, PolicyParams, Requirements
+from spotlab.domain.decision import (
+    CEILING_HORIZON_H,
+    Candidate,
+    DropReason,
+    PolicyParams,
+    Requirements,
+)
+from spotlab.domain.hardware import Shortfall
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.risk import expected_cost, risk_within
+from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.pipeline.candidates import candidate_of
 from spotlab.pipeline.filter import drop_reasons
 from spotlab.pipeline.score import ScoredMarket, price_read_at
@@ -25,6 +34,8 @@ class Ranking:
         scored: the market they were ranked in.
         requirements: what a pool must offer.
         policy: parameters used.
+        workload: its horizon and the cost of an interruption.
+        shortfalls: types that are not like for like, by name.
         table: ScoredMarket.table's columns and interruption_usd, risk,
             expected_cost_usd_per_hour, rank (0: filtered out), dropped (DropReason or None) and
             row (position in scored.table); candidates by rank, then those filtered out.
@@ -33,6 +44,8 @@ class Ranking:
     scored: ScoredMarket
     requirements: Requirements
     policy: PolicyParams
+    workload: Workload
+    shortfalls: Mapping[str, Shortfall]
     table: pd.DataFrame
 
     @property
@@ -62,8 +75,9 @@ class Ranking:
                 names,
                 values[int(row["row"])],
                 origins,
-                self.policy,
+                self.workload.horizon_h,
                 self.scored.evidence.get(int(row["row"])),
+                self.shortfalls.get(str(row["instance_type"])),
             )
             for row in rows.to_dict("records")
         ]
@@ -85,36 +99,43 @@ def rank(
     scored: ScoredMarket,
     requirements: Requirements,
     policy: PolicyParams,
-    workload_usd_per_hour: float | None = None,
+    workload: Workload = DEFAULT_WORKLOAD,
+    *,
+    on_demand_usd_per_hour: float | None = None,
+    shortfalls: Mapping[str, Shortfall] = MappingProxyType({}),
 ) -> Ranking:
     """Rank the pools that meet the requirements by expected cost.
 
     Args:
         scored: a scored market.
         requirements: what a pool must offer.
-        policy: horizon, risk ceiling and the hours that an interruption costs.
-        workload_usd_per_hour: value of an hour of work; None: the pool's own on-demand price, or
-            its spot price if that is unknown (the candidate's reasons say so).
+        policy: risk ceiling and the oldest price that is used.
+        workload: horizon, and the cost of an interruption.
+        on_demand_usd_per_hour: of the instance's own type, which values an hour of a workload that
+            gives no value; None: each pool's own on-demand price, or its spot price if that is
+            unknown (the candidate's reasons say so).
+        shortfalls: types that may not replace the instance's own, by name.
     """
     table = scored.table.copy()
     table["row"] = np.arange(len(table))
-    table["risk"] = risk_within(table["hazard_per_hour"].to_numpy(), policy.horizon_h)
-    if workload_usd_per_hour is None:
-        hour_usd = table["on_demand_price_usd_per_hour"].fillna(table["spot_price_usd_per_hour"])
+    table["risk"] = risk_within(table["hazard_per_hour"].to_numpy(), workload.horizon_h)
+    if on_demand_usd_per_hour is None:
+        on_demand = table["on_demand_price_usd_per_hour"].fillna(table["spot_price_usd_per_hour"])
+        table["interruption_usd"] = [workload.interruption_usd(price) for price in on_demand]
     else:
-        hour_usd = pd.Series(workload_usd_per_hour, index=table.index)
-    table["interruption_usd"] = policy.interruption_h * hour_usd
+        table["interruption_usd"] = workload.interruption_usd(on_demand_usd_per_hour)
     table["expected_cost_usd_per_hour"] = expected_cost(
         table["spot_price_usd_per_hour"].to_numpy(),
         table["hazard_per_hour"].to_numpy(),
         table["interruption_usd"].to_numpy(),
     )
-    reasons = drop_reasons(table, requirements)
+    reasons = drop_reasons(table, requirements, shortfalls)
     suitable = np.asarray([reason is None for reason in reasons], dtype=bool)
     if _is_stale(scored, policy):
         reasons[suitable] = DropReason.STALE_PRICE
     else:
-        over = suitable & (table["risk"].to_numpy() > policy.risk_ceiling)
+        ceiling_risk = risk_within(table["hazard_per_hour"].to_numpy(), CEILING_HORIZON_H)
+        over = suitable & (ceiling_risk > policy.risk_ceiling)
         reasons[over] = DropReason.RISK_CEILING
     table["dropped"] = pd.Series(list(reasons), index=table.index, dtype=object)
     is_candidate = table["dropped"].isna()
@@ -126,6 +147,8 @@ def rank(
         scored,
         requirements,
         policy,
+        workload,
+        shortfalls,
         pd.concat([candidates, rest], ignore_index=True) if len(table) else table.assign(rank=0),
     )
 

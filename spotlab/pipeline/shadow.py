@@ -51,7 +51,13 @@ def shadow(
         challenger: the market scored by the challenger, with the same policy.
         last_switch_at: as for the recorded decision.
     """
-    shadowed = evaluate(experiment.instance, challenger, last_switch_at, experiment.created_at)
+    shadowed = evaluate(
+        experiment.instance,
+        challenger,
+        last_switch_at,
+        experiment.created_at,
+        experiment.workload,
+    )
     shadow_verdict, verdict = shadowed.experiment.verdict, experiment.verdict
     current = shadow_verdict.current if shadow_verdict else None
     chosen = shadow_verdict.chosen if shadow_verdict else None
@@ -66,7 +72,7 @@ def shadow(
         chosen_pool=chosen.pool.key if chosen else None,
         current_risk=_finite(current.risk if current else None),
         chosen_risk=_finite(chosen.risk if chosen else None),
-        horizon_h=experiment.policy.horizon_h,
+        horizon_h=experiment.workload.workload.horizon_h,
         saving_usd_per_hour=_finite(shadow_verdict.saving_usd_per_hour if shadow_verdict else None),
         cost_difference_usd_per_hour=_difference(experiment, shadow_verdict, ranking),
         own_cost_difference_usd_per_hour=_difference(experiment, shadow_verdict, shadowed.ranking),
@@ -91,7 +97,7 @@ def failed(experiment: Experiment, model: str, error: str) -> ShadowDecision:
         chosen_pool=None,
         current_risk=None,
         chosen_risk=None,
-        horizon_h=experiment.policy.horizon_h,
+        horizon_h=experiment.workload.workload.horizon_h,
         saving_usd_per_hour=None,
         cost_difference_usd_per_hour=None,
         own_cost_difference_usd_per_hour=None,

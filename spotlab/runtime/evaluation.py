@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from spotlab.domain.interruptions import OwnRecord
 from spotlab.domain.market import MarketData
 from spotlab.domain.outcomes import ShadowDecision
 from spotlab.domain.ports import ModelRecord, RiskModel, Topic
+from spotlab.domain.workload import Assignment, Workload, applied_workload
 from spotlab.errors import Cancelled, SpotlabError
 from spotlab.pipeline.collect import Progress
 from spotlab.pipeline.drift_sketch import SKETCH_EVERY, sketch
@@ -110,6 +111,7 @@ class _Run:
         policy: parameters.
         stages: the collect stage.
         records: every registered model version.
+        assignments, workloads: the rules that give instances a workload, and newest versions.
         evaluations: scored markets by "name@version" of the model.
         failures: errors by "name@version" of models that could not be opened or failed to score.
     """
@@ -119,6 +121,8 @@ class _Run:
     policy: PolicyParams
     stages: tuple[StageTrace, ...]
     records: Sequence[ModelRecord]
+    assignments: Sequence[Assignment]
+    workloads: Mapping[str, Workload]
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
 
@@ -147,7 +151,16 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
         stage.rows_out = len(data.prices)
     log.info("read %d prices of the market", len(data.prices), extra=_stage_times(tracer))
     own, records = lab.own_record(data.market), lab.store.registry.records()
-    return _Run(data, own, policy, tuple(tracer.stages), records)
+    workloads = lab.store.workloads
+    return _Run(
+        data,
+        own,
+        policy,
+        tuple(tracer.stages),
+        records,
+        workloads.assignments(),
+        workloads.newest(),
+    )
 
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
@@ -159,7 +172,8 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
         data = evaluation.scored.data.with_degraded(note)
         evaluation = replace(evaluation, scored=replace(evaluation.scored, data=data))
     last_switch_at = lab.store.ledger.last_switch_at(instance.instance_id)
-    unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now())
+    applied = applied_workload(instance, run.assignments, run.workloads)
+    unrecorded = evaluate(instance, evaluation, last_switch_at, lab.clock.now(), applied)
     with traces.span("ledger"):
         experiment_id = lab.store.ledger.record(unrecorded.experiment)
     experiment = replace(unrecorded.experiment, experiment_id=experiment_id)

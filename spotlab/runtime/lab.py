@@ -25,6 +25,7 @@ from spotlab.domain.ports import (
     RiskModel,
     Topic,
 )
+from spotlab.domain.workload import AppliedWorkload, applied_workload
 from spotlab.errors import SpotlabError
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline import collect as collecting
@@ -254,7 +255,13 @@ class Lab:
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """Requirements of a replacement for an instance."""
-        return requirements_of(instance, self.scored(self.in_force(instance)[0]).table)
+        table = self.scored(self.in_force(instance)[0]).table
+        return requirements_of(instance, table, self.workload_of(instance).workload)
+
+    def workload_of(self, instance: Instance) -> AppliedWorkload:
+        """The workload of an instance, and the rule that chose it."""
+        workloads = self.store.workloads
+        return applied_workload(instance, workloads.assignments(), workloads.newest())
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.

@@ -31,6 +31,7 @@ from spotlab.services.models import ModelsDesk
 from spotlab.services.outcomes import OutcomesDesk
 from spotlab.services.own_account import MyDesk
 from spotlab.services.users import UsersDesk
+from spotlab.services.workloads import WorkloadsDesk
 from spotlab.telemetry import logs
 
 __all__ = ["Desk"]
@@ -101,6 +102,11 @@ class Desk:
     def keeping(self) -> KeepingDesk:
         """Retention and backups."""
         return KeepingDesk(self.lab, self.who)
+
+    @property
+    def workloads(self) -> WorkloadsDesk:
+        """Workloads, and which instances they are assigned to."""
+        return WorkloadsDesk(self.lab, self.who)
 
     @property
     def users(self) -> UsersDesk:

@@ -7,15 +7,16 @@ from typing import Final
 import numpy as np
 
 from spotlab.domain.access import Right
-from spotlab.domain.decision import Experiment, PolicyParams
+from spotlab.domain.decision import Experiment
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import Pool
+from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.errors import NotFound
 from spotlab.inference.explain import Explanation, explain
 from spotlab.services.base import DeskPart
 from spotlab.services.experiments import DecisionsDesk
 
-HORIZON_H: Final = PolicyParams().horizon_h
+HORIZON_H: Final = DEFAULT_WORKLOAD.horizon_h
 
 
 class ExplainingDesk(DeskPart):
@@ -57,7 +58,7 @@ class ExplainingDesk(DeskPart):
                 remedy="Evaluate the instance again, or choose another decision.",
             )
         model = self.lab.model(experiment.model)
-        return explain(model, frame_of(experiment), pool, experiment.policy.horizon_h)
+        return explain(model, frame_of(experiment), pool, experiment.workload.workload.horizon_h)
 
 
 def frame_of(experiment: Experiment) -> FeatureFrame:

@@ -11,8 +11,10 @@ from spotlab.domain.decision import Instance, PolicyParams, Requirements
 from spotlab.domain.market import MarketData
 from spotlab.domain.placement import Placements
 from spotlab.domain.ports import ComponentState, FeedSource, SnapshotInfo
+from spotlab.domain.workload import DEFAULT_WORKLOAD, Workload
 from spotlab.monitoring.health.prober import probe_all
 from spotlab.pipeline.collect import CollectReport, Progress
+from spotlab.pipeline.evaluate import rank_for
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket
 from spotlab.runtime.lab import Mode
@@ -44,16 +46,28 @@ class MarketDesk(DeskPart):
         requirements: Requirements,
         policy: PolicyParams | None = None,
         model: str | None = None,
-        workload_usd_per_hour: float | None = None,
+        instance: Instance | None = None,
+        workload: Workload | None = None,
     ) -> Ranking:
         """The pools that meet requirements, by expected cost; see `pipeline.rank`.
 
+        Args:
+            requirements: what a pool must offer.
+            policy: parameters; None: the default ones.
+            model: "name" or "name@version"; None: the champion.
+            instance: rank for its hardware and its workload, as its evaluation does; None: rank
+                for nobody in particular.
+            workload: instead of the instance's own; None: that one, or the default workload.
         Raises:
             Forbidden: the user may not read.
             NoMarketData: no market has been collected yet.
         """
-        scored = self.scored(model)
-        return rank(scored, requirements, policy or PolicyParams(), workload_usd_per_hour)
+        scored, parameters = self.scored(model), policy or PolicyParams()
+        if instance is None:
+            return rank(scored, requirements, parameters, workload or DEFAULT_WORKLOAD)
+        self._must_see(instance)
+        applied = workload or self.lab.workload_of(instance).workload
+        return rank_for(instance, requirements, scored, parameters, applied)
 
     def placements(self) -> Placements:
         """AWS's placement scores, which no decision uses. Raises Forbidden."""

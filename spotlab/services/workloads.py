@@ -147,12 +147,7 @@ class WorkloadsDesk(DeskPart):
         self.require(Right.READ)
         rules = self.lab.store.workloads.assignments()
         workloads = self.lab.store.workloads.newest()
-        return {
-            each.instance_id: applied_workload(
-                each.instance_id, each.account, each.tags, rules, workloads
-            )
-            for each in instances
-        }
+        return {each.instance_id: applied_workload(each, rules, workloads) for each in instances}
 
 
 def _unknown(name: str, workloads: dict[str, Workload]) -> NotFound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import msgspec
@@ -22,9 +22,11 @@ from spotlab.domain.decision import (
 )
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import ExperimentSummary
+from spotlab.domain.workload import NO_WORKLOAD, AppliedWorkload
 from spotlab.store import candidate_codec
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.types import require_aware
+from spotlab.store.workloads import to_parameters
 from spotlab.telemetry import logs
 
 _COLUMN_OF: Final = {"experiment_id": "id"}
@@ -58,7 +60,7 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         chosen_pool=chosen.pool.key if chosen else None,
         risk=_known(current.risk if current else None),
         chosen_risk=_known(chosen.risk if chosen else None),
-        horizon_h=experiment.policy.horizon_h,
+        horizon_h=experiment.workload.workload.horizon_h,
         spot_price_usd_per_hour=_known(current.spot_price_usd_per_hour if current else None),
         chosen_price_usd_per_hour=_known(chosen.spot_price_usd_per_hour if chosen else None),
         saving_usd_per_hour=verdict.saving_usd_per_hour if verdict else None,
@@ -74,6 +76,10 @@ def to_row(experiment: Experiment) -> ExperimentRow:
         dropped=dict(experiment.dropped),
         feature_names=list(experiment.feature_names),
         stages=[msgspec.to_builtins(stage) for stage in experiment.stages],
+        workload={
+            **msgspec.to_builtins(experiment.workload),
+            "workload": to_parameters(experiment.workload.workload),
+        },
         # Not part of the decision: where its log lines are. A replay has its own.
         correlation_id=logs.correlation_id(),
         candidates=candidate_codec.pack(experiment.candidates, verdict, experiment.feature_names),
@@ -101,7 +107,20 @@ def to_experiment(row: ExperimentRow) -> Experiment:
         shadow=row.shadow,
         error=row.error,
         duration_ms=row.duration_ms,
+        workload=_workload(row),
     )
+
+
+def _workload(row: ExperimentRow) -> AppliedWorkload:
+    """The workload of a decision; decisions before workloads existed had it in the policy."""
+    if row.workload is not None:
+        return msgspec.convert(row.workload, AppliedWorkload)
+    former = {
+        name: row.policy[name]
+        for name in ("horizon_h", "work_lost_h", "recovery_h")
+        if name in row.policy
+    }
+    return replace(NO_WORKLOAD, workload=replace(NO_WORKLOAD.workload, **former))
 
 
 def to_summary(row: Row[Any]) -> ExperimentSummary:

@@ -29,6 +29,7 @@ _SEEN: Final = (
     "state",
     "active",
     "launched_at",
+    "tags",
 )
 """What a sync takes over from AWS; everything else of an instance is the user's or ours."""
 
@@ -231,6 +232,7 @@ def _row(account: str, instance: Instance) -> InstanceRow:
         launched_at=instance.launched_at,
         requirements=_builtins(instance.requirements),
         last_evaluated_at=instance.last_evaluated_at,
+        tags=dict(instance.tags),
     )
 
 
@@ -249,4 +251,5 @@ def _instance(row: InstanceRow) -> Instance:
         launched_at=row.launched_at,
         requirements=msgspec.convert(row.requirements, Requirements | None),
         last_evaluated_at=row.last_evaluated_at,
+        tags=row.tags or {},
     )

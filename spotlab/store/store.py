@@ -36,6 +36,7 @@ from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.tokens import SqlTokens
 from spotlab.store.users import SqlUsers
+from spotlab.store.workloads import SqlWorkloads
 
 _head = cache(migrate.head)
 
@@ -70,6 +71,7 @@ class Store:
     processes: SqlProcesses
     answers: SqlAnswers
     placement: SqlPlacement
+    workloads: SqlWorkloads
 
     @classmethod
     def of(cls, engine: Engine) -> Store:
@@ -101,6 +103,7 @@ class Store:
             processes=SqlProcesses(engine),
             answers=SqlAnswers(engine),
             placement=SqlPlacement(engine),
+            workloads=SqlWorkloads(engine),
         )
 
     def ping(self) -> float:

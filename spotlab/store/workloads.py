@@ -96,12 +96,12 @@ class SqlWorkloads:
                     created_at=by.at,
                     created_by=by.actor,
                     reason=by.reason,
-                    parameters=_parameters(saved),
+                    parameters=to_parameters(saved),
                 )
             )
             session.flush()
-            before = _parameters(newest) if newest is not None else None
-            append(session, by, "workload.save", saved.reference, before, _parameters(saved))
+            before = to_parameters(newest) if newest is not None else None
+            append(session, by, "workload.save", saved.reference, before, to_parameters(saved))
         return saved
 
     def assignments(self) -> list[Assignment]:
@@ -162,7 +162,8 @@ def _version(row: WorkloadRow) -> WorkloadVersion:
     )
 
 
-def _parameters(workload: Workload) -> dict[str, Any]:
+def to_parameters(workload: Workload) -> dict[str, Any]:
+    """A workload as JSON values."""
     values: dict[str, Any] = msgspec.to_builtins(workload)
     values["hardware"]["equal_gpus"] = sorted(workload.hardware.equal_gpus)
     return values

@@ -58,7 +58,7 @@ def unusual() -> Experiment:
             last_evaluated_at=make.NOW,
             requirements=Requirements(zones=("us-east-1a",), accelerator=False),
         ),
-        policy=PolicyParams(horizon_h=0.1, risk_ceiling=1 / 3, expected_stay_h=1e300),
+        policy=PolicyParams(risk_ceiling=1 / 3, expected_stay_h=1e300),
         verdict=make.verdict(
             (dropped, bare),
             decision=Decision.STAY,

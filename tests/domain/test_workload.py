@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from spotlab.domain.decision import Instance, Lifecycle
+from spotlab.domain.market import Pool
 from spotlab.domain.workload import (
     DEFAULT_WORKLOAD,
     PRESETS,
@@ -20,6 +22,10 @@ BY_NAME = {workload.name: workload for workload in PRESETS}
 INSTANCE = Assignment(AssignmentScope.INSTANCE, "i-1", "stateful-server")
 TAG = Assignment(AssignmentScope.TAG, "role=train", "checkpointed-training")
 ACCOUNT = Assignment(AssignmentScope.ACCOUNT, "research", "queue-worker")
+
+
+def instance(account: str, tags: dict[str, str]) -> Instance:
+    return Instance("i-1", account, Pool("r", "ra", "m5.large"), Lifecycle.SPOT, tags=tags)
 
 
 def test_an_interruption_costs_its_fixed_part_and_the_hours_at_their_value() -> None:
@@ -68,7 +74,7 @@ def test_five_presets_and_a_default_say_what_they_assume() -> None:
 def test_the_nearest_rule_wins_and_is_named(
     rules: tuple[Assignment, ...], tags: dict[str, str], chosen: str, reason: str
 ) -> None:
-    applied = applied_workload("i-1", "research", tags, rules, BY_NAME)
+    applied = applied_workload(instance("research", tags), rules, BY_NAME)
     assert applied.workload.name == chosen
     assert applied.reason == reason
 
@@ -80,7 +86,7 @@ def test_of_two_tags_the_first_by_name_wins_whatever_the_order_of_the_rules() ->
     )
     tags = {"team": "web", "role": "train"}
     for order in (rules, rules[::-1]):
-        assert applied_workload("i-1", "a", tags, order, BY_NAME).key == "role=train"
+        assert applied_workload(instance("a", tags), order, BY_NAME).key == "role=train"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.domain.decision import Decision, Experiment, Instance, Lifecycle, PolicyParams
 from spotlab.domain.market import Pool
-from spotlab.pipeline.evaluate import Evaluation
+from spotlab.pipeline.evaluate import Evaluation, with_workload
 from spotlab.pipeline.policy import Situation, decide
 from spotlab.pipeline.score import score_market
 from spotlab.pipeline.stage_trace import Tracer
@@ -69,10 +69,11 @@ def test_a_recorded_decision_replays_to_the_same_verdict(store: Store) -> None:
         current=kept.verdict.current,
         best=min(others, key=lambda c: c.rank),
         on_demand_usd_per_hour=kept.verdict.current.on_demand_price_usd_per_hour,
+        workload=kept.workload.workload,
         last_switch_at=None,
         now=kept.created_at,
     )
-    assert decide(situation, kept.policy) == kept.verdict
+    assert with_workload(decide(situation, kept.policy), kept.workload) == kept.verdict
 
 
 def test_every_stage_is_traced_with_its_counts(store: Store) -> None:

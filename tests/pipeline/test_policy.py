@@ -9,6 +9,7 @@ import pytest
 
 from spotlab.domain.decision import Candidate, Decision, Instance, Lifecycle, PolicyParams
 from spotlab.domain.market import Pool
+from spotlab.domain.workload import DEFAULT_WORKLOAD
 from spotlab.pipeline.policy import Situation, decide
 from tests.support.market import NOW
 
@@ -43,6 +44,7 @@ def situation(
         current=candidate(HERE, current, risk) if current is not None else None,
         best=candidate(THERE, best) if best is not None else None,
         on_demand_usd_per_hour=on_demand,
+        workload=DEFAULT_WORKLOAD,
         last_switch_at=NOW - timedelta(hours=switched_h_ago)
         if switched_h_ago is not None
         else None,

@@ -50,6 +50,7 @@ class InstanceRow(Base, table=True):
     launched_at: datetime | None = Field(sa_type=UtcDateTime)
     requirements: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
     last_evaluated_at: datetime | None = Field(sa_type=UtcDateTime)
+    tags: dict[str, str] | None = Field(default=None, sa_type=NULLABLE_JSON)
 
 
 class ModelVersionRow(Base, table=True):
@@ -134,6 +135,7 @@ class ExperimentRow(Base, table=True):
     feature_names: list[str] = Field(sa_type=JSON)
     stages: list[dict[str, Any]] = Field(sa_type=JSON)
     correlation_id: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    workload: dict[str, Any] | None = Field(default=None, sa_type=NULLABLE_JSON)
     candidates: bytes = Field(sa_type=LargeBinary)
 
 

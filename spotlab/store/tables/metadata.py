@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from spotlab.store.tables import access, core, jobs, monitoring, outcomes, placement
+from spotlab.store.tables import access, core, jobs, monitoring, outcomes, placement, workloads
 from spotlab.store.tables.base import Base
 
-MODULES: Final = (access, core, jobs, monitoring, outcomes, placement)
+MODULES: Final = (access, core, jobs, monitoring, outcomes, placement, workloads)
 METADATA: Final[MetaData] = Base.metadata
 """Holds the tables of all MODULES, which are imported above."""

@@ -1,4 +1,4 @@
-"""Workloads and their assignments; tags of instances.
+"""Workloads, their assignments, and the workload of each experiment; tags of instances.
 
 Revision r0012, after r0011. Types are spelled out, so that it stays what it was when tables change.
 """
@@ -33,14 +33,13 @@ def upgrade() -> None:
         sa.Column("workload", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "key", name=op.f("pk_workload_assignments")),
     )
-    op.add_column(
-        "instances",
-        sa.Column("tags", sa.JSON(), nullable=False, server_default=sa.text("'{}'")),
-    )
+    op.add_column("instances", sa.Column("tags", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("experiments", sa.Column("workload", sa.JSON(none_as_null=True), nullable=True))
 
 
 def downgrade() -> None:
     """Back to r0011."""
+    op.drop_column("experiments", "workload")
     op.drop_column("instances", "tags")
     op.drop_table("workload_assignments")
     op.drop_table("workloads")
