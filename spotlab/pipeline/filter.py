@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from spotlab.domain.decision import DropReason, Instance, Requirements
 from spotlab.domain.hardware import (
-    EQUAL_WITHIN,
     Hardware,
     HardwareFact,
     HardwareRule,
@@ -159,7 +158,7 @@ def requirements_of(
     own = table.loc[table["instance_type"] == instance.pool.instance_type, ["vcpu", "memory_gb"]]
     specs = own.dropna()
     rule = workload.hardware
-    least_memory = 1.0 - max(rule.memory_tolerance, EQUAL_WITHIN)
+    least_memory = 1.0 - rule.memory_tolerance
     return Requirements(
         regions=workload.regions or (instance.pool.region,),
         zones=workload.zones,

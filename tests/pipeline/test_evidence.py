@@ -20,11 +20,11 @@ from tests.support.market import BucketModel, market_data
 
 HERE = Pool("us-east-1", "us-east-1a", "m6i.large")
 SIBLING = Pool("us-east-1", "us-east-1b", "m6i.large")
-OTHER = Pool("us-east-1", "us-east-1a", "m5.large")
+OTHER = Pool("us-east-1", "us-east-1a", "m6a.large")
 PRICES: dict[tuple[str, str | None], float] = {
     ("m6i.large", "us-east-1a"): 0.033,
     ("m6i.large", "us-east-1b"): 0.036,
-    ("m5.large", "us-east-1a"): 0.034,
+    ("m6a.large", "us-east-1a"): 0.034,
 }
 OWN = OwnRecord({HERE: Record(4, 310.0)})
 
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def scored(own: OwnRecord | None) -> ScoredMarket:
-    data = market_data(PRICES, buckets={"m5.large": 0})
+    data = market_data(PRICES, buckets={"m6a.large": 0})
     return score_market(data, BucketModel(), Tracer(), own)
 
 
@@ -75,7 +75,7 @@ def test_a_sibling_zone_says_where_it_learned() -> None:
 
 def test_a_pool_without_own_hours_keeps_the_models_hazard_to_the_bit() -> None:
     plain, taught = scored(None).table, scored(OWN).table
-    other = plain["instance_type"] == "m5.large"
+    other = plain["instance_type"] == "m6a.large"
     assert (plain.loc[other, "hazard_per_hour"] == taught.loc[other, "hazard_per_hour"]).all()
     assert (plain["hazard_per_hour"] != taught["hazard_per_hour"]).sum() == 2
 

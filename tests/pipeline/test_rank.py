@@ -124,7 +124,6 @@ def test_an_empty_market_gives_an_empty_ranking() -> None:
             "g4dn.xlarge",
             Requirements(
                 regions=("us-east-1",),
-                families=("g4dn",),
                 vcpu_min=4,
                 memory_gb_min=16,
                 architecture="x86_64",

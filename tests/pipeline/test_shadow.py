@@ -29,7 +29,7 @@ from tests.support.outcomes import shadow_decision
 HERE = Pool("us-east-1", "us-east-1a", "m6i.large")
 PRICES: dict[tuple[str, str | None], float] = {
     ("m6i.large", "us-east-1a"): 0.033,
-    ("m5.large", "us-east-1a"): 0.030,
+    ("m6a.large", "us-east-1a"): 0.030,
 }
 
 
@@ -64,7 +64,7 @@ def test_a_challenger_that_would_move_is_recorded_with_both_views_of_the_cost(
 ) -> None:
     decision = beside(store, Fearless())
     assert (decision.champion_decision, decision.decision) == (Decision.STAY, Decision.SWITCH)
-    assert decision.chosen_pool == Pool("us-east-1", "us-east-1a", "m5.large").key
+    assert decision.chosen_pool == Pool("us-east-1", "us-east-1a", "m6a.large").key
     assert not decision.agrees
     assert decision.own_cost_difference_usd_per_hour == pytest.approx(-0.003)
     interruption_usd = 0.6 * 0.096

@@ -51,6 +51,7 @@ TYPES: dict[str, tuple[float, float, str, float, int]] = {
     # vcpu, memory_gb, architecture, on-demand USD/h, advisor bucket
     "m5.large": (2, 8, "x86_64", 0.096, 4),
     "m6i.large": (2, 8, "x86_64", 0.096, 0),
+    "m6a.large": (2, 8, "x86_64", 0.096, 4),
     "m6g.large": (2, 8, "arm64", 0.077, 0),
     "m5.xlarge": (4, 16, "x86_64", 0.192, 1),
     "t3.large": (2, 8, "x86_64", 0.0832, 0),
