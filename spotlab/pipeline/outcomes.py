@@ -20,7 +20,7 @@ from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.domain.ports import BucketModel, ExperimentFilter, ExperimentSummary, RiskModel
 from spotlab.errors import SpotlabError
-from spotlab.pipeline.hindsight import LaterMarket
+from spotlab.pipeline.hindsight import PastMarket
 from spotlab.store import Store
 
 T = TypeVar("T", InterruptionEvent, Exposure)
@@ -203,7 +203,7 @@ def _interruption_outcome(
 def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     """The first prediction per pool, model and day."""
     settled = join.store.outcomes.settled(Target.BUCKET)
-    later = LaterMarket(join.store.archive)
+    past_market = PastMarket(join.store.archive)
     for each in _first_of_a_day(experiments):
         due_at = each.created_at + MONTH
         if due_at > join.now:
@@ -213,7 +213,7 @@ def _buckets(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[
         unsettled = [name for name in models if (each.experiment_id, name) not in settled]
         if not unsettled:
             continue
-        bucket, reason = later.bucket(each.market, each.current_pool, due_at, join.now)
+        bucket, reason = past_market.bucket(each.market, each.current_pool, due_at, join.now)
         if not reason:
             join.count_pending(Target.BUCKET)
             continue
@@ -250,7 +250,7 @@ def _high_bucket_probability(join: _Join, name: str, experiment: Experiment) -> 
 
 def _prices(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:
     settled = join.store.outcomes.settled(Target.PRICE)
-    later = LaterMarket(join.store.archive)
+    past_market = PastMarket(join.store.archive)
     for each in experiments:
         price = each.spot_price_usd_per_hour
         if price is None or (each.experiment_id, LAST_PRICE) in settled:
@@ -259,7 +259,7 @@ def _prices(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[O
         if due_at > join.now:
             join.count_pending(Target.PRICE)
             continue
-        realised, reason = later.price(each.market, each.current_pool, due_at, join.now)
+        realised, reason = past_market.price(each.market, each.current_pool, due_at, join.now)
         if not reason:
             join.count_pending(Target.PRICE)
             continue

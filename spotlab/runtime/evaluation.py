@@ -23,7 +23,7 @@ from spotlab.pipeline.score import score_market
 from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.model_selection import RISK_TASK, answer_in_force
+from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
 from spotlab.runtime.shutdown import LEAVING
 from spotlab.telemetry import logs, metrics, traces
 
@@ -57,7 +57,7 @@ def evaluate_instances(
     report = progress or (lambda _text, _share: None)
     if lab.must_list():
         lab.sync_fleet(cancelled)
-    lab.collect_if_old(lambda text, share: report(text, 0.5 * share), cancelled)
+    lab.collect_if_stale(lambda text, share: report(text, 0.5 * share), cancelled)
     with logs.correlated():
         if instance_ids is None:
             instances = lab.evaluated()
@@ -152,7 +152,7 @@ def _start(lab: Lab, policy: PolicyParams) -> _Run:
 
 def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
     """Decide for one instance; record the decision and those of the challengers."""
-    evaluation, note = answer_in_force(
+    evaluation, note = with_selected_model(
         lab.store.registry, lab.predictor, instance.model, run.scored_by
     )
     if note:

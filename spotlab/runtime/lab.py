@@ -33,11 +33,11 @@ from spotlab.pipeline.filter import requirements_of
 from spotlab.pipeline.rank import Ranking, rank
 from spotlab.pipeline.score import ScoredMarket, score_market
 from spotlab.pipeline.stage_trace import Tracer
-from spotlab.runtime.cloud import Cloud, Known, looking_after, market_sources
+from spotlab.runtime.cloud import ArchivedData, Cloud, market_sources, with_stored_accounts
 from spotlab.runtime.fleet_sync import SLACK_S, listed_age_s, sync_fleet
 from spotlab.runtime.log_stream import LogStream
 from spotlab.runtime.market_reader import MarketReader
-from spotlab.runtime.model_selection import RISK_TASK, answer_in_force, champion_model
+from spotlab.runtime.model_selection import RISK_TASK, champion_model, with_selected_model
 from spotlab.settings import Settings
 from spotlab.store import Store
 from spotlab.telemetry.logs import correlated
@@ -143,7 +143,7 @@ class Lab:
 
     def cloud(self) -> Cloud:
         """The AWS, with the accounts of the settings and those that administrators added."""
-        return looking_after(self.open_cloud(), self.store.fleet.accounts())
+        return with_stored_accounts(self.open_cloud(), self.store.fleet.accounts())
 
     def sync_fleet(self, cancelled: Callable[[], bool] | None = None) -> list[SpotlabError]:
         """List the instances of every account again; errors are returned and in the health log."""
@@ -173,7 +173,7 @@ class Lab:
             else:
                 active = self.store.archive.active_market()
                 market = self.choose_market(active)
-                known = Known.of(self.store.archive, market)
+                known = ArchivedData.of(self.store.archive, market)
                 sources = market_sources(
                     market, self.cloud(), self.settings, self.http, self.clock, known
                 )
@@ -193,7 +193,7 @@ class Lab:
                 self.bus.publish(Topic.MARKET)
             return report
 
-    def collect_if_old(
+    def collect_if_stale(
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
     ) -> None:
         """Collect the market if it is too old; see `collect`."""
@@ -272,7 +272,7 @@ class Lab:
         if instance is None or instance.model is None:
             return None, ""
         registry, predictor = self.store.registry, self.predictor
-        scored, instead = answer_in_force(registry, predictor, instance.model, self._scored_by)
+        scored, instead = with_selected_model(registry, predictor, instance.model, self._scored_by)
         return scored.model, instead
 
     def models(self) -> list[ModelRecord]:

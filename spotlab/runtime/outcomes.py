@@ -128,21 +128,6 @@ def read_event_file(lab: Lab, path: Path) -> list[InterruptionEvent]:
     ]
 
 
-def add_event_file(lab: Lab, path: Path, by: By | None = None) -> tuple[int, int]:
-    """Record the events of a file; see `read_event_file` for what is raised.
-
-    Returns:
-        The number of new events, and of all events in the file.
-    """
-    events = read_event_file(lab, path)
-    return lab.store.interruptions.add(events, by), len(events)
-
-
-def events(lab: Lab) -> Sequence[InterruptionEvent]:
-    """All recorded events, newest first."""
-    return lab.store.interruptions.events()
-
-
 def _event(
     lab: Lab,
     instance_id: str,

@@ -40,7 +40,7 @@ class AlertsDesk(DeskPart):
     def rules(self) -> list[AlertRule]:
         """All rules by name. Raises Forbidden."""
         self.require(Right.READ)
-        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees_rule(self.who, rule)]
         if self.sees_all():
             return rules
         hidden = foreign(self.lab, self.who)
@@ -56,7 +56,7 @@ class AlertsDesk(DeskPart):
         """One rule. Raises NotFound, Forbidden."""
         self.require(Right.READ)
         rule = self.lab.store.alerts.rule(rule_id)
-        if not sees(self.who, rule):
+        if not sees_rule(self.who, rule):
             raise NotFound(f"There is no alert rule {rule_id!r}.", remedy="List the rules.")
         return rule
 
@@ -217,7 +217,7 @@ class AlertsDesk(DeskPart):
         return condition
 
 
-def sees(who: Principal, rule: AlertRule) -> bool:
+def sees_rule(who: Principal, rule: AlertRule) -> bool:
     """Whether a user sees a rule."""
     return not rule.condition.about_instances or who.reach.sees(_reported_accounts(rule.condition))
 

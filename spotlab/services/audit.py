@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spotlab.domain.access import Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
-from spotlab.services.alerts import sees
+from spotlab.services.alerts import sees_rule
 from spotlab.services.base import DeskPart
 
 
@@ -47,7 +47,7 @@ class AuditDesk(DeskPart):
         where = where or AuditFilter()
         if self.who.accounts is None:
             return where
-        rules = [rule for rule in self.lab.store.alerts.rules() if sees(self.who, rule)]
+        rules = [rule for rule in self.lab.store.alerts.rules() if sees_rule(self.who, rule)]
         ids = tuple(rule.rule_id for rule in rules)
         users = [user for user in self.lab.store.users.list() if self.who.reach.sees(user.accounts)]
         return replace(

@@ -13,7 +13,7 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.model_catalogue import find_one_version
-from spotlab.runtime.model_selection import RISK_TASK, model_in_force
+from spotlab.runtime.model_selection import RISK_TASK, select_model
 from spotlab.services.base import DeskPart
 
 
@@ -191,9 +191,7 @@ class InstancesDesk(DeskPart):
         where = ExperimentFilter(instance_id=instance_id)
         latest = next(iter(self.lab.store.ledger.list(where, limit=1)), None)
         try:
-            model, note = model_in_force(
-                self.lab.store.registry, self.lab.predictor, instance.model
-            )
+            model, note = select_model(self.lab.store.registry, self.lab.predictor, instance.model)
         except (InvalidInput, NotFound) as exc:
             return Pipeline(instance, None, str(exc), latest)
         return Pipeline(instance, f"{model.name}@{model.version}", note, latest)

@@ -105,7 +105,7 @@ def test_one_that_was_stopped_or_moved_in_between_is_censored(store: Store) -> N
     predict(store)
     (found,) = settled(store, 30)
     assert (found.realised, found.state) == (None, OutcomeState.CENSORED)
-    assert "last seen running 2026-11-03 19:30 UTC" in found.reason
+    assert "last observed running 2026-11-03 19:30 UTC" in found.reason
 
 
 def test_one_that_nobody_watched_is_censored(store: Store) -> None:

@@ -19,14 +19,7 @@ from spotlab.errors import FeedRefused, InvalidInput, NotFound
 from spotlab.inference import artefacts
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.outcomes import (
-    add_event,
-    add_event_file,
-    drift_report,
-    events,
-    outcomes_view,
-    settle,
-)
+from spotlab.runtime.outcomes import add_event, drift_report, outcomes_view, settle
 from spotlab.services import Desk
 from tests.support.lab import FLEET, DictStore, empty_lab, save_toy_model, small_lab
 from tests.support.market import StillClock
@@ -164,16 +157,17 @@ def test_events_of_a_file_are_taken_whole_or_not_at_all(lab: Lab, tmp_path: Path
             "detail": {"instance-id": instance_id, "instance-action": "terminate"},
         }
 
+    events = Desk(lab, ANA).events
     path = tmp_path / "events.json"
     path.write_text(json.dumps([document(WEB), document("i-stranger")]))
     with pytest.raises(NotFound, match="'i-stranger' is not in the fleet"):
-        add_event_file(lab, path)
-    assert list(events(lab)) == []
+        events.add_file(path)
+    assert list(events.list()) == []
 
     path.write_text(json.dumps([document(WEB)]))
-    assert add_event_file(lab, path) == (1, 1)
-    assert add_event_file(lab, path) == (0, 1)
-    (found,) = events(lab)
+    assert events.add_file(path) == (1, 1)
+    assert events.add_file(path) == (0, 1)
+    (found,) = events.list()
     assert (found.instance_id, found.emulated) == (WEB, True)
     assert found.source == "EventBridge (events.json)"
 
@@ -182,10 +176,10 @@ def test_events_that_cannot_be_are_refused(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is in the future"):
         add_event(lab, WEB, InterruptionKind.NOTICE, lab.clock.now() + timedelta(hours=1))
     with pytest.raises(InvalidInput, match=r"nothing\.json cannot be read"):
-        add_event_file(lab, tmp_path / "nothing.json")
+        Desk(lab, ANA).events.add_file(tmp_path / "nothing.json")
     (tmp_path / "empty.json").write_text("")
     with pytest.raises(FeedRefused):
-        add_event_file(lab, tmp_path / "empty.json")
+        Desk(lab, ANA).events.add_file(tmp_path / "empty.json")
 
 
 def test_another_replicas_collect_is_scored_at_once(lab: Lab, models_dir: Path) -> None:

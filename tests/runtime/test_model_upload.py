@@ -492,7 +492,7 @@ def test_a_full_disk_leaves_nothing_half_written(
         with pytest.raises(NotAvailable, match="No space left on device") as caught:
             home.upload(zipped(artefact()))
 
-    assert "Nothing was kept" in caught.value.remedy
+    assert "Nothing was stored" in caught.value.remedy
     assert [line for line in home.left_over() if line.endswith(("card.json", "model.txt"))] == []
     assert home.store.registry.records() == []
     assert home.events()[0].action == "refuse"

@@ -121,5 +121,5 @@ def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InvalidSetting, match=r"spotlab\[otel\]"):
         start_tracing(Settings(otlp_endpoint="http://127.0.0.1:4318"))
-    with pytest.raises(InvalidSetting, match="no http address"):
+    with pytest.raises(InvalidSetting, match="not an HTTP address"):
         start_tracing(Settings(otlp_endpoint="127.0.0.1:4318"))

@@ -14,7 +14,7 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import Account, AuditFilter
 from spotlab.errors import Conflict, Forbidden, InvalidInput
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.runtime.cloud import Cloud, FeedAddresses, looking_after
+from spotlab.runtime.cloud import Cloud, FeedAddresses, with_stored_accounts
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
 from spotlab.services.accounts import MASK
@@ -182,7 +182,7 @@ def test_which_accounts_are_looked_after() -> None:
     def after(given: list[Account], stored: list[Account], *, emulated: bool) -> list[Account]:
         sessions = Sessions(clock=StillClock())
         cloud = Cloud(emulated, sessions, tuple(given), FeedAddresses("", "", ""))
-        return list(looking_after(cloud, stored).accounts)
+        return list(with_stored_accounts(cloud, stored).accounts)
 
     assert after([file], [kept, emulated, off], emulated=False) == [file, kept]
     assert after([file], [replace(file, active=False)], emulated=False) == []
