@@ -1,4 +1,4 @@
-"""Predictions meet what happened; what is not known is censored, never guessed."""
+"""Outcomes of predictions: unknown ones are censored, never guessed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 class BucketReader(BucketModel):
-    """Takes P(next bucket >= 3) from the stored bucket."""
+    """Predicts P(next bucket >= 3) from the stored bucket."""
 
     feature_names = ("advisor_bucket",)
 
@@ -63,7 +63,7 @@ def predict(store: Store, hours: float = 0.0, **changes: Any) -> int:
 
 
 def watch(store: Store, since: float, until: float, instance: Instance | None = None) -> None:
-    """Look at the fleet every half hour."""
+    """Observe the fleet every half hour."""
     for step in np.arange(since, until + 0.25, 0.5):
         running = [instance or make.instance()]
         store.interruptions.seen_running(running, at(step), at(step - 0.5), emulated=False)

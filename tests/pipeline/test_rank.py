@@ -1,4 +1,4 @@
-"""Pools are dropped for a reason that is counted, and ranked by what an hour really costs."""
+"""Pools are filtered out for reasons that are counted, and ranked by expected cost."""
 
 from __future__ import annotations
 

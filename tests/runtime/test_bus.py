@@ -1,4 +1,4 @@
-"""News reaches other processes through Redis, and is noticed in SQL where Redis is down."""
+"""Changes reach other processes through Redis, or through SQL markers if Redis is down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.online import embedded_server, until
 
 
 class Marks:
-    """What SQL would say."""
+    """Markers as SQL would return them."""
 
     def __init__(self) -> None:
         self.kept: dict[Topic, object] = dict.fromkeys(Topic, 0)
@@ -42,7 +42,7 @@ def marks() -> Marks:
 
 @pytest.fixture
 def pair(url: str, marks: Marks) -> Iterator[tuple[RedisBus, RedisBus]]:
-    """The buses of two processes; the first one only tells."""
+    """The buses of two processes; the first one only publishes."""
     buses = RedisBus(lambda: connect_once(url), marks), RedisBus(lambda: connect_once(url), marks)
     yield buses
     for bus in buses:
@@ -60,7 +60,7 @@ def test_news_reaches_another_process_and_only_its_topic(pair: tuple[RedisBus, R
 
     until(told, "the news is heard")
     assert hearer.version(Topic.MARKET) == before
-    assert not teller.listening, "a command that only tells starts no listener"
+    assert not teller.listening, "a command that only publishes starts no listener"
 
 
 def test_who_tells_hears_it_once(pair: tuple[RedisBus, RedisBus]) -> None:
@@ -72,7 +72,7 @@ def test_who_tells_hears_it_once(pair: tuple[RedisBus, RedisBus]) -> None:
     teller.publish(Topic.FLEET)
     hearer.publish(Topic.ALERTS)
     until(lambda: teller.version(Topic.ALERTS) or hearer.publish(Topic.ALERTS), "all is heard")
-    assert teller.version(Topic.JOBS) == 1, "its own news does not come back to it"
+    assert teller.version(Topic.JOBS) == 1, "a process does not count its own messages"
 
 
 def test_what_was_missed_is_noticed_in_sql(marks: Marks) -> None:

@@ -1,4 +1,4 @@
-"""One run decides with the model in force; challengers beside it disturb nothing."""
+"""Evaluation runs: the selected model decides, and challengers in shadow affect nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHALLENGER = "toy@2.0.0"
 
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
-    """The toy model, and a second version that takes every rate for the lowest."""
+    """The toy model, and a second version that predicts the lowest rate for every pool."""
     first = save_toy_model(tmp_path / "models")
     card = json.loads((first / "card.json").read_bytes()) | {"version": "2.0.0"}
     card["calibration"]["rate"] = {"slope": 1.0, "intercept": -20.0}
@@ -184,7 +184,7 @@ def test_events_that_cannot_be_are_refused(lab: Lab, tmp_path: Path) -> None:
 
 def test_another_replicas_collect_is_scored_at_once(lab: Lab, models_dir: Path) -> None:
     with empty_lab(lab.settings.home, models_dir, DictStore()) as other:
-        other.bus = lab.bus  # as Redis carries it
+        other.bus = lab.bus  # as if connected through Redis
         other.open_online = lab.open_online
         before = lab.scored()
         assert lab.scored() is before

@@ -1,4 +1,4 @@
-"""What is on disk becomes a candidate; who decides is a person's choice, and is written down."""
+"""Artefacts on disk become candidates; the champion is chosen by a person, and recorded."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def models_dir(tmp_path: Path) -> Path:
 
 
 def version(models_dir: Path, number: str, **changed: object) -> Path:
-    """The toy model again, under another version (or name)."""
+    """A copy of the toy model with another version (or name)."""
     first = models_dir / "toy" / "1.0.0"
     card = json.loads((first / "card.json").read_bytes()) | {"version": number} | changed
     return artefacts.save(models_dir, json.dumps(card).encode(), (first / "model.txt").read_bytes())
 
 
 def started(home: Path, models_dir: Path) -> dict[str, str]:
-    """States by version after a start."""
+    """State of each version after a start."""
     with empty_lab(home, models_dir) as lab:
         return {record.reference: record.state for record in lab.models()}
 
@@ -124,7 +124,9 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         assert lab.model().version == "1.2.0"
         gone = next(e for e in models_of(lab).entries() if e.record.version == "1.0.0")
         assert gone.refused == "Its files are not on disk."
-        assert not gone.record.enabled  # or it would fail as a challenger ever after
+        assert (
+            not gone.record.enabled
+        )  # otherwise it would fail as a challenger
         assert challengers(lab.store.registry.records(), "advisor", "toy@1.2.0") == []
 
 

@@ -1,4 +1,4 @@
-"""The job that asks for placement scores: few configurations, remembered; refusals are told."""
+"""The job for placement scores: a daily limit of configurations, and recorded refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.market import StillClock
 ACCOUNT = Account("acme", "123456789012", regions=("us-east-1",), emulated=True)
 ZONES = boto.zones(("use1-az1", "us-east-1a"), ("use1-az2", "us-east-1b"))
 GROUP = ("m5.large", "m5.xlarge", "m6i.large", "t3.large")
-"""The small lab's x86_64 types without a GPU: the only kind with three at least."""
+"""The small lab's x86_64 types without a GPU: the only group of at least three types."""
 REFUSED = boto.ec2_error("MaxConfigLimitExceeded")
 
 

@@ -1,4 +1,4 @@
-"""A process that is about to end waits for the decision at hand, and cancels the rest."""
+"""A process that shuts down waits for the current decision, and cancels the rest."""
 
 from __future__ import annotations
 

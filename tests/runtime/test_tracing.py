@@ -1,4 +1,4 @@
-"""An evaluation can be followed: one id on its lines, spans at a collector where one listens."""
+"""Evaluations are traced: one correlation id on their log lines, and spans at a collector."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

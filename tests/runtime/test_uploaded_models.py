@@ -1,4 +1,4 @@
-"""What somebody sent decides nothing for others, and comes inside on an administrator's word."""
+"""An uploaded model affects no other, and is trusted only after an administrator's decision."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_an_own_model_that_fails_is_replaced_by_the_champion_and_it_is_said(
 ) -> None:
     lab = lab_with(behaves)
     Desk(lab, ANA).instances.assign(WEB, SENT, "to see")
-    for _ in range(2):  # the second time it is not even asked
+    for _ in range(2):  # in the second run it is not called at all
         experiments = {each.instance.instance_id: each for each in evaluate_instances(lab)}
         assert len(experiments) == len(FLEET)
         assert all(each.verdict is not None for each in experiments.values())

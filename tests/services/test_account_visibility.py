@@ -1,4 +1,4 @@
-"""Nothing of an account that somebody does not see reaches them, however they ask."""
+"""Users get no data of accounts that they do not see, through any service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHALLENGER = "toy@1.0.0"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The account acme, and another one, zeta; decided about; a model of zeta's own instance."""
+    """The accounts acme and zeta, with decisions, and a model assigned to zeta's instance."""
     models = tmp_path_factory.mktemp("models")
     save_toy_model(models)
     with small_lab(tmp_path_factory.mktemp("home"), models) as made:

@@ -1,4 +1,4 @@
-"""Accounts that an administrator keeps: saved, managed, tried, and their secrets unseen."""
+"""Accounts that an administrator adds: saved, managed and checked, with secrets masked."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_somebody_sees_the_standing_of_their_accounts_alone(lab: Lab) -> None:
 
 
 def test_an_administrator_of_some_accounts_adds_none_beside_them(lab: Lab) -> None:
-    """Nor learns of which names there are: what they add they would not see."""
+    """They would not see what they add, and must not learn which names exist."""
     seen, unseen = (each.name for each in emulated_accounts(lab.settings.demo_seed)[:2])
     desk = Desk(lab, person(Role.ADMIN, seen))
     for name in ("new", unseen):
@@ -150,7 +150,7 @@ def test_an_administrator_of_some_accounts_adds_none_beside_them(lab: Lab) -> No
 
 
 def test_an_administrator_of_some_accounts_points_none_at_what_is_not_theirs(lab: Lab) -> None:
-    """A name shows the instances of the AWS account that is behind it."""
+    """Otherwise the name would show the instances of another AWS account."""
     own, foreign = emulated_accounts(lab.settings.demo_seed)[:2]
     Desk(lab, ANA).accounts.save("own", own.account_id, ["us-east-1"], role_arn=own.role_arn)
     desk = Desk(lab, person(Role.ADMIN, "own")).accounts

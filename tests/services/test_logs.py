@@ -1,4 +1,4 @@
-"""Log lines are found by what they are about, and shown to who may read them."""
+"""Log lines are filtered, and shown only to users who may read them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LINES = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogStream]:
-    """A stream on a real server."""
+    """A log stream on a real server."""
     with embedded_server(tmp_path_factory.mktemp("home")) as (url, _):
         stream = LogStream(lambda: connect_once(url), 100)
         stream.append(LINES)
@@ -70,7 +70,7 @@ def stream(request: pytest.FixtureRequest) -> LogStream:
 
 
 class NoFleet:
-    """No accounts, and no instances."""
+    """A store without accounts and instances."""
 
     def accounts(self) -> list[Account]:
         return []

@@ -1,4 +1,4 @@
-"""The desk: what somebody may not see is not there, what they may not do is refused."""
+"""What a user may not see is not found, and what they may not do is forbidden."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEB = FLEET[0][0]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A fleet in the account "acme", each instance decided about once."""
+    """A fleet in the account "acme", with one decision per instance."""
     models = tmp_path_factory.mktemp("models")
     save_toy_model(models)
     with small_lab(tmp_path_factory.mktemp("home"), models) as made:

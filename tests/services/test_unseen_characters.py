@@ -1,4 +1,4 @@
-"""Names and reasons with characters that are not seen: refused, and never sent on as they are."""
+"""Invisible characters in names and reasons are rejected, and never sent to receivers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_alert_shows_its_receiver_what_names_hide(channel: Channel) -> None:
     texts = json.dumps(json.loads(sent), ensure_ascii=False)
     for sign in (*UNSEEN, "\\n"):
         assert sign not in texts.replace("\\\\n", "")
-    assert "\\\\u202egnp.exe" in texts, "a reader sees that it was there"
+    assert "\\\\u202egnp.exe" in texts, "a reader must see the escaped character"
 
 
 @pytest.mark.parametrize("sign", UNSEEN, ids=ascii)
