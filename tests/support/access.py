@@ -24,7 +24,7 @@ VISIT = Visit("192.0.2.7", "a browser")
 
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """argon2id with next to no work: strength is not what these tests are about."""
+    """argon2id with minimal cost: these tests do not need its strength."""
     monkeypatch.setattr(module, "PasswordHasher", lambda: PasswordHasher(1, 8, 1))
     module.passwords.cache_clear()
     yield
@@ -41,7 +41,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """An empty lab, which is also the one of this process."""
+    """An empty lab, which is also the lab of this process."""
     home = tmp_path / "home"
     shutil.copytree(migrated, home)
     with empty_lab(home, tmp_path / "models") as opened:
@@ -52,7 +52,7 @@ def lab(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def add_user(
     lab: Lab, name: str = "ana", role: Role = Role.ADMIN, accounts: tuple[str, ...] | None = None
 ) -> User:
-    """Somebody who may sign in with PASSWORD."""
+    """A user who can sign in with PASSWORD."""
     now = lab.clock.now()
     user = new_user(name, role, accounts, "", now)
     kept = module.passwords().hash(PASSWORD)
@@ -60,5 +60,5 @@ def add_user(
 
 
 def signed_in(lab: Lab, name: str = "ana") -> SignedIn:
-    """A session of theirs."""
+    """A session of the user."""
     return SignIn(lab).by_password(name, PASSWORD, VISIT)

@@ -1,4 +1,4 @@
-"""A small made-up campaign on disk, and a sweep over it that takes moments."""
+"""A small invented campaign on disk, and a quick sweep over it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def spec_for(
     policies: tuple[str, ...] = POLICIES,
     windows: int = 4,
 ) -> SweepSpec:
-    """A few windows of it."""
+    """A sweep over a few windows of the campaign."""
     return SweepSpec(TraceChoice(folder), workloads, policies, (), windows, 7, GIVEN)
 
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
-    """The sweep, run to its end."""
+    """The completed sweep."""
     return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
 
 
 class Here:
-    """Workers that are this process: quick to hire."""
+    """Workers within this process, which start immediately."""
 
     def run(
         self,

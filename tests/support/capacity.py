@@ -1,4 +1,4 @@
-"""Small panels in which capacity comes and goes, and a small capacity model."""
+"""Small panels with varying capacity, and a small capacity model."""
 
 from __future__ import annotations
 

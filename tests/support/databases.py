@@ -30,7 +30,7 @@ KINDS = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 @dataclass(frozen=True)
 class Database:
-    """Where a database is: what `open_store` wants."""
+    """Location of a database, as arguments of `open_store`."""
 
     url: str | None
     sqlite_path: Path
@@ -72,7 +72,7 @@ def _administer(statement: sql.Composable) -> None:
 
 @contextmanager
 def fresh_postgres(like: str = "") -> Iterator[str]:
-    """The url of a database of its own, dropped at the end; skips where there is no server.
+    """The URL of a new database, dropped at the end; skips if there is no server.
 
     Args:
         like: the url of one that it is a copy of, and that nobody uses; "": it is empty.
@@ -112,7 +112,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A migrated, empty store of each kind; PostgreSQL's is emptied rather than made anew."""
+    """A migrated, empty store of each kind; that of PostgreSQL is emptied, not recreated."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with Database(url, tmp_path / "home" / "spotlab.db").opened() as opened:
         if url:

@@ -22,7 +22,7 @@ def client(
 
 
 def role_keys(served: Served, account: Account, external_id: str) -> dict[str, str]:
-    """What AssumeRole gives, as arguments of boto3.client."""
+    """Credentials from AssumeRole, as arguments of boto3.client."""
     answer = client(served, "sts").assume_role(
         RoleArn=account.role_arn, RoleSessionName="spotlab", ExternalId=external_id
     )["Credentials"]
@@ -34,7 +34,7 @@ def role_keys(served: Served, account: Account, external_id: str) -> dict[str, s
 
 
 def instances(ec2: Any, **arguments: Any) -> list[dict[str, Any]]:
-    """Every instance that DescribeInstances pages through."""
+    """Every instance on all pages of DescribeInstances."""
     pages = ec2.get_paginator("describe_instances").paginate(**arguments)
     return [
         instance

@@ -1,4 +1,4 @@
-"""A lab whose names, reasons and log lines are somebody else's, and hostile."""
+"""A lab with hostile names, reasons and log lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ME: Final = Principal("ana", Role.ADMIN, via="session", session_id="s" * 16)
 
 
 def make_hostile(lab: Lab) -> Lab:
-    """Put the canary wherever somebody else's text is kept; for a `small_lab`."""
+    """Put the canary wherever a `small_lab` stores text from users or AWS."""
     now, by = lab.clock.now(), By(CANARY, lab.clock.now(), CANARY, CANARY)
     fleet = lab.store.fleet
     fleet.save_account(Account(CANARY, "999999999999", CANARY, CANARY, (CANARY,), emulated=True))
@@ -119,7 +119,7 @@ def _run_job(lab: Lab, name: str = "evaluate-fleet") -> None:
 
 
 def hostile_card(models_dir: Path) -> None:
-    """Another version of the toy model, whose card is the canary's wherever it is in words."""
+    """Another version of the toy model, with the canary in every text of its card."""
     save_carded_model(models_dir, "1.1.0", **_hostile(DETAILS))
 
 

@@ -1,4 +1,4 @@
-"""A process that contends for the lead and runs two small jobs, for tests that kill and stop it.
+"""A process that competes for the lease and runs two small jobs; tests stop and kill it.
 
 python -m tests.support.job_worker URL FOLDER TTL_S: says "ready", then "leads TOKEN" whenever it
 begins to lead. The job "often" adds a line to FOLDER/often; "slow" stays at work until FOLDER/go is

@@ -29,7 +29,7 @@ TTL_S = 10.0
 
 
 class Stopwatch:
-    """Seconds that pass when they are told to."""
+    """A stopwatch that tests advance."""
 
     def __init__(self) -> None:
         self.s = 0.0
@@ -40,7 +40,7 @@ class Stopwatch:
 
 @dataclass
 class Work:
-    """A job's work that says when it runs, and can be held up.
+    """Work of a job that reports when it runs, and can be blocked.
 
     Args:
         held: while set, a run stays at work.
@@ -82,25 +82,25 @@ class Office:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def scheduler(self, name: str, *jobs: Job) -> Scheduler:
-        """One that is ticked by hand."""
+        """A scheduler whose ticks the test triggers."""
         return Scheduler(
             self.lab, name, jobs=jobs, ttl_s=TTL_S, monotonic=self.watch, jitter=lambda _most: 0.0
         )
 
     def wait(self, seconds: float) -> None:
-        """Time passes, on both clocks."""
+        """Advance both clocks."""
         self.watch.s += seconds
         self.wall.at += timedelta(seconds=seconds)
 
 
 def office(store: Store, folder: Path) -> Office:
-    """A lab on this store, with clocks that stand still."""
+    """A lab on this store, with stopped clocks."""
     wall = StillClock()
     return Office(lab_over(store, folder, wall), wall)
 
 
 def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
-    """A lab on this store, whose AWS, models and market nobody needs."""
+    """A lab on this store, without AWS, models and market."""
     http = httpx.Client()
     resources = ExitStack()
     resources.callback(http.close)
@@ -118,13 +118,13 @@ def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
 
 
 def look(scheduler: Scheduler) -> None:
-    """A beat and a look at the jobs."""
+    """A heartbeat and a check for due jobs."""
     scheduler.leadership.step()
     scheduler.tick()
 
 
 def settle(scheduler: Scheduler) -> None:
-    """Wait for what runs, and have it written down."""
+    """Wait for running jobs, and record their results."""
     for run in list(scheduler._running.values()):
         run.join(10)
     look(scheduler)

@@ -9,7 +9,7 @@ from spotlab.runtime.log_stream import Entry, LogStream
 
 
 class ListStream(LogStream):
-    """LogStream in a list; `down` makes it answer nothing."""
+    """LogStream in a list; if `down` is set, every call fails."""
 
     def __init__(self) -> None:
         super().__init__(lambda: None, 10_000)

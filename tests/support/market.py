@@ -1,4 +1,4 @@
-"""A small market to rank, and a model that takes its hazard from the advisor bucket."""
+"""A small market to rank, and a model that predicts the hazard of the advisor bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ["region", "availability_zone", "operating_system", "instance_type"]
 
 
 class StillClock:
-    """A clock that stands where it is put."""
+    """A clock that stands still until a test sets it."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at

@@ -37,7 +37,7 @@ def rows(count: int, seed: int = 1) -> Matrix:
 
 
 def outcomes(matrix: Matrix, seed: int = 2) -> Matrix:
-    """Interrupted often next month, 0 or 1."""
+    """Outcome: interrupted often next month, 0 or 1."""
     score = matrix[:, 0] - 2.0 + 0.3 * np.log2(matrix[:, 3]) - 0.9
     return (np.random.default_rng(seed).random(len(matrix)) < 1 / (1 + np.exp(-score))) * 1.0
 
@@ -87,5 +87,5 @@ def saved(models_dir: Path, **changed: Any) -> Path:
 
 
 def frame_of(matrix: Matrix) -> pd.DataFrame:
-    """The rows with their names, as scikit-learn wants them."""
+    """The rows as a frame with names, for scikit-learn."""
     return pd.DataFrame(matrix, columns=list(FEATURES))

@@ -1,4 +1,4 @@
-"""A model process for tests whose model does what its card's "behaves" says.
+"""A model process for tests; the model does what "behaves" in its card says.
 
 It is what `spotlab.inference.model_worker` is once native code was subverted: anything.
 """
@@ -27,7 +27,7 @@ PROGRAM: Final = "tests.support.odd_model"
 
 
 def _answers() -> int:
-    """The pipe that answers are written to: the last one that is open."""
+    """The pipe for responses: the last open one."""
     return max(fd for fd in range(3, 16) if Path(f"/proc/self/fd/{fd}").exists())
 
 
@@ -115,7 +115,7 @@ class Odd:
 
     @staticmethod
     def _whether(reach: Callable[[], Any], rows: Any) -> Any:
-        """1 where it could, 0 where it could not."""
+        """1 if it was possible, else 0."""
         try:
             reach()
         except (OSError, ValueError):
@@ -127,7 +127,7 @@ class Odd:
 
 
 def opened(artefact: Artefact, folder: Path, trees: TreeLimits) -> Any:
-    """The model, or what its card asks for instead."""
+    """The model, or the misbehaviour that its card requests."""
     behaves = artefact.card.text.get("behaves", "")
     if behaves == "crash_as_it_opens":
         ctypes.string_at(0)

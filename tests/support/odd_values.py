@@ -30,11 +30,11 @@ BODY_VALUES: Final = (
     *('"\\ud800"', '"a\\udfffb"', '"\\u202e"', '"\\u2028"', '"\\n"', '"9999-12-31T23:59:59-12:00"'),
     *('"nan"', '"-1"', '["\\u0000"]', '["\\ud800"]', "[null]", f'"{"a" * 5_000}"'),
 )
-"""As they stand in a JSON body: what Python's reader takes for a number, too."""
+"""As in a JSON body, including what Python's parser accepts as a number."""
 
 
 def cursor(*place: Any) -> str:
-    """A cursor that no page gave."""
+    """A cursor that no page returned."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 

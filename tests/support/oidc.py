@@ -21,7 +21,7 @@ CLIENT, SECRET = "spotlab", "a secret of the client"
 
 @dataclass
 class Provider:
-    """Vouches for whoever `claims` says, without asking.
+    """Authenticates the user in `claims`, without a password.
 
     Args:
         url: where it listens.
@@ -62,7 +62,7 @@ class Provider:
 
 @contextmanager
 def provider() -> Iterator[Provider]:
-    """A provider that listens until the end."""
+    """A provider that listens until the end of the test."""
     made = Provider()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Online stores for tests: one in memory, and servers that a test may have for itself."""
+"""Online stores for tests: one in memory, and separate servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REDIS_URL = os.environ.get("SPOTLAB_TEST_REDIS_URL", "redis://127.0.0.1:6379/15"
 
 
 class SteppingClock:
-    """A clock that stands still until it is told to step."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self, at: datetime = datetime(2026, 11, 23, 12, tzinfo=UTC)) -> None:
         self._at = at
@@ -40,7 +40,7 @@ class SteppingClock:
 
 
 class MemoryOnlineStore:
-    """ports.OnlineStore in a dict, of rows as Redis holds them. Set `down` to have calls fail.
+    """ports.OnlineStore in a dict, with rows as in Redis. If `down` is set, calls fail.
 
     Args:
         clock: what a TTL is counted by.
@@ -107,7 +107,7 @@ class MemoryOnlineStore:
 
 @dataclass(frozen=True)
 class Shop:
-    """An empty store of one kind, with views that no other test has.
+    """An empty store of one kind, with feature views that no other test uses.
 
     Args:
         store: what is tested.
@@ -124,7 +124,7 @@ class Shop:
         return OnlineView(name, entity, ttl_s, as_hash)
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Let time pass until the condition holds; fails when it does not within 15 s."""
+        """Wait until the condition is true; fails after 15 s."""
         until(lambda: condition() or self.let_pass(), what)
 
 
@@ -148,7 +148,7 @@ def memory_shop() -> Shop:
 
 @contextmanager
 def redis_shop(url: str) -> Iterator[ServedShop]:
-    """A store on a server that others may use too: only its own rows are removed."""
+    """A store on a shared server: only its own rows are removed."""
     suffix = secrets.token_hex(4)
     own = f"spotlab-test-{suffix}"
     with connect(url) as client:
@@ -171,7 +171,7 @@ def why_no_redis() -> str | None:
 
 @contextmanager
 def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Membership]]:
-    """A server of this home alone; when it is left, it ends and its folder goes."""
+    """A separate server for this home; it ends on exit, and its folder is deleted."""
     url, membership = join_server(home, idle_s)
     try:
         yield url, membership
@@ -185,7 +185,7 @@ def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Memb
 
 
 def until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
+    """Wait for a condition; fails if it does not become true in time."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
@@ -194,7 +194,7 @@ def until(condition: Callable[[], object], what: str, within_s: float = 15.0) ->
 
 
 def is_running(pid: int) -> bool:
-    """True for a process that lives (a zombie does not)."""
+    """Whether a process is alive; a zombie is not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat")

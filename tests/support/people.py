@@ -1,4 +1,4 @@
-"""People of each role, for tests."""
+"""Users of each role, for tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BEN = Principal("ben", Role.ADMIN, via="a test")
 
 
 def person(role: Role, *accounts: str) -> Principal:
-    """Somebody of this role; who sees all accounts where none is named."""
+    """A user of this role, who sees all accounts if none is given."""
     return Principal(f"the {role}", role, accounts or None, via="a test")
 
 
 def look_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
-    """Let this person look at the pages that run under AppTest, which knows no cookies."""
+    """Sign this user in to pages under AppTest, which has no cookies."""
     monkeypatch.setattr(identity, "reader", lambda *, used: who)

@@ -1,4 +1,4 @@
-"""Many callers at once, so that what must be one winner is asked for by all of them together."""
+"""Concurrent callers, for tests in which exactly one must win."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spotlab.access.passwords import Passwords
 
 T = TypeVar("T")
 SOON_S = 20.0
-"""By then everybody has come to a barrier, on a machine that has much to do; else a test fails."""
+"""Time until all threads reach a barrier on a busy machine; then a test fails."""
 
 
 def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
-    """Make these calls from a thread each, all let go together.
+    """Make each call in its own thread, all started together.
 
     Returns:
         What each gave or raised, in their order.
@@ -37,12 +37,12 @@ def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
 
 
 def outcomes(results: Sequence[object]) -> Counter[str]:
-    """How many succeeded ("ok"), and how many raised what."""
+    """Number of successes ("ok") and of each exception."""
     return Counter(type(each).__name__ if isinstance(each, Exception) else "ok" for each in results)
 
 
 def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int) -> None:
-    """Let the first calls of a function wait for each other before they go on: what each of them
+    """Let the first calls of a function wait for each other before they continue: what each of them
     has read before is by then as old as it can be."""
     barrier, function = threading.Barrier(callers), getattr(owner, name)
     waiting = iter([barrier] * callers)
@@ -56,7 +56,7 @@ def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int
 
 
 class MeetingPasswords(Passwords):
-    """Passwords whose checks begin together; counts how many were compared with a user's own hash.
+    """Password checks that begin together; counts comparisons with a user's own hash.
 
     Args:
         callers: how many checks wait for each other.
@@ -70,7 +70,7 @@ class MeetingPasswords(Passwords):
         self.compared = 0
 
     def check(self, kept: str | None, password: str) -> bool:
-        """The same, once everybody has come."""
+        """Check a password after all threads have arrived."""
         with self._lock:
             self.compared += kept is not None
         self._barrier.wait(SOON_S)

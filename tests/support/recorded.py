@@ -1,4 +1,4 @@
-"""A small invented market, written as AWS's feeds write theirs: something to train on."""
+"""A small invented market in the formats of AWS's feeds, for training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_market(folder: Path, seed: int = 5) -> Path:
 def write_2022(
     folder: Path, seed: int = 6, days: tuple[str, ...] = ("2022-01-09", "2022-04-06")
 ) -> None:
-    """Advisor snapshots that only test; a family's stress lasts from one to the next."""
+    """Advisor snapshots for testing; a family's stress persists between them."""
     rng = np.random.default_rng(seed)
     stress = dict(zip(FAMILIES, rng.normal(0.0, 1.0, len(FAMILIES)), strict=True))
     for day in days:
@@ -47,7 +47,7 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote."""
+    """Read a file of `write_json`."""
     return json.loads(gzip.decompress(path.read_bytes()))
 
 

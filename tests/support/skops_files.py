@@ -1,4 +1,4 @@
-"""skops files taken apart, changed and put together again."""
+"""skops files, unpacked, changed and packed again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Files = dict[str, bytes]
 
 
 def boosting(rounds: int = 3) -> Any:
-    """Fitted trees, free to be changed."""
+    """Fitted trees that a test may change."""
     return deepcopy(_boosting(rounds))
 
 
@@ -45,7 +45,7 @@ def linear() -> Any:
 
 
 def taken_apart(content: bytes) -> Files:
-    """Each member's content by its name."""
+    """Content of each member by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -68,7 +68,7 @@ def edited(fitted: Any, edit: Callable[[Any, Files], None]) -> bytes:
 
 
 def nodes(schema: Any, loader: str) -> Iterator[dict[str, Any]]:
-    """The schema's nodes that a loader builds."""
+    """The nodes of the schema that a loader builds."""
     if isinstance(schema, dict):
         if schema.get("__loader__") == loader:
             yield schema

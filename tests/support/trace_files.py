@@ -1,4 +1,4 @@
-"""Small invented traces, in memory and in files of each form."""
+"""Small invented traces, in memory and in files of each format."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def panel(pools: int = 3, days: float = 12.0, gap_s: float = 600.0, seed: int = 
 
 
 def write(path: Path, text: str) -> Path:
-    """A file, gzipped where its name says so."""
+    """A file, gzipped if its name ends with .gz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = text.encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
