@@ -46,7 +46,7 @@ class Beside:
         self._backgrounds = backgrounds
         self._stop = threading.Event()
         self._started = ExitStack()
-        self._thread = threading.Thread(target=self._start, name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._start, name="background-services", daemon=True)
 
     def start(self) -> None:
         """Start in a thread, without waiting for the lab."""
