@@ -54,7 +54,7 @@ class SqlAlerts:
         with writing(self._engine) as session:
             session.add(AlertRuleRow(**_values(rule), sealed_address=sealed))
             session.flush()
-            audit.append(session, by, "alert.add", rule.rule_id, None, _told(rule))
+            audit.append(session, by, "alert.add", rule.rule_id, None, _audit_values(rule))
 
     def change(
         self, rule: AlertRule, sealed: str | None, by: By, expected: AlertRule | None = None
@@ -74,7 +74,7 @@ class SqlAlerts:
         with writing(self._engine) as session:
             row = _row(session, rule.rule_id, for_update=True)
             now = _rule(row)
-            before = _told(now)
+            before = _audit_values(now)
             if expected is not None and _changed(now, expected):
                 raise ChangedMeanwhile(
                     f"Alert rule {rule.rule_id!r} was changed meanwhile.", remedy="Read it again."
@@ -86,7 +86,7 @@ class SqlAlerts:
             if not rule.enabled:
                 _cancel(session, rule.rule_id, "The rule was disabled.")
             session.flush()
-            after = _told(rule) | ({"address": "changed"} if sealed is not None else {})
+            after = _audit_values(rule) | ({"address": "changed"} if sealed is not None else {})
             audit.append(session, by, "alert.change", rule.rule_id, before, after)
             return _rule(row)
 
@@ -94,7 +94,7 @@ class SqlAlerts:
         """Forget a rule; what waits to be sent is not sent. Raises NotFound."""
         with writing(self._engine) as session:
             row = _row(session, rule_id, for_update=True)
-            before = _told(_rule(row))
+            before = _audit_values(_rule(row))
             _cancel(session, rule_id, "The rule was deleted.")
             session.delete(row)
             session.flush()
@@ -170,7 +170,7 @@ class SqlAlerts:
         offset: int = 0,
     ) -> list[Delivery]:
         """Newest first (of some rules; before an alert's number)."""
-        query = _of(select(AlertRow), rule_ids)
+        query = _of_rules(select(AlertRow), rule_ids)
         if before is not None:
             query = query.where(col(AlertRow.id) < before)
         newest = query.order_by(col(AlertRow.id).desc()).limit(limit).offset(offset)
@@ -180,10 +180,10 @@ class SqlAlerts:
     def count(self, rule_ids: Sequence[str] | None = None) -> int:
         """How many there are."""
         with reading(self._engine) as session:
-            return int(session.exec(_of(select(func.count(col(AlertRow.id))), rule_ids)).one())
+            return int(session.exec(_of_rules(select(func.count(col(AlertRow.id))), rule_ids)).one())
 
 
-def _of(query: SelectOfScalar[Any], rule_ids: Sequence[str] | None) -> SelectOfScalar[Any]:
+def _of_rules(query: SelectOfScalar[Any], rule_ids: Sequence[str] | None) -> SelectOfScalar[Any]:
     return query if rule_ids is None else query.where(col(AlertRow.rule_id).in_(rule_ids))
 
 
@@ -213,18 +213,18 @@ def _rule(row: AlertRuleRow) -> AlertRule:
         created_at=row.created_at,
         created_by=row.created_by,
         rung=msgspec.convert(row.state, dict[str, Ringing]),
-        address_mark=_mark(row.sealed_address),
+        address_mark=_address_mark(row.sealed_address),
     )
 
 
-def _mark(sealed: str) -> str:
+def _address_mark(sealed: str) -> str:
     # What is sealed anew is another text, whatever it holds.
     return hashlib.blake2b(sealed.encode(), digest_size=8).hexdigest()
 
 
 def _changed(now: AlertRule, expected: AlertRule) -> bool:
     marks = (now.address_mark, expected.address_mark)
-    return _told(now) != _told(expected) or ("" not in marks and marks[0] != marks[1])
+    return _audit_values(now) != _audit_values(expected) or ("" not in marks and marks[0] != marks[1])
 
 
 def _values(rule: AlertRule) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def _values(rule: AlertRule) -> dict[str, Any]:
     }
 
 
-def _told(rule: AlertRule) -> dict[str, Any]:
+def _audit_values(rule: AlertRule) -> dict[str, Any]:
     """A rule for the audit log: where it tells, but not the receiver's secret part."""
     values = _values(rule)
     return {

@@ -12,7 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import SnapshotInfo
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.frame_codec import pack_frame, unpack_frame
 from spotlab.store.tables.core import HomeStateRow, MarketSnapshotRow
 
@@ -45,7 +45,7 @@ class SqlArchive:
         """
         payload = pack_frame(snapshot.rows)  # before the transaction: others wait for that
         with writing(self._engine) as session:
-            one_at_a_time(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
+            lock_until_commit(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
             known = _known(session, snapshot)
             if known is None:
                 session.add(_row(snapshot, payload))
@@ -58,7 +58,7 @@ class SqlArchive:
         self, kind: FeedKind, market: MarketName, scope: str = "", at: datetime | None = None
     ) -> Snapshot | None:
         """The snapshot with the newest event_time not later than `at`, or None."""
-        query = _of(kind, market).where(MarketSnapshotRow.scope == scope)
+        query = _select(kind, market).where(MarketSnapshotRow.scope == scope)
         if at is not None:
             query = query.where(MarketSnapshotRow.event_time <= at)
         with reading(self._engine) as session:
@@ -70,7 +70,7 @@ class SqlArchive:
     ) -> list[Snapshot]:
         """Snapshots of every scope with since < event_time <= until, oldest first."""
         query = (
-            _of(kind, market)
+            _select(kind, market)
             .where(MarketSnapshotRow.event_time > since, MarketSnapshotRow.event_time <= until)
             .order_by(col(MarketSnapshotRow.event_time), col(MarketSnapshotRow.id))
         )
@@ -116,7 +116,7 @@ class SqlArchive:
             upsert(session, HomeStateRow(key=_ACTIVE_MARKET, value=market.value))
 
 
-def _of(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]:
+def _select(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]:
     return select(MarketSnapshotRow).where(
         MarketSnapshotRow.kind == kind.value, MarketSnapshotRow.market == market.value
     )
@@ -124,7 +124,7 @@ def _of(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshotRow]
 
 def _known(session: Session, snapshot: Snapshot) -> MarketSnapshotRow | None:
     of_its_scope = (
-        _of(snapshot.kind, snapshot.market)
+        _select(snapshot.kind, snapshot.market)
         .where(MarketSnapshotRow.scope == snapshot.scope)
         .options(_WITHOUT_ROWS)
     )

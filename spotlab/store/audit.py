@@ -20,14 +20,14 @@ from sqlmodel import Session, col, select
 from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.errors import DatabaseDown, InvalidInput
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.tables.access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.tables.core import InstanceRow
 from spotlab.store.types import to_json
 
-_ONE_WRITER: Final = "audit log"
+_LOCK: Final = "audit log"
 _BATCH: Final = 1000
-_KEPT: Final = re.compile(r"[0-9a-f]{16,64}")
+_DIGEST_PREFIX: Final = re.compile(r"[0-9a-f]{16,64}")
 EVERYTHING: Final = AuditFilter()
 
 
@@ -43,7 +43,7 @@ def append(
         target: what is changed, such as an instance id.
         before, after: JSON values without secrets; None: there was none.
     """
-    one_at_a_time(session, _ONE_WRITER)
+    lock_until_commit(session, _LOCK)
     last = session.exec(select(AuditRow).order_by(col(AuditRow.number).desc()).limit(1)).first()
     row = AuditRow(
         number=last.number + 1 if last is not None else 1,
@@ -82,14 +82,14 @@ class SqlAudit:
         self, where: AuditFilter = EVERYTHING, *, limit: int = 100, offset: int = 0
     ) -> list[AuditEntry]:
         """Newest first."""
-        query = select(AuditRow).where(*_demands(where))
+        query = select(AuditRow).where(*_conditions(where))
         newest = query.order_by(col(AuditRow.number).desc()).limit(limit).offset(offset)
         with reading(self._engine) as session:
             return [_entry(row) for row in session.exec(newest)]
 
     def count(self, where: AuditFilter = EVERYTHING) -> int:
         """How many there are."""
-        query = select(func.count(col(AuditRow.number))).where(*_demands(where))
+        query = select(func.count(col(AuditRow.number))).where(*_conditions(where))
         with reading(self._engine) as session:
             return int(session.exec(query).one())
 
@@ -98,10 +98,10 @@ class SqlAudit:
         return check(lambda: reading(self._engine), kept)
 
 
-Opened = Callable[[], AbstractContextManager[Session]]
+OpenSession = Callable[[], AbstractContextManager[Session]]
 
 
-def check(opened: Opened, kept: str = "") -> AuditCheck:
+def check(opened: OpenSession, kept: str = "") -> AuditCheck:
     """Follow the chain from its first entry to its last.
 
     Args:
@@ -112,12 +112,12 @@ def check(opened: Opened, kept: str = "") -> AuditCheck:
     Raises:
         InvalidInput: no digest begins so.
     """
-    if kept and not _KEPT.fullmatch(kept):
+    if kept and not _DIGEST_PREFIX.fullmatch(kept):
         raise InvalidInput(f"{kept!r} is no digest.", remedy="Give 16 to 64 hex digits.")
     previous, number, found = "", 0, False
     for stored, row in _rows(opened):
         number += 1
-        if row is None or (reason := _wrong(row, number, previous)):
+        if row is None or (reason := _fault(row, number, previous)):
             said = f"Entry {number} cannot be read." if row is None else reason
             return AuditCheck(number - 1, stored, said, previous)
         previous, found = row.digest, found or row.digest.startswith(kept)
@@ -127,7 +127,7 @@ def check(opened: Opened, kept: str = "") -> AuditCheck:
     return AuditCheck(number, None, "", previous)
 
 
-def _rows(opened: Opened) -> Iterator[tuple[int, AuditRow | None]]:
+def _rows(opened: OpenSession) -> Iterator[tuple[int, AuditRow | None]]:
     """Every entry by its number, those below 1 too, which no entry has; None: unreadable."""
     batch = select(AuditRow.number).order_by(col(AuditRow.number)).limit(_BATCH)
     query = batch
@@ -136,11 +136,11 @@ def _rows(opened: Opened) -> Iterator[tuple[int, AuditRow | None]]:
             numbers = session.exec(query).all()
         if not numbers:
             return
-        yield from _read(opened, numbers)
+        yield from _read_batch(opened, numbers)
         query = batch.where(col(AuditRow.number) > numbers[-1])
 
 
-def _read(opened: Opened, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
+def _read_batch(opened: OpenSession, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRow | None]]:
     rows: Sequence[AuditRow] = ()
     query = select(AuditRow).where(col(AuditRow.number).between(numbers[0], numbers[-1]))
     try:
@@ -153,17 +153,17 @@ def _read(opened: Opened, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRo
             yield numbers[0], None
             return
         half = len(numbers) // 2
-        yield from _read(opened, numbers[:half])
-        yield from _read(opened, numbers[half:])
+        yield from _read_batch(opened, numbers[:half])
+        yield from _read_batch(opened, numbers[half:])
     yield from ((row.number, row) for row in rows)
 
 
-def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
+def _conditions(where: AuditFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if where.actor is not None:
         found.append(col(AuditRow.actor) == where.actor)
     if where.action is not None:
-        found.append(_is(where.action))
+        found.append(_action_is(where.action))
     if where.target is not None:
         found.append(col(AuditRow.target) == where.target)
     if where.since is not None:
@@ -171,16 +171,16 @@ def _demands(where: AuditFilter) -> list[ColumnElement[bool]]:
     if where.before is not None:
         found.append(col(AuditRow.number) < where.before)
     if where.accounts is not None:
-        found += _about_seen(where.accounts, where.alert_rules, where.users)
+        found += _visible_to(where.accounts, where.alert_rules, where.users)
     return found
 
 
-def _is(action: str) -> ColumnElement[bool]:
+def _action_is(action: str) -> ColumnElement[bool]:
     column = col(AuditRow.action)
     return or_(column == action, column.startswith(f"{action}.", autoescape=True))
 
 
-def _about_seen(
+def _visible_to(
     accounts: Sequence[str], alert_rules: Sequence[str], users: Sequence[str]
 ) -> list[ColumnElement[bool]]:
     target = col(AuditRow.target)
@@ -188,12 +188,12 @@ def _about_seen(
     sessions = select(SessionRow.session_id).where(col(SessionRow.user).in_(users))
     tokens = select(ApiTokenRow.token_id).where(col(ApiTokenRow.user).in_(users))
     return [
-        or_(not_(or_(_is("user"), _is("link"))), target.in_(users)),
-        or_(not_(_is("session")), target.in_(sessions)),
-        or_(not_(_is("token")), target.in_(tokens)),
-        or_(not_(_is("account")), target.in_(accounts)),
-        or_(not_(or_(_is("instance"), _is("event"))), target.in_(theirs)),
-        or_(not_(_is("alert")), target.in_(alert_rules)),
+        or_(not_(or_(_action_is("user"), _action_is("link"))), target.in_(users)),
+        or_(not_(_action_is("session")), target.in_(sessions)),
+        or_(not_(_action_is("token")), target.in_(tokens)),
+        or_(not_(_action_is("account")), target.in_(accounts)),
+        or_(not_(or_(_action_is("instance"), _action_is("event"))), target.in_(theirs)),
+        or_(not_(_action_is("alert")), target.in_(alert_rules)),
     ]
 
 
@@ -212,7 +212,7 @@ def _digest(row: AuditRow) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _wrong(row: AuditRow, number: int, previous: str) -> str:
+def _fault(row: AuditRow, number: int, previous: str) -> str:
     if row.number != number:
         return f"Entry {number} is missing."
     if row.previous != previous:

@@ -13,11 +13,11 @@ from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.tables.core import SweepCellRow, SweepRow
 
-_AGAIN: Final = ("cancelled", "failed")
-_GO_ON: Final = (*_AGAIN, "running")
+_RESTARTABLE: Final = ("cancelled", "failed")
+_STARTABLE: Final = (*_RESTARTABLE, "running")
 """States in which a start changes something: what says that it runs may be of a killed process."""
 _STATE: Final = col(SweepRow.state)
 
@@ -56,15 +56,15 @@ class SqlSweeps:
             cancel_requested=False,
         )
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sweep:{sweep_id}")
+            lock_until_commit(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
             upsert(session, row, update=("sweep_id",))  # one that is there stays as it is
             session.connection().execute(
                 update(SweepRow)
-                .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_AGAIN))
+                .where(col(SweepRow.sweep_id) == sweep_id, _STATE.in_(_RESTARTABLE))
                 .values(state="queued", error="", cancel_requested=False)
             )
-            if by is not None and before in (None, *_GO_ON):
+            if by is not None and before in (None, *_STARTABLE):
                 after = {"state": "running" if before == "running" else "queued", "cells": total}
                 former = {"state": before} if before is not None else None
                 append(session, by, "sweep.start", sweep_id, former, after)
@@ -81,7 +81,7 @@ class SqlSweeps:
     def cancel(self, sweep_id: str, by: By | None = None) -> None:
         """Cancel one that is queued, ask one that runs to stop. Raises NotFound."""
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sweep:{sweep_id}")
+            lock_until_commit(session, f"sweep:{sweep_id}")
             before = _state(session, sweep_id)
             if before is None:
                 raise _not_found(sweep_id)

@@ -22,12 +22,12 @@ from spotlab.store.dumps import REVISIONS, Dump
 from spotlab.store.engine import connect
 from spotlab.store.migrate import upgrade
 
-_ROOM: Final = "Nothing was changed. Make room on the home's disk."
-LONGEST_CELL: Final = 128 * 2**20
-_MADE_BY_SQLITE: Final = frozenset({"sqlite_stat1", "sqlite_stat4", "sqlite_sequence"})
-_MB_A_SECOND: Final = 0.1
-_LEAST_S: Final = 60.0
-_MOMENT_LENGTHS: Final = (len("2026-11-30 07:00:00"), len("2026-11-30 07:00:00.000000"))
+_NO_SPACE_REMEDY: Final = "Nothing was changed. Make room on the home's disk."
+MAX_CELL_BYTES: Final = 128 * 2**20
+_SQLITE_TABLES: Final = frozenset({"sqlite_stat1", "sqlite_stat4", "sqlite_sequence"})
+_MIN_MB_PER_S: Final = 0.1
+_MIN_TIME_S: Final = 60.0
+_TIME_LENGTHS: Final = (len("2026-11-30 07:00:00"), len("2026-11-30 07:00:00.000000"))
 _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA})
 
 Check = Callable[[Any], bool]
@@ -53,13 +53,13 @@ def take_rows(source: Path, target: Path, promised: Dump) -> None:
     try:
         with closing(_reader(source)) as theirs, closing(sqlite3.connect(target)) as ours:
             tables = _columns_of(ours)
-            _refuse_another_schema(theirs, ours, tables)
+            _check_schema(theirs, ours, tables)
             _copy(theirs, ours, tables, promised, source.stat().st_size)
             ours.commit()
             broken = ours.execute("PRAGMA foreign_key_check").fetchone()
     except (sqlite3.Error, UnicodeError) as exc:
         if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise NotAvailable("There is no room for the database.", remedy=_ROOM) from exc
+            raise NotAvailable("There is no room for the database.", remedy=_NO_SPACE_REMEDY) from exc
         raise InvalidInput(f"The backup's database cannot be read: {exc}.") from exc
     if broken:
         raise InvalidInput(f"A row of the backup's table {broken[0]} names one that is not there.")
@@ -69,7 +69,7 @@ def _reader(path: Path) -> sqlite3.Connection:
     """Reads a file and changes nothing, runs nothing that it defines, and ends."""
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
         connection.execute(f"PRAGMA {pragma}")
@@ -77,7 +77,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
     )
     size_mb = path.stat().st_size / 1e6
-    ends = time.monotonic() + max(_LEAST_S, size_mb / _MB_A_SECOND)
+    ends = time.monotonic() + max(_MIN_TIME_S, size_mb / _MIN_MB_PER_S)
     connection.set_progress_handler(lambda: time.monotonic() > ends, 100_000)
     return connection
 
@@ -93,11 +93,11 @@ def _columns_of(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...
             )
         ]
         for (name,) in names
-        if name not in _MADE_BY_SQLITE
+        if name not in _SQLITE_TABLES
     }
 
 
-def _refuse_another_schema(
+def _check_schema(
     theirs: sqlite3.Connection,
     ours: sqlite3.Connection,
     tables: Mapping[str, Sequence[tuple[Any, ...]]],
@@ -108,7 +108,7 @@ def _refuse_another_schema(
     found = {
         each
         for each in theirs.execute(query)
-        if each[0] != "table" or each[1] not in _MADE_BY_SQLITE
+        if each[0] != "table" or each[1] not in _SQLITE_TABLES
     }
     for kind, name, *_ in sorted(map(_as_texts, found - expected)):
         raise InvalidInput(
@@ -132,12 +132,12 @@ def _copy(
     most_bytes: int,
 ) -> None:
     if theirs.execute(f"SELECT version_num FROM {REVISIONS}").fetchall() != [(promised.revision,)]:  # noqa: S608
-        refuse_other_counts()
+        raise_manifest_mismatch()
     if set(promised.counts) != set(tables) or promised.counts[REVISIONS] != 1:
-        refuse_other_counts()
+        raise_manifest_mismatch()
     if sum(promised.counts.values()) > most_bytes:
-        refuse_other_counts()
-    taken = _Bytes(most_bytes)
+        raise_manifest_mismatch()
+    taken = _ByteBudget(most_bytes)
     for name, columns in tables.items():
         if name == REVISIONS:
             continue
@@ -148,13 +148,13 @@ def _copy(
         try:
             ours.executemany(
                 f'INSERT INTO "{name}" ({listed}) VALUES ({marks})',  # noqa: S608
-                _checked(name, columns, rows, promised.counts[name], taken),
+                _checked_rows(name, columns, rows, promised.counts[name], taken),
             )
         except sqlite3.IntegrityError as exc:
             raise InvalidInput(f"The rows of the backup's table {name} clash: {exc}.") from exc
 
 
-class _Bytes:
+class _ByteBudget:
     """Counts down what a file can hold: pages that are there twice make it endless."""
 
     def __init__(self, left: int) -> None:
@@ -166,12 +166,12 @@ class _Bytes:
             raise InvalidInput("The backup's database holds more than its file has room for.")
 
 
-def _checked(
+def _checked_rows(
     table: str,
     columns: Sequence[tuple[Any, ...]],
     rows: Iterator[Sequence[Any]],
     promised: int,
-    taken: _Bytes,
+    taken: _ByteBudget,
 ) -> Iterator[Sequence[Any]]:
     checks = [(name, _check_of(kind), required) for name, kind, required, _ in columns]
     number = 0
@@ -188,10 +188,10 @@ def _checked(
                 )
         yield row
     if number != promised:
-        refuse_other_counts()
+        raise_manifest_mismatch()
 
 
-def refuse_other_counts() -> NoReturn:
+def raise_manifest_mismatch() -> NoReturn:
     """Raises InvalidInput."""
     raise InvalidInput("The backup's database does not hold what its manifest says.")
 
@@ -205,18 +205,18 @@ def is_json(cell: object) -> bool:
     if isinstance(cell, int | float):
         return math.isfinite(cell)
     try:
-        json.loads(cell, parse_constant=_no_json)  # type: ignore[arg-type]
+        json.loads(cell, parse_constant=_reject_constant)  # type: ignore[arg-type]
     except (ValueError, TypeError, RecursionError):
         return False
     return isinstance(cell, str)
 
 
-def _no_json(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _is_moment(cell: object) -> bool:
-    if not isinstance(cell, str) or len(cell) not in _MOMENT_LENGTHS or cell[10] != " ":
+def _is_time(cell: object) -> bool:
+    if not isinstance(cell, str) or len(cell) not in _TIME_LENGTHS or cell[10] != " ":
         return False
     try:
         return datetime.fromisoformat(cell).tzinfo is None
@@ -231,7 +231,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "BIGINT": lambda cell: isinstance(cell, int),
     "BOOLEAN": lambda cell: isinstance(cell, int) and cell in (0, 1),
     "FLOAT": lambda cell: isinstance(cell, int | float) and math.isfinite(cell),
-    "DATETIME": _is_moment,
+    "DATETIME": _is_time,
     "JSON": is_json,
     "BLOB": lambda cell: isinstance(cell, bytes),
 }

@@ -30,13 +30,13 @@ _NUMBERS: Final = (
     "expected_cost_usd_per_hour",
 )
 _FEATURE: Final = "feature."
-_PLACES: Final = b"spotlab.places"
+_POSITIONS: Final = b"spotlab.places"
 _SOURCES: Final = msgspec.json.Decoder(tuple[Provenance, ...])
 _EVIDENCE: Final = msgspec.json.Decoder(Evidence)
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class UnpackedCandidates:
     """What `unpack` gives back: the candidates, and the two a verdict points at."""
 
     candidates: tuple[Candidate, ...]
@@ -59,8 +59,8 @@ def pack(
     rows = list(candidates)
     places = {
         "candidates": len(rows),
-        "current": _place(rows, verdict.current if verdict else None),
-        "chosen": _place(rows, verdict.chosen if verdict else None),
+        "current": _position(rows, verdict.current if verdict else None),
+        "chosen": _position(rows, verdict.chosen if verdict else None),
     }
     columns: dict[str, pa.Array] = {
         **{name: _text(getattr(row.pool, name) for row in rows) for name in _POOL},
@@ -72,27 +72,27 @@ def pack(
         "evidence": _text(_encode_evidence(row.evidence) for row in rows),
         **{
             _FEATURE + name: _floats(row.features.get(name) for row in rows)
-            for name in _all_features(rows, feature_names)
+            for name in _feature_order(rows, feature_names)
         },
     }
-    table = pa.table(columns).replace_schema_metadata({_PLACES: json.dumps(places)})
+    table = pa.table(columns).replace_schema_metadata({_POSITIONS: json.dumps(places)})
     # A dictionary of mostly different floats takes more room than the floats themselves.
     texts = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
     return pack_table(table, dictionary=texts)
 
 
-def unpack(payload: bytes) -> Scored:
+def unpack(payload: bytes) -> UnpackedCandidates:
     """The candidates that `pack` stored, equal to what they were."""
     table = unpack_table(payload)
-    places = json.loads(table.schema.metadata[_PLACES])
+    places = json.loads(table.schema.metadata[_POSITIONS])
     rows = _rows(table)
     current, chosen = (
         None if places[name] is None else rows[places[name]] for name in ("current", "chosen")
     )
-    return Scored(tuple(rows[: places["candidates"]]), current, chosen)
+    return UnpackedCandidates(tuple(rows[: places["candidates"]]), current, chosen)
 
 
-def _place(rows: list[Candidate], wanted: Candidate | None) -> int | None:
+def _position(rows: list[Candidate], wanted: Candidate | None) -> int | None:
     if wanted is None:
         return None
     if wanted not in rows:
@@ -108,7 +108,7 @@ def _floats(values: Iterable[float | None]) -> pa.Array:
     return pa.array(list(values), pa.float64())
 
 
-def _all_features(rows: Sequence[Candidate], first: Sequence[str]) -> list[str]:
+def _feature_order(rows: Sequence[Candidate], first: Sequence[str]) -> list[str]:
     names = dict.fromkeys(first)
     for row in rows:
         names.update(dict.fromkeys(row.features))

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from spotlab.domain.ports import Topic
 from spotlab.store.engine import reading
 
-_MARKS: Final = {
+_MARKER_QUERIES: Final = {
     "experiments": "SELECT max(id) FROM experiments",
     "snapshots": "SELECT max(id) FROM market_snapshots",
     "market": "SELECT max(value) FROM home_state WHERE key = 'active_market'",
@@ -21,7 +21,7 @@ _MARKS: Final = {
     "run": "SELECT state FROM job_runs ORDER BY id DESC LIMIT 1",
     "alerts": "SELECT max(id) FROM alerts",
 }
-_ABOUT: Final[dict[Topic, tuple[str, ...]]] = {
+_MARKERS_OF_TOPIC: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.EXPERIMENTS: ("experiments",),
     Topic.MARKET: ("snapshots", "market"),
     Topic.FLEET: ("outcomes", "changes"),
@@ -32,7 +32,7 @@ _ABOUT: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.SESSIONS: ("changes",),
 }
 _QUERY: Final = text(
-    "SELECT " + ", ".join(f"({query}) AS mark_{name}" for name, query in _MARKS.items())
+    "SELECT " + ", ".join(f"({query}) AS mark_{name}" for name, query in _MARKER_QUERIES.items())
 )
 
 
@@ -55,5 +55,5 @@ class SqlMarkers:
         with reading(self._engine) as session:
             found = session.connection().execute(_QUERY).one()._asdict()
         return {
-            topic: tuple(found[f"mark_{name}"] for name in names) for topic, names in _ABOUT.items()
+            topic: tuple(found[f"mark_{name}"] for name in names) for topic, names in _MARKERS_OF_TOPIC.items()
         }

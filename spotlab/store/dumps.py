@@ -28,7 +28,7 @@ TABLES: Final = (
     REVISIONS,
 )
 _REVISION: Final = "SELECT version_num FROM alembic_version"
-_PLACES: Final = "/usr/lib/postgresql/*/bin"
+_CLIENT_FOLDERS: Final = "/usr/lib/postgresql/*/bin"
 """Where Debian keeps the clients of each version."""
 
 
@@ -119,19 +119,19 @@ def _dump_postgres(engine: Engine, target: Path) -> Dump:
     with translated(engine), engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        there = tables_there(connection, schema)
+        there = existing_tables(connection, schema)
         if REVISIONS not in there:
             raise DatabaseDown(f"SpotLab never migrated the database {address(engine)}.")
         server = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
         # What is counted here is what pg_dump sees, whoever writes meanwhile.
         snapshot = str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
-        counts = counted(connection, schema, there)
+        counts = count_rows(connection, schema, there)
         revision = str(connection.execute(text(_REVISION)).scalar_one())
         chosen = [f'--table="{schema}"."{name}"' for name in there]
-        run_on(
+        run_on_engine(
             engine,
             [
-                client("pg_dump", server),
+                client_path("pg_dump", server),
                 "--format=custom",
                 "--no-owner",
                 "--no-privileges",
@@ -143,14 +143,14 @@ def _dump_postgres(engine: Engine, target: Path) -> Dump:
     return Dump("postgresql", revision, schema, counts)
 
 
-def tables_there(connection: Connection, schema: str) -> list[str]:
+def existing_tables(connection: Connection, schema: str) -> list[str]:
     """Which of SpotLab's tables a schema has, sorted."""
     query = text("SELECT tablename FROM pg_tables WHERE schemaname = :schema")
     found = set(connection.execute(query, {"schema": schema}).scalars())
     return sorted(found & set(TABLES))
 
 
-def counted(connection: Connection, schema: str, tables: Sequence[str]) -> dict[str, int]:
+def count_rows(connection: Connection, schema: str, tables: Sequence[str]) -> dict[str, int]:
     """Rows by table."""
     counts = {}
     for name in tables:
@@ -159,7 +159,7 @@ def counted(connection: Connection, schema: str, tables: Sequence[str]) -> dict[
     return counts
 
 
-def client(name: str, server: int) -> str:
+def client_path(name: str, server: int) -> str:
     """The path of a PostgreSQL client that is new enough for a server.
 
     Args:
@@ -169,7 +169,7 @@ def client(name: str, server: int) -> str:
         NotAvailable: there is none, or only older ones.
     """
     on_path = shutil.which(name)
-    beside = sorted(str(place / name) for place in Path("/").glob(f"{_PLACES[1:]}"))
+    beside = sorted(str(place / name) for place in Path("/").glob(f"{_CLIENT_FOLDERS[1:]}"))
     seen = []
     for path in [*([on_path] if on_path else []), *reversed(beside)]:
         if os.access(path, os.X_OK) and (version := _version(path)):
@@ -191,7 +191,7 @@ def _version(path: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def run_on(engine: Engine, command: Sequence[str]) -> None:
+def run_on_engine(engine: Engine, command: Sequence[str]) -> None:
     """Run a PostgreSQL client on an engine's database; its password stays out of the arguments.
 
     Raises:

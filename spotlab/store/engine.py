@@ -20,14 +20,14 @@ from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session, SQLModel
 
 from spotlab.errors import DatabaseDown, Fenced, InvalidSetting
-from spotlab.store.failures import READ_ON, translated
+from spotlab.store.failures import READABLE, translated
 from spotlab.store.types import to_json
 
 BUSY_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 POSTGRES: Final = "postgresql+psycopg"
-_PROVIDERS_WRITE: Final = ("postgresql", "postgres")
+_DRIVERLESS_SCHEMES: Final = ("postgresql", "postgres")
 """Schemes of the addresses that providers of PostgreSQL give; they name no driver."""
 _REMEDY: Final = (
     "Use postgresql://user@host:5432/name, with the password behind the user, or leave it empty "
@@ -76,21 +76,21 @@ def writing(engine: Engine) -> Iterator[Session]:
     try:
         with translated(engine), Session(writer(engine)) as session, session.begin():
             for fence in _fences.get():
-                _refuse_fenced(session, fence)
+                _check_fence(session, fence)
             yield session
     except DatabaseDown as exc:
-        if exc.what in READ_ON:
-            _refused[engine] = str(exc)
+        if exc.what in READABLE:
+            _write_failures[engine] = str(exc)
         raise
-    _refused.pop(engine, None)
+    _write_failures.pop(engine, None)
 
 
-_refused: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+_write_failures: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
 
 
-def refused(engine: Engine) -> str:
+def write_failure(engine: Engine) -> str:
     """Why the last write of this process was refused while reading goes on; "": it was not."""
-    return _refused.get(engine, "")
+    return _write_failures.get(engine, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,12 @@ class Fence:
     run: int | None = None
 
 
-_HELD: Final = "SELECT token FROM leases WHERE name = :name"
-_RUNS: Final = "SELECT state FROM job_runs WHERE id = :run"
-_KEPT_FROM: Final = {"leases": " FOR KEY SHARE", "job_runs": " FOR SHARE"}
+_LEASE_TOKEN: Final = "SELECT token FROM leases WHERE name = :name"
+_RUN_STATE: Final = "SELECT state FROM job_runs WHERE id = :run"
+_ROW_LOCKS: Final = {"leases": " FOR KEY SHARE", "job_runs": " FOR SHARE"}
 """PostgreSQL: nobody takes the lease over (FOR UPDATE) or ends the run between this look and the
 commit, while the holder's beat passes. SQLite has one writer anyway."""
-_NOT_FROZEN: Final = text(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'")
+_IDLE_TIMEOUT: Final = text(f"SET LOCAL idle_in_transaction_session_timeout = '{BUSY_TIMEOUT_S}s'")
 """A leader that is frozen amid a transaction must not keep others from taking over."""
 _fences: ContextVar[tuple[Fence, ...]] = ContextVar("fences", default=())
 
@@ -128,24 +128,24 @@ def fenced(fence: Fence) -> Iterator[None]:
         _fences.reset(reset)
 
 
-def _refuse_fenced(session: Session, fence: Fence) -> None:
+def _check_fence(session: Session, fence: Fence) -> None:
     postgres = session.get_bind().dialect.name == "postgresql"
     connection = session.connection()
     if postgres:
-        connection.execute(_NOT_FROZEN)
+        connection.execute(_IDLE_TIMEOUT)
 
     def look(query: str, table: str, **about: object) -> Any:
-        kept = _KEPT_FROM[table] if postgres else ""
+        kept = _ROW_LOCKS[table] if postgres else ""
         return connection.execute(text(query + kept), about).scalar()
 
-    held = look(_HELD, "leases", name=fence.lease)
+    held = look(_LEASE_TOKEN, "leases", name=fence.lease)
     if held != fence.token:
         raise Fenced(
             f"Another process leads {fence.lease} now (token {held}, this one's was "
             f"{fence.token}).",
             remedy="Nothing was written; the leader does this work.",
         )
-    if fence.run is not None and look(_RUNS, "job_runs", run=fence.run) != "running":
+    if fence.run is not None and look(_RUN_STATE, "job_runs", run=fence.run) != "running":
         raise Fenced(
             f"Run {fence.run} was ended while it was at work.", remedy="Nothing more is written."
         )
@@ -156,7 +156,7 @@ def writer(engine: Engine) -> Engine:
     return engine.execution_options(spotlab_writes=True)
 
 
-def one_at_a_time(session: Session, name: str) -> None:
+def lock_until_commit(session: Session, name: str) -> None:
     """Let nobody else do what `name` names until this transaction ends."""
     # SQLite has one writer anyway, since BEGIN IMMEDIATE.
     if session.get_bind().dialect.name == "postgresql":
@@ -171,7 +171,7 @@ def _parse(url: str) -> URL:
         raise InvalidSetting(
             "SPOTLAB_DATABASE_URL is no database address.", remedy=_REMEDY
         ) from None
-    if parsed.drivername in _PROVIDERS_WRITE:
+    if parsed.drivername in _DRIVERLESS_SCHEMES:
         parsed = parsed.set(drivername=POSTGRES)
     if parsed.drivername != POSTGRES:
         raise InvalidSetting(
@@ -215,14 +215,14 @@ def _create(url: URL, **options: Any) -> Engine:
 
 def _prepare_sqlite(folder: Path, connection: sqlite3.Connection, _record: object) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        with _alone_in(folder):
+        with _folder_lock(folder):
             connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     """Hold a folder's lock: of several processes that switch a new file to WAL at once, SQLite
     lets one and refuses the others without waiting."""
     descriptor = os.open(folder, os.O_RDONLY)

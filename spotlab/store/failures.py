@@ -47,7 +47,7 @@ _SQLITE_LIMITS: Final = ("pattern too complex", "integer overflow", "too big", "
 _POSTGRES_LIMITS: Final = "54"
 """The class of SQLSTATE of a program's limits: a text that is longer than an index takes."""
 
-READ_ON: Final = frozenset({_FULL[0], _READ_ONLY[0]})
+READABLE: Final = frozenset({_FULL[0], _READ_ONLY[0]})
 """What is wrong with a database that refuses what is written and can still be read."""
 
 
@@ -62,7 +62,7 @@ def translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except StatementError as exc:
-        raise _explained(engine, exc, exc.orig) from exc
+        raise _translate(engine, exc, exc.orig) from exc
     except (OverflowError, UnicodeError) as exc:
         # The driver could not even send it: an integer over 64 bits, half of a surrogate pair.
         raise _unstorable(engine, exc) from exc
@@ -82,13 +82,13 @@ def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def _explained(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
+def _translate(engine: Engine, exc: StatementError, cause: BaseException | None) -> SpotlabError:
     if isinstance(cause, SpotlabError):
         return cause
     if (
         isinstance(exc, DataError | IntegrityError)
         or isinstance(cause, ValueError | TypeError | ArithmeticError)
-        or _beyond_a_limit(cause)
+        or _exceeds_a_limit(cause)
     ):
         return _unstorable(engine, cause)
     return _down(engine, cause or exc)
@@ -101,7 +101,7 @@ def _unstorable(engine: Engine, cause: BaseException | None) -> InvalidInput:
     )
 
 
-def _beyond_a_limit(cause: BaseException | None) -> bool:
+def _exceeds_a_limit(cause: BaseException | None) -> bool:
     """Whether a sound database refused a value for its size or shape."""
     if _code(cause) == "SQLITE_ERROR":  # its name for whatever has no name of its own
         return any(words in str(cause) for words in _SQLITE_LIMITS)

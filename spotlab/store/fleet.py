@@ -15,10 +15,10 @@ from spotlab.domain.market import Pool
 from spotlab.domain.ports import Account, By, Listing
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, upsert, writing
+from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.tables.core import AccountRow, InstanceRow
 
-_SEEN: Final = (
+_COLUMNS_FROM_AWS: Final = (
     "account",
     "region",
     "availability_zone",
@@ -33,7 +33,7 @@ _SEEN: Final = (
 """What a sync takes over from AWS; everything else of an instance is the user's or ours."""
 
 
-_GIVEN: Final = (
+_COLUMNS_FROM_SETTINGS: Final = (
     "aws_account_id",
     "role_arn",
     "external_id",
@@ -67,15 +67,15 @@ class SqlFleet:
             if by is not None:
                 former = session.get(AccountRow, account.name, with_for_update=True)
                 now = _account(former) if former is not None else None
-                before = _told(now) if now is not None else None
+                before = _audit_values(now) if now is not None else None
                 if expected is not None and now != expected:
                     raise ChangedMeanwhile(
                         f"The account {account.name!r} was changed meanwhile.",
                         remedy="Read it again.",
                     )
-                append(session, by, "account.save", account.name, before, _told(account))
+                append(session, by, "account.save", account.name, before, _audit_values(account))
             row = AccountRow(**msgspec.to_builtins(account))
-            upsert(session, row, update=_GIVEN if by is None else (*_GIVEN, "active"))
+            upsert(session, row, update=_COLUMNS_FROM_SETTINGS if by is None else (*_COLUMNS_FROM_SETTINGS, "active"))
 
     def note_listing(self, name: str, at: datetime, error: str = "") -> None:
         """Keep that an account was listed, or why it could not be."""
@@ -93,12 +93,12 @@ class SqlFleet:
     def add_account(self, account: Account, by: By) -> None:
         """Insert a new one. Raises Conflict: there is one of this name."""
         with writing(self._engine) as session:
-            one_at_a_time(session, f"account:{account.name}")
+            lock_until_commit(session, f"account:{account.name}")
             if session.get(AccountRow, account.name) is not None:
                 raise Conflict(
                     f"There is an account {account.name!r} already.", remedy="Choose another name."
                 )
-            append(session, by, "account.add", account.name, None, _told(account))
+            append(session, by, "account.add", account.name, None, _audit_values(account))
             session.add(AccountRow(**msgspec.to_builtins(account)))
 
     def accounts(self) -> list[Account]:
@@ -112,10 +112,10 @@ class SqlFleet:
         requirements) stays, those gone become inactive."""
         gone = update(InstanceRow).where(col(InstanceRow.account) == account).values(active=False)
         with writing(self._engine) as session:
-            one_at_a_time(session, f"sync:{account}")
+            lock_until_commit(session, f"sync:{account}")
             session.connection().execute(gone)
             for instance in instances:
-                upsert(session, _row(account, instance), update=_SEEN)
+                upsert(session, _row(account, instance), update=_COLUMNS_FROM_AWS)
 
     def instances(self, *, active_only: bool = True) -> list[Instance]:
         """By account, then name, then id."""
@@ -135,7 +135,7 @@ class SqlFleet:
         with reading(self._engine) as session:
             row = session.get(InstanceRow, instance_id)
         if row is None:
-            raise _unknown(instance_id)
+            raise _not_found(instance_id)
         return _instance(row)
 
     def set_shadow(
@@ -170,7 +170,7 @@ class SqlFleet:
         with writing(self._engine) as session:
             row = session.get(InstanceRow, instance_id, with_for_update=True)
             if row is None:
-                raise _unknown(instance_id)
+                raise _not_found(instance_id)
             refuse_changed(row, expected)
             before = getattr(row, what)
             if before == value:
@@ -196,13 +196,13 @@ def _account(row: AccountRow) -> Account:
     return Account(**values | {"regions": tuple(row.regions)})
 
 
-def _told(account: Account) -> dict[str, Any]:
+def _audit_values(account: Account) -> dict[str, Any]:
     """An account for the audit log: whether there is an external id, not which."""
     told: dict[str, Any] = msgspec.to_builtins(account)
     return told | {"external_id": "***" if account.external_id else ""}
 
 
-def _unknown(instance_id: str) -> NotFound:
+def _not_found(instance_id: str) -> NotFound:
     return NotFound(
         f"Instance {instance_id!r} is not in the fleet.",
         remedy="Check its id, or collect its account first.",

@@ -19,7 +19,7 @@ FAILED: Final = frozenset({"failed", "timed out", "lost"})
 
 
 @dataclass(frozen=True, slots=True)
-class SeenProcess:
+class ProcessHeartbeat:
     """A process by its last sign of life: its role, host, pid, and when it started and was seen."""
 
     role: str
@@ -56,7 +56,7 @@ class LastRun:
         return self.state in FAILED
 
 
-class SqlSigns:
+class SqlHeartbeats:
     """Signs of life in SQL.
 
     Args:
@@ -66,12 +66,12 @@ class SqlSigns:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def processes(self, role: str) -> list[SeenProcess]:
+    def processes(self, role: str) -> list[ProcessHeartbeat]:
         """Every process of a role that was ever seen and is still listed, newest sign first."""
         query = select(ProcessRow).where(ProcessRow.role == role)
         with reading(self._engine) as session:
             return [
-                SeenProcess(row.role, row.host, row.pid, row.started_at, row.seen_at)
+                ProcessHeartbeat(row.role, row.host, row.pid, row.started_at, row.seen_at)
                 for row in session.exec(query.order_by(col(ProcessRow.seen_at).desc()))
             ]
 

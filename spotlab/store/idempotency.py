@@ -36,7 +36,7 @@ class AnsweredWrite:
     created_at: datetime
 
 
-class SqlAnswers:
+class SqlIdempotencyKeys:
     """Answered writes in SQL.
 
     Args:

@@ -22,10 +22,10 @@ from spotlab.domain.interruptions import (
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
-_ONE_WRITER: Final = "interruptions"
+_LOCK: Final = "interruptions"
 
 
 class SqlInterruptions:
@@ -49,7 +49,7 @@ class SqlInterruptions:
             How many are new.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _LOCK)
             return sum(_add(session, event, by) for event in events)
 
     def events(
@@ -84,7 +84,7 @@ class SqlInterruptions:
         """
         watched = last_listed_at is not None and now - last_listed_at <= MAX_GAP
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_WRITER)
+            lock_until_commit(session, _LOCK)
             for instance in instances:
                 if instance.lifecycle is Lifecycle.SPOT and instance.state == "running":
                     watched_since = last_listed_at if watched else None
@@ -143,11 +143,11 @@ def _add(session: Session, event: InterruptionEvent, by: By | None) -> bool:
     )
     session.flush()
     if by is not None:
-        append(session, by, "event.add", event.instance_id, None, _told(event))
+        append(session, by, "event.add", event.instance_id, None, _audit_values(event))
     return True
 
 
-def _told(event: InterruptionEvent) -> dict[str, str]:
+def _audit_values(event: InterruptionEvent) -> dict[str, str]:
     """An event for the audit log."""
     return {
         "kind": event.kind.value,

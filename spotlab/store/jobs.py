@@ -42,14 +42,14 @@ class SqlJobs:
     def set_schedule(self, name: str, schedule: str, by: By) -> None:
         """Have it run at other times from now on; "": at its own."""
         with writing(self._engine) as session:
-            row = _locked(session, name)
+            row = _lock_job(session, name)
             append(session, by, "job.schedule", name, row.schedule, schedule)
             row.schedule, row.next_at = schedule, None
 
     def set_paused(self, name: str, paused: bool, by: By) -> None:
         """Have it run only when asked, or by its schedule again."""
         with writing(self._engine) as session:
-            row = _locked(session, name)
+            row = _lock_job(session, name)
             append(session, by, "job.pause" if paused else "job.resume", name, row.paused, paused)
             row.paused, row.next_at = paused, None
 
@@ -60,18 +60,18 @@ class SqlJobs:
             Conflict: it runs, or was asked for already.
         """
         with writing(self._engine) as session:
-            row = _locked(session, name)
-            running = _running(session, name)
+            row = _lock_job(session, name)
+            running = _running_id(session, name)
             if running is not None or row.asked_at is not None:
                 what = "runs" if running is not None else f"was asked for by {row.asked_by}"
                 raise Conflict(f"{name} {what} already.", remedy="Wait until that run has ended.")
             append(session, by, "job.run", name)
-            row.asked_at, row.asked_by = _unused(session, name, by.at), by.actor
+            row.asked_at, row.asked_by = _unused_due_time(session, name, by.at), by.actor
 
     def plan(self, name: str, next_at: datetime) -> None:
         """Set when it is due next."""
         with writing(self._engine) as session:
-            _locked(session, name).next_at = _unused(session, name, next_at)
+            _lock_job(session, name).next_at = _unused_due_time(session, name, next_at)
 
     def start(
         self,
@@ -96,17 +96,17 @@ class SqlJobs:
             Its run_id; None: it is not due then (any more), or it runs already.
         """
         with writing(self._engine) as session:
-            row = _locked(session, name)
+            row = _lock_job(session, name)
             asked = row.asked_at == due_at
             planned = row.next_at == due_at
-            if not (asked or planned) or _running(session, name) is not None:
+            if not (asked or planned) or _running_id(session, name) is not None:
                 return None
             run = _run_row(name, due_at, RunState.RUNNING, holder, token)
             run.started_at, run.correlation_id = at, correlation_id
             if asked:
                 run.asked_by, row.asked_at, row.asked_by = row.asked_by, None, ""
             if planned:
-                row.next_at = None if next_at is None else _unused(session, name, next_at)
+                row.next_at = None if next_at is None else _unused_due_time(session, name, next_at)
             session.add(run)
             session.flush()
             return run.id
@@ -123,12 +123,12 @@ class SqlJobs:
     ) -> None:
         """Write down that a run was left out, and why."""
         with writing(self._engine) as session:
-            row = _locked(session, name)
+            row = _lock_job(session, name)
             if row.next_at != due_at:
                 return
             run = _run_row(name, due_at, RunState.SKIPPED, holder, token)
             run.ended_at, run.cause = at, cause
-            row.next_at = _unused(session, name, next_at)
+            row.next_at = _unused_due_time(session, name, next_at)
             session.add(run)
 
     def finish(
@@ -196,19 +196,19 @@ class SqlJobs:
             return int(session.connection().execute(old).rowcount)
 
 
-def _locked(session: Session, name: str) -> JobRow:
+def _lock_job(session: Session, name: str) -> JobRow:
     """The job's row, made where it is missing; nobody else changes it until the commit."""
     new = JobRow(name=name, schedule="", paused=False, next_at=None, asked_at=None, asked_by="")
     upsert(session, new, update=())
     return session.exec(select(JobRow).where(JobRow.name == name).with_for_update()).one()
 
 
-def _running(session: Session, name: str) -> int | None:
+def _running_id(session: Session, name: str) -> int | None:
     query = select(JobRunRow.id).where(JobRunRow.job == name, JobRunRow.state == _RUNNING)
     return session.exec(query.limit(1)).first()
 
 
-def _unused(session: Session, name: str, due_at: datetime) -> datetime:
+def _unused_due_time(session: Session, name: str, due_at: datetime) -> datetime:
     """The due time, or the next millisecond that no run has: a clock that was set back comes by
     the same times again."""
     query = select(JobRunRow.id).where(JobRunRow.job == name)

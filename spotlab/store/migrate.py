@@ -38,16 +38,16 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     with translated(engine), writer(engine).begin() as connection:
         _take_lock(connection)
         before = _revision(connection)
-        _refuse_unknown(engine, before)
+        _check_revision(engine, before)
         if before != newest:
-            command.upgrade(scripts(connection), newest)
+            command.upgrade(alembic_config(connection), newest)
     return before, newest
 
 
-def upgrade_on(connection: Connection, revision: str) -> None:
+def upgrade_in_transaction(connection: Connection, revision: str) -> None:
     """Migrate in an open transaction of somebody's own."""
     _take_lock(connection)
-    command.upgrade(scripts(connection), revision)
+    command.upgrade(alembic_config(connection), revision)
 
 
 def current(engine: Engine) -> str | None:
@@ -62,7 +62,7 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str:
     """The revision this SpotLab needs."""
-    revision = ScriptDirectory.from_config(scripts()).get_current_head()
+    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert revision is not None, "the package carries its migrations"
     return revision
 
@@ -77,11 +77,11 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _refuse_unknown(engine: Engine, revision: str | None) -> None:
+def _check_revision(engine: Engine, revision: str | None) -> None:
     if revision is None:
         return
     try:
-        ScriptDirectory.from_config(scripts()).get_revision(revision)
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
     except CommandError:
         raise DatabaseDown(
             f"The database {address(engine)} was made by a newer SpotLab (revision {revision}).",
@@ -89,7 +89,7 @@ def _refuse_unknown(engine: Engine, revision: str | None) -> None:
         ) from None
 
 
-def scripts(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's configuration, with an open connection where something is to be migrated."""
     config = Config()
     # Alembic reads "%" in an option as the start of a reference.

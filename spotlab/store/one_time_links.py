@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import insert_new, one_at_a_time, reading, writing
+from spotlab.store.engine import insert_new, lock_until_commit, reading, writing
 from spotlab.store.sessions import revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
 from spotlab.store.users import add_user, choose_password, user_of
@@ -107,7 +107,7 @@ class SqlLinks:
             Conflict: there is a user already.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, "one change to the users")
+            lock_until_commit(session, "one change to the users")
             self._use(session, link_hash, Purpose.FIRST_ADMINISTRATOR, by)
             if session.exec(select(UserRow.name).limit(1)).first() is not None:
                 raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
@@ -120,7 +120,7 @@ class SqlLinks:
             NotFound: the link cannot be used (any more).
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, "one change to the users")
+            lock_until_commit(session, "one change to the users")
             link = self._use(session, link_hash, Purpose.CHOOSE_PASSWORD, by)
             user = choose_password(session, link.user, password_hash, by)
             revoke_sessions(session, link.user, by)
@@ -163,10 +163,10 @@ class SqlLinks:
 def _usable(session: Session, row: LinkRow, purpose: Purpose, at: datetime) -> bool:
     if row.purpose != purpose.value or row.used_at is not None or row.expires_at <= at:
         return False
-    return not row.grantors or _vouched_for(session, row.user, row.grantors)
+    return not row.grantors or _grantors_may_grant(session, row.user, row.grantors)
 
 
-def _vouched_for(session: Session, name: str, grantors: Sequence[str]) -> bool:
+def _grantors_may_grant(session: Session, name: str, grantors: Sequence[str]) -> bool:
     """Whether each of them could still give a link to this user."""
     whose = session.get(UserRow, name)
     each = [session.get(UserRow, grantor) for grantor in grantors]

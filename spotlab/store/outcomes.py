@@ -50,7 +50,7 @@ class SqlShadowLog:
         """Newest first; accounts: only beside decisions about their instances."""
         query = select(ShadowDecisionRow)
         if accounts is not None:
-            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_made_in(accounts)))
+            query = query.where(col(ShadowDecisionRow.experiment_id).in_(_experiments_of(accounts)))
         if model is not None:
             query = query.where(ShadowDecisionRow.model == model)
         if since is not None:
@@ -100,7 +100,7 @@ class SqlOutcomes:
         """By time of the prediction; accounts: only of decisions about their instances."""
         query = select(OutcomeRow)
         if accounts is not None:
-            query = query.where(col(OutcomeRow.experiment_id).in_(_made_in(accounts)))
+            query = query.where(col(OutcomeRow.experiment_id).in_(_experiments_of(accounts)))
         if target is not None:
             query = query.where(OutcomeRow.target == target.value)
         if model is not None:
@@ -175,7 +175,7 @@ class SqlDriftLog:
             return [_sketch(row) for row in session.exec(query)]
 
 
-def _made_in(accounts: Sequence[str]) -> Any:
+def _experiments_of(accounts: Sequence[str]) -> Any:
     """Ids of the experiments about these accounts' instances, as a subquery."""
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
 

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from spotlab.domain.components import HEALTHY
 from spotlab.domain.ports import Probe
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.tables.monitoring import ProbeRow
 
 
@@ -41,7 +41,7 @@ class SqlProbeLog:
         )
         with writing(self._engine) as session:
             # Every process that saw the outage comes now: one after the other.
-            one_at_a_time(session, "probes")
+            lock_until_commit(session, "probes")
             known: dict[str, list[datetime]] = {}
             for component, at in session.exec(query):
                 known.setdefault(component, []).append(at)

@@ -15,13 +15,13 @@ from spotlab.domain.model_lifecycle import ModelAction, ModelState, moved, trust
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
+from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.fleet import refuse_changed
 from spotlab.store.tables.core import InstanceRow, ModelEventRow, ModelVersionRow
 
-_ONE_CHANGE: Final = "one change to the models"
-_SWITCHES: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
-_NO_MODEL_OF_ITS_OWN: Final = "champion"
+_LOCK: Final = "one change to the models"
+_ENABLING: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
+_UNASSIGNED: Final = "champion"
 OURSELVES: Final = "spotlab"
 
 
@@ -53,7 +53,7 @@ class SqlModelRegistry:
                 remedy="It is registered as a candidate and moved on from there.",
             )
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             known = session.get(ModelVersionRow, (record.name, record.version))
             if known is not None and known.digest != record.digest:
                 raise InvalidInput(
@@ -63,14 +63,14 @@ class SqlModelRegistry:
             if known is None:
                 session.add(_row(record))
                 signed = by or By(OURSELVES, record.registered_at)
-                _note(session, record, ModelAction.REGISTER, "", record.state, signed)
+                _record_event(session, record, ModelAction.REGISTER, "", record.state, signed)
             return known is None
 
     def records(self) -> list[ModelRecord]:
         """By name, then newest version first."""
         with reading(self._engine) as session:
             found = [_record(row) for row in session.exec(select(ModelVersionRow))]
-        newest_first = sorted(found, key=lambda each: _order(each.version), reverse=True)
+        newest_first = sorted(found, key=lambda each: _sort_key(each.version), reverse=True)
         return sorted(newest_first, key=lambda each: each.name)
 
     def trusts(self, name: str, version: str, digest: str) -> bool:
@@ -97,16 +97,16 @@ class SqlModelRegistry:
             InvalidInput: this move is not made from its state; nothing changed.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            row = _known(session, name, version)
+            lock_until_commit(session, _LOCK)
+            row = _version_row(session, name, version)
             before = _record(row)
             state, enabled = moved(before.reference, before.state, before.enabled, action)
             if action is ModelAction.CHAMPION:
                 _step_down(session, before, by)
             row.state, row.enabled = state, enabled
             after = _record(row)
-            shown = _switch if action in _SWITCHES else _state
-            _note(session, after, action, shown(before), shown(after), by)
+            shown = _enabled if action in _ENABLING else _state
+            _record_event(session, after, action, shown(before), shown(after), by)
         return after
 
     def assign(
@@ -124,7 +124,7 @@ class SqlModelRegistry:
             InvalidInput: the version is disabled, rejected or archived.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             instance = session.get(InstanceRow, instance_id, with_for_update=True)
             if instance is None:
                 raise NotFound(
@@ -134,13 +134,13 @@ class SqlModelRegistry:
             refuse_changed(instance, expected)
             assigned = None
             if record is not None:
-                assigned = _record(_known(session, record.name, record.version))
-                _refuse_unusable(assigned)
+                assigned = _record(_version_row(session, record.name, record.version))
+                _check_usable(assigned)
             former, instance.model = instance.model, assigned.reference if assigned else None
             if former == instance.model:
                 return
-            before = former or _NO_MODEL_OF_ITS_OWN
-            after = instance.model or _NO_MODEL_OF_ITS_OWN
+            before = former or _UNASSIGNED
+            after = instance.model or _UNASSIGNED
             change = _Assignment(instance_id, before, after, by)
             if former is not None:
                 name, _, version = former.partition("@")
@@ -155,7 +155,7 @@ class SqlModelRegistry:
     def refuse(self, name: str, version: str, task: str, by: By) -> None:
         """Record that an upload was refused; by.reason says why."""
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, _LOCK)
             session.add(_event_row(_event(name, version, task, ModelAction.REFUSE, by)))
             append(session, by, "model.refuse", f"{name}@{version}")
 
@@ -165,7 +165,7 @@ class SqlModelRegistry:
         if name is not None:
             query = query.where(ModelEventRow.name == name)
         with reading(self._engine) as session:
-            return [_read_event(row) for row in session.exec(query)]
+            return [_to_event(row) for row in session.exec(query)]
 
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
         """The event that had made the champion which was in force at a moment; None: none was."""
@@ -177,7 +177,7 @@ class SqlModelRegistry:
         )
         with reading(self._engine) as session:
             row = session.exec(query).first()
-            return None if row is None else _read_event(row)
+            return None if row is None else _to_event(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +194,11 @@ class _Assignment:
         event = replace(event, before=self.before, after=self.after, instance_id=self.instance_id)
         session.add(_event_row(event))
         session.flush()
-        if action is ModelAction.ASSIGN or self.after == _NO_MODEL_OF_ITS_OWN:
+        if action is ModelAction.ASSIGN or self.after == _UNASSIGNED:
             append(session, self.by, "instance.model", self.instance_id, self.before, self.after)
 
 
-def _known(session: Session, name: str, version: str) -> ModelVersionRow:
+def _version_row(session: Session, name: str, version: str) -> ModelVersionRow:
     row = session.get(ModelVersionRow, (name, version))
     if row is None:
         raise NotFound(
@@ -223,10 +223,10 @@ def _step_down(session: Session, successor: ModelRecord, by: By) -> None:
     session.flush()  # the index allows one champion a task at any moment
     reason = f"{successor.reference} became the champion. {by.reason}".strip()
     signed = replace(by, reason=reason)
-    _note(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signed)
+    _record_event(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signed)
 
 
-def _refuse_unusable(record: ModelRecord) -> None:
+def _check_usable(record: ModelRecord) -> None:
     if why := unusable(record.state, record.enabled):
         raise InvalidInput(
             f"Model {record.reference} {why}.",
@@ -238,11 +238,11 @@ def _state(record: ModelRecord) -> str:
     return record.state
 
 
-def _switch(record: ModelRecord) -> str:
+def _enabled(record: ModelRecord) -> str:
     return "enabled" if record.enabled else "disabled"
 
 
-def _note(
+def _record_event(
     session: Session, record: ModelRecord, action: ModelAction, before: str, after: str, by: By
 ) -> None:
     event = _event(record.name, record.version, record.task, action, by)
@@ -270,12 +270,12 @@ def _event_row(event: ModelEvent) -> ModelEventRow:
     )
 
 
-def _read_event(row: ModelEventRow) -> ModelEvent:
+def _to_event(row: ModelEventRow) -> ModelEvent:
     values = row.model_dump()
     return ModelEvent(event_id=values.pop("id"), **values)
 
 
-def _order(version: str) -> list[tuple[int, int, str]]:
+def _sort_key(version: str) -> list[tuple[int, int, str]]:
     """So that 1.10.0 is newer than 1.9.0, and newer than its own 1.10.0-rc1."""
     parts = re.findall(r"\d+|[A-Za-z]+", version)
     numbers_over_words = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]

@@ -10,10 +10,10 @@ from sqlmodel import col, select
 
 from spotlab.domain.request_stats import SLOT, Served
 from spotlab.store.engine import reading, upsert, writing
-from spotlab.store.tables.monitoring import ServedRow
+from spotlab.store.tables.monitoring import RequestStatsRow
 
 
-class SqlServed:
+class SqlRequestStats:
     """Counts in SQL, a row a process and slot.
 
     Args:
@@ -30,16 +30,16 @@ class SqlServed:
         with writing(self._engine) as session:
             for each in served:
                 took = {str(found): count for found, count in each.took.items()}
-                row = ServedRow(
+                row = RequestStatsRow(
                     process_id=each.process_id, at=each.at, failed=each.failed, took=took
                 )
                 upsert(session, row)
 
     def since(self, moment: datetime) -> list[Served]:
         """Slots that end after then, of every process, oldest first."""
-        query = select(ServedRow).where(col(ServedRow.at) > moment - SLOT)
+        query = select(RequestStatsRow).where(col(RequestStatsRow.at) > moment - SLOT)
         with reading(self._engine) as session:
             return [
                 Served(row.process_id, row.at, row.failed, {int(k): n for k, n in row.took.items()})
-                for row in session.exec(query.order_by(col(ServedRow.at)))
+                for row in session.exec(query.order_by(col(RequestStatsRow.at)))
             ]

@@ -18,11 +18,11 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Engine, inspect, text
 
 from spotlab.errors import Conflict, InvalidInput
-from spotlab.store.dumps import tables_there
+from spotlab.store.dumps import existing_tables
 from spotlab.store.failures import is_sqlite, translated
-from spotlab.store.migrate import scripts
+from spotlab.store.migrate import alembic_config
 
-STOP: Final = "Stop SpotLab there first: what it writes meanwhile would be lost."
+STOP_REMEDY: Final = "Stop SpotLab there first: what it writes meanwhile would be lost."
 
 
 def refuse_newer(revision: str) -> None:
@@ -32,7 +32,7 @@ def refuse_newer(revision: str) -> None:
         InvalidInput: a newer SpotLab made it.
     """
     try:
-        ScriptDirectory.from_config(scripts()).get_revision(revision)
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
     except CommandError:
         raise InvalidInput(
             f"The backup was made by a newer SpotLab (revision {revision}).",
@@ -51,7 +51,7 @@ def is_empty(engine: Engine) -> bool:
         return not path.exists() or path.stat().st_size == 0
     with translated(engine), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-        return not tables_there(connection, schema)
+        return not existing_tables(connection, schema)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def alone_with(target: Path) -> Iterator[None]:
         except sqlite3.DatabaseError:
             mode = "delete"  # damaged: that may be why it is replaced
         if mode != "delete":
-            raise Conflict(f"Another process uses {target}.", remedy=STOP)
+            raise Conflict(f"Another process uses {target}.", remedy=STOP_REMEDY)
         yield
 
 

@@ -20,19 +20,19 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from spotlab.errors import Conflict, DatabaseDown, InvalidInput, NotAvailable
-from spotlab.store.backup_reader import LONGEST_CELL, is_json, refuse_other_counts
-from spotlab.store.dumps import REVISIONS, Dump, client, tables_there
+from spotlab.store.backup_reader import MAX_CELL_BYTES, is_json, raise_manifest_mismatch
+from spotlab.store.dumps import REVISIONS, Dump, client_path, existing_tables
 from spotlab.store.engine import writer
 from spotlab.store.failures import address, translated
-from spotlab.store.migrate import upgrade_on
-from spotlab.store.restore import STOP
+from spotlab.store.migrate import upgrade_in_transaction
+from spotlab.store.restore import STOP_REMEDY
 
-_LONGEST_LINE: Final = 2 * LONGEST_CELL + 2**20
+_MAX_LINE_BYTES: Final = 2 * MAX_CELL_BYTES + 2**20
 """Bytes are written as twice as many digits."""
-_MOST_TIMES_LARGER: Final = 200
-_LEAST_BYTES: Final = 64 * 2**20
+_MAX_EXPANSION: Final = 200
+_MIN_LIMIT_BYTES: Final = 64 * 2**20
 _COPY: Final = re.compile(rb'COPY "?(\w+)"?\."?(\w+)"? \(([\w", ]+)\) FROM stdin;\n')
-_SET: Final = re.compile(
+_SETVAL: Final = re.compile(
     rb"SELECT pg_catalog\.setval\('\"?(\w+)\"?\.\"?(\w+)\"?', (\d{1,19}), (true|false)\);\n"
 )
 _END: Final = b"\\.\n"
@@ -44,11 +44,11 @@ _TYPES: Final = text(
     "WHERE table_schema = :schema ORDER BY table_name, ordinal_position"
 )
 _SEQUENCES: Final = text("SELECT sequencename FROM pg_sequences WHERE schemaname = :schema")
-_OTHERS: Final = text(
+_OTHER_CONNECTIONS: Final = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
     "AND application_name = 'spotlab' AND pid <> pg_backend_pid()"
 )
-_ODD: Final = {
+_UNREADABLE: Final = {
     "double precision": "{column} IN ('NaN', 'Infinity', '-Infinity')",
     "timestamp with time zone": "NOT isfinite({column}) OR {column} < '0001-01-02' "
     "OR {column} > '9999-12-30'",
@@ -79,10 +79,10 @@ def put_postgres(
     with translated(engine), engine.connect() as connection:
         schema = str(connection.execute(text("SELECT current_schema()")).scalar_one())
         server = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
-        former = tables_there(connection, schema)
-        others = connection.execute(_OTHERS).scalar_one()
+        former = existing_tables(connection, schema)
+        others = connection.execute(_OTHER_CONNECTIONS).scalar_one()
     if others:
-        raise Conflict(f"SpotLab is connected to {address(engine)} ({others} times).", remedy=STOP)
+        raise Conflict(f"SpotLab is connected to {address(engine)} ({others} times).", remedy=STOP_REMEDY)
     if schema != dump.schema:
         raise Conflict(
             f"The backup's tables are in the schema {dump.schema}, this database uses {schema}.",
@@ -92,7 +92,7 @@ def put_postgres(
     with (
         translated(engine),
         writer(engine).begin() as connection,
-        _script(client("pg_restore", server), copy) as lines,
+        _data_script(client_path("pg_restore", server), copy) as lines,
     ):
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
@@ -100,14 +100,14 @@ def put_postgres(
             connection.execute(text(f'CREATE SCHEMA "{beside}"'))
         for name in former:
             connection.execute(text(f'ALTER TABLE "{schema}"."{name}" SET SCHEMA "{beside}"'))
-        upgrade_on(connection, dump.revision)
-        _take_rows(connection, schema, lines, dump)
-        upgrade_on(connection, "head")
+        upgrade_in_transaction(connection, dump.revision)
+        _load_rows(connection, schema, lines, dump)
+        upgrade_in_transaction(connection, "head")
         last(connection)
     return beside
 
 
-class _Lines:
+class _LimitedLines:
     """The lines of a script that may be endless.
 
     Args:
@@ -120,7 +120,7 @@ class _Lines:
         self._left = left
 
     def __iter__(self) -> Iterator[bytes]:
-        while line := self._stream.readline(_LONGEST_LINE):
+        while line := self._stream.readline(_MAX_LINE_BYTES):
             self._left -= len(line)
             if self._left < 0 or not line.endswith(b"\n"):
                 raise InvalidInput("The backup's database holds more than its file has room for.")
@@ -128,7 +128,7 @@ class _Lines:
 
 
 @contextmanager
-def _script(command: str, copy: Path) -> Iterator[_Lines]:
+def _data_script(command: str, copy: Path) -> Iterator[_LimitedLines]:
     """The data that a copy holds, as pg_restore writes it.
 
     Raises:
@@ -148,8 +148,8 @@ def _script(command: str, copy: Path) -> Iterator[_Lines]:
         with process:
             try:
                 assert process.stdout is not None
-                most = _LEAST_BYTES + _MOST_TIMES_LARGER * copy.stat().st_size
-                yield _Lines(process.stdout, most)
+                most = _MIN_LIMIT_BYTES + _MAX_EXPANSION * copy.stat().st_size
+                yield _LimitedLines(process.stdout, most)
                 failed = process.wait()
             finally:
                 process.kill()
@@ -160,13 +160,13 @@ def _script(command: str, copy: Path) -> Iterator[_Lines]:
             raise InvalidInput(f"The backup's database cannot be read: {why}.")
 
 
-def _take_rows(connection: Connection, schema: str, lines: _Lines, dump: Dump) -> None:
+def _load_rows(connection: Connection, schema: str, lines: _LimitedLines, dump: Dump) -> None:
     types: dict[str, dict[str, str]] = {}
     for table, column, kind in connection.execute(_TYPES, {"schema": schema}):
-        if table in tables_there(connection, schema):
+        if table in existing_tables(connection, schema):
             types.setdefault(table, {})[column] = kind
     if set(dump.counts) != set(types) or dump.counts[REVISIONS] != 1:
-        refuse_other_counts()
+        raise_manifest_mismatch()
     for table in types.keys() - {REVISIONS}:
         connection.execute(text(f'DELETE FROM "{schema}"."{table}"'))  # noqa: S608
     sequences = set(connection.execute(_SEQUENCES, {"schema": schema}).scalars())
@@ -174,14 +174,14 @@ def _take_rows(connection: Connection, schema: str, lines: _Lines, dump: Dump) -
     stream = iter(lines)
     for line in stream:
         if found := _COPY.fullmatch(line):
-            name = _known(found, types.keys() - taken, schema)
+            name = _expected_name(found, types.keys() - taken, schema)
             taken.add(name)
             listed = [part.strip(' "') for part in found[3].decode().split(",")]
             if sorted(listed) != sorted(types[name]):
                 raise InvalidInput(f"The backup's table {name} has other columns.")
-            _take_table(connection, f'"{schema}"."{name}"', name, listed, types[name], stream, dump)
-        elif found := _SET.fullmatch(line):
-            name = _known(found, sequences, schema)
+            _load_table(connection, f'"{schema}"."{name}"', name, listed, types[name], stream, dump)
+        elif found := _SETVAL.fullmatch(line):
+            name = _expected_name(found, sequences, schema)
             connection.execute(
                 text("SELECT setval(CAST(:sequence AS regclass), :value, :called)"),
                 {
@@ -191,18 +191,18 @@ def _take_rows(connection: Connection, schema: str, lines: _Lines, dump: Dump) -
                 },
             )
     if taken != set(types):
-        refuse_other_counts()
-    _refuse_odd(connection, schema, types)
+        raise_manifest_mismatch()
+    _check_readable(connection, schema, types)
 
 
-def _known(found: re.Match[bytes], names: Any, schema: str) -> str:
+def _expected_name(found: re.Match[bytes], names: Any, schema: str) -> str:
     name = found[2].decode()
     if found[1].decode() != schema or name not in names:
         raise InvalidInput(f"The backup's database holds {name!r}, which no SpotLab makes.")
     return name
 
 
-def _take_table(
+def _load_table(
     connection: Connection,
     target: str,
     name: str,
@@ -216,12 +216,12 @@ def _take_table(
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     if name == REVISIONS:
-        if [*_data(stream, name, (), 1)] != [f"{dump.revision}\n".encode()]:
-            refuse_other_counts()
+        if [*_table_lines(stream, name, (), 1)] != [f"{dump.revision}\n".encode()]:
+            raise_manifest_mismatch()
         return
     try:
         with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({columns}) FROM STDIN") as to:
-            for line in _data(stream, name, documents, dump.counts[name]):
+            for line in _table_lines(stream, name, documents, dump.counts[name]):
                 to.write(line)
     except (psycopg.DataError, psycopg.IntegrityError) as exc:
         why = str(exc).splitlines()[0]
@@ -233,7 +233,7 @@ def _take_table(
         ) from exc
 
 
-def _data(
+def _table_lines(
     stream: Iterator[bytes], name: str, documents: Sequence[int], promised: int
 ) -> Iterator[bytes]:
     """The rows of a table, each a line; as many as promised."""
@@ -244,16 +244,16 @@ def _data(
         number += 1
         cells = line[:-1].split(b"\t") if documents else []
         for place in documents:
-            if place >= len(cells) or not (cells[place] == _NULL or _is_document(cells[place])):
+            if place >= len(cells) or not (cells[place] == _NULL or _is_escaped_json(cells[place])):
                 raise InvalidInput(f"Row {number} of the backup's table {name} holds no JSON.")
         if number > promised:
             break
         yield line
     if number != promised:
-        refuse_other_counts()
+        raise_manifest_mismatch()
 
 
-def _is_document(cell: bytes) -> bool:
+def _is_escaped_json(cell: bytes) -> bool:
     plain = _ESCAPED.sub(lambda found: bytes([_ESCAPES[found[1][0]]]), cell)
     try:
         return is_json(plain.decode())
@@ -261,12 +261,12 @@ def _is_document(cell: bytes) -> bool:
         return False
 
 
-def _refuse_odd(connection: Connection, schema: str, types: Types) -> None:
+def _check_readable(connection: Connection, schema: str, types: Types) -> None:
     for table, columns in types.items():
         for column, kind in columns.items():
-            if kind not in _ODD:
+            if kind not in _UNREADABLE:
                 continue
-            odd = _ODD[kind].format(column=f'"{column}"')
+            odd = _UNREADABLE[kind].format(column=f'"{column}"')
             query = f'SELECT 1 FROM "{schema}"."{table}" WHERE {odd} LIMIT 1'  # noqa: S608
             if connection.execute(text(query)).scalar() is not None:
                 raise InvalidInput(

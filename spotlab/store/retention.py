@@ -51,7 +51,7 @@ class SqlRetention:
         chosen = [tuple(row) for row in found]
         with writing(self._engine) as session:
             connection = session.connection()
-            for other, column in rule.with_it:
+            for other, column in rule.dependents:
                 connection.execute(delete(other).where(column.in_([key[0] for key in chosen])))
             named = tuple_(*keys).in_(chosen)
             return int(connection.execute(delete(rule.table).where(named)).rowcount)

@@ -27,17 +27,17 @@ from spotlab.store.tables.core import (
     SweepRow,
 )
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
-from spotlab.store.tables.monitoring import AlertRow, ProbeRow, ServedRow
+from spotlab.store.tables.monitoring import AlertRow, ProbeRow, RequestStatsRow
 from spotlab.store.tables.outcomes import OutcomeRow, ShadowDecisionRow
 from spotlab.store.tables.placement import PlacementRow
 
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
-UNSETTLED: Final = timedelta(days=32)
+_MAX_SETTLING_TIME: Final = timedelta(days=32)
 """A younger decision may still be joined with what happened: buckets are settled a month later."""
-SLACK: Final = timedelta(days=2)
+_SETTLING_SLACK: Final = timedelta(days=2)
 """How long after its horizon a decision is certainly settled."""
-REPEATED: Final = timedelta(days=1)
+_MIN_IDEMPOTENCY: Final = timedelta(days=1)
 """A younger answer to a write with an idempotency key may still be asked for again."""
 
 
@@ -59,7 +59,7 @@ class Rule:
     setting: Setting
     old: Callable[[datetime, datetime], ColumnElement[bool]]
     batch: int = 500
-    with_it: Sequence[tuple[type[SQLModel], Any]] = ()
+    dependents: Sequence[tuple[type[SQLModel], Any]] = ()
 
     @property
     def table(self) -> Table:
@@ -105,8 +105,8 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
     )
     ends_h = extract("epoch", col(row.created_at)) / 3600.0 + col(row.horizon_h)
     return and_(
-        col(row.created_at) < min(before, now - UNSETTLED),
-        ends_h < (now - SLACK).timestamp() / 3600.0,
+        col(row.created_at) < min(before, now - _MAX_SETTLING_TIME),
+        ends_h < (now - _SETTLING_SLACK).timestamp() / 3600.0,
         newer,
         or_(
             col(row.decision).is_(None),
@@ -136,7 +136,7 @@ def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
     return and_(col(row.at) < before, newer)
 
 
-def _outcomes_of_parts(before: datetime, _now: datetime) -> ColumnElement[bool]:
+def _component_outcomes(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """A component's newest success and newest failure stay."""
     row, later = HealthRow, aliased(HealthRow)
     newer = exists().where(
@@ -172,8 +172,8 @@ def _ended(row: Any, done: Any) -> Callable[[datetime, datetime], ColumnElement[
     return lambda before, _now: or_(col(row.expires_at) < before, col(done) < before)
 
 
-def _answered(before: datetime, now: datetime) -> ColumnElement[bool]:
-    return col(AnsweredWriteRow.created_at) < min(before, now - REPEATED)
+def _answered_writes(before: datetime, now: datetime) -> ColumnElement[bool]:
+    return col(AnsweredWriteRow.created_at) < min(before, now - _MIN_IDEMPOTENCY)
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -184,7 +184,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_experiments_days",
         _experiments,
         batch=200,
-        with_it=(
+        dependents=(
             (ShadowDecisionRow, col(ShadowDecisionRow.experiment_id)),
             (OutcomeRow, col(OutcomeRow.experiment_id)),
         ),
@@ -195,16 +195,16 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_experiments_days",
         _sweeps,
         batch=5,
-        with_it=((SweepCellRow, col(SweepCellRow.sweep_id)),),
+        dependents=((SweepCellRow, col(SweepCellRow.sweep_id)),),
     ),
     Rule(ProbeRow, "health probes", "keep_health_days", _probes),
     Rule(
-        ServedRow,
+        RequestStatsRow,
         "counted requests",
         "keep_health_days",
-        lambda before, _now: col(ServedRow.at) < before,
+        lambda before, _now: col(RequestStatsRow.at) < before,
     ),
-    Rule(HealthRow, "outcomes of components", "keep_health_days", _outcomes_of_parts),
+    Rule(HealthRow, "outcomes of components", "keep_health_days", _component_outcomes),
     Rule(JobRunRow, "job runs", "keep_health_days", _job_runs),
     Rule(AlertRow, "alerts", "keep_health_days", _alerts),
     Rule(
@@ -217,7 +217,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "keep_health_days",
         _ended(ApiTokenRow, ApiTokenRow.revoked_at),
     ),
-    Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered),
+    Rule(AnsweredWriteRow, "answered writes", "keep_health_days", _answered_writes),
     Rule(
         ProcessRow,
         "processes that are gone",

@@ -140,10 +140,10 @@ def begin_session(transaction: Session, session: UserSession, refresh_hash: str,
         address=session.address,
     )
     transaction.add(row)
-    append(transaction, by, "session.begin", session.session_id, None, _told(row))
+    append(transaction, by, "session.begin", session.session_id, None, _audit_values(row))
 
 
-def refuse_ended(transaction: Session, session_id: str) -> None:
+def require_active(transaction: Session, session_id: str) -> None:
     """Nothing, if a session goes on, at least until an open transaction ends.
 
     Raises:
@@ -170,11 +170,11 @@ def revoke_sessions(transaction: Session, user: str, by: By, keep: str = "") -> 
 
 
 def _revoke(transaction: Session, row: SessionRow, by: By, action: str) -> None:
-    before, row.revoked_at = _told(row), by.at
+    before, row.revoked_at = _audit_values(row), by.at
     append(transaction, by, action, row.session_id, before, None)
 
 
-def _told(row: SessionRow) -> dict[str, Any]:
+def _audit_values(row: SessionRow) -> dict[str, Any]:
     return {"user": row.user, "via": row.via, "address": row.address, "agent": row.agent}
 
 

@@ -15,12 +15,12 @@ from spotlab.store.alerts import SqlAlerts
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
-from spotlab.store.engine import connect, reading, refused
+from spotlab.store.engine import connect, reading, write_failure
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
-from spotlab.store.heartbeats import SqlSigns
-from spotlab.store.idempotency import SqlAnswers
+from spotlab.store.heartbeats import SqlHeartbeats
+from spotlab.store.idempotency import SqlIdempotencyKeys
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
@@ -31,7 +31,7 @@ from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
-from spotlab.store.request_stats import SqlServed
+from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.tokens import SqlTokens
@@ -51,9 +51,9 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
-    served: SqlServed
+    served: SqlRequestStats
     alerts: SqlAlerts
-    signs: SqlSigns
+    signs: SqlHeartbeats
     interruptions: SqlInterruptions
     shadows: SqlShadowLog
     outcomes: SqlOutcomes
@@ -68,7 +68,7 @@ class Store:
     leases: SqlLeases
     jobs: SqlJobs
     processes: SqlProcesses
-    answers: SqlAnswers
+    answers: SqlIdempotencyKeys
     placement: SqlPlacement
 
     @classmethod
@@ -82,9 +82,9 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
-            served=SqlServed(engine),
+            served=SqlRequestStats(engine),
             alerts=SqlAlerts(engine),
-            signs=SqlSigns(engine),
+            signs=SqlHeartbeats(engine),
             interruptions=SqlInterruptions(engine),
             shadows=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
@@ -99,7 +99,7 @@ class Store:
             leases=SqlLeases(engine),
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
-            answers=SqlAnswers(engine),
+            answers=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
         )
 
@@ -150,7 +150,7 @@ class Store:
 
     def refused(self) -> str:
         """Why the last write of this process was refused while reading goes on; "": it was not."""
-        return refused(self.engine)
+        return write_failure(self.engine)
 
     def close(self) -> None:
         """Close its connections; a later use opens new ones."""

@@ -14,12 +14,12 @@ from spotlab.domain.ports import ApiToken, By
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
-from spotlab.store.sessions import refuse_ended
+from spotlab.store.sessions import require_active
 from spotlab.store.tables.access import ApiTokenRow
 
 
 @dataclass(frozen=True, slots=True)
-class KeptToken:
+class StoredToken:
     """A token with the hash that its secret is compared with."""
 
     token: ApiToken
@@ -60,15 +60,15 @@ class SqlTokens:
         )
         with writing(self._engine) as session:
             if session_id:
-                refuse_ended(session, session_id)
+                require_active(session, session_id)
             session.add(row)
-            append(session, by, "token.create", token.token_id, None, _told(row))
+            append(session, by, "token.create", token.token_id, None, _audit_values(row))
 
-    def find(self, token_id: str) -> KeptToken | None:
+    def find(self, token_id: str) -> StoredToken | None:
         """One of them; None: there is none."""
         with reading(self._engine) as session:
             row = session.get(ApiTokenRow, token_id)
-            return None if row is None else KeptToken(_token(row), row.token_hash)
+            return None if row is None else StoredToken(_token(row), row.token_hash)
 
     def list(self, user: str | None = None) -> list[ApiToken]:
         """Newest first (of a user), those that ended too."""
@@ -116,11 +116,11 @@ def revoke_tokens(session: Session, user: str, by: By) -> int:
 
 
 def _revoke(session: Session, row: ApiTokenRow, by: By) -> None:
-    before, row.revoked_at = _told(row), by.at
+    before, row.revoked_at = _audit_values(row), by.at
     append(session, by, "token.revoke", row.token_id, before, None)
 
 
-def _told(row: ApiTokenRow) -> dict[str, Any]:
+def _audit_values(row: ApiTokenRow) -> dict[str, Any]:
     return {
         "user": row.user,
         "name": row.name,

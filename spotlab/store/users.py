@@ -14,8 +14,8 @@ from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
-from spotlab.store.engine import one_at_a_time, reading, writing
-from spotlab.store.sessions import refuse_ended, revoke_sessions
+from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.sessions import require_active, revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
 from spotlab.store.tokens import revoke_tokens
 
@@ -58,7 +58,7 @@ def row_of(user: User, password_hash: str | None) -> UserRow:
     )
 
 
-def told(row: UserRow) -> dict[str, Any]:
+def audit_values(row: UserRow) -> dict[str, Any]:
     """A user for the audit log: whether there is a password, not which."""
     return {
         "role": row.role,
@@ -88,7 +88,7 @@ def user_of(row: UserRow) -> User:
     )
 
 
-def refuse_no_administrator(session: Session, changed: UserRow, *, everywhere: bool) -> None:
+def require_administrator(session: Session, changed: UserRow, *, everywhere: bool) -> None:
     """Nobody gives what they do not have: without one of every account, nobody would ever be one.
 
     Raises:
@@ -103,12 +103,12 @@ def refuse_no_administrator(session: Session, changed: UserRow, *, everywhere: b
         )
 
 
-_ONE_CHANGE: Final = "one change to the users"
+USERS_LOCK: Final = "one change to the users"
 Check = Callable[[User], None]
 """Raises where a user may not be changed; asked in the transaction, before and after."""
 
 
-def _anybody(_user: User) -> None:
+def _no_check(_user: User) -> None:
     """No check."""
 
 
@@ -138,7 +138,7 @@ class SqlUsers:
         with reading(self._engine) as session:
             row = session.get(UserRow, name)
             if row is None:
-                raise _unknown(name)
+                raise _not_found(name)
             return user_of(row)
 
     def find(self, name: str) -> Credential | None:
@@ -173,7 +173,7 @@ class SqlUsers:
             Conflict: the name or subject exists, or there is a user already.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
+            lock_until_commit(session, USERS_LOCK)
             if only_first and session.exec(select(UserRow.name).limit(1)).first() is not None:
                 raise Conflict("There is a user already.", remedy="Sign in, or ask one of them.")
             add_user(session, user, by, password_hash)
@@ -189,7 +189,7 @@ class SqlUsers:
         email: str | None = None,
         subject: str | None = None,
         active: bool | None = None,
-        check: Check = _anybody,
+        check: Check = _no_check,
     ) -> User:
         """Set what is given; what is not stays. Who may not sign in has no session either.
 
@@ -207,7 +207,7 @@ class SqlUsers:
             administered = row.role == Role.ADMIN.value and row.active
             everywhere = row.accounts is None
             if subject is not None:
-                _refuse_known_subject(session, subject, name)
+                _check_subject_unused(session, subject, name)
                 if row.subject not in (None, subject):
                     raise Conflict(f"{name} belongs to another account of the provider already.")
                 row.subject = subject
@@ -222,7 +222,7 @@ class SqlUsers:
             if active is False:
                 revoke_sessions(session, name, by)
             if administered:  # where nobody is yet, others can be changed all the same
-                refuse_no_administrator(session, row, everywhere=everywhere)
+                require_administrator(session, row, everywhere=everywhere)
 
         return self._change(name, by, "user.change", apply, check)
 
@@ -243,14 +243,14 @@ class SqlUsers:
             Conflict: the password was changed or reset meanwhile.
         """
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            if _known(session, name).password_hash != checked:
+            lock_until_commit(session, USERS_LOCK)
+            if _locked_row(session, name).password_hash != checked:
                 raise Conflict("The password was changed meanwhile.", remedy="Sign in again.")
             revoke_sessions(session, name, by, session_id)
-            refuse_ended(session, session_id)
+            require_active(session, session_id)
             return choose_password(session, name, password_hash, by)
 
-    def must_choose(self, name: str, by: By, check: Check = _anybody) -> User:
+    def must_choose(self, name: str, by: By, check: Check = _no_check) -> User:
         """Forget the password, end their sessions, links and API tokens: they choose anew by a
         link.
 
@@ -266,7 +266,7 @@ class SqlUsers:
 
         return self._change(name, by, "user.reset_password", apply, check)
 
-    def unlock(self, name: str, by: By, check: Check = _anybody) -> User:
+    def unlock(self, name: str, by: By, check: Check = _no_check) -> User:
         """Forget failures and the lock that came of them. Raises NotFound."""
 
         def apply(_session: Session, row: UserRow) -> None:
@@ -283,8 +283,8 @@ class SqlUsers:
         check: Check,
     ) -> User:
         with writing(self._engine) as session:
-            one_at_a_time(session, _ONE_CHANGE)
-            row = _known(session, name)
+            lock_until_commit(session, USERS_LOCK)
+            row = _locked_row(session, name)
             check(user_of(row))
             changed = _changed(session, row, by, action, apply)
             check(changed)
@@ -295,11 +295,11 @@ def add_user(session: Session, user: User, by: By, password_hash: str | None) ->
     """Insert somebody new in an open transaction. Raises Conflict."""
     if session.get(UserRow, user.name) is not None:
         raise Conflict(f"There is a user {user.name!r} already.", remedy="Choose another name.")
-    _refuse_known_subject(session, user.subject, user.name)
+    _check_subject_unused(session, user.subject, user.name)
     row = row_of(user, password_hash)
     session.add(row)
     session.flush()
-    append(session, by, "user.add", user.name, None, told(row))
+    append(session, by, "user.add", user.name, None, audit_values(row))
 
 
 def choose_password(session: Session, name: str, password_hash: str, by: By) -> User:
@@ -310,7 +310,7 @@ def choose_password(session: Session, name: str, password_hash: str, by: By) -> 
         row.failures, row.locked_until = 0, None
         _end_links(session, name, by)
 
-    return _changed(session, _known(session, name), by, "user.password", apply)
+    return _changed(session, _locked_row(session, name), by, "user.password", apply)
 
 
 def _end_links(session: Session, name: str, by: By) -> None:
@@ -326,29 +326,29 @@ def _changed(
     action: str,
     apply: Callable[[Session, UserRow], None],
 ) -> User:
-    before = told(row)
+    before = audit_values(row)
     apply(session, row)
     session.flush()
-    after = told(row)
+    after = audit_values(row)
     if before != after or action == "user.password":  # the password itself is not told
         append(session, by, action, row.name, before, after)
     return user_of(row)
 
 
-def _known(session: Session, name: str) -> UserRow:
+def _locked_row(session: Session, name: str) -> UserRow:
     """The user's row, which nobody else changes until the transaction ends. Sign-ins lock it before
     anything else, so whoever changes sessions too locks it first."""
     row = session.get(UserRow, name, with_for_update=True)
     if row is None:
-        raise _unknown(name)
+        raise _not_found(name)
     return row
 
 
-def _unknown(name: str) -> NotFound:
+def _not_found(name: str) -> NotFound:
     return NotFound(f"There is no user {name!r}.", remedy="`spotlab users list` lists them.")
 
 
-def _refuse_known_subject(session: Session, subject: str | None, name: str) -> None:
+def _check_subject_unused(session: Session, subject: str | None, name: str) -> None:
     if subject is None:
         return
     known = session.exec(select(UserRow).where(UserRow.subject == subject)).first()

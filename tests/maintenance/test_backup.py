@@ -346,10 +346,10 @@ def test_a_client_that_is_too_old_or_absent_is_explained(
     monkeypatch.setattr(dumps, "_PLACES", str(tmp_path / "none" / "*"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(NotAvailable, match=r"version 11, the server of 15.*version 15 or newer"):
-        dumps.client("pg_dump", 15)
+        dumps.client_path("pg_dump", 15)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(NotAvailable, match="not on PATH"):
-        dumps.client("pg_dump", 15)
+        dumps.client_path("pg_dump", 15)
 
 
 def test_one_kind_of_database_is_not_restored_into_another(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
 def test_a_downgrade_leaves_nothing_behind(database: Database) -> None:
     with database.opened() as store:
         with writer(store.engine).begin() as connection:
-            command.downgrade(migrate.scripts(connection), "base")
+            command.downgrade(migrate.alembic_config(connection), "base")
         assert inspect(store.engine).get_table_names() == ["alembic_version"]
         assert migrate.upgrade(store.engine) == (None, migrate.head())
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from spotlab.errors import Conflict, DatabaseDown, InvalidInput
 from spotlab.store import Store, open_store
-from spotlab.store.dumps import Dump, client, dump
+from spotlab.store.dumps import Dump, client_path, dump
 from spotlab.store.engine import connect
 from spotlab.store.restore import is_empty
 from spotlab.store.restore_postgres import put_postgres
@@ -56,7 +56,7 @@ def source(whole: str) -> Iterator[Engine]:
 def plain_dump(engine: Engine, target: Path) -> Path:
     """Uncompressed, so that it can be changed in its place."""
     address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    command = [client("pg_dump", 1), "--format=custom", "--compress=0", f"--file={target}"]
+    command = [client_path("pg_dump", 1), "--format=custom", "--compress=0", f"--file={target}"]
     subprocess.run([*command, f"--dbname={address}"], check=True)
     return target
 

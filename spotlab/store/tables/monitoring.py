@@ -26,7 +26,7 @@ class ProbeRow(Base, table=True):
     reason: str
 
 
-class ServedRow(Base, table=True):
+class RequestStatsRow(Base, table=True):
     """What a process answered within five minutes: failures, and the others by latency class."""
 
     __tablename__ = "served_requests"
