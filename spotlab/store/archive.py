@@ -1,4 +1,4 @@
-"""Every market snapshot ever accepted."""
+"""The archive of market snapshots."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class SqlArchive:
         self._engine = engine
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Store it, unless it is known; then only its fetched_at (and validator) moves forward.
+        """Store a snapshot; if it is already stored, only update fetched_at and validator.
 
-        Known is the newest of its kind, market and scope with the same digest, or one with the
-        same digest and event_time (so that reading the same history twice adds nothing).
+        It is already stored if the newest of its kind, market and scope has the same digest, or if
+        any has the same digest and event_time (so that reading a history again adds nothing).
 
         Returns:
-            True when it is new.
+            True if it is new.
         """
-        payload = pack_frame(snapshot.rows)  # before the transaction: others wait for that
+        payload = pack_frame(snapshot.rows)  # before the transaction, which others wait for
         with writing(self._engine) as session:
             lock_until_commit(session, f"{snapshot.kind}:{snapshot.market}:{snapshot.scope}")
             known = _known(session, snapshot)
@@ -57,7 +57,7 @@ class SqlArchive:
     def latest(
         self, kind: FeedKind, market: MarketName, scope: str = "", at: datetime | None = None
     ) -> Snapshot | None:
-        """The snapshot with the newest event_time not later than `at`, or None."""
+        """The snapshot with the newest event_time, at most `at`; None: there is none."""
         query = _select(kind, market).where(MarketSnapshotRow.scope == scope)
         if at is not None:
             query = query.where(MarketSnapshotRow.event_time <= at)
@@ -79,7 +79,7 @@ class SqlArchive:
         return [_snapshot(row) for row in rows]
 
     def scopes(self, kind: FeedKind, market: MarketName) -> list[str]:
-        """The scopes there are snapshots of, sorted."""
+        """The scopes of all snapshots of a kind, sorted."""
         query = (
             select(MarketSnapshotRow.scope)
             .where(MarketSnapshotRow.kind == kind, MarketSnapshotRow.market == market)
@@ -89,7 +89,7 @@ class SqlArchive:
             return sorted(session.exec(query))
 
     def infos(self, market: MarketName | None = None) -> list[SnapshotInfo]:
-        """Every snapshot without its rows, newest event_time first."""
+        """All snapshots without their rows, newest event_time first."""
         query = select(MarketSnapshotRow).options(_WITHOUT_ROWS)
         if market is not None:
             query = query.where(MarketSnapshotRow.market == market)
@@ -97,21 +97,21 @@ class SqlArchive:
             return [_info(row) for row in session.exec(query.order_by(*_NEWEST_FIRST))]
 
     def fetched_at(self, market: MarketName) -> dict[FeedKind, datetime]:
-        """When each kind of a market's feeds was last read."""
+        """When each kind of feed of a market was last read."""
         newest = func.max(MarketSnapshotRow.fetched_at)
         query = select(MarketSnapshotRow.kind, newest).where(MarketSnapshotRow.market == market)
         with reading(self._engine) as session:
-            found = session.exec(query.group_by(col(MarketSnapshotRow.kind))).all()
-        return {FeedKind(kind): at for kind, at in found}
+            rows = session.exec(query.group_by(col(MarketSnapshotRow.kind))).all()
+        return {FeedKind(kind): at for kind, at in rows}
 
     def active_market(self) -> MarketName | None:
-        """The market that decisions are made in; None before the first collect."""
+        """The active market; None before the first collect."""
         with reading(self._engine) as session:
             row = session.get(HomeStateRow, _ACTIVE_MARKET)
         return None if row is None else MarketName(row.value)
 
     def set_active_market(self, market: MarketName) -> None:
-        """Make decisions in this market from now on."""
+        """Make a market the active one."""
         with writing(self._engine) as session:
             upsert(session, HomeStateRow(key=_ACTIVE_MARKET, value=market.value))
 
@@ -123,16 +123,16 @@ def _select(kind: FeedKind, market: MarketName) -> SelectOfScalar[MarketSnapshot
 
 
 def _known(session: Session, snapshot: Snapshot) -> MarketSnapshotRow | None:
-    of_its_scope = (
+    same_scope = (
         _select(snapshot.kind, snapshot.market)
         .where(MarketSnapshotRow.scope == snapshot.scope)
         .options(_WITHOUT_ROWS)
     )
-    newest = session.exec(of_its_scope.order_by(*_NEWEST_FIRST).limit(1)).first()
+    newest = session.exec(same_scope.order_by(*_NEWEST_FIRST).limit(1)).first()
     if newest is None or newest.digest == snapshot.digest:
         return newest
     return session.exec(
-        of_its_scope.where(
+        same_scope.where(
             MarketSnapshotRow.event_time == snapshot.origin.event_time,
             MarketSnapshotRow.digest == snapshot.digest,
         )

@@ -1,4 +1,4 @@
-"""How far each kind of row has come: tells a change where no news came."""
+"""Markers of the newest row of each kind, to detect changes without the message bus."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _MARKERS_OF_TOPIC: Final[dict[Topic, tuple[str, ...]]] = {
     Topic.SESSIONS: ("changes",),
 }
 _QUERY: Final = text(
-    "SELECT " + ", ".join(f"({query}) AS mark_{name}" for name, query in _MARKER_QUERIES.items())
+    "SELECT " + ", ".join(f"({query}) AS {name}" for name, query in _MARKER_QUERIES.items())
 )
 
 
 class SqlMarkers:
-    """The newest row of each kind: one statement that only looks at the ends of indexes.
+    """The newest row of each kind, read in one statement that touches only the ends of indexes.
 
     Args:
         engine: a migrated database.
@@ -47,13 +47,14 @@ class SqlMarkers:
         self._engine = engine
 
     def read(self) -> dict[Topic, tuple[object, ...]]:
-        """What stands for each topic's state; another value: something changed.
+        """Markers by topic; a topic whose markers differ from before has changed.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: the database does not answer.
         """
         with reading(self._engine) as session:
-            found = session.connection().execute(_QUERY).one()._asdict()
+            markers = session.connection().execute(_QUERY).one()._asdict()
         return {
-            topic: tuple(found[f"mark_{name}"] for name in names) for topic, names in _MARKERS_OF_TOPIC.items()
+            topic: tuple(markers[name] for name in names)
+            for topic, names in _MARKERS_OF_TOPIC.items()
         }

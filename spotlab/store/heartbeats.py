@@ -1,4 +1,4 @@
-"""Signs of life that health is judged by: processes and runs of jobs."""
+"""Heartbeats of processes and job runs, for health checks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILED: Final = frozenset({"failed", "timed out", "lost"})
 
 @dataclass(frozen=True, slots=True)
 class ProcessHeartbeat:
-    """A process by its last sign of life: its role, host, pid, and when it started and was seen."""
+    """The last heartbeat of a process."""
 
     role: str
     host: str
@@ -35,8 +35,8 @@ class LastRun:
 
     Args:
         job: its name.
-        started_at, ended_at: aware UTC; ended_at None: it runs.
-        state, cause: as the scheduler wrote them.
+        started_at, ended_at: aware UTC; ended_at None: still running.
+        state, cause: as recorded by the scheduler.
     """
 
     job: str
@@ -47,7 +47,7 @@ class LastRun:
 
     @property
     def ok(self) -> bool:
-        """Whether it worked."""
+        """Whether it succeeded."""
         return self.state in OK
 
     @property
@@ -57,7 +57,7 @@ class LastRun:
 
 
 class SqlHeartbeats:
-    """Signs of life in SQL.
+    """Heartbeats in SQL.
 
     Args:
         engine: a migrated database.
@@ -67,7 +67,7 @@ class SqlHeartbeats:
         self._engine = engine
 
     def processes(self, role: str) -> list[ProcessHeartbeat]:
-        """Every process of a role that was ever seen and is still listed, newest sign first."""
+        """The listed processes of a role, newest heartbeat first."""
         query = select(ProcessRow).where(ProcessRow.role == role)
         with reading(self._engine) as session:
             return [
@@ -91,7 +91,7 @@ class SqlHeartbeats:
             ]
 
     def works(self, since: datetime) -> list[Work]:
-        """Runs of jobs since then, as the scheduler's work; oldest first."""
+        """Job runs since a time as outcomes of the scheduler, oldest first."""
         row = JobRunRow
         query = (
             select(row.started_at, row.ended_at, row.state)
@@ -99,9 +99,9 @@ class SqlHeartbeats:
             .order_by(col(row.started_at))
         )
         with reading(self._engine) as session:
-            found = session.exec(query).all()
+            runs = session.exec(query).all()
         return [
-            Work(SCHEDULER, began, state in OK, (ended - began).total_seconds() * 1e3)
-            for began, ended, state in found
-            if began is not None and ended is not None
+            Work(SCHEDULER, started, state in OK, (ended - started).total_seconds() * 1e3)
+            for started, ended, state in runs
+            if started is not None and ended is not None
         ]

@@ -1,4 +1,4 @@
-"""What AWS answered about spot placement."""
+"""Placement scores as AWS returned them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spotlab.store.tables.placement import PlacementRow
 
 
 class SqlPlacement:
-    """Answers in SQL, each kept: they are also the memory of a day's configurations.
+    """All responses in SQL; they also show how much of AWS's daily limit is used.
 
     Args:
         engine: a migrated database.
@@ -23,7 +23,7 @@ class SqlPlacement:
         self._engine = engine
 
     def keep(self, answer: PlacementAnswer) -> None:
-        """Add an answer."""
+        """Store a response."""
         with writing(self._engine) as session:
             session.add(
                 PlacementRow(
@@ -39,7 +39,7 @@ class SqlPlacement:
             )
 
     def since(self, moment: datetime, *, emulated: bool) -> list[PlacementAnswer]:
-        """Answers of one AWS from then on, oldest first."""
+        """Responses since a time, of the emulated or the real AWS, oldest first."""
         query = (
             select(PlacementRow)
             .where(col(PlacementRow.asked_at) >= moment, col(PlacementRow.emulated).is_(emulated))

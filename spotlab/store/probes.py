@@ -26,13 +26,13 @@ class SqlProbeLog:
         self._engine = engine
 
     def record(self, probes: Sequence[Probe]) -> None:
-        """Keep them, in one transaction."""
+        """Store probes, in one transaction."""
         if probes:
             with writing(self._engine) as session:
                 session.connection().execute(insert(ProbeRow), _values(probes))
 
     def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
-        """Keep those that nobody else recorded; how many that were."""
+        """Store those probes that no other process recorded; returns how many."""
         if not probes:
             return 0
         first, last = min(p.at for p in probes) - within, max(p.at for p in probes) + within
@@ -40,22 +40,22 @@ class SqlProbeLog:
             col(ProbeRow.at) >= first, col(ProbeRow.at) <= last
         )
         with writing(self._engine) as session:
-            # Every process that saw the outage comes now: one after the other.
+            # After an outage, all processes do this at the same time.
             lock_until_commit(session, "probes")
-            known: dict[str, list[datetime]] = {}
+            recorded: dict[str, list[datetime]] = {}
             for component, at in session.exec(query):
-                known.setdefault(component, []).append(at)
+                recorded.setdefault(component, []).append(at)
             new = [
                 p
                 for p in probes
-                if not any(abs(p.at - at) < within for at in known.get(p.component, ()))
+                if not any(abs(p.at - at) < within for at in recorded.get(p.component, ()))
             ]
             if new:
                 session.connection().execute(insert(ProbeRow), _values(new))
         return len(new)
 
     def since(self, moment: datetime, component: str | None = None) -> list[Probe]:
-        """Probes from then on, oldest first; without reasons where no component is named."""
+        """Probes since a time, oldest first; without reasons unless a component is named."""
         row = ProbeRow
         query = select(row.component, row.at, row.state, row.latency_ms).where(
             col(row.at) >= moment
@@ -66,12 +66,12 @@ class SqlProbeLog:
                 return [
                     Probe(name, at, state, latency_ms, "") for name, at, state, latency_ms in found
                 ]
-            whole = select(row).where(row.component == component, col(row.at) >= moment)
-            rows = session.exec(whole.order_by(col(row.at), col(row.id)))
+            with_reasons = select(row).where(row.component == component, col(row.at) >= moment)
+            rows = session.exec(with_reasons.order_by(col(row.at), col(row.id)))
             return [_probe(each) for each in rows]
 
     def newest(self, since: datetime) -> dict[str, Probe]:
-        """The newest probe of each component since then, with its reason."""
+        """The newest probe of each component since a time, with its reason."""
         query = (
             select(ProbeRow)
             .where(col(ProbeRow.at) >= since)
@@ -81,7 +81,7 @@ class SqlProbeLog:
             return {row.component: _probe(row) for row in session.exec(query)}
 
     def last_success(self, component: str) -> datetime | None:
-        """When a component was last healthy; None: never, as far as is recorded."""
+        """When a component was last healthy; None: never recorded."""
         query = select(func.max(ProbeRow.at)).where(
             ProbeRow.component == component, ProbeRow.state == HEALTHY
         )

@@ -1,4 +1,4 @@
-"""The processes there are, by their signs of life."""
+"""Running processes, by their heartbeats."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class SqlProcesses:
         self._engine = engine
 
     def beat(self, process: ProcessInfo, forget_before: datetime) -> None:
-        """Say that a process is there, and forget those not seen since then."""
+        """Store a heartbeat, and delete processes without one since `forget_before`."""
         old = delete(ProcessRow).where(col(ProcessRow.seen_at) < forget_before)
         with writing(self._engine) as session:
             upsert(session, ProcessRow(**_values(process)))
             session.connection().execute(old)
 
     def leave(self, process_id: str) -> None:
-        """It ends."""
-        gone = delete(ProcessRow).where(col(ProcessRow.process_id) == process_id)
+        """Delete a process that ends."""
+        ended = delete(ProcessRow).where(col(ProcessRow.process_id) == process_id)
         with writing(self._engine) as session:
-            session.connection().execute(gone)
+            session.connection().execute(ended)
 
     def list(self) -> list[ProcessInfo]:
-        """By role, host and pid."""
+        """Processes, ordered by role, host and pid."""
         query = select(ProcessRow).order_by(ProcessRow.role, ProcessRow.host, col(ProcessRow.pid))
         with reading(self._engine) as session:
             return [ProcessInfo(**row.model_dump()) for row in session.exec(query)]

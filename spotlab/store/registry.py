@@ -1,4 +1,4 @@
-"""Model versions, champion and audit trail."""
+"""The model registry: model versions, their states and events."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ OURSELVES: Final = "spotlab"
 
 
 class SqlModelRegistry:
-    """Model versions in SQL; the database itself allows one champion a task.
+    """Model versions in SQL; a unique index allows one champion per task.
 
-    Changes are made one after the other, so the order of the events is the order of the changes,
-    whatever the clocks of the machines say.
+    Changes are serialised, so the order of events is the order of changes, even if the clocks of
+    the machines differ.
 
     Args:
         engine: a migrated database.
@@ -39,18 +39,18 @@ class SqlModelRegistry:
         self._engine = engine
 
     def register(self, record: ModelRecord, by: By | None = None) -> bool:
-        """Insert a candidate by (name, version); True when new.
+        """Register a candidate model, identified by name and version; True if new.
 
         Args:
-            record: its state is candidate.
-            by: None: SpotLab itself, at record.registered_at.
+            record: in state "candidate".
+            by: who registers it; None: SpotLab, at record.registered_at.
         Raises:
             InvalidInput: the version exists with another digest, or the state is not candidate.
         """
         if record.state != ModelState.CANDIDATE:
             raise InvalidInput(
                 f"Model {record.reference} cannot be registered as {record.state}.",
-                remedy="It is registered as a candidate and moved on from there.",
+                remedy="Register it as a candidate; its state can be changed afterwards.",
             )
         with writing(self._engine) as session:
             lock_until_commit(session, _LOCK)
@@ -62,26 +62,29 @@ class SqlModelRegistry:
                 )
             if known is None:
                 session.add(_row(record))
-                signed = by or By(OURSELVES, record.registered_at)
-                _record_event(session, record, ModelAction.REGISTER, "", record.state, signed)
+                signature = by or By(OURSELVES, record.registered_at)
+                _record_event(session, record, ModelAction.REGISTER, "", record.state, signature)
             return known is None
 
     def records(self) -> list[ModelRecord]:
-        """By name, then newest version first."""
+        """All versions, ordered by name, newest version first."""
         with reading(self._engine) as session:
-            found = [_record(row) for row in session.exec(select(ModelVersionRow))]
-        newest_first = sorted(found, key=lambda each: _sort_key(each.version), reverse=True)
+            records = [_record(row) for row in session.exec(select(ModelVersionRow))]
+        newest_first = sorted(records, key=lambda each: _sort_key(each.version), reverse=True)
         return sorted(newest_first, key=lambda each: each.name)
 
     def trusts(self, name: str, version: str, digest: str) -> bool:
-        """Whether a version of just this content is `lifecycle.trusted`; cheap."""
+        """Whether a version with this digest is `model_lifecycle.trusted`; cheap."""
         row = ModelVersionRow
         query = select(row.digest, row.state, row.enabled).where(
             row.name == name, row.version == version
         )
         with reading(self._engine) as session:
-            found = session.exec(query).first()
-        return found is not None and found[0] == digest and trusted(found[1], found[2])
+            version_row = session.exec(query).first()
+        if version_row is None:
+            return False
+        registered_digest, state, enabled = version_row
+        return registered_digest == digest and trusted(state, enabled)
 
     def champion(self, task: str) -> ModelRecord | None:
         """The champion of a task."""
@@ -90,11 +93,11 @@ class SqlModelRegistry:
             return None if row is None else _record(row)
 
     def move(self, name: str, version: str, action: ModelAction, by: By) -> ModelRecord:
-        """Make one of the moves of `domain/lifecycle`; a former champion steps down.
+        """Apply an action of `domain/model_lifecycle`; a former champion becomes graduated.
 
         Raises:
             NotFound: no such version.
-            InvalidInput: this move is not made from its state; nothing changed.
+            InvalidInput: its state does not allow the action; nothing was changed.
         """
         with writing(self._engine) as session:
             lock_until_commit(session, _LOCK)
@@ -105,8 +108,8 @@ class SqlModelRegistry:
                 _step_down(session, before, by)
             row.state, row.enabled = state, enabled
             after = _record(row)
-            shown = _enabled if action in _ENABLING else _state
-            _record_event(session, after, action, shown(before), shown(after), by)
+            value = _enabled if action in _ENABLING else _state
+            _record_event(session, after, action, value(before), value(after), by)
         return after
 
     def assign(
@@ -116,10 +119,10 @@ class SqlModelRegistry:
         by: By,
         expected: Instance | None = None,
     ) -> None:
-        """Let an instance be evaluated by a version of its own; None: by the champion.
+        """Assign a model version to an instance; None: the champion evaluates it.
 
         Raises:
-            NotFound: the instance or the version is not there.
+            NotFound: the instance or the version does not exist.
             ChangedMeanwhile: the instance is not as `expected`.
             InvalidInput: the version is disabled, rejected or archived.
         """
@@ -144,8 +147,8 @@ class SqlModelRegistry:
             change = _Assignment(instance_id, before, after, by)
             if former is not None:
                 name, _, version = former.partition("@")
-                taken_off = session.get(ModelVersionRow, (name, version))
-                task = taken_off.task if taken_off is not None else ""
+                unassigned = session.get(ModelVersionRow, (name, version))
+                task = unassigned.task if unassigned is not None else ""
                 change.note(session, name, version, task, ModelAction.UNASSIGN)
             if assigned is not None:
                 change.note(
@@ -153,14 +156,14 @@ class SqlModelRegistry:
                 )
 
     def refuse(self, name: str, version: str, task: str, by: By) -> None:
-        """Record that an upload was refused; by.reason says why."""
+        """Record that an upload was rejected; by.reason is the reason."""
         with writing(self._engine) as session:
             lock_until_commit(session, _LOCK)
             session.add(_event_row(_event(name, version, task, ModelAction.REFUSE, by)))
             append(session, by, "model.refuse", f"{name}@{version}")
 
     def events(self, name: str | None = None, limit: int | None = None) -> list[ModelEvent]:
-        """The audit trail, newest first; None: of every model, all of it."""
+        """Model events, newest first; name None: of all models; limit None: all."""
         query = select(ModelEventRow).order_by(col(ModelEventRow.id).desc()).limit(limit)
         if name is not None:
             query = query.where(ModelEventRow.name == name)
@@ -168,7 +171,7 @@ class SqlModelRegistry:
             return [_to_event(row) for row in session.exec(query)]
 
     def live_at(self, task: str, at: datetime) -> ModelEvent | None:
-        """The event that had made the champion which was in force at a moment; None: none was."""
+        """The event that made the champion of a task at a time; None: there was no champion."""
         query = (
             select(ModelEventRow)
             .where(ModelEventRow.task == task, ModelEventRow.after == ModelState.CHAMPION.value)
@@ -203,7 +206,7 @@ def _version_row(session: Session, name: str, version: str) -> ModelVersionRow:
     if row is None:
         raise NotFound(
             f"Model {name}@{version} is not registered.",
-            remedy="`spotlab models list` lists the versions there are.",
+            remedy="`spotlab models list` lists the registered versions.",
         )
     return row
 
@@ -220,17 +223,17 @@ def _step_down(session: Session, successor: ModelRecord, by: By) -> None:
     if row is None:
         return
     before, row.state = row.state, ModelState.GRADUATED.value
-    session.flush()  # the index allows one champion a task at any moment
+    session.flush()  # the index allows one champion per task at any time
     reason = f"{successor.reference} became the champion. {by.reason}".strip()
-    signed = replace(by, reason=reason)
-    _record_event(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signed)
+    signature = replace(by, reason=reason)
+    _record_event(session, _record(row), ModelAction.STEP_DOWN, before, row.state, signature)
 
 
 def _check_usable(record: ModelRecord) -> None:
-    if why := unusable(record.state, record.enabled):
+    if reason := unusable(record.state, record.enabled):
         raise InvalidInput(
-            f"Model {record.reference} {why}.",
-            remedy="Assign one that is in use.",
+            f"Model {record.reference} {reason}.",
+            remedy="Assign a version that is in use.",
         )
 
 
@@ -276,7 +279,7 @@ def _to_event(row: ModelEventRow) -> ModelEvent:
 
 
 def _sort_key(version: str) -> list[tuple[int, int, str]]:
-    """So that 1.10.0 is newer than 1.9.0, and newer than its own 1.10.0-rc1."""
+    """Sort key of a version: 1.10.0 is newer than 1.9.0 and than 1.10.0-rc1."""
     parts = re.findall(r"\d+|[A-Za-z]+", version)
     numbers_over_words = [(2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
     return [*numbers_over_words, (1, 0, "")]

@@ -1,4 +1,4 @@
-"""Requests that app servers answered."""
+"""Request counts of app servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.store.tables.monitoring import RequestStatsRow
 
 
 class SqlRequestStats:
-    """Counts in SQL, a row a process and slot.
+    """Counts in SQL, one row per process and time slot.
 
     Args:
         engine: a migrated database.
@@ -24,19 +24,19 @@ class SqlRequestStats:
         self._engine = engine
 
     def keep(self, served: Sequence[Served]) -> None:
-        """Keep them, in place of what the same process kept of the same slot before."""
+        """Store counts; they replace earlier counts of the same process and slot."""
         if not served:
             return
         with writing(self._engine) as session:
             for each in served:
-                took = {str(found): count for found, count in each.took.items()}
+                took = {str(latency): count for latency, count in each.took.items()}
                 row = RequestStatsRow(
                     process_id=each.process_id, at=each.at, failed=each.failed, took=took
                 )
                 upsert(session, row)
 
     def since(self, moment: datetime) -> list[Served]:
-        """Slots that end after then, of every process, oldest first."""
+        """Slots of all processes that end after a time, oldest first."""
         query = select(RequestStatsRow).where(col(RequestStatsRow.at) > moment - SLOT)
         with reading(self._engine) as session:
             return [

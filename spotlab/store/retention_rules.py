@@ -1,8 +1,8 @@
-"""What is old enough to go.
+"""Retention rules: which rows of each table may be deleted.
 
-Each rule says which rows of a table nothing needs any more. What is never deleted: the audit log
-(its chain would break), models and their trail, accounts, instances, users, leases, jobs, alert
-rules, interruptions and exposures (nobody can collect those anew), and recorded markets.
+Never deleted: the audit log (its hash chain would break), models and their events, accounts,
+instances, users, leases, jobs, alert rules, interruptions and exposure (they cannot be collected
+again), and recorded markets.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from spotlab.store.tables.placement import PlacementRow
 Setting = Literal["keep_prices_days", "keep_experiments_days", "keep_health_days"]
 
 _MAX_SETTLING_TIME: Final = timedelta(days=32)
-"""A younger decision may still be joined with what happened: buckets are settled a month later."""
+"""A younger decision may still get its outcome: buckets are published a month later."""
 _SETTLING_SLACK: Final = timedelta(days=2)
-"""How long after its horizon a decision is certainly settled."""
+"""Time after its horizon within which a decision gets its outcome."""
 _MIN_IDEMPOTENCY: Final = timedelta(days=1)
-"""A younger answer to a write with an idempotency key may still be asked for again."""
+"""A younger write with an idempotency key may still be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which rows of a table may go.
+    """Which rows of a table may be deleted.
 
     Args:
         row: the table.
-        what: its rows, in words.
-        setting: how long they are kept.
-        old: condition on rows, from the moment before which they are old, and now.
-        batch: rows that one transaction deletes.
-        with_it: tables whose rows go with theirs, and the column that names them.
+        what: name of its rows, in messages and audit entries.
+        setting: how long they are stored.
+        old: SQL condition of old rows, given the time before which they are old, and now.
+        batch: rows deleted per transaction.
+        dependents: tables whose rows are deleted with them, and the column that refers to them.
     """
 
     row: type[SQLModel]
@@ -63,16 +63,16 @@ class Rule:
 
     @property
     def table(self) -> Table:
-        """As SQLAlchemy knows it."""
-        found = inspect(self.row).local_table
-        assert isinstance(found, Table), "a row's class has a table"
-        return found
+        """Its SQLAlchemy table."""
+        table = inspect(self.row).local_table
+        assert isinstance(table, Table), "a row's class has a table"
+        return table
 
 
 def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """The one in force at `before` stays: whoever looks back to that moment finds a price.
+    """Preserves the newest snapshot at `before`, so that prices at that time are known.
 
-    A recorded market is as old as what was recorded, and nothing collects it anew.
+    Recorded markets are preserved: they are old by nature and cannot be collected again.
     """
     row, later = MarketSnapshotRow, aliased(MarketSnapshotRow)
     newer = exists().where(
@@ -91,7 +91,7 @@ def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
 
 
 def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
-    """The newest of an instance stays, and its last switch: the policy's bar depends on it."""
+    """Preserves each instance's newest experiment and its last switch, which the cooldown needs."""
     row, later, switch = ExperimentRow, aliased(ExperimentRow), aliased(ExperimentRow)
     newer = exists().where(
         col(later.instance_id) == col(row.instance_id),
@@ -118,7 +118,7 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
 
 
 def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """Those at work stay, and the newest that was finished: the page opens with it."""
+    """Preserves unfinished sweeps, and the newest finished one, which the page opens with."""
     row, later = SweepRow, aliased(SweepRow)
     newer = exists().where(col(later.state) == "done", col(later.created_at) > col(row.created_at))
     ended = col(row.state).in_(("done", "cancelled", "failed"))
@@ -126,7 +126,7 @@ def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
 
 
 def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """The newest of each state of a component stays: it says since when."""
+    """Preserves the newest probe of each state of a component."""
     row, later = ProbeRow, aliased(ProbeRow)
     newer = exists().where(
         col(later.component) == col(row.component),
@@ -137,7 +137,7 @@ def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
 
 
 def _component_outcomes(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """A component's newest success and newest failure stay."""
+    """Preserves a component's newest success and newest failure."""
     row, later = HealthRow, aliased(HealthRow)
     newer = exists().where(
         col(later.component) == col(row.component),
@@ -148,28 +148,28 @@ def _component_outcomes(before: datetime, _now: datetime) -> ColumnElement[bool]
 
 
 def _job_runs(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """What runs stays, and the newest of each outcome of a job."""
+    """Preserves running jobs, and a job's newest run in each state."""
     row, later = JobRunRow, aliased(JobRunRow)
     newer = exists().where(
         col(later.job) == col(row.job),
         col(later.state) == col(row.state),
         col(later.id) > col(row.id),
     )
-    at_work = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
-    return and_(func.coalesce(row.ended_at, row.due_at) < before, ~at_work, newer)
+    running = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
+    return and_(func.coalesce(row.ended_at, row.due_at) < before, ~running, newer)
 
 
 def _alerts(before: datetime, _now: datetime) -> ColumnElement[bool]:
-    """What is still to be told stays, and the newest of each rule."""
+    """Preserves unsent alerts, and the newest of each rule."""
     row, later = AlertRow, aliased(AlertRow)
     newer = exists().where(col(later.rule_id) == col(row.rule_id), col(later.id) > col(row.id))
-    told = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
-    return and_(col(row.at) < before, told, newer)
+    settled = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
+    return and_(col(row.at) < before, settled, newer)
 
 
-def _ended(row: Any, done: Any) -> Callable[[datetime, datetime], ColumnElement[bool]]:
-    """Over since then, by its own end or because somebody ended it."""
-    return lambda before, _now: or_(col(row.expires_at) < before, col(done) < before)
+def _ended(row: Any, ended_at: Any) -> Callable[[datetime, datetime], ColumnElement[bool]]:
+    """Rows that expired or were ended before a time."""
+    return lambda before, _now: or_(col(row.expires_at) < before, col(ended_at) < before)
 
 
 def _answered_writes(before: datetime, now: datetime) -> ColumnElement[bool]:

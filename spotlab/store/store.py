@@ -1,4 +1,4 @@
-"""Everything in SQL, opened in one call."""
+"""The repositories of one database, and opening it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _head = cache(migrate.head)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A migrated database with its repositories; every port of the ledger's side."""
+    """A migrated database and its repositories."""
 
     engine: Engine
     archive: SqlArchive
@@ -107,7 +107,7 @@ class Store:
         """Seconds to read one row.
 
         Raises:
-            DatabaseDown: no answer, or no database that SpotLab has migrated.
+            DatabaseDown: it does not answer, or was never migrated.
         """
         start = time.perf_counter()
         with reading(self.engine) as session:
@@ -118,18 +118,18 @@ class Store:
         """Whether the database is at the revision that this version needs.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         with reading(self.engine) as session:
-            asked = text("SELECT version_num FROM alembic_version")
-            revision = session.connection().execute(asked).scalar()
+            query = text("SELECT version_num FROM alembic_version")
+            revision = session.connection().execute(query).scalar()
         return bool(revision == _head())
 
     def describe(self) -> Mapping[str, str | int]:
-        """What doctor and Health show: dialect, version, revision, address, size_bytes.
+        """Facts for doctor and the Health page: dialect, version, revision, address, size_bytes.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         sqlite = is_sqlite(self.engine)
         version = "SELECT sqlite_version()" if sqlite else "SHOW server_version"
@@ -149,24 +149,24 @@ class Store:
             }
 
     def refused(self) -> str:
-        """Why the last write of this process was refused while reading goes on; "": it was not."""
+        """Why this process's last write failed although reads still work; "": it did not fail."""
         return write_failure(self.engine)
 
     def close(self) -> None:
-        """Close its connections; a later use opens new ones."""
+        """Close all connections; using the store again opens new ones."""
         with translated(self.engine):
             self.engine.dispose()
 
 
 def open_store(url: str | None, sqlite_path: Path) -> Store:
-    """Connect, migrate to the newest revision and give the repositories.
+    """Connect, migrate to the newest revision and return the repositories.
 
     Args:
-        url: `postgresql://…`; None or "": the SQLite file.
-        sqlite_path: used when there is no url.
+        url: `postgresql://…`; None or "": use the SQLite file.
+        sqlite_path: used if there is no url.
     Raises:
-        InvalidSetting: the url is none that can be used.
-        DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
+        InvalidSetting: the url cannot be used.
+        DatabaseDown: it cannot be reached or written, or was made by a newer SpotLab.
     """
     engine = connect(url, sqlite_path)
     try:

@@ -1,4 +1,4 @@
-"""API tokens, as hashes."""
+"""API tokens, stored as hashes."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ class SqlTokens:
         self._engine = engine
 
     def add(self, token: ApiToken, token_hash: str, by: By, session_id: str = "") -> None:
-        """Insert a new one.
+        """Store a new token.
 
         Args:
-            token, token_hash: what it is, and what is kept of its secret.
-            by: who makes it.
-            session_id: of the session in which they do; "": in none.
+            token: the token.
+            token_hash: hash of its secret.
+            by: who creates it.
+            session_id: of the session in which they create it; "": no session.
         Raises:
-            NotSignedIn: that session has ended meanwhile, and is not to leave a token behind.
+            NotSignedIn: that session has ended meanwhile.
         """
         row = ApiTokenRow(
             token_id=token.token_id,
@@ -65,13 +66,13 @@ class SqlTokens:
             append(session, by, "token.create", token.token_id, None, _audit_values(row))
 
     def find(self, token_id: str) -> StoredToken | None:
-        """One of them; None: there is none."""
+        """One token with its hash; None: there is none."""
         with reading(self._engine) as session:
             row = session.get(ApiTokenRow, token_id)
             return None if row is None else StoredToken(_token(row), row.token_hash)
 
     def list(self, user: str | None = None) -> list[ApiToken]:
-        """Newest first (of a user), those that ended too."""
+        """Tokens (of a user), newest first, including those that have ended."""
         query = select(ApiTokenRow).order_by(col(ApiTokenRow.created_at).desc())
         if user is not None:
             query = query.where(ApiTokenRow.user == user)
@@ -79,7 +80,7 @@ class SqlTokens:
             return [_token(row) for row in session.exec(query)]
 
     def used(self, token_id: str, at: datetime) -> None:
-        """Note that it is used."""
+        """Record when a token was last used."""
         with writing(self._engine) as session:
             session.connection().execute(
                 update(ApiTokenRow)
@@ -88,10 +89,10 @@ class SqlTokens:
             )
 
     def revoke(self, token_id: str, by: By, user: str | None = None) -> ApiToken:
-        """End one (of a user's).
+        """Revoke a token (of a user).
 
         Raises:
-            NotFound: there is none that could be ended.
+            NotFound: there is no such token, or it belongs to another user.
         """
         with writing(self._engine) as session:
             row = session.get(ApiTokenRow, token_id, with_for_update=True)
@@ -105,7 +106,7 @@ class SqlTokens:
 
 
 def revoke_tokens(session: Session, user: str, by: By) -> int:
-    """End all of a user's in an open transaction; says how many."""
+    """Revoke all tokens of a user in an open transaction; returns how many."""
     query = select(ApiTokenRow).where(
         ApiTokenRow.user == user, col(ApiTokenRow.revoked_at).is_(None)
     )

@@ -163,7 +163,7 @@ def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab
     assert typed.json("audit", "verify", "--head", head)[0] == 0
     code, told = typed.json("audit", "verify", "--head", "f" * 64)
     assert (code, told["holds"]) == (1, False)
-    assert "No entry has the digest that was kept" in told["reason"]
+    assert "No entry has the stored head" in told["reason"]
     with writing(lab.store.engine) as session:
         session.connection().execute(text("UPDATE audit_log SET actor = 'eve' WHERE number = 1"))
     code, told = typed.json("audit", "verify")

@@ -144,7 +144,7 @@ def test_tables_of_another_shape_are_refused(source: Path, what: str) -> None:
     change(source, *TABLES[what])
     refused(
         source,
-        "has not the tables of its revision|defines view|defines table|does not hold",
+        "does not have the tables of its revision|defines view|defines table|do not match",
         dumped,
     )
 
@@ -152,7 +152,7 @@ def test_tables_of_another_shape_are_refused(source: Path, what: str) -> None:
 def test_a_table_that_is_missing_is_refused(source: Path) -> None:
     dumped = promised(source)
     change(source, "DROP TABLE probes")
-    refused(source, "has not the tables of its revision", dumped)
+    refused(source, "does not have the tables of its revision", dumped)
 
 
 CELLS = {
@@ -210,7 +210,7 @@ def test_rows_that_clash_are_refused(source: Path) -> None:
         free = text.replace('CONSTRAINT pk_home_state PRIMARY KEY ("key")', "CHECK (1)")
         connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'home_state'", [free])
     change(source, "UPDATE home_state SET key = 'same'")
-    refused(source, "rows of the backup's table home_state clash")
+    refused(source, "Rows of the backup's table home_state conflict")
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,7 @@ def test_rows_that_clash_are_refused(source: Path) -> None:
 def test_what_the_manifest_promises_is_what_there_is(
     source: Path, lie: Callable[[Dump], Dump]
 ) -> None:
-    refused(
-        source, "does not hold what its manifest says|defines|not the tables", lie(promised(source))
-    )
+    refused(source, "do not match its manifest|defines|not have the tables", lie(promised(source)))
 
 
 def test_rows_that_are_there_a_thousand_times_end(source: Path) -> None:

@@ -98,12 +98,12 @@ def test_a_full_disk_leaves_nothing_half_written(sqlite: Store, path: Path) -> N
     on_every_connection(sqlite.engine, "PRAGMA max_page_count = 24")
     many = make.experiment(candidates=make.candidates(3000), verdict=None)
 
-    with pytest.raises(DatabaseDown, match=r"has no room left .*full"):
+    with pytest.raises(DatabaseDown, match=r"has no space left .*full"):
         sqlite.ledger.record(many)
 
     assert sqlite.ledger.count() == 0
     assert sqlite.fleet.instance("i-0a1").last_evaluated_at is None
-    assert "has no room left" in sqlite.refused()
+    assert "has no space left" in sqlite.refused()
     on_every_connection(sqlite.engine, "PRAGMA max_page_count = 100000")
     sqlite.ledger.record(many)
     assert sqlite.refused() == ""
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_nothing_half_written(sqlite: Store, path: Path) -> N
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.write_text("a diary, not a database\n" * 400)
-    with pytest.raises(DatabaseDown, match="is damaged or no database") as caught:
+    with pytest.raises(DatabaseDown, match="is damaged or not a database") as caught:
         open_store(None, path)
     assert "Move it away" in caught.value.remedy
     assert path.read_text().startswith("a diary")
@@ -124,7 +124,7 @@ def test_a_damaged_file_says_so(sqlite: Store, path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(DatabaseDown, match="is damaged or no database"):
+    with pytest.raises(DatabaseDown, match="is damaged or not a database"):
         sqlite.ledger.list()
 
 

@@ -137,19 +137,19 @@ ODD = {
     "a moment without end": ("UPDATE experiments SET created_at = 'infinity'", "in created_at"),
     "JSON without bottom": (
         "UPDATE experiments SET policy = (repeat('[', 5000) || repeat(']', 5000))::json",
-        "experiments holds no JSON",
+        "experiments has invalid JSON",
     ),
-    "another column": ("ALTER TABLE users ADD COLUMN more text", "users has other columns"),
+    "another column": ("ALTER TABLE users ADD COLUMN more text", "table users differ from ours"),
     "nothing where something must be": (
         "ALTER TABLE experiments ALTER reason DROP NOT NULL; UPDATE experiments SET reason = NULL",
-        "experiments are refused: null value",
+        "experiments are invalid: null value",
     ),
     "the same twice": (
         "ALTER TABLE home_state DROP CONSTRAINT pk_home_state; "
         "INSERT INTO home_state VALUES ('a', 'b'), ('a', 'c')",
-        "home_state are refused: duplicate key|does not hold what",
+        "home_state are invalid: duplicate key|do not match its manifest",
     ),
-    "another table": ("CREATE TABLE more (x int)", "'more', which no SpotLab makes"),
+    "another table": ("CREATE TABLE more (x int)", "'more', which SpotLab never creates"),
     "another revision": ("UPDATE alembic_version SET version_num = 'r0001'", "manifest says"),
     "rows less": ("DELETE FROM experiments WHERE id = 1", "manifest says"),
     "a table less": ("DROP TABLE probes", "manifest says"),
