@@ -42,7 +42,7 @@ def change(path: Path, *statements: str) -> None:
 
 
 def promised(path: Path) -> Dump:
-    """What a manifest says that was made anew for a changed file."""
+    """The manifest as an attacker would write it for a changed file."""
     with closing(sqlite3.connect(path)) as connection:
         counts = {
             name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
@@ -180,7 +180,7 @@ def test_a_cell_of_another_type_is_refused(source: Path, what: str) -> None:
     table, setting = CELLS[what]
     change(source, f"UPDATE {table} SET {setting} WHERE id = 2")
     column = setting.split(" ")[0]
-    refused(source, f"Row 2 of the backup's table {table} holds in {column}")
+    refused(source, f"Row 2 of the backup's table {table} has a value in {column}")
 
 
 def test_nothing_where_something_must_be_is_refused(source: Path) -> None:
@@ -190,7 +190,7 @@ def test_nothing_where_something_must_be_is_refused(source: Path) -> None:
         "UPDATE experiments SET reason = NULL",
         *rewrite("experiments", "reason VARCHAR, ", "reason VARCHAR NOT NULL, "),
     )
-    refused(source, "Row 1 of the backup's table experiments holds in reason")
+    refused(source, "Row 1 of the backup's table experiments has a value in reason")
 
 
 def test_text_that_is_no_text_is_refused(source: Path) -> None:
