@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import check_names, price_of, refuse, snapshot_of, source_name
+from spotlab.aws.snapshots import check_names, price_of, reject, snapshot_of, source_name
 from spotlab.domain.instance_types import Architecture
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
@@ -92,7 +92,7 @@ class InstanceTypes(_Catalog):
         vcpu = info.get("VCpuInfo", {}).get("DefaultVCpus", 0)
         memory_mib = info.get("MemoryInfo", {}).get("SizeInMiB", 0)
         if vcpu <= 0 or memory_mib <= 0:
-            refuse(self.name, f"{name} has {vcpu} vCPU and {memory_mib} MiB", "both above 0")
+            reject(self.name, f"{name} has {vcpu} vCPU and {memory_mib} MiB", "both above 0")
         processor = info.get("ProcessorInfo", {})
         return (
             name,
@@ -263,7 +263,7 @@ class OnDemandPrices(_Catalog):
                 try:
                     yield msgspec.json.decode(text, type=_Listing)
                 except msgspec.MsgspecError as exc:
-                    refuse(self.name, f"a product cannot be read ({exc})", "a price list product")
+                    reject(self.name, f"a product cannot be read ({exc})", "a price list product")
 
     def _add(self, listing: _Listing, prices: dict[str, float]) -> None:
         name = listing.product.attributes.instance_type
@@ -274,4 +274,4 @@ class OnDemandPrices(_Catalog):
                 price = price_of(dimension.price.get("USD", "no USD"), self.name, name)
                 # A price of 0 marks hours that a reservation or a host has paid for already.
                 if price and prices.setdefault(name, price) != price:
-                    refuse(self.name, f"{name} has two prices", "one price a type")
+                    reject(self.name, f"{name} has two prices", "one price a type")

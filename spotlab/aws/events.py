@@ -16,7 +16,7 @@ import msgspec
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.errors import FeedRefused
 
-KINDS: Final[Mapping[str, InterruptionKind]] = {
+_KINDS: Final[Mapping[str, InterruptionKind]] = {
     "EC2 Spot Instance Interruption Warning": InterruptionKind.NOTICE,
     "EC2 Instance Rebalance Recommendation": InterruptionKind.REBALANCE,
 }
@@ -60,25 +60,25 @@ def read_events(content: bytes) -> list[SpotEvent]:
     try:
         documents = msgspec.json.decode(content, type=_Document | list[_Document])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise _refused(str(exc)) from exc
+        raise _rejected(str(exc)) from exc
     found = documents if isinstance(documents, list) else [documents]
     return [_event(place, document) for place, document in enumerate(found)]
 
 
 def _event(place: int, document: _Document) -> SpotEvent:
-    kind = KINDS.get(document.detail_type)
+    kind = _KINDS.get(document.detail_type)
     if kind is None or document.source != "aws.ec2":
-        raise _refused(
+        raise _rejected(
             f"document {place} is a {document.detail_type!r} of {document.source!r}, which says "
             "nothing about a spot instance"
         )
     if document.time.tzinfo is None:
-        raise _refused(f"document {place} has a time without a zone")
+        raise _rejected(f"document {place} has a time without a zone")
     return SpotEvent(document.detail.instance_id, kind, document.time, document.region)
 
 
-def _refused(problem: str) -> FeedRefused:
+def _rejected(problem: str) -> FeedRefused:
     return FeedRefused(
         f"EventBridge document: {problem.rstrip('.')}.",
-        remedy=f"Give documents as EventBridge sends them: {' or '.join(KINDS)}.",
+        remedy=f"Give documents as EventBridge sends them: {' or '.join(_KINDS)}.",
     )

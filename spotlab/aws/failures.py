@@ -87,8 +87,8 @@ _NO_SUCH: Final = re.compile(
     r"\.NotFound$|\.Malformed$|^InvalidInstanceType$|^InvalidRegion|^InvalidAvailabilityZone$"
     r"|^UnknownRegion|^NotFoundException$"
 )
-_NAMES_A_THING: Final = re.compile(r"instance ?type|availability ?zone|region", re.IGNORECASE)
-_CLOCK_WORDS: Final = re.compile(
+_NAMES_A_RESOURCE: Final = re.compile(r"instance ?type|availability ?zone|region", re.IGNORECASE)
+_CLOCK_TEXT: Final = re.compile(
     r"clock|skew|signature expired|not yet current|too far|is (now )?(earlier|later) than",
     re.IGNORECASE,
 )
@@ -99,7 +99,7 @@ _SECRETS: Final = re.compile(
     r"\s*[:=]\s*[^\s,;]+",
     re.IGNORECASE,
 )
-_MAX_SENTENCE: Final = 240
+_MAX_TEXT: Final = 240
 
 _REMEDIES: Final[dict[type[AwsError], str]] = {
     AccessDenied: "Check the credentials and what the role's policies allow.",
@@ -124,25 +124,25 @@ def translated(doing: str, *secrets: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as exc:
-        raise _refused(exc, doing, secrets) from None
+        raise _from_client_error(exc, doing, secrets) from None
     except (boto.BotoCoreError, Boto3Error, ResponseParserError) as exc:
-        raise _failed(exc, doing) from None
+        raise _from_other_error(exc, doing) from None
     except KeyError as exc:
         raise AwsError(f"{doing} got an answer from AWS that lacks {exc}.") from None
 
 
-def _refused(exc: boto.ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
+def _from_client_error(exc: boto.ClientError, doing: str, secrets: tuple[str, ...]) -> AwsError:
     error = exc.response.get("Error", {})
     code, text = str(error.get("Code", "")), str(error.get("Message", ""))
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind = _kind(code, text, status)
-    said = "" if code in _SIGNATURE or kind is ClockSkewed else _sentence(text, secrets)
+    kind = _error_class(code, text, status)
+    said = "" if code in _SIGNATURE or kind is ClockSkewed else _redacted(text, secrets)
     message = f"{doing} was refused by AWS with {code or f'status {status}'}"
     return kind(f"{message}: {said}" if said else f"{message}.", remedy=_REMEDIES.get(kind, ""))
 
 
-def _kind(code: str, text: str, status: int) -> type[AwsError]:
-    if code in _CLOCK or (code in _SIGNATURE and _CLOCK_WORDS.search(text)):
+def _error_class(code: str, text: str, status: int) -> type[AwsError]:
+    if code in _CLOCK or (code in _SIGNATURE and _CLOCK_TEXT.search(text)):
         return ClockSkewed
     if code in _SIGNATURE | _DENIED:
         return AccessDenied
@@ -151,7 +151,7 @@ def _kind(code: str, text: str, status: int) -> type[AwsError]:
     if code in _QUOTA:
         return QuotaRefused
     if _NO_SUCH.search(code) or (
-        code in {"InvalidParameterValue", "ValidationError"} and _NAMES_A_THING.search(text)
+        code in {"InvalidParameterValue", "ValidationError"} and _NAMES_A_RESOURCE.search(text)
     ):
         return NoSuchThing
     if code in _UNREACHABLE or status >= 500:
@@ -161,18 +161,18 @@ def _kind(code: str, text: str, status: int) -> type[AwsError]:
     return AwsError
 
 
-def _failed(exc: Exception, doing: str) -> AwsError:
+def _from_other_error(exc: Exception, doing: str) -> AwsError:
     """What never got an answer from AWS, or none that can be read."""
     match exc:
         case boto.NoCredentialsError() | boto.PartialCredentialsError() | boto.ProfileNotFound():
             return AccessDenied(
-                f"{doing} needs AWS credentials, and none were found ({_name(exc)}).",
+                f"{doing} needs AWS credentials, and none were found ({_class_name(exc)}).",
                 remedy="Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run "
                 "where a role is attached.",
             )
         case boto.CredentialRetrievalError() | boto.TokenRetrievalError() | boto.SSOError():
             return AccessDenied(
-                f"{doing} could not renew this machine's AWS credentials ({_name(exc)}).",
+                f"{doing} could not renew this machine's AWS credentials ({_class_name(exc)}).",
                 remedy="Sign in again.",
             )
         case boto.NoRegionError() | boto.InvalidRegionError() | boto.UnknownRegionError():
@@ -185,7 +185,7 @@ def _failed(exc: Exception, doing: str) -> AwsError:
             )
         case boto.HTTPClientError() | boto.ConnectionError():
             return AwsUnreachable(
-                f"{doing} could not reach AWS ({_name(exc)}).", remedy=_REMEDIES[AwsUnreachable]
+                f"{doing} could not reach AWS ({_class_name(exc)}).", remedy=_REMEDIES[AwsUnreachable]
             )
         case ResponseParserError() | boto.IncompleteReadError() | boto.ChecksumError():
             return AwsUnreachable(
@@ -195,15 +195,15 @@ def _failed(exc: Exception, doing: str) -> AwsError:
         case boto.ParamValidationError():
             return AwsError(f"{doing} was not sent: a value has a form that AWS does not take.")
         case _:
-            return AwsError(f"{doing} failed ({_name(exc)}).")
+            return AwsError(f"{doing} failed ({_class_name(exc)}).")
 
 
-def _sentence(text: str, secrets: tuple[str, ...]) -> str:
+def _redacted(text: str, secrets: tuple[str, ...]) -> str:
     for secret in filter(None, secrets):
         text = text.replace(secret, "…")
     text = _SECRETS.sub("…", " ".join(text.split()))
-    return text if len(text) <= _MAX_SENTENCE else f"{text[:_MAX_SENTENCE]}…"
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 
 
-def _name(exc: Exception) -> str:
+def _class_name(exc: Exception) -> str:
     return type(exc).__name__

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 _STATES: Final = ("pending", "running", "stopping", "stopped")
-_GONE: Final = ("shutting-down", "terminated")
+_ENDED_STATES: Final = ("shutting-down", "terminated")
 _RECLAIMED: Final = "Server.SpotInstanceTermination"
 """StateReason of an instance that EC2 took back; a user's own termination has another."""
 _LIFECYCLES: Final = {"spot": Lifecycle.SPOT, "": Lifecycle.ON_DEMAND}
@@ -47,7 +47,7 @@ class Ec2Instances:
         return [
             instance
             for region in account.regions
-            for instance in sorted(self._in(account, region), key=lambda i: i.instance_id)
+            for instance in sorted(self._list(account, region), key=lambda i: i.instance_id)
         ]
 
     def interruptions(self, account: Account, now: datetime) -> list[InterruptionEvent]:
@@ -69,10 +69,10 @@ class Ec2Instances:
                 emulated=account.emulated,
             )
             for region in account.regions
-            for gone in self._in(account, region, _GONE, _RECLAIMED)
+            for gone in self._list(account, region, _ENDED_STATES, _RECLAIMED)
         ]
 
-    def _in(
+    def _list(
         self, account: Account, region: str, states: Sequence[str] = _STATES, reason: str = ""
     ) -> Iterator[Instance]:
         ec2 = self._sessions.client("ec2", account, region)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import refuse, source_name
+from spotlab.aws.snapshots import reject, source_name
 from spotlab.domain.market import MarketName
 from spotlab.domain.placement import FEWEST_TYPES, TARGET_CAPACITY, PlacementAnswer
 from spotlab.domain.ports import Clock
@@ -41,7 +41,7 @@ class PlacementScores:
         self._region = region
         self._clock = clock
         self._emulated = emulated
-        self._names: dict[str, str] = {}
+        self._zone_names_by_id: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -84,17 +84,17 @@ class PlacementScores:
             for record in page["SpotPlacementScores"]:
                 zone_id, score = record["AvailabilityZoneId"], record["Score"]
                 if not 1 <= score <= 10:
-                    refuse(self.name, f"{zone_id} has score {score}", "a score from 1 to 10")
+                    reject(self.name, f"{zone_id} has score {score}", "a score from 1 to 10")
                 if zone_id in names:  # a zone that the account may not use has no pools
                     scores[names[zone_id]] = score
         return scores
 
     def _zone_names(self) -> dict[str, str]:
         """How this account calls the zones, by id."""
-        if not self._names:
+        if not self._zone_names_by_id:
             zones = self._ec2.describe_availability_zones()["AvailabilityZones"]
-            self._names = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
-        return self._names
+            self._zone_names_by_id = {zone["ZoneId"]: zone["ZoneName"] for zone in zones}
+        return self._zone_names_by_id
 
     def _answer(
         self, asked: tuple[str, ...], scores: dict[str, int], *, refused: bool

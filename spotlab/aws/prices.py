@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from spotlab.aws.failures import translated
-from spotlab.aws.snapshots import check_names, price_of, refuse, snapshot_of, source_name
+from spotlab.aws.snapshots import check_names, price_of, reject, snapshot_of, source_name
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 
@@ -101,9 +101,9 @@ class SpotPriceHistory:
         place = f"{instance_type} in {zone} at {at:%Y-%m-%d %H:%M:%S}"
         price = price_of(text, self.name, place)
         if price == 0.0:
-            refuse(self.name, f"{place} costs nothing", "a price above 0")
+            reject(self.name, f"{place} costs nothing", "a price above 0")
         if prices.setdefault((zone, instance_type, at), price) != price:
-            refuse(self.name, f"{place} has two prices", "one price a pool and moment")
+            reject(self.name, f"{place} has two prices", "one price a pool and moment")
 
 
 def _change_points(

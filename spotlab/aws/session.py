@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 Service = Literal["ec2", "pricing", "sts"]
 
-RENEW_BEFORE_S: Final = 300
+_RENEW_BEFORE_S: Final = 300
 """Credentials of a role are renewed this long before they expire, seconds."""
-_NOT_IN_A_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
+_INVALID_IN_SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 
 class Sessions:
@@ -102,19 +102,19 @@ class Sessions:
         key = (account, service, region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._client(self.for_account(account), service, region)
+                self._clients[key] = self._client(self._session_of(account), service, region)
             return self._clients[key]
 
-    def for_account(self, account: Account) -> boto3.Session:
+    def _session_of(self, account: Account) -> boto3.Session:
         """A session whose credentials are those of the account's role."""
         if not account.role_arn:
-            return self._own()
+            return self._process_session()
         with self._lock:
             if account not in self._sessions:
-                self._sessions[account] = self._assumed(account)
+                self._sessions[account] = self._role_session(account)
             return self._sessions[account]
 
-    def _own(self) -> boto3.Session:
+    def _process_session(self) -> boto3.Session:
         key_id, secret = self._keys
         with self._lock, translated("Opening this machine's AWS session"):
             if None not in self._sessions:
@@ -136,7 +136,7 @@ class Sessions:
                 config=self._config,
             )
 
-    def _assumed(self, account: Account) -> boto3.Session:
+    def _role_session(self, account: Account) -> boto3.Session:
         core = botocore.session.get_session()
         provider = _RoleProvider(partial(self.assume, account), self._clock)
         core.register_component("credential_provider", CredentialResolver([provider]))
@@ -150,10 +150,10 @@ class Sessions:
             AwsError: STS did not answer.
         """
         region = account.regions[0] if account.regions else "us-east-1"
-        sts = self._client(self._own(), "sts", region)
+        sts = self._client(self._process_session(), "sts", region)
         asked = {
             "RoleArn": account.role_arn,
-            "RoleSessionName": _NOT_IN_A_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
+            "RoleSessionName": _INVALID_IN_SESSION_NAME.sub("-", f"spotlab-{account.name}")[:64],
         }
         if account.external_id:
             asked["ExternalId"] = account.external_id
@@ -169,7 +169,7 @@ class Sessions:
                 "the policy asks for.",
             ) from exc
         expires_at = credentials["Expiration"]
-        if expires_at <= self._clock.now() + timedelta(seconds=RENEW_BEFORE_S):
+        if expires_at <= self._clock.now() + timedelta(seconds=_RENEW_BEFORE_S):
             raise ClockSkewed(
                 f"The credentials for account {account.name!r} had expired when they arrived.",
                 remedy="Set this machine's clock.",
@@ -185,8 +185,8 @@ class Sessions:
 class _RoleCredentials(DeferredRefreshableCredentials):
     """Credentials of a role: asked for at the first call, renewed in time, by one thread."""
 
-    _advisory_refresh_timeout = RENEW_BEFORE_S
-    _mandatory_refresh_timeout = RENEW_BEFORE_S
+    _advisory_refresh_timeout = _RENEW_BEFORE_S
+    _mandatory_refresh_timeout = _RENEW_BEFORE_S
 
 
 class _RoleProvider(CredentialProvider):

@@ -20,7 +20,7 @@ from spotlab.errors import FeedRefused, NoMarketData
 
 MAX_USD_PER_HOUR: Final = 10_000.0
 """No instance has ever cost a tenth of it; a higher price is a changed unit."""
-MIN_KEPT_SHARE: Final = 0.5
+MIN_ROWS_SHARE: Final = 0.5
 """With fewer rows than this share of the last good feed's, the feed lost something."""
 _MAX_SHOWN: Final = 300
 
@@ -34,7 +34,7 @@ def source_name(market: MarketName, what: str) -> str:
     return f"{'Simulated' if market is MarketName.SIMULATED else 'AWS'} {what}"
 
 
-def refuse(feed: str, wrong: str, right: str) -> NoReturn:
+def reject(feed: str, wrong: str, right: str) -> NoReturn:
     """Refuse a feed whole.
 
     Raises:
@@ -70,12 +70,12 @@ def check_names(feed: str, regions: Iterable[str], instance_types: Iterable[str]
     """
     for region in set(regions):
         if not is_region(region):
-            refuse(feed, f"{region!r} is no region", "a region such as 'us-east-1'")
+            reject(feed, f"{region!r} is no region", "a region such as 'us-east-1'")
     for instance_type in set(instance_types):
         try:
             parse_type(instance_type)
         except ValueError as exc:
-            refuse(feed, str(exc), "instance types such as 'm6i.xlarge'")
+            reject(feed, str(exc), "instance types such as 'm6i.xlarge'")
 
 
 def price_of(text: str | float, feed: str, place: str) -> float:
@@ -89,11 +89,11 @@ def price_of(text: str | float, feed: str, place: str) -> float:
     except ValueError:
         price = math.nan
     if not 0.0 <= price <= MAX_USD_PER_HOUR:
-        refuse(feed, f"{place} costs {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour")
+        reject(feed, f"{place} costs {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour")
     return price
 
 
-def table(
+def feed_table(
     kind: FeedKind, rows: Sequence[Sequence[object]], feed: str, previous_rows: int = 0
 ) -> pd.DataFrame:
     """The rows of a feed, unless there are implausibly few.
@@ -107,12 +107,12 @@ def table(
         FeedRefused: no row, or under half of previous_rows.
     """
     if not rows:
-        refuse(feed, "it holds no rows", "at least one")
-    if len(rows) < previous_rows * MIN_KEPT_SHARE:
-        refuse(
+        reject(feed, "it holds no rows", "at least one")
+    if len(rows) < previous_rows * MIN_ROWS_SHARE:
+        reject(
             feed,
             f"it holds {len(rows)} rows where the last good one held {previous_rows}",
-            f"at least {MIN_KEPT_SHARE:.0%} of them",
+            f"at least {MIN_ROWS_SHARE:.0%} of them",
         )
     return pd.DataFrame(list(rows), columns=list(FEED_COLUMNS[kind]))
 
@@ -134,5 +134,5 @@ def snapshot_of(
             f"{origin.source} answered with no rows.",
             remedy="Check that the region is enabled and offers the instance types asked for.",
         )
-    frame = table(kind, rows, origin.source)
+    frame = feed_table(kind, rows, origin.source)
     return Snapshot(kind, market, scope, origin, digest_of_rows(frame), frame)

@@ -40,7 +40,7 @@ class Reading:
     trains: bool = True
 
 
-def refuse(where: Path | str, wrong: str, right: str) -> NoReturn:
+def reject(where: Path | str, wrong: str, right: str) -> NoReturn:
     """Refuse a file whole, by name.
 
     Raises:
@@ -60,13 +60,13 @@ def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as exc:
-        refuse(path, f"it cannot be read ({exc.strerror})", "a readable file")
+        reject(path, f"it cannot be read ({exc.strerror})", "a readable file")
     if content.startswith(GZIP_MAGIC) and len(content) <= max_bytes:
-        content = gunzip(content, max_bytes, partial(refuse, path))
+        content = gunzip(content, max_bytes, partial(reject, path))
     if len(content) > max_bytes:
-        refuse(path, f"it is over {max_bytes / 1e6:g} MB", "a file within the size limit")
+        reject(path, f"it is over {max_bytes / 1e6:g} MB", "a file within the size limit")
     if not content.strip():
-        refuse(path, "it is empty", "JSON or CSV text")
+        reject(path, "it is empty", "JSON or CSV text")
     return content
 
 
@@ -87,9 +87,9 @@ def read_json(content: bytes, where: Path | str) -> Any:
     """
 
     def no_number(text: str) -> NoReturn:
-        refuse(where, f"it holds {text}, which is no JSON number", "numbers or null")
+        reject(where, f"it holds {text}, which is no JSON number", "numbers or null")
 
-    return parse_json(content, partial(refuse, where), parse_constant=no_number)
+    return parse_json(content, partial(reject, where), parse_constant=no_number)
 
 
 def csv_lines(
@@ -100,7 +100,7 @@ def csv_lines(
     Raises:
         InvalidInput: a column is missing, or a line has more or fewer fields than the header.
     """
-    return text_lines(content, columns, partial(refuse, where))
+    return text_lines(content, columns, partial(reject, where))
 
 
 def utc(text: object, where: Path | str, place: str) -> datetime:
@@ -113,9 +113,9 @@ def utc(text: object, where: Path | str, place: str) -> datetime:
         moment = datetime.fromisoformat(str(text).strip())
         at = moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        refuse(where, f"{place} is {text!r}, no time", "a time such as 2023-02-15T22:00:00Z")
+        reject(where, f"{place} is {text!r}, no time", "a time such as 2023-02-15T22:00:00Z")
     if moment.tzinfo is None:
-        refuse(
+        reject(
             where,
             f"{place} is {text!r}, without a time zone",
             "a time such as 2023-02-15T22:00:00Z",

@@ -9,13 +9,13 @@ from typing import Final
 
 from spotlab.errors import InvalidInput
 from spotlab.recorded import price_history, spotlake, trace_csv
-from spotlab.recorded.content import Reading, read_file, refuse
+from spotlab.recorded.content import Reading, read_file, reject
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.spotlake import NOTICE, read_spotlake
 
 EVALUATION_ONLY: Final = "evaluation-only"
 """A folder of this name holds data without a licence: it measures, and trains nothing."""
-_START: Final = 4096
+_HEADER_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,19 @@ def recognise(path: Path) -> Format:
         InvalidInput: unreadable, or of no form there is.
     """
     content = read_file(path)
-    start = content[:_START].decode("utf-8-sig", errors="replace")
+    start = content[:_HEADER_BYTES].decode("utf-8-sig", errors="replace")
     if content[257:262] == b"ustar" or '"SpotPriceHistory"' in start:
         return format_named("price-history")
     if start.lstrip()[:1] in ("{", "["):
         for key, name in (('"data"', "trace-json"), ('"available"', "trace-rebuilt")):
             if f"{key}:" in content.decode("utf-8", errors="replace").replace(" ", ""):
                 return format_named(name)
-        refuse(path, "its keys are of no form there is", f"one of {_names()}")
+        reject(path, "its keys are of no form there is", f"one of {_names()}")
     header = {name.strip() for name in start.splitlines()[0].split(",")}
     for name, columns in _HEADERS.items():
         if header.issuperset(columns):
             return format_named(name)
-    return refuse(path, "its header line is of no form there is", f"one of {_names()}")
+    return reject(path, "its header line is of no form there is", f"one of {_names()}")
 
 
 def refuse_untrainable(paths: Iterable[Path]) -> None:
@@ -108,9 +108,9 @@ def refuse_untrainable(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         if EVALUATION_ONLY in path.resolve().parts:
-            refuse(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
+            reject(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
         if path.is_file() and not recognise(path).trains:
-            refuse(path, NOTICE, "data under another licence")
+            reject(path, NOTICE, "data under another licence")
 
 
 def format_named(name: str) -> Format:

@@ -27,7 +27,7 @@ from spotlab.recorded.content import (
     csv_lines,
     read_file,
     read_json,
-    refuse,
+    reject,
     utc,
 )
 
@@ -74,14 +74,14 @@ def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
             except InvalidInput as exc:
                 refused.append(str(exc))
                 continue
-            _join(prices, found, f"{path} > {name}")
+            _merge(prices, found, f"{path} > {name}")
         form = "DescribeSpotPriceHistory responses in a tar archive"
     elif content.lstrip()[:1] in (b"{", b"["):
         prices, form = _from_json(content, str(path)), "DescribeSpotPriceHistory response"
     else:
         prices, form = _from_csv(content, path), "CSV of spot prices"
     if not prices:
-        refuse(path, "it holds no Linux/UNIX price", "spot prices of Linux/UNIX pools")
+        reject(path, "it holds no Linux/UNIX price", "spot prices of Linux/UNIX pools")
     return Reading(_change_points(prices, path), f"{path.name} ({form})", tuple(refused))
 
 
@@ -94,7 +94,7 @@ def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None and member.name.endswith(".json"):
                     yield Path(member.name).name, file.read()
     except tarfile.TarError as exc:
-        refuse(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
+        reject(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
 
 
 def _from_json(content: bytes, where: str) -> dict[Key, float]:
@@ -102,10 +102,10 @@ def _from_json(content: bytes, where: str) -> dict[Key, float]:
     for number, record in enumerate(_records(read_json(content, where), where)):
         place = f"record {number}"
         if not isinstance(record, Mapping):
-            refuse(where, f"{place} is no object", f"objects with {', '.join(_FIELDS)}")
+            reject(where, f"{place} is no object", f"objects with {', '.join(_FIELDS)}")
         missing = [field for field in _FIELDS if not isinstance(record.get(field), str)]
         if missing:
-            refuse(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
+            reject(where, f"{place} has no {missing[0]} as text", f"{', '.join(_FIELDS)}")
         _add(prices, *(record[field] for field in _FIELDS), where=where, place=place)
     return prices
 
@@ -114,12 +114,12 @@ def _records(document: Any, where: str) -> Iterator[Any]:
     for part in document if isinstance(document, list) else [document]:
         if isinstance(part, Mapping) and "SpotPriceHistory" in part:
             if not isinstance(part["SpotPriceHistory"], list):
-                refuse(where, "SpotPriceHistory is no list", "a list of records")
+                reject(where, "SpotPriceHistory is no list", "a list of records")
             yield from part["SpotPriceHistory"]
         elif isinstance(document, list):
             yield part
         else:
-            refuse(where, "it has no SpotPriceHistory", "what DescribeSpotPriceHistory answers")
+            reject(where, "it has no SpotPriceHistory", "what DescribeSpotPriceHistory answers")
 
 
 def _from_csv(content: bytes, path: Path) -> dict[Key, float]:
@@ -147,15 +147,15 @@ def _add(
     except ValueError:
         price = math.nan
     if not 0.0 < price <= _MAX_USD_PER_HOUR:
-        refuse(where, f"{place} costs {usd_per_hour!r}", "USD per hour, above 0")
+        reject(where, f"{place} costs {usd_per_hour!r}", "USD per hour, above 0")
     if prices.setdefault((zone, instance_type, at), price) != price:
-        refuse(where, f"{place} gives {instance_type} in {zone} two prices at {at}", "one price")
+        reject(where, f"{place} gives {instance_type} in {zone} two prices at {at}", "one price")
 
 
-def _join(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
+def _merge(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:
     for key, price in more.items():
         if prices.setdefault(key, price) != price:
-            refuse(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
+            reject(where, f"{key[1]} in {key[0]} has two prices at {key[2]}", "one price")
 
 
 def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
@@ -165,7 +165,7 @@ def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
         try:
             parse_type(instance_type)
         except ValueError as exc:
-            refuse(path, str(exc), "instance types such as m6i.xlarge")
+            reject(path, str(exc), "instance types such as m6i.xlarge")
     moments: dict[str, datetime] = {text: utc(text, path, "a time") for text in set(times)}
     rows = pd.DataFrame(
         {
@@ -189,5 +189,5 @@ def _change_points(prices: Mapping[Key, float], path: Path) -> pd.DataFrame:
 def _region(zone: str, path: Path) -> str:
     match = _ZONE.match(zone)
     if match is None:
-        refuse(path, f"{zone!r} is no availability zone", "zones such as us-east-1a")
+        reject(path, f"{zone!r} is no availability zone", "zones such as us-east-1a")
     return match[1]

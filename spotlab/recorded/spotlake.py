@@ -18,7 +18,7 @@ from typing import Final
 import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
-from spotlab.recorded.content import MAX_BYTES, Reading, csv_lines, read_file, refuse
+from spotlab.recorded.content import MAX_BYTES, Reading, csv_lines, read_file, reject
 
 NOTICE: Final = (
     "SpotLake data (spotlake.ddps.cloud) is licensed CC BY-NC 4.0: name SpotLake as the source, "
@@ -55,7 +55,7 @@ COLUMNS: Final = (
 The placement score is 1..10 or 1..3, the interruption-free score 1.0 (over 20 % a month) to 3.0
 (under 5 %); `nodes_at_score_3` is how many nodes could be asked for at a score of 3.
 """
-_HIGHEST: Final = {
+_MAXIMUM: Final = {
     "SPS": 10.0,
     "T3": 10_000.0,
     "T2": 10_000.0,
@@ -79,7 +79,7 @@ def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
     content = read_file(path, max_bytes)
     rows = [_row(line, path, place) for place, line in csv_lines(content, path, CSV_COLUMNS)]
     if not rows:
-        refuse(path, "it holds no rows", "at least one line under the header")
+        reject(path, "it holds no rows", "at least one line under the header")
     frame = pd.DataFrame(rows, columns=[*COLUMNS])
     return Reading(frame, f"{path.name} (SpotLake export)", notice=NOTICE, trains=False)
 
@@ -89,15 +89,15 @@ def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:
         moment = datetime.fromisoformat(line["Time"].strip())
         at = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        refuse(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
+        reject(path, f"{place} has Time {line['Time']!r}", "a time such as 2024-05-01 12:00:00")
     try:
         parse_type(line["InstanceType"])
     except ValueError as exc:
-        refuse(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
+        reject(path, f"{place}: {exc}", "an instance type such as m6i.xlarge")
     if not _REGION.match(line["Region"]):
-        refuse(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
+        reject(path, f"{place} has Region {line['Region']!r}", "a region such as us-east-1")
     zone = None if line["AZ"].strip() in _UNKNOWN else line["AZ"].strip()
-    numbers = (_number(line[column], column, path, place) for column in _HIGHEST)
+    numbers = (_number(line[column], column, path, place) for column in _MAXIMUM)
     return (pd.Timestamp(at), line["InstanceType"], line["Region"], zone, *numbers)
 
 
@@ -109,7 +109,7 @@ def _number(text: str, column: str, path: Path, place: str) -> float:
     except ValueError:
         value = math.nan
     lowest = -100.0 if column == "Savings" else 0.0
-    if not lowest <= value <= _HIGHEST[column]:
-        right = f"a number in {lowest:g}..{_HIGHEST[column]:g}, or -1 where it is unknown"
-        refuse(path, f"{place} has {column} {text!r}", right)
+    if not lowest <= value <= _MAXIMUM[column]:
+        right = f"a number in {lowest:g}..{_MAXIMUM[column]:g}, or -1 where it is unknown"
+        reject(path, f"{place} has {column} {text!r}", right)
     return value

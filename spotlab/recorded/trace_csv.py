@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spotlab.recorded.content import csv_lines, refuse, utc
+from spotlab.recorded.content import csv_lines, reject, utc
 
 FloatArray = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ COLUMNS: Final = ("tick", "time", "fail")
 MAX_TICKS: Final = 20_000_000
 _EPOCH_S: Final = 946_684_800.0
 """2000-01-01: a number of seconds from here on is a date, a smaller one a time since the start."""
-_LAST_S: Final = 253_402_300_799.0
+_MAX_TIME_S: Final = 253_402_300_799.0
 """9999-12-31: no date is later."""
 _VALUES: Final = {
     **{"0": 0.0, "0.0": 0.0, "false": 0.0},
@@ -44,7 +44,7 @@ class CsvTicks:
     elapsed_s: FloatArray
     started_at: datetime | None
     gap_s: float
-    told: str
+    description: str
 
 
 def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
@@ -67,19 +67,19 @@ def read_csv_ticks(content: bytes, path: Path, gap_s: float | None) -> CsvTicks:
         values.append(_value(line["fail"], path, place))
         times.append(line["time"].strip())
     if len(ticks) < 2:
-        refuse(path, f"it has {len(ticks)} ticks", "at least 2 ticks")
+        reject(path, f"it has {len(ticks)} ticks", "at least 2 ticks")
     at = np.array(ticks) - ticks[0]
     for before in np.flatnonzero(np.diff(at) <= 0):
         wrong = f"{places[before + 1]} has tick {ticks[before + 1]} after {ticks[before]}"
-        refuse(path, wrong, "ticks that increase")
+        reject(path, wrong, "ticks that increase")
     if at[-1] >= MAX_TICKS:
-        refuse(path, f"its ticks span {at[-1]:,}", f"at most {MAX_TICKS:,}")
+        reject(path, f"its ticks span {at[-1]:,}", f"at most {MAX_TICKS:,}")
     value = np.full(int(at[-1]) + 1, np.nan)
     value[at] = values
-    return _timed(value, at, _seconds(times, places, path), gap_s, path)
+    return _with_times(value, at, _seconds(times, places, path), gap_s, path)
 
 
-def _timed(
+def _with_times(
     value: FloatArray,
     at: NDArray[np.int_],
     read: _Times,
@@ -89,18 +89,18 @@ def _timed(
     seconds, dated = read.seconds, read.dated
     step_s = float(np.median(np.diff(seconds) / np.diff(at)))
     if gap_s is None and not dated:
-        refuse(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
+        reject(path, "its times are numbers without a unit", "the seconds between ticks: --gap-s")
     gap = step_s if gap_s is None else gap_s
     if not 0.5 < step_s / gap < 2.0:
         if dated:
-            refuse(
+            reject(
                 path,
                 f"its ticks are {step_s:g} s apart, and a gap of {gap:g} s was declared",
                 f"--gap-s {step_s:g}",
             )
         told = f"a tick every {gap:g} s, times from the gap"
         return CsvTicks(value, gap * np.arange(len(value), dtype=np.float64), None, gap, told)
-    on_the_clock = read.zoned if dated else _EPOCH_S <= seconds[0] <= _LAST_S
+    on_the_clock = read.zoned if dated else _EPOCH_S <= seconds[0] <= _MAX_TIME_S
     started = datetime.fromtimestamp(seconds[0], UTC) if on_the_clock else None
     elapsed = np.interp(np.arange(len(value)), at, seconds - seconds[0])
     told = f"a tick every {gap:g} s, times from the file"
@@ -115,14 +115,14 @@ def _tick(text: str, path: Path, place: str) -> int:
     except ValueError:
         tick = -1
     if tick < 0:
-        refuse(path, f"{place} has tick {text!r}", "a whole number, 0 or above")
+        reject(path, f"{place} has tick {text!r}", "a whole number, 0 or above")
     return tick
 
 
 def _value(text: str, path: Path, place: str) -> float:
     value = _VALUES.get(text.strip().lower())
     if value is None:
-        refuse(path, f"{place} has fail {text!r}", "0, 1, or nothing where it is unknown")
+        reject(path, f"{place} has fail {text!r}", "0, 1, or nothing where it is unknown")
     return value
 
 
@@ -142,15 +142,15 @@ def _seconds(times: list[str], places: list[str], path: Path) -> _Times:
     for row, (text, place) in enumerate(zip(times, places, strict=True)):
         if dated:
             if _has_zone(text) != zoned:
-                refuse(path, f"{place} has time {text!r}", "a zone on every line, or on none")
+                reject(path, f"{place} has time {text!r}", "a zone on every line, or on none")
             written = text if zoned else f"{text}+00:00"
             seconds[row] = (utc(written, path, f"{place} time") - _EPOCH).total_seconds()
         elif _is_number(text):
             seconds[row] = float(text)
         else:
-            refuse(path, f"{place} has time {text!r}", "a finite number, as in the first line")
+            reject(path, f"{place} has time {text!r}", "a finite number, as in the first line")
     for before in np.flatnonzero(np.diff(seconds) <= 0):
-        refuse(path, f"{places[before + 1]} is not later than the line before", "increasing times")
+        reject(path, f"{places[before + 1]} is not later than the line before", "increasing times")
     return _Times(seconds, dated, zoned)
 
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from spotlab.domain.market import Pool
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.content import read_file, read_json, refuse
+from spotlab.recorded.content import read_file, read_json, reject
 from spotlab.recorded.trace_csv import MAX_TICKS, read_csv_ticks
-from spotlab.recorded.trace_json import LONGEST_GAP_S, SHORTEST_GAP_S, Ticks, read_json_ticks
+from spotlab.recorded.trace_json import MAX_GAP_S, MIN_GAP_S, Ticks, read_json_ticks
 
 FloatArray = NDArray[np.float64]
 Polarity = Literal["available", "unavailable"]
@@ -66,12 +66,12 @@ def read_trace(
     content = read_file(path, max_bytes)
     name = _stem(path)
     if (format or _format_of(path, content)) == "csv":
-        ticks = _from_csv(content, path, polarity, gap_s)
+        ticks = _csv_ticks(content, path, polarity, gap_s)
         polarity = "available"
     else:
         ticks = read_json_ticks(read_json(content, path), path, gap_s)
     if np.isnan(ticks.nodes).all():
-        refuse(path, "no tick has a record", "at least one tick that is 0 or more")
+        reject(path, "no tick has a record", "at least one tick that is 0 or more")
     return Trace(
         name=name,
         pool=ticks.pool or pool,
@@ -79,7 +79,7 @@ def read_trace(
         elapsed_h=ticks.elapsed_s / 3600.0,
         available=_available(ticks.nodes, path, polarity, nodes),
         gap_s=ticks.gap_s,
-        source=f"{path.name} ({ticks.told}; available means {nodes} or more nodes)",
+        source=f"{path.name} ({ticks.description}; available means {nodes} or more nodes)",
     )
 
 
@@ -101,7 +101,7 @@ def read_traces(
         trace = read_trace(path, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
         ticks += len(trace.available)
         if ticks > MAX_TICKS:
-            refuse(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
+            reject(path, f"with it there are over {MAX_TICKS:,} ticks", "fewer files at a time")
         found.append(trace)
     return found
 
@@ -114,9 +114,9 @@ def trace_files(paths: Path | Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in [paths] if isinstance(paths, Path) else paths:
-        inside = _inside(path) if path.is_dir() else [path]
+        inside = _trace_files_in(path) if path.is_dir() else [path]
         if not inside:
-            refuse(path, "the folder holds no trace", "a folder with .json or .csv files")
+            reject(path, "the folder holds no trace", "a folder with .json or .csv files")
         found += inside
     if not found:
         raise InvalidInput("No trace was given.", remedy="Name at least one trace file.")
@@ -140,7 +140,7 @@ def panel(
     traces = read_traces(files, polarity=polarity, gap_s=gap_s, format=format, nodes=nodes)
     folders = sorted({file.resolve().parent for file in files})
     if len(folders) > 1 and any(trace.started_at is None for trace in traces):
-        refuse(
+        reject(
             folders[0].parent,
             f"its traces are of {len(folders)} folders and do not all say when they started",
             f"the folder of one campaign, such as {folders[0]}",
@@ -181,7 +181,7 @@ def _check_options(polarity: str | None, gap_s: float | None, nodes: int) -> Non
         raise InvalidInput(
             f"Polarity {polarity!r} is unknown.", remedy="Use: available, unavailable."
         )
-    if gap_s is not None and not SHORTEST_GAP_S <= gap_s <= LONGEST_GAP_S:
+    if gap_s is not None and not MIN_GAP_S <= gap_s <= MAX_GAP_S:
         raise InvalidInput(
             f"A gap of {gap_s:g} s is none.", remedy="Give from a thousandth of a second to a year."
         )
@@ -189,7 +189,7 @@ def _check_options(polarity: str | None, gap_s: float | None, nodes: int) -> Non
         raise InvalidInput(f"{nodes} nodes are none.", remedy="Ask for 1 node or more.")
 
 
-def _inside(folder: Path) -> list[Path]:
+def _trace_files_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
@@ -208,24 +208,24 @@ def _format_of(path: Path, content: bytes) -> TraceFormat:
     return "json" if content.lstrip()[:1] == b"{" else "csv"
 
 
-def _from_csv(content: bytes, path: Path, polarity: Polarity | None, gap_s: float | None) -> Ticks:
+def _csv_ticks(content: bytes, path: Path, polarity: Polarity | None, gap_s: float | None) -> Ticks:
     if polarity is None:
-        refuse(
+        reject(
             path,
             "a CSV does not say whether 1 means available or unavailable",
             "--polarity unavailable (1 is a failed probe) or --polarity available",
         )
     read = read_csv_ticks(content, path, gap_s)
     nodes = 1.0 - read.value if polarity == "unavailable" else read.value
-    told = f"CSV, 1 means {polarity}, {read.told}"
+    told = f"CSV, 1 means {polarity}, {read.description}"
     return Ticks(nodes, read.elapsed_s, read.started_at, read.gap_s, told)
 
 
 def _available(nodes: FloatArray, path: Path, polarity: Polarity | None, wanted: int) -> FloatArray:
     if polarity == "unavailable":
         if wanted > 1 or np.nanmax(nodes) > 1:
-            refuse(path, "it counts nodes, and counts are declared unavailable", "0 and 1 only")
+            reject(path, "it counts nodes, and counts are declared unavailable", "0 and 1 only")
         nodes = 1.0 - nodes
     if wanted > 1 and np.nanmax(nodes) < wanted:
-        refuse(path, f"it never has {wanted} nodes", f"--nodes up to {np.nanmax(nodes):g}")
+        reject(path, f"it never has {wanted} nodes", f"--nodes up to {np.nanmax(nodes):g}")
     return np.where(np.isnan(nodes), np.nan, (nodes >= wanted).astype(np.float64))

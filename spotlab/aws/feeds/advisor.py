@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, reject, feed_table
 from spotlab.domain.instance_types import parse_type
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
@@ -77,7 +77,7 @@ def parse_advisor(
             "",
             origin,
             digest_of(content),
-            table(FeedKind.ADVISOR, rates, feed, previous_rows),
+            feed_table(FeedKind.ADVISOR, rates, feed, previous_rows),
         ),
         Snapshot(
             FeedKind.SPECS,
@@ -85,7 +85,7 @@ def parse_advisor(
             SPECS_SCOPE,
             origin,
             digest_of(sizes),
-            table(FeedKind.SPECS, specs, feed),
+            feed_table(FeedKind.SPECS, specs, feed),
         ),
     )
 
@@ -96,16 +96,16 @@ def _rates(advisor: _Advisor, feed: str) -> Iterator[tuple[str, str, str, int, f
             for instance_type, rate in systems.get(system, {}).items():
                 place = f"{region} > {system} > {instance_type}"
                 if not 0 <= rate.r <= 4:
-                    refuse(feed, f"{place} has bucket {rate.r}", "an interruption bucket 0..4")
+                    reject(feed, f"{place} has bucket {rate.r}", "an interruption bucket 0..4")
                 if not _MIN_SAVINGS_PERCENT <= rate.s <= 100:
-                    refuse(feed, f"{place} saves {rate.s:g} %", "savings up to 100 %")
+                    reject(feed, f"{place} saves {rate.s:g} %", "savings up to 100 %")
                 yield region, system, instance_type, rate.r, rate.s
 
 
 def _spec(instance_type: str, size: _Size, feed: str) -> tuple[str | float, ...]:
     unknown = float("nan")
     if not (0 < size.cores <= 10_000 and 0 < size.ram_gb <= 1_000_000):
-        refuse(
+        reject(
             feed,
             f"{instance_type} has {size.cores:g} cores and {size.ram_gb:g} GB",
             "more than 0 of each",

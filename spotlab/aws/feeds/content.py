@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
-from spotlab.aws.snapshots import refuse
+from spotlab.aws.snapshots import reject
 from spotlab.domain.content import GZIP_MAGIC, gunzip, parse_json
 
 T = TypeVar("T")
@@ -24,11 +24,11 @@ def uncompress(content: bytes, feed: str, max_bytes: int = MAX_BYTES) -> bytes:
         FeedRefused: empty, cut off, corrupt, or larger than max_bytes uncompressed.
     """
     if content.startswith(GZIP_MAGIC):
-        content = gunzip(content, max_bytes, partial(refuse, feed))
+        content = gunzip(content, max_bytes, partial(reject, feed))
     if len(content) > max_bytes:
-        refuse(feed, f"it is over {max_bytes / 1e6:g} MB", "a feed within the size limit")
+        reject(feed, f"it is over {max_bytes / 1e6:g} MB", "a feed within the size limit")
     if not content.strip():
-        refuse(feed, "it is empty", "JSON or CSV text")
+        reject(feed, "it is empty", "JSON or CSV text")
     return content
 
 
@@ -40,29 +40,29 @@ def decode(content: bytes, shape: type[T], feed: str) -> T:
             twice in one object.
     """
     try:
-        document = parse_json(content, partial(refuse, feed), object_pairs_hook=_unique)
-    except _KeyTwiceError as exc:
-        refuse(feed, f"the key {exc} stands twice in one object", "every key once")
+        document = parse_json(content, partial(reject, feed), object_pairs_hook=_with_unique_keys)
+    except _DuplicateKeyError as exc:
+        reject(feed, f"the key {exc} stands twice in one object", "every key once")
     try:
         return msgspec.convert(document, shape)
     except (msgspec.ValidationError, OverflowError) as exc:
-        place = " > ".join(_first_fault(document, shape)) or "its outer object"
-        refuse(feed, f"{place}: {exc}", "the shape that AWS publishes")
+        place = " > ".join(_path_of_fault(document, shape)) or "its outer object"
+        reject(feed, f"{place}: {exc}", "the shape that AWS publishes")
 
 
-class _KeyTwiceError(Exception):
+class _DuplicateKeyError(Exception):
     """A JSON object holds a key twice: decoders keep the last value in silence."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         counts = Counter(key for key, _ in pairs)
-        raise _KeyTwiceError(repr(next(key for key, count in counts.items() if count > 1)))
+        raise _DuplicateKeyError(repr(next(key for key, count in counts.items() if count > 1)))
     return found
 
 
-def _first_fault(value: Any, shape: Any) -> list[str]:
+def _path_of_fault(value: Any, shape: Any) -> list[str]:
     """The keys that lead to the first value of another shape; msgspec itself shows them as dots."""
     if get_origin(shape) is dict and isinstance(value, dict):
         children = [(str(key), child, get_args(shape)[1]) for key, child in value.items()]
@@ -80,7 +80,7 @@ def _first_fault(value: Any, shape: Any) -> list[str]:
         try:
             msgspec.convert(child, child_shape)
         except (msgspec.ValidationError, OverflowError):
-            return [key, *_first_fault(child, child_shape)]
+            return [key, *_path_of_fault(child, child_shape)]
     return []
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from spotlab.aws.feeds.advisor import SPECS_SCOPE, parse_advisor
 from spotlab.aws.feeds.content import MAX_BYTES, uncompress
 from spotlab.aws.feeds.spot import parse_spot_prices
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, price_of, reject, feed_table
 from spotlab.domain.content import csv_lines
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
@@ -85,10 +85,10 @@ class FileFeed:
         source = origin.source.replace(str(self.path), self.path.name)
         return [
             replace(snapshot, origin=replace(origin, source=source))
-            for snapshot in self._parsed(content, origin)
+            for snapshot in self._parse(content, origin)
         ]
 
-    def _parsed(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
+    def _parse(self, content: bytes, origin: Provenance) -> Sequence[Snapshot]:
         """A refusal names the whole path; what is kept names the file alone."""
         match self.kind:
             case FeedKind.ADVISOR:
@@ -141,17 +141,17 @@ def parse_on_demand_csv(
     content = uncompress(content, feed, max_bytes)
     prices: dict[tuple[str, str, str], float] = {}
     for place, line in csv_lines(
-        content, ("region", "instance_type", "usd_per_hour"), partial(refuse, feed)
+        content, ("region", "instance_type", "usd_per_hour"), partial(reject, feed)
     ):
         key = (line["region"], LINUX, line["instance_type"])
         price = price_of(line["usd_per_hour"], feed, f"{place}, {key[2]} in {key[0]},")
         if price == 0.0:
-            refuse(feed, f"{place} costs nothing", "a price above 0")
+            reject(feed, f"{place} costs nothing", "a price above 0")
         if key in prices:
-            refuse(feed, f"{place} repeats {key[2]} in {key[0]}", "one line a region and type")
+            reject(feed, f"{place} repeats {key[2]} in {key[0]}", "one line a region and type")
         prices[key] = price
     check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
-    rows = table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
+    rows = feed_table(FeedKind.ON_DEMAND, [(*key, price) for key, price in prices.items()], feed)
     return Snapshot(FeedKind.ON_DEMAND, market, "", origin, digest_of(content), rows)
 
 
@@ -170,12 +170,12 @@ def parse_specs_csv(
     feed = origin.source
     content = uncompress(content, feed, max_bytes)
     rows: dict[str, tuple[str | float, ...]] = {}
-    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(refuse, feed)):
+    for place, line in csv_lines(content, _SPECS_COLUMNS, partial(reject, feed)):
         if line["instance_type"] in rows:
-            refuse(feed, f"{place} repeats {line['instance_type']}", "one line a type")
+            reject(feed, f"{place} repeats {line['instance_type']}", "one line a type")
         rows[line["instance_type"]] = _spec(line, feed, place)
     check_names(feed, (), rows)
-    frame = table(FeedKind.SPECS, list(rows.values()), feed)
+    frame = feed_table(FeedKind.SPECS, list(rows.values()), feed)
     return Snapshot(FeedKind.SPECS, market, "", origin, digest_of(content), frame)
 
 
@@ -201,16 +201,16 @@ def _spec(line: Mapping[str, str], feed: str, place: str) -> tuple[str | float, 
         except ValueError:
             value = -1.0
         if value < 0.0 or value == float("inf") or (text and value != value):
-            refuse(feed, f"{place} has {column} {text!r}", "a number, 0 or above")
+            reject(feed, f"{place} has {column} {text!r}", "a number, 0 or above")
         return value
 
     unknown = float("nan")
     vcpu, memory_mib = number("vcpu", 0.0), number("memory_mib", 0.0)
     if not vcpu or not memory_mib:
-        refuse(feed, f"{place} has no vcpu or memory_mib", "both, above 0")
+        reject(feed, f"{place} has no vcpu or memory_mib", "both, above 0")
     architecture = _ARCHITECTURES.get(line["arch"])
     if architecture is None:
-        refuse(feed, f"{place} has arch {line['arch']!r}", "amd64 or arm64")
+        reject(feed, f"{place} has arch {line['arch']!r}", "amd64 or arm64")
     return (
         line["instance_type"],
         vcpu,

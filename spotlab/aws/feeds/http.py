@@ -18,7 +18,7 @@ from typing import Final, TypedDict, Unpack
 import httpx
 
 from spotlab.aws.feeds.content import MAX_BYTES
-from spotlab.aws.snapshots import refuse
+from spotlab.aws.snapshots import reject
 from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import Clock
 from spotlab.errors import NotAvailable
@@ -49,13 +49,13 @@ class Limits(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     content: bytes
     validator: str
     modified_at: datetime | None
 
 
-class _TryAgain(Exception):
+class _RetryableError(Exception):
     """The server did not answer, in a way that waiting may help."""
 
 
@@ -104,7 +104,7 @@ class HttpFeed(ABC):
 
     def fetch(self, validators: Mapping[FeedKind, str]) -> Sequence[Snapshot]:
         """As `FeedSource.fetch`. The event time is Last-Modified, or the fetch's where absent."""
-        answer = self._ask(validators.get(self.covers[0][0], ""))
+        answer = self._request(validators.get(self.covers[0][0], ""))
         if answer is None:
             return ()
         now = self._clock.now()
@@ -113,13 +113,13 @@ class HttpFeed(ABC):
         self._previous_rows = len(snapshots[0].rows)
         return [replace(snapshot, validator=answer.validator) for snapshot in snapshots]
 
-    def _ask(self, validator: str) -> _Answer | None:
+    def _request(self, validator: str) -> _Response | None:
         """The feed, or None where it has not changed."""
         deadline_s = self._elapsed_s() + self._total_s
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._ask_once(validator, deadline_s)
-            except _TryAgain as exc:
+                return self._request_once(validator, deadline_s)
+            except _RetryableError as exc:
                 wait_s = _BACKOFF_S * 2 ** (attempt - 1) * (0.5 + _jitter())
                 if attempt == self._attempts or self._elapsed_s() + wait_s > deadline_s:
                     raise self._unavailable(
@@ -128,7 +128,7 @@ class HttpFeed(ABC):
                 self._sleep(wait_s)
         raise self._unavailable("no attempt was allowed")
 
-    def _ask_once(self, validator: str, deadline_s: float) -> _Answer | None:
+    def _request_once(self, validator: str, deadline_s: float) -> _Response | None:
         try:
             request = self._http.build_request("GET", self._url, headers=_headers(validator))
             for _ in range(_MAX_REDIRECTS + 1):
@@ -136,41 +136,41 @@ class HttpFeed(ABC):
                 try:
                     if response.next_request is None:
                         return self._read(response, deadline_s)
-                    request = self._redirected(request, response.next_request)
+                    request = self._checked_redirect(request, response.next_request)
                 finally:
                     response.close()
         except httpx.TimeoutException as exc:
-            raise _TryAgain("it did not answer in time") from exc
+            raise _RetryableError("it did not answer in time") from exc
         except httpx.UnsupportedProtocol as exc:
             raise self._unavailable("its address must begin with http:// or https://") from exc
         except httpx.TransportError as exc:
-            raise _TryAgain(f"it cannot be read: {exc}") from exc
+            raise _RetryableError(f"it cannot be read: {exc}") from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             # Its text may quote the address, with the password.
             raise self._unavailable("its address cannot be used") from exc
         raise self._unavailable(f"it redirects more than {_MAX_REDIRECTS} times")
 
-    def _redirected(self, request: httpx.Request, onward: httpx.Request) -> httpx.Request:
+    def _checked_redirect(self, request: httpx.Request, onward: httpx.Request) -> httpx.Request:
         if onward.url.scheme not in (request.url.scheme, "https"):
             raise self._unavailable(
                 f"it redirects from {request.url.scheme} to {onward.url.scheme}"
             )
         return onward
 
-    def _read(self, response: httpx.Response, deadline_s: float) -> _Answer | None:
+    def _read(self, response: httpx.Response, deadline_s: float) -> _Response | None:
         status = response.status_code
         if status == httpx.codes.NOT_MODIFIED:
             return None
         if status == _TOO_MANY_REQUESTS or status >= 500:
-            raise _TryAgain(f"it answers {status}")
+            raise _RetryableError(f"it answers {status}")
         if status != httpx.codes.OK:
             raise self._unavailable(f"it answers {status}")
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         if encoding not in ("gzip", "identity"):
-            refuse(self.name, f"it comes as {encoding!r}", "gzip or no compression")
+            reject(self.name, f"it comes as {encoding!r}", "gzip or no compression")
         modified = response.headers.get("Last-Modified", "")
         validator = response.headers.get("ETag") or modified
-        return _Answer(
+        return _Response(
             content=self._body(response, deadline_s),
             validator=validator if validator.isascii() else "",
             modified_at=_date(modified),
@@ -183,14 +183,14 @@ class HttpFeed(ABC):
             body += chunk
             if len(body) > self._max_bytes:
                 limit = f"{self._max_bytes / 1e6:g} MB"
-                refuse(self.name, f"it is over {limit}", "a feed within the size limit")
+                reject(self.name, f"it is over {limit}", "a feed within the size limit")
             if self._elapsed_s() > deadline_s:
                 raise self._unavailable(f"it took longer than {self._total_s:g} s")
         return bytes(body)
 
     def _unavailable(self, reason: str) -> NotAvailable:
         return NotAvailable(
-            f"{self.name} is not available at {_shown(self._url)}: {reason}.",
+            f"{self.name} is not available at {_without_secrets(self._url)}: {reason}.",
             remedy="Check the network and the address; the last good one stays in use.",
         )
 
@@ -211,7 +211,7 @@ def _date(header: str) -> datetime | None:
         return None
 
 
-def _shown(url: str) -> str:
+def _without_secrets(url: str) -> str:
     """The address without what may be secret in it: the user, the password and the query."""
     try:
         return str(httpx.URL(url).copy_with(userinfo=b"", query=None))

@@ -15,7 +15,7 @@ import msgspec
 
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
 from spotlab.aws.regions import location_of, same_location
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, price_of, reject, feed_table
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 
@@ -62,13 +62,13 @@ def parse_on_demand(
     content = uncompress(content, feed, max_bytes)
     document = decode(content, _OnDemand, feed)
     if document.manifest.currency != "USD":
-        refuse(feed, f"its currency is {document.manifest.currency}", "USD")
+        reject(feed, f"its currency is {document.manifest.currency}", "USD")
     offers = next(
         (of for name, of in document.regions.items() if same_location(name, location)), None
     )
     if offers is None:
         held = ", ".join(sorted(document.regions)) or "no location"
-        refuse(feed, f"it holds {held}", location)
+        reject(feed, f"it holds {held}", location)
     prices: dict[str, float] = {}
     for offer in offers.values():
         place = f"{location} > {offer.instance_type}"
@@ -76,22 +76,22 @@ def parse_on_demand(
         if offer.operating_system != LINUX or price == 0.0:
             continue
         if prices.setdefault(offer.instance_type, price) != price:
-            refuse(feed, f"{place} stands twice, at different prices", "one price a type")
+            reject(feed, f"{place} stands twice, at different prices", "one price a type")
     check_names(feed, (), prices)
     rows = [(region, LINUX, name, price) for name, price in prices.items()]
     return Snapshot(
         FeedKind.ON_DEMAND,
         market,
         region,
-        _published(origin, document.manifest.published_at, feed),
+        _with_publication_time(origin, document.manifest.published_at, feed),
         digest_of(content),
-        table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
+        feed_table(FeedKind.ON_DEMAND, rows, feed, previous_rows),
     )
 
 
-def _published(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
+def _with_publication_time(origin: Provenance, at: datetime | None, feed: str) -> Provenance:
     if at is None:
         return origin
     if not 1970 <= at.year <= 2999:
-        refuse(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
+        reject(feed, f"it was published in the year {at.year}", "a year from 1970 to 2999")
     return replace(origin, event_time=min(at.astimezone(UTC), origin.fetched_at))

@@ -13,7 +13,7 @@ import msgspec
 
 from spotlab.aws.feeds.advisor import WINDOWS
 from spotlab.aws.feeds.content import MAX_BYTES, decode, uncompress
-from spotlab.aws.snapshots import check_names, digest_of, price_of, refuse, table
+from spotlab.aws.snapshots import check_names, digest_of, price_of, reject, feed_table
 from spotlab.domain.market import LINUX, FeedKind, MarketName, Provenance, Snapshot
 
 _SYSTEM_OF_COLUMN: Final = {"linux": LINUX, "mswin": WINDOWS}
@@ -71,7 +71,7 @@ def parse_spot_prices(
     content = uncompress(content, feed, max_bytes)
     config = decode(content, _SpotPrices, feed).config
     if config.rate != "perhr":
-        refuse(feed, f"its rate is {config.rate!r}", "'perhr', a price per hour")
+        reject(feed, f"its rate is {config.rate!r}", "'perhr', a price per hour")
     prices: dict[tuple[str, str, str], float] = {}
     for region, size, column in _columns(config):
         if column.prices.usd.startswith(_NOT_OFFERED):
@@ -79,10 +79,10 @@ def parse_spot_prices(
         place = f"{region} > {size} > {column.name}"
         price = price_of(column.prices.usd, feed, place)
         if price == 0.0:
-            refuse(feed, f"{place} costs nothing", "a price above 0, or N/A where not offered")
+            reject(feed, f"{place} costs nothing", "a price above 0, or N/A where not offered")
         key = (region, _SYSTEM_OF_COLUMN[column.name], size)
         if prices.setdefault(key, price) != price:
-            refuse(feed, f"{place} stands twice, at {prices[key]:g} and {price:g}", "one price")
+            reject(feed, f"{place} stands twice, at {prices[key]:g} and {price:g}", "one price")
     check_names(feed, (key[0] for key in prices), (key[2] for key in prices))
     return Snapshot(
         FeedKind.SPOT_PRICES,
@@ -90,7 +90,7 @@ def parse_spot_prices(
         "",
         origin,
         digest_of(content),
-        table(FeedKind.SPOT_PRICES, [(*key, prices[key]) for key in prices], feed, previous_rows),
+        feed_table(FeedKind.SPOT_PRICES, [(*key, prices[key]) for key in prices], feed, previous_rows),
     )
 
 
