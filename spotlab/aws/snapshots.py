@@ -21,7 +21,7 @@ from spotlab.errors import FeedRefused, NoMarketData
 MAX_USD_PER_HOUR: Final = 10_000.0
 """Over ten times the price of any instance so far; a higher price means that the unit changed."""
 MIN_ROWS_SHARE: Final = 0.5
-"""A feed with fewer rows than this share of the last valid feed's is considered incomplete."""
+"""A feed with fewer rows than this share of the last good feed's is considered incomplete."""
 _MAX_SHOWN: Final = 300
 
 
@@ -42,7 +42,7 @@ def reject(feed: str, problem: str, expected: str) -> NoReturn:
     """
     raise FeedRefused(
         f"{feed} was rejected: {_printable(problem)}.",
-        remedy=f"Expected {expected}; the last valid one stays in use.",
+        remedy=f"Expected {expected}; the last good one stays in use.",
     )
 
 
@@ -89,7 +89,9 @@ def price_of(text: str | float, feed: str, place: str) -> float:
     except ValueError:
         price = math.nan
     if not 0.0 <= price <= MAX_USD_PER_HOUR:
-        reject(feed, f"{place} costs {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour")
+        reject(
+            feed, f"{place} has price {text!r}", f"a price in 0..{MAX_USD_PER_HOUR:g} USD per hour"
+        )
     return price
 
 
@@ -102,7 +104,7 @@ def feed_table(
         kind: determines the columns.
         rows: in the order of FEED_COLUMNS[kind].
         feed: display name of the feed.
-        previous_rows: number of rows of the last valid feed; 0: there is none.
+        previous_rows: number of rows of the last good feed; 0: there is none.
     Raises:
         FeedRefused: no rows, or fewer than half of previous_rows.
     """
@@ -111,7 +113,7 @@ def feed_table(
     if len(rows) < previous_rows * MIN_ROWS_SHARE:
         reject(
             feed,
-            f"it has {len(rows)} rows, and the last valid one had {previous_rows}",
+            f"it has {len(rows)} rows, and the last good one had {previous_rows}",
             f"at least {MIN_ROWS_SHARE:.0%} of them",
         )
     return pd.DataFrame(list(rows), columns=list(FEED_COLUMNS[kind]))

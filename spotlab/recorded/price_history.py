@@ -94,7 +94,7 @@ def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None and member.name.endswith(".json"):
                     yield Path(member.name).name, file.read()
     except tarfile.TarError as exc:
-        reject(path, f"its tar data is truncated or corrupt ({exc})", "a complete tar archive")
+        reject(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
 
 
 def _from_json(content: bytes, where: str) -> dict[Key, float]:
@@ -149,9 +149,7 @@ def _add(
     if not 0.0 < price <= _MAX_USD_PER_HOUR:
         reject(where, f"{place} has price {usd_per_hour!r}", "USD per hour, above 0")
     if prices.setdefault((zone, instance_type, at), price) != price:
-        reject(
-            where, f"{place} is a second price of {instance_type} in {zone} at {at}", "one price"
-        )
+        reject(where, f"{place}: {instance_type} in {zone} has two prices at {at}", "one price")
 
 
 def _merge(prices: dict[Key, float], more: Mapping[Key, float], where: str) -> None:

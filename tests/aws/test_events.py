@@ -49,7 +49,7 @@ def test_one_document_alone_is_read() -> None:
         (b'{"x": ' + b"[" * 100_000, "recursion"),
         (b'{"detail-type": "x"}', "missing required field"),
         (json.dumps(document(detail={})).encode(), "instance-id"),
-        (json.dumps(document(time="2026-10-31T07:12:30")).encode(), "time without a zone"),
+        (json.dumps(document(time="2026-10-31T07:12:30")).encode(), "time without a time zone"),
         (
             json.dumps([document(), document(**{"detail-type": "Scheduled Event"})]).encode(),
             "document 1 is a 'Scheduled Event'",

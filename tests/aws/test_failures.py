@@ -107,7 +107,7 @@ def test_a_network_that_is_down_is_unreachable(trouble: Exception) -> None:
 def test_an_answer_that_breaks_off_is_unreachable() -> None:
     error, _ = outcome((200, "<DescribeRegionsResponse><regionInfo><item>"))
     assert type(error) is AwsUnreachable
-    assert "cut off" in error.message
+    assert "incomplete" in error.message
 
 
 def test_missing_credentials_are_said_so() -> None:

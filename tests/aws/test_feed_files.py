@@ -82,14 +82,14 @@ def test_specifications_from_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("us-east-1,m5.large,-0.1", "line 2, m5.large in us-east-1, costs '-0.1'"),
-        ("us-east-1,m5.large,nan", "costs 'nan'"),
-        ("us-east-1,m5.large,", "costs ''"),
-        ("us-east-1,m5.large,0", "line 2 costs nothing"),
+        ("us-east-1,m5.large,-0.1", "line 2, m5.large in us-east-1, has price '-0.1'"),
+        ("us-east-1,m5.large,nan", "has price 'nan'"),
+        ("us-east-1,m5.large,", "has price ''"),
+        ("us-east-1,m5.large,0", "line 2 has price 0"),
         ("us-east-1,m5.large,1\nus-east-1,m5.large,1", "line 3 repeats m5.large"),
         ("us-east-1,m5.large", "line 2 has more or fewer fields"),
         ("us-east-1,m5.large,1,2", "line 2 has more or fewer fields"),
-        ("nowhere,m5.large,1", "'nowhere' is no region"),
+        ("nowhere,m5.large,1", "'nowhere' is not a region"),
         ("us-east-1,m5,1", "'m5' is not an instance type"),
         ('us-east-1,"m5.large,1', "no CSV"),
     ],
@@ -149,7 +149,7 @@ def test_a_file_over_the_size_limit_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_kind_without_a_file_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="No file holds offerings"):
+    with pytest.raises(InvalidInput, match="There is no file format for offerings"):
         FileFeed(tmp_path, FeedKind.OFFERINGS, clock=Clock())
 
 

@@ -111,7 +111,7 @@ def test_two_prices_at_one_moment_are_refused() -> None:
 
 
 def test_no_prices_are_no_market_data() -> None:
-    with pytest.raises(NoMarketData, match="us-east-1 answered with no rows"):
+    with pytest.raises(NoMarketData, match="us-east-1 returned no rows"):
         read(price_history())
 
 

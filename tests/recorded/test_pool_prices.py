@@ -36,7 +36,7 @@ def test_buckets_may_be_absent(tmp_path: Path) -> None:
     [
         ("trace,price\na,1\n", "lacks spot_usd_per_hour"),
         (HEADER + "a,1,\n", "no price of b"),
-        (HEADER + "a,1,\nb,1,\na,2,\n", "line 4 names 'a' a second time"),
+        (HEADER + "a,1,\nb,1,\na,2,\n", "line 4 repeats 'a'"),
         (HEADER + "a,cheap,\nb,1,\n", "line 2, spot_usd_per_hour is 'cheap'"),
         (HEADER + "a,-1,\nb,1,\n", "line 2, spot_usd_per_hour is '-1'"),
         (HEADER + "a,1,5\nb,1,\n", "line 2, advisor_bucket is '5'"),

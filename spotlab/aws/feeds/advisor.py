@@ -54,7 +54,7 @@ def parse_advisor(
         content: JSON, plain or gzipped.
         origin: where and when it was read.
         market: the market it belongs to.
-        previous_rows: rows of the last valid advisor; a feed with less than half is rejected.
+        previous_rows: rows of the last good advisor; a feed with less than half is rejected.
         max_bytes: a feed that is larger, uncompressed, is rejected.
     Returns:
         Advisor buckets of all regions, and specifications of the types. The number of accelerators

@@ -35,7 +35,7 @@ class Limits(TypedDict, total=False):
         max_bytes: size of the feed, compressed and uncompressed.
         total_s: time for all attempts, seconds; the client's own timeouts limit each wait.
         attempts: number of attempts if the feed does not answer.
-        previous_rows: rows of the last valid snapshot; a feed with less than half is rejected.
+        previous_rows: rows of the last good snapshot; a feed with less than half is rejected.
         sleep: waits between attempts, seconds.
         elapsed_s: a monotonic clock, seconds.
     """
@@ -191,7 +191,7 @@ class HttpFeed(ABC):
     def _unavailable(self, reason: str) -> NotAvailable:
         return NotAvailable(
             f"{self.name} is not available at {_without_secrets(self._url)}: {reason}.",
-            remedy="Check the network and the URL; the last valid one stays in use.",
+            remedy="Check the network and the URL; the last good one stays in use.",
         )
 
 
