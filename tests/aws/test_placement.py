@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.aws.placement import PlacementScores
 from spotlab.demo.ec2_placement import CONFIGURATIONS_PER_DAY
-from spotlab.demo.server import Served, serve_in_thread
+from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.domain.placement import PlacementAnswer
 from spotlab.errors import AccessDenied, AwsError, FeedRefused, InvalidInput, NoSuchThing, Throttled
 from tests.support import emulated
@@ -92,12 +92,14 @@ def test_fewer_than_three_types_are_not_asked_for() -> None:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
+def served() -> Iterator[RunningServer]:
     with serve_in_thread(7) as running:
         yield running
 
 
-def test_the_emulated_aws_scores_each_zone_until_its_quota_is_used_up(served: Served) -> None:
+def test_the_emulated_aws_scores_each_zone_until_its_quota_is_used_up(
+    served: RunningServer,
+) -> None:
     ec2 = emulated.client(served, "ec2", "us-east-1", served.world.accounts[0])
     scores = source(ec2, emulated=True)
     answer = scores.ask(GROUP)

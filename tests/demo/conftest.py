@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spotlab.demo.server import Served, serve_in_thread
+from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.demo.world import Clock
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -29,6 +29,6 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture(scope="module")
-def served(seconds: Seconds) -> Iterator[Served]:
+def served(seconds: Seconds) -> Iterator[RunningServer]:
     with serve_in_thread(7, clock=Clock(AT, seconds)) as running:
         yield running
