@@ -54,7 +54,7 @@ def test_one_document_alone_is_read() -> None:
             json.dumps([document(), document(**{"detail-type": "Scheduled Event"})]).encode(),
             "document 1 is a 'Scheduled Event'",
         ),
-        (json.dumps(document(source="my.app")).encode(), "of 'my.app'"),
+        (json.dumps(document(source="my.app")).encode(), "from 'my.app'"),
     ],
     ids=[
         "cut",

@@ -71,13 +71,13 @@ def test_specifications_count_as_unchanged_when_only_rates_change() -> None:
     [
         ({"r": 5}, "us-east-1 > Linux > m5.large has bucket 5"),
         ({"r": -1}, "us-east-1 > Linux > m5.large has bucket -1"),
-        ({"s": 101}, "us-east-1 > Linux > m5.large saves 101 %"),
-        ({"s": -101}, "us-east-1 > Linux > m5.large saves -101 %"),
+        ({"s": 101}, "us-east-1 > Linux > m5.large has savings of 101 %"),
+        ({"s": -101}, "us-east-1 > Linux > m5.large has savings of -101 %"),
         ({"r": "1"}, "spot_advisor > us-east-1 > Linux > m5.large > r"),
         ({"r": True}, "spot_advisor > us-east-1 > Linux > m5.large > r"),
         ({"s": None}, "spot_advisor > us-east-1 > Linux > m5.large > s"),
-        ({"s": math.nan}, "us-east-1 > Linux > m5.large saves nan %"),
-        ({"s": math.inf}, "us-east-1 > Linux > m5.large saves inf %"),
+        ({"s": math.nan}, "us-east-1 > Linux > m5.large has savings of nan %"),
+        ({"s": math.inf}, "us-east-1 > Linux > m5.large has savings of inf %"),
         ({"r": math.nan}, "spot_advisor > us-east-1 > Linux > m5.large > r"),
     ],
 )

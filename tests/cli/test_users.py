@@ -61,7 +61,7 @@ def test_somebody_new_chooses_a_password_by_the_link_that_is_printed(typed: Term
     assert made["link"].startswith("/choose-password?code=")
     code, again = typed.json("users", "add", "ben", "--role", "viewer")
     assert code == 1
-    assert "There is a user 'ben' already." in again["error"]
+    assert "A user 'ben' already exists." in again["error"]
     assert "ben (operator); all accounts; last signed in: never" in typed.words("users", "list")
     (entry,) = typed.json("audit", "list", "--action", "user.add")[1]["entries"]
     assert (entry["target"], entry["via"], entry["reason"]) == ("ben", "command line", "joined")

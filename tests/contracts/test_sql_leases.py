@@ -172,7 +172,7 @@ def test_a_job_never_runs_beside_itself(store: Store) -> None:
     later = at + timedelta(minutes=10)
     assert start(store, later) is None
     store.jobs.ask("outcomes", ANA_BY)
-    with pytest.raises(Conflict, match="evaluate runs already"):
+    with pytest.raises(Conflict, match="evaluate is already running"):
         store.jobs.ask("evaluate", ANA_BY)
     with pytest.raises(Conflict, match="already requested by ana"):
         store.jobs.ask("outcomes", ANA_BY)

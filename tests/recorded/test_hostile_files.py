@@ -59,7 +59,7 @@ def test_a_time_that_utc_has_not_is_refused(tmp_path: Path, time: str) -> None:
         "tick_times": [{"tick": 0, "time": time}],
     }
 
-    with pytest.raises(InvalidInput, match="no time"):
+    with pytest.raises(InvalidInput, match="not a time"):
         read_trace(files.write_json(tmp_path / "a.json", document))
 
 

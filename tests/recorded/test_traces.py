@@ -158,12 +158,15 @@ BAD_JSON: dict[str, tuple[str, str]] = {
     "a share": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0.5]}', r"data\[1\] is 0.5"),
     "texts": ('{"metadata": {"gap_seconds": 600}, "data": [1, "0"]}', r"data\[1\] is '0'"),
     "truth values": ('{"metadata": {"gap_seconds": 600}, "data": [1, true]}', r"data\[1\] is True"),
-    "not a number": ('{"metadata": {"gap_seconds": 600}, "data": [1, NaN]}', "holds NaN"),
-    "infinite": ('{"metadata": {"gap_seconds": 600}, "data": [1, Infinity]}', "holds Infinity"),
+    "not a number": ('{"metadata": {"gap_seconds": 600}, "data": [1, NaN]}', "contains NaN"),
+    "infinite": ('{"metadata": {"gap_seconds": 600}, "data": [1, Infinity]}', "contains Infinity"),
     "huge": ('{"metadata": {"gap_seconds": 600}, "data": [1, 1e999]}', r"data\[1\]"),
     "no gap": ('{"metadata": {}, "data": [1, 0]}', "no metadata.gap_seconds.*--gap-s"),
-    "gap of 0": ('{"metadata": {"gap_seconds": 0}, "data": [1, 0]}', "seconds above 0"),
-    "gap is text": ('{"metadata": {"gap_seconds": "600"}, "data": [1, 0]}', "seconds above 0"),
+    "gap of 0": ('{"metadata": {"gap_seconds": 0}, "data": [1, 0]}', "seconds, from a thousandth"),
+    "gap is text": (
+        '{"metadata": {"gap_seconds": "600"}, "data": [1, 0]}',
+        "seconds, from a thousandth",
+    ),
     "metadata is a list": ('{"metadata": [], "data": [1, 0]}', "metadata is not an object"),
     "no record": ('{"metadata": {"gap_seconds": 600}, "data": [null, null]}', "no tick has a"),
     "empty": ("  \n", "it is empty"),
@@ -185,7 +188,7 @@ BAD_JSON: dict[str, tuple[str, str]] = {
         json.dumps(
             {**REBUILT, "available": [1, 0], "tick_times": [{"tick": 2, "time": "2023-02-15"}]}
         ),
-        "a tick of 0 to 1",
+        "a tick from 0 to 1",
     ),
 }
 
