@@ -1,4 +1,4 @@
-"""Types, zones and on-demand prices of a region, from EC2 and the Pricing API."""
+"""Types, zones and on-demand prices of a region, from EC2 and the Price List API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EventBridge documents about spot instances are read, and others are refused by name."""
+"""EventBridge events about spot instances are read; other documents are rejected and named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spotlab.errors import FeedRefused
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """As the EC2 User Guide shows it."""
+    """The example of the EC2 User Guide."""
     return {
         "version": "0",
         "id": "12345678-1234-1234-1234-123456789012",

@@ -1,4 +1,4 @@
-"""Recorded feeds in files: dated, checked, and refused with the path."""
+"""Feeds in files: their event time, checks, and errors with the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS's public feeds become snapshots, or are refused whole with the place that is wrong."""
+"""AWS's public feeds become snapshots, or are rejected with the place of the error."""
 
 from __future__ import annotations
 

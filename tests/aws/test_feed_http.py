@@ -1,4 +1,4 @@
-"""Feeds over HTTP: conditional, bounded, retried where it helps, refused whole where not."""
+"""Feeds over HTTP: conditional requests, limits, retries, and rejection of unusable feeds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answers = list[httpx.Response | Exception]
 
 
 class Server:
-    """Answers each request with the next of its answers, the last one for ever."""
+    """Sends the given responses in order, and then repeats the last one."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -314,7 +314,7 @@ def test_every_feed_refuses_another_feeds_content(make: Callable[[httpx.Client],
 
 @pytest.fixture
 def half_written() -> Iterator[str]:
-    """The address of a server that promises more bytes than it sends."""
+    """URL of a server whose Content-Length is larger than its body."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""The instances of an account, in every region, or an error: never half of them."""
+"""The instances of an account in all regions, or an error: never a partial fleet."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def page(*records: dict[str, Any], **more: str) -> dict[str, Any]:
 
 
 class Fleet:
-    """Sessions whose EC2 clients answer what a test says, by region."""
+    """Sessions with EC2 clients that return a test's responses, by region."""
 
     def __init__(self) -> None:
         self.clients = {region: client("ec2") for region in ACCOUNT.regions}

@@ -1,4 +1,4 @@
-"""Placement scores: asked for in groups, by zone name; a used-up quota is an answer."""
+"""Placement scores: requested in groups, by zone name; a used-up quota is a valid result."""
 
 from __future__ import annotations
 

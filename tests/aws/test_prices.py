@@ -1,4 +1,4 @@
-"""Spot price history: every page, sorted change points, and no impossible price."""
+"""Spot price history: all pages, sorted change points, and no invalid prices."""
 
 from __future__ import annotations
 

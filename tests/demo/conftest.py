@@ -1,4 +1,4 @@
-"""One emulated AWS for the tests of a module, with a second counter that a test can advance."""
+"""One emulated AWS per test module, with a clock that a test can advance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 class Seconds:
-    """A second counter."""
+    """A monotonic clock in seconds that tests advance."""
 
     def __init__(self) -> None:
         self.value = 0.0

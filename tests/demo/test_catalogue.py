@@ -1,4 +1,4 @@
-"""The rules of the catalogue give the specifications and prices that AWS publishes."""
+"""The catalogue's rules result in the specifications and prices that AWS publishes."""
 
 from __future__ import annotations
 

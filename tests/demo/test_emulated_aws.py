@@ -1,4 +1,4 @@
-"""The emulated AWS, asked with real boto3, answers as AWS does where moto alone would not."""
+"""The emulated AWS behaves like AWS where moto does not, as seen through boto3."""
 
 from __future__ import annotations
 

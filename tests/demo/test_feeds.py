@@ -1,4 +1,4 @@
-"""The feeds are served in AWS's formats, conditionally, and agree with each other."""
+"""The feeds are in AWS's formats, support conditional requests, and are consistent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fetch(served: RunningServer, path: str, **headers: str) -> httpx.Response:
 
 
 def shape(value: Any) -> Any:
-    """Keys and types: of a list its first entry's, of a table of like rows any row's."""
+    """Keys and types of a document; of a list and of a table of equal rows, those of one row."""
     if isinstance(value, dict):
         return {key: shape(each) for key, each in sorted(value.items())}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The fleet is the seed's, whatever the time, and mixes good and bad places."""
+"""The fleet depends on the seed only, and mixes good and bad placements."""
 
 from __future__ import annotations
 

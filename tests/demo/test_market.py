@@ -1,4 +1,4 @@
-"""The simulated market is a pure function of (seed, time) and behaves as the published one does."""
+"""The simulated market is a pure function of (seed, time), and resembles the published one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Price List API tells the same on-demand prices as the feed, through real boto3."""
+"""The Price List API, read with boto3, has the same on-demand prices as the feed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server: loopback only, ready fast, the same from process to process; moto pinned."""
+"""The server: loopback only, fast to start, equal in all processes, with a pinned moto."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READY_DEADLINE_S = 30.0
 
 @contextmanager
 def process(home: Path, seed: int) -> Iterator[str]:
-    """A server process; gives its address."""
+    """A server process; yields its URL."""
     command = [sys.executable, "-m", "spotlab.demo.server", "--home", str(home)]
     with subprocess.Popen([*command, "--seed", str(seed), "--at", AT.isoformat()]) as running:
         try:
@@ -56,7 +56,7 @@ def _ready(path: Path, running: subprocess.Popen[bytes]) -> dict[str, int]:
 
 
 def everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
-    """What an outsider can read: the feeds, and both fleets with their ids."""
+    """Everything that can be read from outside: the feeds, and both fleets with their ids."""
     seen: dict[str, Any] = {
         name: httpx.get(f"{address}/feeds/{name}", trust_env=False).text
         for name in ("advisor.json", "spot.json")

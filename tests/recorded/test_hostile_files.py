@@ -1,4 +1,4 @@
-"""Recorded files that were made to harm are refused by name, and take neither time nor memory."""
+"""Malicious recorded files are rejected and named, without using much time or memory."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ DOCUMENTS: tuple[dict[str, Any], ...] = (
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container and key in a document."""
+    """All containers and keys of a document."""
     keys = value if isinstance(value, dict) else range(len(value))
     if not isinstance(value, dict | list):
         return []

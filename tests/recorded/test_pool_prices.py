@@ -1,4 +1,4 @@
-"""Prices of traces from a CSV, or a sentence that says what is wrong with it."""
+"""Prices of traces from a CSV, or an error that explains the problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Price histories of each form come out in the archive's columns."""
+"""Price histories of all formats are read into the archive's columns."""
 
 from __future__ import annotations
 

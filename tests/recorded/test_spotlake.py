@@ -1,4 +1,4 @@
-"""SpotLake exports are read with their licence notice, and train nothing that is shipped."""
+"""SpotLake exports have their licence notice, and are not used to train shipped models."""
 
 from __future__ import annotations
 

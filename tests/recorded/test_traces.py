@@ -1,4 +1,4 @@
-"""Traces are read as they are, and refused by name where they are not what they should be."""
+"""Valid traces are read exactly; invalid ones are rejected and named."""
 
 from __future__ import annotations
 

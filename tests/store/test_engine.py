@@ -1,4 +1,4 @@
-"""How a database is reached, and that no password ever shows."""
+"""Connecting to a database, without ever showing its password."""
 
 from __future__ import annotations
 
