@@ -22,7 +22,7 @@ from spotlab.store.tables.core import InstanceRow, ModelEventRow, ModelVersionRo
 _LOCK: Final = "one change to the models"
 _ENABLING: Final = frozenset({ModelAction.ENABLE, ModelAction.DISABLE})
 _UNASSIGNED: Final = "champion"
-OURSELVES: Final = "spotlab"
+_SYSTEM_ACTOR: Final = "spotlab"
 
 
 class SqlModelRegistry:
@@ -62,7 +62,7 @@ class SqlModelRegistry:
                 )
             if known is None:
                 session.add(_row(record))
-                signature = by or By(OURSELVES, record.registered_at)
+                signature = by or By(_SYSTEM_ACTOR, record.registered_at)
                 _record_event(session, record, ModelAction.REGISTER, "", record.state, signature)
             return known is None
 
