@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Engine, func, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -18,20 +18,14 @@ from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.errors import ChangedMeanwhile, NotFound
 from spotlab.store import audit
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.monitoring import AlertRow, AlertRuleRow
 
 _WAITING: Final = DeliveryState.WAITING.value
 
 
-class SqlAlerts:
-    """Rules and alerts in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlAlerts(Repository):
+    """Rules and alerts in SQL."""
 
     def rules(self) -> list[AlertRule]:
         """All rules, ordered by name."""

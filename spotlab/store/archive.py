@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -14,6 +14,7 @@ from spotlab.domain.market import FeedKind, MarketName, Provenance, Snapshot
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
 from spotlab.store.frame_codec import pack_frame, unpack_frame
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import HomeStateRow, MarketSnapshotRow
 
 _ACTIVE_MARKET: Final = "active_market"
@@ -24,15 +25,8 @@ _NEWEST_FIRST: Final = (
 _WITHOUT_ROWS: Final = defer(MarketSnapshotRow.payload, raiseload=True)  # type: ignore[arg-type]
 
 
-class SqlArchive:
-    """Snapshots in SQL, their rows as Parquet.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlArchive(Repository):
+    """Snapshots in SQL, their rows as Parquet."""
 
     def save(self, snapshot: Snapshot) -> bool:
         """Store a snapshot; if it is already stored, only update fetched_at and validator.

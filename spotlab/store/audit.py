@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, func, not_, or_
+from sqlalchemy import ColumnElement, func, not_, or_
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
 from spotlab.domain.ports.access import AuditCheck, AuditEntry, AuditFilter
 from spotlab.errors import DatabaseDown, InvalidInput
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.access import ApiTokenRow, AuditRow, SessionRow
 from spotlab.store.tables.core import InstanceRow
 from spotlab.store.types import to_json
@@ -62,15 +63,8 @@ def append(
     session.flush()
 
 
-class SqlAudit:
-    """The audit log in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlAudit(Repository):
+    """The audit log in SQL."""
 
     def add(self, by: By, action: str, target: str, before: Any = None, after: Any = None) -> None:
         """Add an entry in its own transaction, for a change that is not in SQL."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Engine, case, func, literal, update
+from sqlalchemy import case, func, literal, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By
@@ -14,6 +14,7 @@ from spotlab.domain.ports.backtests import SweepRecord, SweepState
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import SweepCellRow, SweepRow
 
 _RESTARTABLE: Final = ("cancelled", "failed")
@@ -22,15 +23,8 @@ _STARTABLE: Final = (*_RESTARTABLE, "running")
 _STATE: Final = col(SweepRow.state)
 
 
-class SqlSweeps:
-    """Sweeps in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSweeps(Repository):
+    """Sweeps in SQL."""
 
     def open(
         self,
@@ -157,16 +151,7 @@ def _records() -> Any:
 
 
 def _record(row: SweepRow, done: int) -> SweepRecord:
-    return SweepRecord(
-        sweep_id=row.sweep_id,
-        created_at=row.created_at,
-        state=cast(SweepState, row.state),
-        config=row.config,
-        total=row.total,
-        done=done,
-        error=row.error,
-        cancel_requested=row.cancel_requested,
-    )
+    return SweepRecord(**row.model_dump(), done=done)
 
 
 def _not_found(sweep_id: str) -> NotFound:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from spotlab.domain.ports import Topic
 from spotlab.store.engine import reading
+from spotlab.store.repository import Repository
 
 _MARKER_QUERIES: Final = {
     "experiments": "SELECT max(id) FROM experiments",
@@ -36,15 +37,8 @@ _QUERY: Final = text(
 )
 
 
-class SqlMarkers:
-    """The newest row of each kind, read in one statement that touches only the ends of indexes.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlMarkers(Repository):
+    """The newest row of each kind, read in one statement that touches only the ends of indexes."""
 
     def read(self) -> dict[Topic, tuple[object, ...]]:
         """Markers by topic; a topic whose markers differ from before has changed.

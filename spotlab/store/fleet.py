@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode, Requirements
@@ -16,6 +16,7 @@ from spotlab.domain.ports import Account, By, Listing
 from spotlab.errors import ChangedMeanwhile, Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import AccountRow, InstanceRow
 
 _COLUMNS_FROM_AWS: Final = (
@@ -43,15 +44,8 @@ _COLUMNS_FROM_SETTINGS: Final = (
 """Columns of an account that the settings define."""
 
 
-class SqlFleet:
-    """Accounts and instances in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlFleet(Repository):
+    """Accounts and instances in SQL."""
 
     def save_account(
         self, account: Account, by: By | None = None, expected: Account | None = None

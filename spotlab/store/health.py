@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from spotlab.domain.ports import ComponentState, Work
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import HealthRow
 
 
-class SqlHealthLog:
-    """Outcomes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlHealthLog(Repository):
+    """Outcomes in SQL."""
 
     def note(
         self, component: str, *, ok: bool, at: datetime, latency_ms: float | None, reason: str

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from spotlab.domain.components import SCHEDULER
 from spotlab.domain.ports import Work
 from spotlab.store.engine import reading
+from spotlab.store.repository import Repository
 from spotlab.store.tables.jobs import JobRunRow, ProcessRow
 
 OK: Final = frozenset({"done"})
@@ -56,15 +57,8 @@ class LastRun:
         return self.state in FAILED
 
 
-class SqlHeartbeats:
-    """Heartbeats in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlHeartbeats(Repository):
+    """Heartbeats in SQL."""
 
     def processes(self, role: str) -> list[ProcessHeartbeat]:
         """The listed processes of a role, newest heartbeat first."""

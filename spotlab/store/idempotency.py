@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete
+from sqlalchemy import delete
 from sqlmodel import col
 
 from spotlab.store.engine import insert_new, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.access import AnsweredWriteRow
 
 AT_WORK: Final = 0
@@ -36,15 +37,8 @@ class AnsweredWrite:
     created_at: datetime
 
 
-class SqlIdempotencyKeys:
-    """Idempotency keys and stored responses in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlIdempotencyKeys(Repository):
+    """Idempotency keys and stored responses in SQL."""
 
     def claim(
         self, user: str, key: str, route: str, request_hash: str, at: datetime

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance, Lifecycle
@@ -23,20 +22,14 @@ from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.ports import By
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.outcomes import ExposureRow, InterruptionEventRow
 
 _LOCK: Final = "interruptions"
 
 
-class SqlInterruptions:
-    """Interruption events and exposure intervals in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlInterruptions(Repository):
+    """Interruption events and exposure intervals in SQL."""
 
     def add(self, events: Sequence[InterruptionEvent], by: By | None = None) -> int:
         """Record events, except those already recorded.

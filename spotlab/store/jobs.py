@@ -11,28 +11,22 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By, JobRun, JobSetting, RunState
 from spotlab.errors import Conflict
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.jobs import JobRow, JobRunRow
 
 _TICK: Final = timedelta(milliseconds=1)
 _RUNNING: Final = RunState.RUNNING.value
 
 
-class SqlJobs:
-    """Jobs and runs in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlJobs(Repository):
+    """Jobs and runs in SQL."""
 
     def settings(self) -> dict[str, JobSetting]:
         """Settings of jobs, by name; jobs that were never planned or changed are absent."""

@@ -9,26 +9,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine, text, update
+from sqlalchemy import text, update
 from sqlmodel import Session, col
 
 from spotlab.domain.ports import Lease
 from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.jobs import LeaseRow
 
 _LOCK: Final = text("SELECT token FROM leases WHERE name = :name FOR UPDATE")
 """Waits until a fenced holder has committed."""
 
 
-class SqlLeases:
-    """Leases in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlLeases(Repository):
+    """Leases in SQL."""
 
     def look(self, name: str) -> Lease | None:
         """The lease as it is now; None: it was never held."""

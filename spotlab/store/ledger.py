@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import eq, ge, le
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, Update, and_, func, or_, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, Update, and_, func, or_, update
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision, Experiment
@@ -15,21 +15,15 @@ from spotlab.domain.ports import ExperimentFilter, ExperimentSummary
 from spotlab.errors import NotFound
 from spotlab.store.engine import reading, writing
 from spotlab.store.experiments import SUMMARY, to_experiment, to_row, to_summary
+from spotlab.store.repository import Repository
 from spotlab.store.tables.core import ExperimentRow, InstanceRow
 
 _ALL = ExperimentFilter()
 _NEWEST_FIRST = (col(ExperimentRow.created_at).desc(), col(ExperimentRow.id).desc())
 
 
-class SqlLedger:
-    """Experiments in SQL: columns for searching, and the candidates as one compact value.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlLedger(Repository):
+    """Experiments in SQL: columns for searching, and the candidates as one compact value."""
 
     def record(self, experiment: Experiment) -> int:
         """Store an experiment and mark its instance as evaluated, in one transaction.

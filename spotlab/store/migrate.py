@@ -67,6 +67,15 @@ def head() -> str:
     return revision
 
 
+def is_known(revision: str) -> bool:
+    """Whether this version has a revision; if not, a newer SpotLab made it."""
+    try:
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    except CommandError:
+        return False
+    return True
+
+
 def _take_lock(connection: Connection) -> None:
     # SQLite's write lock is held since BEGIN IMMEDIATE; PostgreSQL has none for a whole database.
     if connection.dialect.name == "postgresql":
@@ -78,15 +87,11 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _check_revision(engine: Engine, revision: str | None) -> None:
-    if revision is None:
-        return
-    try:
-        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
-    except CommandError:
+    if revision is not None and not is_known(revision):
         raise DatabaseDown(
             f"The database {address(engine)} was made by a newer SpotLab (revision {revision}).",
             remedy="Upgrade SpotLab, or use another database or home.",
-        ) from None
+        )
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

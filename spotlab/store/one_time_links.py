@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import Session, col
 
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import insert_new, lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
 from spotlab.store.users import USERS_LOCK, add_user, choose_password, require_no_user, user_of
@@ -51,15 +52,8 @@ class Link:
     grantors: tuple[str, ...] = ()
 
 
-class SqlLinks:
-    """One-time links in SQL, as hashes.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlLinks(Repository):
+    """One-time links in SQL, as hashes."""
 
     def add(self, link: Link, link_hash: str, by: By, *, others_end: bool = False) -> None:
         """Store a new link.

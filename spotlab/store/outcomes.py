@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from spotlab.domain.decision import Decision
@@ -15,19 +15,13 @@ from spotlab.domain.drift import MarketSketch, Sketch
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import Outcome, OutcomeState, ShadowDecision, Target
 from spotlab.store.engine import insert_new, reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import ExperimentRow
 from spotlab.store.tables.outcomes import DriftRow, OutcomeRow, ShadowDecisionRow
 
 
-class SqlShadowLog:
-    """Shadow decisions in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlShadowLog(Repository):
+    """Shadow decisions in SQL."""
 
     def record(self, decisions: Sequence[ShadowDecision]) -> None:
         """Store decisions; one already stored (by experiment and model) is left unchanged."""
@@ -35,7 +29,7 @@ class SqlShadowLog:
             return
         with writing(self._engine) as session:
             for decision in decisions:
-                insert_new(session, ShadowDecisionRow(**_fields(decision)))
+                insert_new(session, ShadowDecisionRow(**field_values(decision)))
 
     def list(
         self,
@@ -68,15 +62,8 @@ class SqlShadowLog:
             return [_shadow(row) for row in session.exec(query)]
 
 
-class SqlOutcomes:
-    """Outcomes of predictions in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlOutcomes(Repository):
+    """Outcomes of predictions in SQL."""
 
     def record(self, outcomes: Sequence[Outcome]) -> int:
         """Store outcomes; one already stored (by experiment, target, model) is left unchanged.
@@ -85,7 +72,7 @@ class SqlOutcomes:
             The number of new ones.
         """
         with writing(self._engine) as session:
-            return sum(insert_new(session, OutcomeRow(**_fields(each))) for each in outcomes)
+            return sum(insert_new(session, OutcomeRow(**field_values(each))) for each in outcomes)
 
     def list(
         self,
@@ -128,15 +115,8 @@ class SqlOutcomes:
             return {(experiment_id, model) for experiment_id, model in session.exec(query)}
 
 
-class SqlDriftLog:
-    """Sketches of scored markets in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlDriftLog(Repository):
+    """Sketches of scored markets in SQL."""
 
     def record(self, sketch: MarketSketch) -> bool:
         """Store a sketch, identified by market, model and time; True if new."""
@@ -176,11 +156,6 @@ class SqlDriftLog:
 def _experiments_of(accounts: Sequence[str]) -> Any:
     """Ids of the experiments about instances of these accounts, as a subquery."""
     return select(ExperimentRow.id).where(col(ExperimentRow.account).in_(accounts))
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """A frozen dataclass as a row's columns; its enums are strings."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _shadow(row: ShadowDecisionRow) -> ShadowDecision:

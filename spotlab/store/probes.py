@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Engine, func, insert
+from sqlalchemy import func, insert
 from sqlmodel import col, select
 
 from spotlab.domain.components import HEALTHY
 from spotlab.domain.ports import Probe
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.monitoring import ProbeRow
 
 
-class SqlProbeLog:
-    """Probes in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlProbeLog(Repository):
+    """Probes in SQL."""
 
     def record(self, probes: Sequence[Probe]) -> None:
         """Store probes, in one transaction."""
         if probes:
             with writing(self._engine) as session:
-                session.connection().execute(insert(ProbeRow), _values(probes))
+                session.connection().execute(insert(ProbeRow), [field_values(p) for p in probes])
 
     def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
         """Store those probes that no other process recorded; returns how many."""
@@ -51,7 +44,7 @@ class SqlProbeLog:
                 if not any(abs(p.at - at) < within for at in recorded.get(p.component, ()))
             ]
             if new:
-                session.connection().execute(insert(ProbeRow), _values(new))
+                session.connection().execute(insert(ProbeRow), [field_values(p) for p in new])
         return len(new)
 
     def since(self, moment: datetime, component: str | None = None) -> list[Probe]:
@@ -91,16 +84,3 @@ class SqlProbeLog:
 
 def _probe(row: ProbeRow) -> Probe:
     return Probe(row.component, row.at, row.state, row.latency_ms, row.reason)
-
-
-def _values(probes: Sequence[Probe]) -> list[dict[str, Any]]:
-    return [
-        {
-            "component": probe.component,
-            "at": probe.at,
-            "state": probe.state,
-            "latency_ms": probe.latency_ms,
-            "reason": probe.reason,
-        }
-        for probe in probes
-    ]

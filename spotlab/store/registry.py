@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
@@ -17,6 +16,7 @@ from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
 from spotlab.store.fleet import refuse_changed
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.core import InstanceRow, ModelEventRow, ModelVersionRow
 
 _LOCK: Final = "one change to the models"
@@ -25,18 +25,12 @@ _UNASSIGNED: Final = "champion"
 _SYSTEM_ACTOR: Final = "spotlab"
 
 
-class SqlModelRegistry:
+class SqlModelRegistry(Repository):
     """Model versions in SQL; a unique index allows one champion per task.
 
     Changes are serialised, so the order of events is the order of changes, even if the clocks of
     the machines differ.
-
-    Args:
-        engine: a migrated database.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def register(self, record: ModelRecord, by: By | None = None) -> bool:
         """Register a candidate model, identified by name and version; True if new.
@@ -259,18 +253,9 @@ def _event(name: str, version: str, task: str, action: ModelAction, by: By) -> M
 
 
 def _event_row(event: ModelEvent) -> ModelEventRow:
-    return ModelEventRow(
-        at=event.at,
-        actor=event.actor,
-        name=event.name,
-        version=event.version,
-        task=event.task,
-        action=event.action,
-        before=event.before,
-        after=event.after,
-        reason=event.reason,
-        instance_id=event.instance_id,
-    )
+    values = field_values(event)
+    del values["event_id"]  # assigned by the database
+    return ModelEventRow(**values)
 
 
 def _to_event(row: ModelEventRow) -> ModelEvent:
@@ -286,17 +271,7 @@ def _sort_key(version: str) -> list[tuple[int, int, str]]:
 
 
 def _row(record: ModelRecord) -> ModelVersionRow:
-    return ModelVersionRow(
-        name=record.name,
-        version=record.version,
-        task=record.task,
-        digest=record.digest,
-        path=record.path,
-        state=record.state,
-        registered_at=record.registered_at,
-        card=dict(record.card),
-        enabled=record.enabled,
-    )
+    return ModelVersionRow(**field_values(record) | {"card": dict(record.card)})
 
 
 def _record(row: ModelVersionRow) -> ModelRecord:

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine
 from sqlmodel import col, select
 
 from spotlab.domain.request_stats import SLOT, Served
 from spotlab.store.engine import reading, upsert, writing
+from spotlab.store.repository import Repository
 from spotlab.store.tables.monitoring import RequestStatsRow
 
 
-class SqlRequestStats:
-    """Counts in SQL, one row per process and time slot.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlRequestStats(Repository):
+    """Counts in SQL, one row per process and time slot."""
 
     def keep(self, served: Sequence[Served]) -> None:
         """Store counts; they replace earlier counts of the same process and slot."""

@@ -12,14 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Engine, inspect, text
 
 from spotlab.errors import Conflict, InvalidInput
 from spotlab.store.dumps import existing_tables
 from spotlab.store.failures import is_sqlite, translated
-from spotlab.store.migrate import alembic_config
+from spotlab.store.migrate import is_known
 
 STOP_REMEDY: Final = "Stop SpotLab first: anything it writes meanwhile would be lost."
 
@@ -30,13 +28,11 @@ def refuse_newer(revision: str) -> None:
     Raises:
         InvalidInput: it was made by a newer SpotLab.
     """
-    try:
-        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
-    except CommandError:
+    if not is_known(revision):
         raise InvalidInput(
             f"The backup was made by a newer SpotLab (revision {revision}).",
             remedy="Upgrade SpotLab, then restore.",
-        ) from None
+        )
 
 
 def is_empty(engine: Engine) -> bool:

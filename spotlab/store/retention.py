@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, Select, delete, func, select, tuple_
+from sqlalchemy import Select, delete, func, select, tuple_
 from sqlmodel import col
 
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.retention_rules import Rule
 from spotlab.store.tables.outcomes import DriftRow
 
@@ -20,15 +21,8 @@ REFERENCE_DAYS: Final = 15
 """Drift compares with a model's first 14 days; one more in case a day is incomplete."""
 
 
-class SqlRetention:
-    """Counting and deleting old rows of a database.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlRetention(Repository):
+    """Counting and deleting old rows of a database."""
 
     def count(self, rule: Rule, before: datetime, now: datetime) -> int:
         """Number of rows that would be deleted."""

@@ -90,13 +90,19 @@ def _snapshots(before: datetime, _now: datetime) -> ColumnElement[bool]:
     )
 
 
+def _has_newer(row: type[SQLModel], same: Sequence[str], order: Sequence[str]) -> Any:
+    """Whether another row with the same values in some columns comes later in an order."""
+    other = aliased(row)
+    equal = [getattr(other, name) == getattr(row, name) for name in same]
+    place, others_place = (
+        tuple_(*(getattr(each, name) for name in order)) for each in (row, other)
+    )
+    return exists().where(*equal, others_place > place)
+
+
 def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
     """Preserves each instance's newest experiment and its last switch, which the cooldown needs."""
-    row, later, switch = ExperimentRow, aliased(ExperimentRow), aliased(ExperimentRow)
-    newer = exists().where(
-        col(later.instance_id) == col(row.instance_id),
-        tuple_(col(later.created_at), col(later.id)) > tuple_(col(row.created_at), col(row.id)),
-    )
+    row, switch = ExperimentRow, aliased(ExperimentRow)
     newer_switch = exists().where(
         col(switch.instance_id) == col(row.instance_id),
         col(switch.decision) == Decision.SWITCH.value,
@@ -107,7 +113,7 @@ def _experiments(before: datetime, now: datetime) -> ColumnElement[bool]:
     return and_(
         col(row.created_at) < min(before, now - _MAX_SETTLING_TIME),
         ends_h < (now - _SETTLING_SLACK).timestamp() / 3600.0,
-        newer,
+        _has_newer(row, ["instance_id"], ["created_at", "id"]),
         or_(
             col(row.decision).is_(None),
             col(row.decision) != Decision.SWITCH.value,
@@ -127,42 +133,30 @@ def _sweeps(before: datetime, _now: datetime) -> ColumnElement[bool]:
 
 def _probes(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves the newest probe of each state of a component."""
-    row, later = ProbeRow, aliased(ProbeRow)
-    newer = exists().where(
-        col(later.component) == col(row.component),
-        col(later.state) == col(row.state),
-        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+    return and_(
+        col(ProbeRow.at) < before, _has_newer(ProbeRow, ["component", "state"], ["at", "id"])
     )
-    return and_(col(row.at) < before, newer)
 
 
 def _component_outcomes(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves a component's newest success and newest failure."""
-    row, later = HealthRow, aliased(HealthRow)
-    newer = exists().where(
-        col(later.component) == col(row.component),
-        col(later.ok) == col(row.ok),
-        tuple_(col(later.at), col(later.id)) > tuple_(col(row.at), col(row.id)),
+    return and_(
+        col(HealthRow.at) < before, _has_newer(HealthRow, ["component", "ok"], ["at", "id"])
     )
-    return and_(col(row.at) < before, newer)
 
 
 def _job_runs(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves running jobs, and a job's newest run in each state."""
-    row, later = JobRunRow, aliased(JobRunRow)
-    newer = exists().where(
-        col(later.job) == col(row.job),
-        col(later.state) == col(row.state),
-        col(later.id) > col(row.id),
-    )
+    row = JobRunRow
+    newer = _has_newer(row, ["job", "state"], ["id"])
     running = and_(col(row.started_at).is_not(None), col(row.ended_at).is_(None))
     return and_(func.coalesce(row.ended_at, row.due_at) < before, ~running, newer)
 
 
 def _alerts(before: datetime, _now: datetime) -> ColumnElement[bool]:
     """Preserves unsent alerts, and the newest of each rule."""
-    row, later = AlertRow, aliased(AlertRow)
-    newer = exists().where(col(later.rule_id) == col(row.rule_id), col(later.id) > col(row.id))
+    row = AlertRow
+    newer = _has_newer(row, ["rule_id"], ["id"])
     settled = or_(col(row.sent_at).is_not(None), col(row.next_try_at).is_(None))
     return and_(col(row.at) < before, settled, newer)
 

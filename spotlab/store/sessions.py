@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.ports import By, UserSession
 from spotlab.errors import NotSignedIn
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.access import SecretKeyRow, SessionRow
 
 
@@ -26,15 +27,8 @@ class Renewal(StrEnum):
     ENDED = "ended"
 
 
-class SqlSessions:
-    """Sessions in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSessions(Repository):
+    """Sessions in SQL."""
 
     def get(self, session_id: str) -> UserSession | None:
         """One session; None: there is none."""
@@ -124,20 +118,7 @@ class SqlSessions:
 
 def begin_session(transaction: Session, session: UserSession, refresh_hash: str, by: By) -> None:
     """Start a session in an open transaction."""
-    row = SessionRow(
-        session_id=session.session_id,
-        user=session.user,
-        created_at=session.created_at,
-        refreshed_at=session.refreshed_at,
-        seen_at=session.seen_at,
-        expires_at=session.expires_at,
-        revoked_at=session.revoked_at,
-        refresh_hash=refresh_hash,
-        former_hash="",
-        via=session.via,
-        agent=session.agent,
-        address=session.address,
-    )
+    row = SessionRow(**field_values(session), refresh_hash=refresh_hash, former_hash="")
     transaction.add(row)
     append(transaction, by, "session.begin", session.session_id, None, _audit_values(row))
 
@@ -178,15 +159,4 @@ def _audit_values(row: SessionRow) -> dict[str, Any]:
 
 
 def _session(row: SessionRow) -> UserSession:
-    return UserSession(
-        session_id=row.session_id,
-        user=row.user,
-        created_at=row.created_at,
-        refreshed_at=row.refreshed_at,
-        seen_at=row.seen_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        via=row.via,
-        agent=row.agent,
-        address=row.address,
-    )
+    return UserSession(**row.model_dump(exclude={"refresh_hash", "former_hash"}))

@@ -10,24 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
-
 from spotlab.domain.ports import By, UserSession
 from spotlab.store.engine import writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import begin_session
 from spotlab.store.tables.access import UserRow
 from spotlab.store.users import Credential, credential_of
 
 
-class SqlSignIns:
-    """Sign-in attempts in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlSignIns(Repository):
+    """Sign-in attempts in SQL."""
 
     def attempt(
         self, name: str, at: datetime, locked_s: Callable[[int], float]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Right
@@ -14,6 +14,7 @@ from spotlab.domain.ports import ApiToken, By
 from spotlab.errors import NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import require_active
 from spotlab.store.tables.access import ApiTokenRow
 
@@ -26,15 +27,8 @@ class StoredToken:
     token_hash: str
 
 
-class SqlTokens:
-    """API tokens in SQL.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlTokens(Repository):
+    """API tokens in SQL."""
 
     def add(self, token: ApiToken, token_hash: str, by: By, session_id: str = "") -> None:
         """Store a new token.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from spotlab.domain.access import Role
@@ -15,6 +15,7 @@ from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, NotFound
 from spotlab.store.audit import append
 from spotlab.store.engine import lock_until_commit, reading, writing
+from spotlab.store.repository import Repository
 from spotlab.store.sessions import require_active, revoke_sessions
 from spotlab.store.tables.access import LinkRow, UserRow
 from spotlab.store.tokens import revoke_tokens
@@ -115,15 +116,8 @@ def _no_check(_user: User) -> None:
     """No check."""
 
 
-class SqlUsers:
-    """Users in SQL. Once there is an active administrator, at least one always remains.
-
-    Args:
-        engine: a migrated database.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class SqlUsers(Repository):
+    """Users in SQL. Once there is an active administrator, at least one always remains."""
 
     def any(self) -> bool:
         """Whether there are any users."""
