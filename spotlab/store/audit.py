@@ -86,36 +86,36 @@ class SqlAudit(Repository):
         with reading(self._engine) as session:
             return int(session.exec(query).one())
 
-    def check(self, kept: str = "") -> AuditCheck:
+    def check(self, head: str = "") -> AuditCheck:
         """Verify the hash chain; see `check`."""
-        return check(lambda: reading(self._engine), kept)
+        return check(lambda: reading(self._engine), head)
 
 
 OpenSession = Callable[[], AbstractContextManager[Session]]
 
 
-def check(open_session: OpenSession, kept: str = "") -> AuditCheck:
+def check(open_session: OpenSession, head: str = "") -> AuditCheck:
     """Verify the hash chain from the first entry to the last.
 
     Args:
         open_session: opens a session per batch of entries, so that none stays open for long.
-        kept: the head that an earlier check reported, or at least its first 16 digits. It must be
+        head: the head that an earlier check reported, or at least its first 16 digits. It must be
             the digest of an entry: the chain alone does not reveal that its end was cut off or
             that all of it was rewritten.
     Raises:
-        InvalidInput: `kept` is not the beginning of a digest.
+        InvalidInput: `head` is not the beginning of a digest.
     """
-    if kept and not _DIGEST_PREFIX.fullmatch(kept):
-        raise InvalidInput(f"{kept!r} is not a digest.", remedy="Enter 16 to 64 hex digits.")
+    if head and not _DIGEST_PREFIX.fullmatch(head):
+        raise InvalidInput(f"{head!r} is not a digest.", remedy="Enter 16 to 64 hex digits.")
     previous, number, found = "", 0, False
     for stored_number, row in _rows(open_session):
         number += 1
         if row is None or (fault := _fault(row, number, previous)):
             reason = f"Entry {number} cannot be read." if row is None else fault
             return AuditCheck(number - 1, stored_number, reason, previous)
-        previous, found = row.digest, found or row.digest.startswith(kept)
-    if kept and not found:
-        reason = f"No entry has the stored head {kept}: entries were removed or rewritten."
+        previous, found = row.digest, found or row.digest.startswith(head)
+    if head and not found:
+        reason = f"No entry has the stored head {head}: entries were removed or rewritten."
         return AuditCheck(number, number + 1, reason, previous)
     return AuditCheck(number, None, "", previous)
 

@@ -75,7 +75,7 @@ def _dump_sqlite(engine: Engine, target: Path) -> Dump:
 
 
 def one_file(path: Path) -> None:
-    """Merge the write-ahead log of a SQLite database that nobody else uses into its file."""
+    """Merge the write-ahead log of a SQLite database that no other process uses into its file."""
     with closing(_open(path)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
 
