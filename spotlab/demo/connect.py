@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from spotlab.demo.access_keys import BASE_KEY, BASE_SECRET
-from spotlab.demo.endpoint import read_ready, ready_file, server_name
+from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file, server_name
 from spotlab.demo.world import accounts
 from spotlab.domain.ports import Account
 from spotlab.errors import NotAvailable
 from spotlab.processes import Helper, Membership, join
 
-LOOPBACK: Final = "127.0.0.1"
 IDLE_S: Final = 600.0
 """The server holds launches and terminations in memory, so it runs on between commands."""
 _TIMEOUT_S: Final = 2.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from spotlab.processes import run_dir
+
+LOOPBACK: Final = "127.0.0.1"
 
 
 def server_name(seed: int, at: datetime | None) -> str:

@@ -28,12 +28,11 @@ from werkzeug.wrappers import Request, Response
 from spotlab.demo import feeds, pricing
 from spotlab.demo.access_keys import BASE_KEY, signature_of, unknown_key_response
 from spotlab.demo.catalogue import REGIONS
-from spotlab.demo.endpoint import read_ready, ready_file
+from spotlab.demo.endpoint import LOOPBACK, read_ready, ready_file
 from spotlab.demo.patches import emulated
 from spotlab.demo.world import Clock, World
 from spotlab.errors import InvalidInput, SpotlabError
 
-LOOPBACK: Final = "127.0.0.1"
 _ROUTES: Final = Map(
     [
         Rule("/healthz", endpoint="healthz"),
