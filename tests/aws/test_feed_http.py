@@ -217,12 +217,12 @@ def test_an_encoding_that_was_not_asked_for_is_refused() -> None:
     assert server.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
-def _moved(to: str) -> httpx.Response:
+def redirect_to(to: str) -> httpx.Response:
     return httpx.Response(302, headers={"Location": to})
 
 
 def test_a_redirect_is_followed() -> None:
-    server = Server(_moved("https://elsewhere.example/advisor.json"), ok())
+    server = Server(redirect_to("https://elsewhere.example/advisor.json"), ok())
     assert len(server.feed().fetch({})[0].rows) == 4
     assert server.requests[1].url.host == "elsewhere.example"
     assert "Authorization" not in server.requests[1].headers
@@ -232,14 +232,14 @@ def test_a_redirect_is_followed() -> None:
     "to", ["http://elsewhere.example/", "ftp://elsewhere.example/", "file:///etc/passwd"]
 )
 def test_a_redirect_to_a_lesser_scheme_is_not_followed(to: str) -> None:
-    server = Server(_moved(to), ok())
+    server = Server(redirect_to(to), ok())
     with pytest.raises(NotAvailable, match="redirects from https to"):
         server.feed().fetch({})
     assert len(server.requests) == 1
 
 
 def test_redirects_in_a_circle_end() -> None:
-    server = Server(_moved("https://feeds.example/again"))
+    server = Server(redirect_to("https://feeds.example/again"))
     with pytest.raises(NotAvailable, match="redirects more than 5 times"):
         server.feed().fetch({})
 

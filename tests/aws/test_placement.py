@@ -25,7 +25,7 @@ def source(ec2: Any, *, emulated: bool = False) -> PlacementScores:
     return PlacementScores(ec2, "acme", "us-east-1", Clock(), emulated=emulated)
 
 
-def asked(*answers: Answer) -> tuple[PlacementAnswer, list[dict[str, list[str]]]]:
+def request_scores(*answers: Answer) -> tuple[PlacementAnswer, list[dict[str, list[str]]]]:
     ec2 = client("ec2")
     server = Answers(ec2, ZONES, *answers)
     answer = source(ec2).ask(GROUP[::-1])
@@ -33,7 +33,7 @@ def asked(*answers: Answer) -> tuple[PlacementAnswer, list[dict[str, list[str]]]
 
 
 def test_scores_of_every_page_are_by_the_accounts_own_zone_names() -> None:
-    answer, (_, first, second) = asked(
+    answer, (_, first, second) = request_scores(
         placement(("use1-az1", 9), token="x"), placement(("use1-az2", 1), ("use1-az9", 7))
     )
     assert answer.scores == {"us-east-1c": 9, "us-east-1a": 1}, "az9 is none of this account"
@@ -60,9 +60,11 @@ def test_the_zones_names_are_read_once() -> None:
 
 
 def test_a_used_up_quota_is_an_answer_and_not_no_data() -> None:
-    answer, _ = asked(ec2_error("MaxConfigLimitExceeded", "You have exceeded your maximum."))
+    answer, _ = request_scores(
+        ec2_error("MaxConfigLimitExceeded", "You have exceeded your maximum.")
+    )
     assert (answer.refused, answer.scores) == (True, {})
-    nothing, _ = asked(placement())
+    nothing, _ = request_scores(placement())
     assert (nothing.refused, nothing.scores) == (False, {})
 
 
@@ -77,13 +79,13 @@ def test_a_used_up_quota_is_an_answer_and_not_no_data() -> None:
 )
 def test_other_refusals_are_errors(code: str, kind: type[AwsError]) -> None:
     with pytest.raises(kind, match="placement scores of us-east-1"):
-        asked(ec2_error(code))
+        request_scores(ec2_error(code))
 
 
 @pytest.mark.parametrize("score", [0, 11, -1])
 def test_a_score_that_cannot_be_is_refused(score: int) -> None:
     with pytest.raises(FeedRefused, match=f"use1-az1 has score {score}"):
-        asked(placement(("use1-az1", score)))
+        request_scores(placement(("use1-az1", score)))
 
 
 def test_fewer_than_three_types_are_not_asked_for() -> None:

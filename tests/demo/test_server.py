@@ -55,7 +55,7 @@ def _ready(path: Path, running: subprocess.Popen[bytes]) -> dict[str, int]:
     return content
 
 
-def everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
+def read_everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
     """Everything that can be read from outside: the feeds, and both fleets with their ids."""
     seen: dict[str, Any] = {
         name: httpx.get(f"{address}/feeds/{name}", trust_env=False).text
@@ -92,7 +92,7 @@ def everything(address: str, known: tuple[Account, ...]) -> dict[str, Any]:
 
 def test_two_processes_of_one_seed_are_the_same_aws(tmp_path: Path) -> None:
     with process(tmp_path / "one", 11) as one, process(tmp_path / "two", 11) as two:
-        first, second = everything(one, accounts(11)), everything(two, accounts(11))
+        first, second = read_everything(one, accounts(11)), read_everything(two, accounts(11))
     assert first == second
     fleets = [name for name in first if name.count("/") == 1]
     assert sum(len(first[name]) for name in fleets) == 24
@@ -102,7 +102,7 @@ def test_another_seed_is_another_aws() -> None:
     ids, feeds = [], []
     for seed in (1, 2):
         with serve_in_thread(seed, AT) as served:
-            seen = everything(served.endpoint_url, served.world.accounts)
+            seen = read_everything(served.endpoint_url, served.world.accounts)
             ids.append({each[0] for each in seen["research/us-west-2"]})
             feeds.append(seen["spot.json"])
     assert not ids[0] & ids[1]

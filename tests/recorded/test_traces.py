@@ -237,20 +237,20 @@ def test_malformed_csv_is_refused_by_file_and_line(tmp_path: Path, case: str) ->
     assert str(path) in refused.value.message
 
 
-def damaged(path: Path) -> Path:
+def damage(path: Path) -> Path:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     return path
 
 
-def cut(path: Path) -> Path:
+def truncate(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:-12])
     return path
 
 
 @pytest.mark.parametrize(
-    ("spoil", "wrong"), [(cut, "cut off"), (damaged, "corrupt|JSON")], ids=["cut", "damaged"]
+    ("spoil", "wrong"), [(truncate, "cut off"), (damage, "corrupt|JSON")], ids=["cut", "damaged"]
 )
 def test_spoilt_gzip_is_refused(tmp_path: Path, spoil: Callable[[Path], Path], wrong: str) -> None:
     data = files.ups_and_downs(400, 3)
