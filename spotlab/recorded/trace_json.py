@@ -103,8 +103,8 @@ def _numbers(values: Any, path: Path, key: str) -> FloatArray:
     except OverflowError:
         reject(path, f"{key} has a number that is too large", "numbers of nodes")
     valid = np.isfinite(nodes) & (nodes >= 0) & (nodes == np.floor(nodes))
-    for index in np.flatnonzero(~valid & ~np.isnan(nodes)):
-        reject(path, f"{key}[{index}] is {values[index]!r}", "a whole number, 0 or above, or null")
+    for row in np.flatnonzero(~valid & ~np.isnan(nodes)):
+        reject(path, f"{key}[{row}] is {values[row]!r}", "a whole number, 0 or above, or null")
     return nodes
 
 

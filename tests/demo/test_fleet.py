@@ -33,15 +33,15 @@ def test_names_are_unique_and_there_are_a_few_on_demand() -> None:
 
 
 def test_well_placed_is_cheaper_and_badly_placed_riskier_than_somehow(market: Market) -> None:
-    def mean(placed: Placement, value: str) -> float:
-        found = [
-            choose_pool(market, replace(planned, placed=placed), draw)
+    def mean(placement: Placement, value: str) -> float:
+        pools = [
+            choose_pool(market, replace(planned, placement=placement), draw)
             for planned in FLEET
             for draw in np.linspace(0, 0.99, 5)
         ]
         if value == "pressure":
-            return float(np.mean([market.usual_pressure[pool.offer] for pool in found]))
-        usual = [market.usual_usd_per_hour[POOLS.index(pool)] for pool in found]
+            return float(np.mean([market.usual_pressure[pool.offer] for pool in pools]))
+        usual = [market.usual_usd_per_hour[POOLS.index(pool)] for pool in pools]
         return float(np.mean(usual))
 
     assert mean(Placement.WELL, "price") < mean(Placement.SOMEHOW, "price")

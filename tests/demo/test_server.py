@@ -135,7 +135,7 @@ def test_it_says_that_it_is_well_and_has_no_back_door() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "example.com", ""])
 def test_it_binds_to_loopback_only(host: str) -> None:
-    with pytest.raises(InvalidInput, match="may not be bound"):
+    with pytest.raises(InvalidInput, match="cannot be bound"):
         bind(World.of(7, Clock(AT)), host)
 
 
