@@ -163,10 +163,10 @@ def _data_script(command: str, copy: Path) -> Iterator[_LimitedLines]:
 
 
 def _load_rows(connection: Connection, schema: str, lines: _LimitedLines, dump: Dump) -> None:
-    types: dict[str, dict[str, str]] = {}
+    types: dict[str, dict[str, str]] = {name: {} for name in existing_tables(connection, schema)}
     for table, column, kind in connection.execute(_TYPES, {"schema": schema}):
-        if table in existing_tables(connection, schema):
-            types.setdefault(table, {})[column] = kind
+        if table in types:
+            types[table][column] = kind
     if set(dump.counts) != set(types) or dump.counts[REVISIONS] != 1:
         raise_manifest_mismatch()
     for table in types.keys() - {REVISIONS}:
