@@ -1,4 +1,4 @@
-"""Everything in SQL, opened in one call."""
+"""The repositories of one database, and opening it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from spotlab.store.alerts import SqlAlerts
 from spotlab.store.archive import SqlArchive
 from spotlab.store.audit import SqlAudit
 from spotlab.store.backtests import SqlSweeps
-from spotlab.store.engine import connect, reading, refused
+from spotlab.store.engine import connect, reading, write_failure
 from spotlab.store.failures import address, is_sqlite, translated
 from spotlab.store.fleet import SqlFleet
 from spotlab.store.health import SqlHealthLog
-from spotlab.store.heartbeats import SqlSigns
-from spotlab.store.idempotency import SqlAnswers
+from spotlab.store.heartbeats import SqlHeartbeats
+from spotlab.store.idempotency import SqlIdempotencyKeys
 from spotlab.store.interruptions import SqlInterruptions
 from spotlab.store.jobs import SqlJobs
 from spotlab.store.leases import SqlLeases
@@ -31,7 +31,7 @@ from spotlab.store.placement import SqlPlacement
 from spotlab.store.probes import SqlProbeLog
 from spotlab.store.processes import SqlProcesses
 from spotlab.store.registry import SqlModelRegistry
-from spotlab.store.request_stats import SqlServed
+from spotlab.store.request_stats import SqlRequestStats
 from spotlab.store.sessions import SqlSessions
 from spotlab.store.sign_ins import SqlSignIns
 from spotlab.store.tokens import SqlTokens
@@ -42,7 +42,7 @@ _head = cache(migrate.head)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A migrated database with its repositories; every port of the ledger's side."""
+    """A migrated database and its repositories."""
 
     engine: Engine
     archive: SqlArchive
@@ -51,9 +51,9 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
-    served: SqlServed
+    served: SqlRequestStats
     alerts: SqlAlerts
-    signs: SqlSigns
+    signs: SqlHeartbeats
     interruptions: SqlInterruptions
     shadows: SqlShadowLog
     outcomes: SqlOutcomes
@@ -68,7 +68,7 @@ class Store:
     leases: SqlLeases
     jobs: SqlJobs
     processes: SqlProcesses
-    answers: SqlAnswers
+    answers: SqlIdempotencyKeys
     placement: SqlPlacement
 
     @classmethod
@@ -82,9 +82,9 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
-            served=SqlServed(engine),
+            served=SqlRequestStats(engine),
             alerts=SqlAlerts(engine),
-            signs=SqlSigns(engine),
+            signs=SqlHeartbeats(engine),
             interruptions=SqlInterruptions(engine),
             shadows=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
@@ -99,7 +99,7 @@ class Store:
             leases=SqlLeases(engine),
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
-            answers=SqlAnswers(engine),
+            answers=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
         )
 
@@ -107,7 +107,7 @@ class Store:
         """Seconds to read one row.
 
         Raises:
-            DatabaseDown: no answer, or no database that SpotLab has migrated.
+            DatabaseDown: it does not answer, or was never migrated.
         """
         start = time.perf_counter()
         with reading(self.engine) as session:
@@ -118,18 +118,18 @@ class Store:
         """Whether the database is at the revision that this version needs.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         with reading(self.engine) as session:
-            asked = text("SELECT version_num FROM alembic_version")
-            revision = session.connection().execute(asked).scalar()
+            query = text("SELECT version_num FROM alembic_version")
+            revision = session.connection().execute(query).scalar()
         return bool(revision == _head())
 
     def describe(self) -> Mapping[str, str | int]:
-        """What doctor and Health show: dialect, version, revision, address, size_bytes.
+        """Facts for doctor and the Health page: dialect, version, revision, address, size_bytes.
 
         Raises:
-            DatabaseDown: no answer.
+            DatabaseDown: it does not answer.
         """
         sqlite = is_sqlite(self.engine)
         version = "SELECT sqlite_version()" if sqlite else "SHOW server_version"
@@ -149,24 +149,24 @@ class Store:
             }
 
     def refused(self) -> str:
-        """Why the last write of this process was refused while reading goes on; "": it was not."""
-        return refused(self.engine)
+        """Why this process's last write failed although reads still work; "": it did not fail."""
+        return write_failure(self.engine)
 
     def close(self) -> None:
-        """Close its connections; a later use opens new ones."""
+        """Close all connections; using the store again opens new ones."""
         with translated(self.engine):
             self.engine.dispose()
 
 
 def open_store(url: str | None, sqlite_path: Path) -> Store:
-    """Connect, migrate to the newest revision and give the repositories.
+    """Connect, migrate to the newest revision and return the repositories.
 
     Args:
-        url: `postgresql://…`; None or "": the SQLite file.
-        sqlite_path: used when there is no url.
+        url: `postgresql://…`; None or "": use the SQLite file.
+        sqlite_path: used if there is no url.
     Raises:
-        InvalidSetting: the url is none that can be used.
-        DatabaseDown: it cannot be reached or written, or a newer SpotLab made it.
+        InvalidSetting: the url cannot be used.
+        DatabaseDown: it cannot be reached or written, or was made by a newer SpotLab.
     """
     engine = connect(url, sqlite_path)
     try:

@@ -526,7 +526,7 @@ def test_what_a_provider_has_signed_begins_one_session(lab: Lab) -> None:
     told = all_at_once([partial(begin_session, lab, identity(lab), VISIT)] * 8)
     assert outcomes(told) == {"ok": 1, "Conflict": 7}
     assert len(lab.store.sessions.of("ana", lab.clock.now())) == 1
-    with pytest.raises(Conflict, match="used already"):
+    with pytest.raises(Conflict, match="already used"):
         begin_session(lab, identity(lab), VISIT)
     forward(lab, seconds=1)
     assert begin_session(lab, identity(lab), VISIT)

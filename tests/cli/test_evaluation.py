@@ -153,7 +153,7 @@ def test_data_lists_every_form_and_refuses_another(run: Run, tmp_path: Path) -> 
 
     code, document, _ = run("data", toys.write(tmp_path / "odd.csv", "a,b\n1,2\n"))
     assert code == 1
-    assert "no form there is" in document["error"]
+    assert "no known format" in document["error"]
 
 
 def test_nothing_that_is_registered_learns_from_data_that_only_measures(

@@ -56,7 +56,7 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
     assert answer(home, capsys, "run", "outcomes")[0] == 0
     code, refused = answer(home, capsys, "run", "outcomes")
     assert code == 1
-    assert "was asked for by" in refused["error"]
+    assert "is already requested by" in refused["error"]
     assert answer(home, capsys, "history")[1] == {"runs": []}
 
 

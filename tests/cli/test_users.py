@@ -61,7 +61,7 @@ def test_somebody_new_chooses_a_password_by_the_link_that_is_printed(typed: Term
     assert made["link"].startswith("/choose-password?code=")
     code, again = typed.json("users", "add", "ben", "--role", "viewer")
     assert code == 1
-    assert "There is a user 'ben' already." in again["error"]
+    assert "A user 'ben' already exists." in again["error"]
     assert "ben (operator); all accounts; last signed in: never" in typed.words("users", "list")
     (entry,) = typed.json("audit", "list", "--action", "user.add")[1]["entries"]
     assert (entry["target"], entry["via"], entry["reason"]) == ("ben", "command line", "joined")
@@ -163,7 +163,7 @@ def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab
     assert typed.json("audit", "verify", "--head", head)[0] == 0
     code, told = typed.json("audit", "verify", "--head", "f" * 64)
     assert (code, told["holds"]) == (1, False)
-    assert "No entry has the digest that was kept" in told["reason"]
+    assert "No entry has the stored head" in told["reason"]
     with writing(lab.store.engine) as session:
         session.connection().execute(text("UPDATE audit_log SET actor = 'eve' WHERE number = 1"))
     code, told = typed.json("audit", "verify")

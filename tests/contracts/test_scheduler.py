@@ -98,8 +98,8 @@ def test_a_delayed_old_leader_writes_nothing_and_its_run_is_lost(desk: Office) -
     slow.go.set()  # and wakes, amid its run
     settle(old)
     assert refused == [
-        "Another process leads scheduler now (token 2, this one's was 1). Nothing was written; "
-        "the leader does this work."
+        "Another process holds the lease scheduler now (token 2; this process had 1). "
+        "Nothing was written; the leader does this work."
     ]
     assert desk.lab.store.health.last("late") is None
     assert states(desk) == [RunState.LOST]
@@ -149,7 +149,7 @@ def test_a_job_that_does_not_stop_at_its_limit_is_ended_from_outside(desk: Offic
 
     work.go.set()
     settle(one)
-    assert refused == [f"Run {run.run_id} was ended while it was at work. Nothing more is written."]
+    assert refused == [f"Run {run.run_id} was ended by another process. Nothing more is written."]
     assert desk.lab.store.archive.active_market() is None
     work.held = False
     for _ in range(60):

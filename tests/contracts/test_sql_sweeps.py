@@ -118,7 +118,7 @@ def test_sweeps_are_listed_newest_first(store: Store) -> None:
 
 def test_an_unknown_sweep_is_not_found(store: Store) -> None:
     for ask in (store.sweeps.get, store.sweeps.begin, store.sweeps.cancel):
-        with pytest.raises(NotFound, match="No sweep 'none'"):
+        with pytest.raises(NotFound, match="There is no backtest 'none'"):
             ask("none")
     with pytest.raises(NotFound):
         store.sweeps.finish("none", "done")

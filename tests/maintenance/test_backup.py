@@ -255,7 +255,7 @@ def test_a_backup_that_is_not_as_it_was_made_touches_nothing(
     counts = json.loads(json.dumps(filled.backup(tmp_path / "d").manifest.counts))
     counts["experiments"] += 1
     lying = rewritten(made, tmp_path / "e", "manifest.json", manifest_with(counts=counts))
-    refused(other, lying, "does not hold what its manifest says|does not have 4 rows")
+    refused(other, lying, "do not match its manifest|does not have 4 rows")
     climbing = rewritten(
         made,
         tmp_path / "f",
@@ -304,7 +304,7 @@ def test_a_database_in_use_is_not_replaced(
     other = new_place("second")
     used = other.open()
     used.ledger.record(make.experiment())
-    with pytest.raises(Conflict, match="Stop SpotLab there first"):
+    with pytest.raises(Conflict, match="Stop SpotLab first"):
         other.restore(made.path, replace=True)
     assert used.ledger.count() == 1
     used.close()
@@ -343,13 +343,15 @@ def test_a_client_that_is_too_old_or_absent_is_explained(
     old = tmp_path / "pg_dump"
     old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 11.4'\n")
     old.chmod(0o755)
-    monkeypatch.setattr(dumps, "_PLACES", str(tmp_path / "none" / "*"))
+    monkeypatch.setattr(dumps, "_CLIENT_FOLDERS", str(tmp_path / "none" / "*"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(NotAvailable, match=r"version 11, the server of 15.*version 15 or newer"):
-        dumps.client("pg_dump", 15)
+    with pytest.raises(
+        NotAvailable, match=r"version 11, which is too old for the server.s 15.*version 15 or newer"
+    ):
+        dumps.client_path("pg_dump", 15)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(NotAvailable, match="not on PATH"):
-        dumps.client("pg_dump", 15)
+        dumps.client_path("pg_dump", 15)
 
 
 def test_one_kind_of_database_is_not_restored_into_another(tmp_path: Path) -> None:
@@ -412,7 +414,9 @@ def test_a_trigger_in_a_backup_is_not_run(tmp_path: Path) -> None:
     made = here.backup(tmp_path / "one.tar").path
     trigger = f"CREATE TRIGGER t AFTER INSERT ON audit_log BEGIN {EVIL_USER}; END"
     changed = summed_anew(made, tmp_path / "two.tar", "database", on_sqlite(tmp_path, trigger))
-    refused(Place(tmp_path / "there", None), changed, "defines trigger 't', which no SpotLab makes")
+    refused(
+        Place(tmp_path / "there", None), changed, "defines trigger 't', which SpotLab never creates"
+    )
 
 
 def test_an_audit_log_that_was_changed_is_restored_and_told(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def write_unless_full(store: Store) -> int | None:
     try:
         return store.ledger.record(make.experiment())
     except DatabaseDown as exc:
-        if "has no room left" not in exc.message:
+        if "has no space left" not in exc.message:
             raise
         return None
 

@@ -221,7 +221,7 @@ def test_a_window_cannot_be_replayed_once_its_traces_are_gone(
         path.unlink()
     app = open_page("backtests", sweep=report.sweep.plan.sweep_id, view="replay")
     app = finish(app, replay_cache.SLOT)
-    assert any("holds no trace" in box.value for box in app.warning)
+    assert any("folder has no trace" in box.value for box in app.warning)
     assert app.button(key="replay-again")
 
 

@@ -1,4 +1,4 @@
-"""Recorded files that were made to harm are refused by name, and take neither time nor memory."""
+"""Malicious recorded files are rejected and named, without using much time or memory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_time_that_utc_has_not_is_refused(tmp_path: Path, time: str) -> None:
         "tick_times": [{"tick": 0, "time": time}],
     }
 
-    with pytest.raises(InvalidInput, match="no time"):
+    with pytest.raises(InvalidInput, match="not a time"):
         read_trace(files.write_json(tmp_path / "a.json", document))
 
 
@@ -109,7 +109,7 @@ DOCUMENTS: tuple[dict[str, Any], ...] = (
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container and key in a document."""
+    """All containers and keys of a document."""
     keys = value if isinstance(value, dict) else range(len(value))
     if not isinstance(value, dict | list):
         return []

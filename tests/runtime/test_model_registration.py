@@ -270,7 +270,7 @@ def test_a_home_of_before_keeps_its_champion_and_its_history_begins(
     with writer(engine).begin() as connection:
         from alembic import command
 
-        command.downgrade(migrate.scripts(connection), "r0001")
+        command.downgrade(migrate.alembic_config(connection), "r0001")
         insert = text(
             "INSERT INTO model_versions VALUES ('toy', '1.0.0', 'advisor', :digest, 'toy/1.0.0', "
             "'champion', '2026-01-02 03:04:05.000000', '{}')"

@@ -11,7 +11,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from spotlab.aws.session import Sessions
-from spotlab.demo.server import Served, serve_in_thread
+from spotlab.demo.server import RunningServer, serve_in_thread
 from spotlab.demo.world import Clock
 from spotlab.domain.market import MarketName, Pool
 from spotlab.domain.placement import PlacementState
@@ -161,7 +161,7 @@ def test_the_emulated_aws_answers_the_job(lab: Lab) -> None:
     assert of(lab).origin.source == "Simulated placement scores of us-east-1"
 
 
-def _ec2(served: Served) -> Any:
+def _ec2(served: RunningServer) -> Any:
     return emulated.client(served, "ec2", "us-east-1", served.world.accounts[0])
 
 
