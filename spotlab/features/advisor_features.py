@@ -151,9 +151,9 @@ def _sums(panel: Panel, matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def _family_stress(panel: Panel, bucket: Floats) -> Floats:
-    taken_back = ratio(*_sums(panel, bucket / 4.0))
-    dear = ratio(*_sums(panel, np.minimum(panel.position, 1.0)))
-    return 0.5 * taken_back + 0.5 * dear
+    interruption = ratio(*_sums(panel, bucket / 4.0))
+    price = ratio(*_sums(panel, np.minimum(panel.position, 1.0)))
+    return 0.5 * interruption + 0.5 * price
 
 
 def _neighbours(panel: Panel, bucket: Floats) -> dict[str, Floats]:

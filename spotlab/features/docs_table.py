@@ -21,7 +21,7 @@ outside its range comes from bad input, and a model refuses it.
 | feature | meaning | unit | range | unknown when | from | stale after |
 | --- | --- | --- | --- | --- | --- | --- |
 """
-_BETWEEN = """
+_AFTER_FEATURES = """
 **{basics}** are the basics every model card may count on.
 
 {advisor} of them use the Spot Advisor: {names}. Training leaves them out where the advisor's
@@ -37,7 +37,7 @@ snapshot is too old or too close to the label (`views.names_from(FeedKind.ADVISO
 def markdown() -> str:
     """The page, from the registry."""
     advisor = names_from(FeedKind.ADVISOR)
-    between = _BETWEEN.format(
+    between = _AFTER_FEATURES.format(
         basics=", ".join(BASICS), advisor=len(advisor), names=", ".join(advisor)
     )
     return (
@@ -49,8 +49,8 @@ def markdown() -> str:
 
 
 def _view_line(view: OnlineView) -> str:
-    kept = "hash" if view.as_hash else "JSON"
-    return f"| `{view.name}` | {', '.join(view.entity)} | {kept} | {view.ttl_s} s |\n"
+    storage = "hash" if view.as_hash else "JSON"
+    return f"| `{view.name}` | {', '.join(view.entity)} | {storage} | {view.ttl_s} s |\n"
 
 
 def _line(feature: Feature) -> str:

@@ -76,7 +76,7 @@ def join_server(home: Path, idle_s: float = 120.0) -> tuple[str, Membership]:
         *("--save", _SAVE_ON_STOP_ONLY),
         *("--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction"),
     )
-    helper = Helper(home, NAME, command, ready=lambda: _serves(path, dump), idle_s=idle_s)
+    helper = Helper(home, NAME, command, ready=lambda: _is_ready(path, dump), idle_s=idle_s)
     try:
         membership = join(helper)
     except NotAvailable:
@@ -101,14 +101,14 @@ def _address(path: Path) -> str:
     return f"unix://{quote(str(path))}"
 
 
-def _serves(path: Path, dump: Path) -> bool:
-    if not _answers(path):
+def _is_ready(path: Path, dump: Path) -> bool:
+    if not _answers_ping(path):
         return False
     dump.unlink(missing_ok=True)  # it is loaded; after a crash it would bring back what was cleared
     return True
 
 
-def _answers(path: Path) -> bool:
+def _answers_ping(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1.0)
         try:

@@ -39,16 +39,16 @@ def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureF
     panel = Panel.of(market, market.pools() if pools is None else pools)
     columns = {
         name: values
-        for room in (
+        for module in (
             price_features,
             history_features,
             advisor_features,
             offer_features,
             type_features,
         )
-        for name, values in room.columns(panel).items()
+        for name, values in module.columns(panel).items()
     }
     values = np.empty((len(panel.pools), len(NAMES)), dtype=np.float64)
-    for place, name in enumerate(NAMES):
-        values[:, place] = columns[name]
+    for column, name in enumerate(NAMES):
+        values[:, column] = columns[name]
     return FeatureFrame(market.as_of, panel.pools, NAMES, values)

@@ -91,20 +91,20 @@ def change_points(panel: Panel) -> ChangePoints:
     A pool without history stays without: one price is no history, however old it is.
     """
     history, prices = panel.market.price_history, panel.market.prices
-    asked, slot = np.unique(panel.asked_keys, return_inverse=True)
-    past = pd.Index(asked).get_indexer(pd.Index(panel.pool_keys(history)))
-    kept = past >= 0
-    has_past = np.zeros(len(asked), dtype=bool)
-    has_past[past[kept]] = True
-    now = pd.Index(asked).get_indexer(pd.Index(panel.pool_keys(prices)))
-    current = (now >= 0) & np.append(has_past, False)[now]
+    requested, slot = np.unique(panel.requested_keys, return_inverse=True)
+    history_slot = pd.Index(requested).get_indexer(pd.Index(panel.pool_keys(history)))
+    has_pool = history_slot >= 0
+    has_past = np.zeros(len(requested), dtype=bool)
+    has_past[history_slot[has_pool]] = True
+    price_slot = pd.Index(requested).get_indexer(pd.Index(panel.pool_keys(prices)))
+    current = (price_slot >= 0) & np.append(has_past, False)[price_slot]
     points = ChangePoints.of(
-        np.concatenate([past[kept], now[current]]).astype(np.int64),
+        np.concatenate([history_slot[has_pool], price_slot[current]]).astype(np.int64),
         np.concatenate(
-            [panel.age_h(history["event_time"])[kept], panel.age_h(prices["event_time"])[current]]
+            [panel.age_h(history["event_time"])[has_pool], panel.age_h(prices["event_time"])[current]]
         ),
-        np.concatenate([_prices(history)[kept], _prices(prices)[current]]),
-        len(asked),
+        np.concatenate([_prices(history)[has_pool], _prices(prices)[current]]),
+        len(requested),
     )
     return points.take(slot)
 

@@ -121,8 +121,8 @@ def _share_of(known: NDArray[np.bool_], axis: int) -> Floats:
     nothing.
     """
     count = known.sum(axis=axis, keepdims=True).astype(np.float64)
-    ever = float(known.any(axis=1 - axis).sum())
-    share = np.where(count > 0.0, count / max(ever, 1.0), np.nan)
+    known_anywhere = float(known.any(axis=1 - axis).sum())
+    share = np.where(count > 0.0, count / max(known_anywhere, 1.0), np.nan)
     return np.broadcast_to(share, known.shape)
 
 

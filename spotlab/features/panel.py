@@ -140,8 +140,8 @@ class Panel:
     @cached_property
     def zones(self) -> pd.Index:
         """Zone names, "-" for the region-level price."""
-        asked = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
-        return pd.Index(sorted(_distinct(asked, [zone_names(self.market.prices)])))
+        requested = [pool.availability_zone or REGION_LEVEL for pool in self.pools]
+        return pd.Index(sorted(_distinct(requested, [zone_names(self.market.prices)])))
 
     def pool_keys(self, frame: pd.DataFrame) -> Ints:
         """(rows,) number of each row's pool; -1 where region, type or zone is of no pool here."""
@@ -149,7 +149,7 @@ class Panel:
         return np.where((cell >= 0) & (zone >= 0), cell * len(self.zones) + zone, -1)
 
     @cached_property
-    def asked_keys(self) -> Ints:
+    def requested_keys(self) -> Ints:
         """(n,) number of each asked pool, as in `pool_keys`; -2 where it is not Linux."""
         zone = self.zones.get_indexer(
             pd.Index([pool.availability_zone or REGION_LEVEL for pool in self.pools])
@@ -168,7 +168,7 @@ class Panel:
     def price_row(self) -> Ints:
         """(n,) each pool's row in `prices`; -1 where it has none."""
         known = self.pool_keys(self.market.prices)
-        return pd.Index(known).get_indexer(pd.Index(self.asked_keys)).astype(np.int64)
+        return pd.Index(known).get_indexer(pd.Index(self.requested_keys)).astype(np.int64)
 
     @cached_property
     def cheapest(self) -> Floats:
@@ -207,10 +207,10 @@ def zone_names(frame: pd.DataFrame) -> pd.Series:
     return frame["availability_zone"].astype("str").fillna(REGION_LEVEL)
 
 
-def ratio(above: Floats, below: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Elementwise quotient; NaN where either is unknown or the divisor is not positive."""
-    shape = np.broadcast_shapes(above.shape, below.shape)
-    return np.asarray(np.divide(above, below, out=np.full(shape, np.nan), where=below > 0.0))
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
+    return np.asarray(np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator > 0.0))
 
 
 def tally(cells: Ints, size: int, weights: Floats | None = None) -> Floats:
@@ -224,8 +224,8 @@ def mean_of_others(total: Floats, count: Floats, own: Floats) -> Floats:
     return ratio(total - np.where(known, own, 0.0), count - known)
 
 
-def _distinct(asked: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
-    return set(asked).union(*(column.dropna().unique() for column in columns))
+def _distinct(names: Sequence[str], columns: Sequence[pd.Series]) -> set[str]:
+    return set(names).union(*(column.dropna().unique() for column in columns))
 
 
 def _by_family(instance_type: str) -> tuple[str, str]:

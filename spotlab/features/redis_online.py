@@ -51,7 +51,7 @@ def connect(url: str) -> redis.Redis:
         InvalidSetting: no such address; it is never echoed: it may hold a password.
     """
     try:
-        _refuse_what_redis_ignores(url)
+        _validate_url(url)
         return redis.Redis.from_url(
             url,
             socket_connect_timeout=0.5,
@@ -76,12 +76,12 @@ def connect_once(url: str) -> redis.Redis:
     return client
 
 
-def _refuse_what_redis_ignores(url: str) -> None:
+def _validate_url(url: str) -> None:
     """redis-py takes "/15x" for database 0, and no host (a # in the password) for localhost."""
     parts = urlsplit(url)
     unix, path = parts.scheme == "unix", parts.path.strip("/")
-    strange = {name for name in parse_qs(parts.query) if not name.startswith("ssl_")} - _OPTIONS
-    if strange or not (path if unix else parts.hostname and (not path or path.isdecimal())):
+    unknown_options = {name for name in parse_qs(parts.query) if not name.startswith("ssl_")} - _OPTIONS
+    if unknown_options or not (path if unix else parts.hostname and (not path or path.isdecimal())):
         raise ValueError
 
 
@@ -93,32 +93,32 @@ class RedisOnlineStore:
         own: first part of the keys that say which rows there are.
     """
 
-    def __init__(self, client: redis.Redis, own: str = "spotlab") -> None:
+    def __init__(self, client: redis.Redis, namespace: str = "spotlab") -> None:
         self._client = client
         self._probe = _without_retries(client)
-        self._own = own
+        self._namespace = namespace
         self._write = _script(client, "write")
         self._read_hashes = _script(client, "read_hashes")
         self._clear = _script(client, "clear")
 
     def ping(self) -> float:
         """Round trip in seconds."""
-        began = perf_counter()
-        with _translated():
+        started = perf_counter()
+        with _redis_errors_translated():
             self._probe.ping()
-        return perf_counter() - began
+        return perf_counter() - started
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         """Write in bulk; older rows do not land."""
         encode = encoder(view)
         kind = "hash" if view.as_hash else "string"
-        head: tuple[str | int | bytes, ...] = (self._own, view.name, view.ttl_s * 1000, kind)
-        landed = 0
+        head: tuple[str | int | bytes, ...] = (self._namespace, view.name, view.ttl_s * 1000, kind)
+        written = 0
         for batch in _batches(rows):
             names = [name_of(view, row.key) for row in batch]
-            with _translated():
-                landed += int(self._write(names, [*head, *map(encode, batch)]))
-        return landed
+            with _redis_errors_translated():
+                written += int(self._write(names, [*head, *map(encode, batch)]))
+        return written
 
     def read(self, view: OnlineView, keys: Sequence[tuple[str, ...]]) -> list[OnlineRow | None]:
         """Rows in the order and the length of `keys`."""
@@ -126,42 +126,42 @@ class RedisOnlineStore:
         fetch = self._read_hashes if view.as_hash else self._client.mget
         for batch in _batches(keys):
             names = [name_of(view, key) for key in batch]
-            with _translated():
+            with _redis_errors_translated():
                 raws = cast("list[Any]", fetch(names))
             found += [_row(view, key, raw) for key, raw in zip(batch, raws, strict=True)]
         return found
 
     def keys(self, view: OnlineView, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         """Keys of rows that have not expired, sorted."""
-        index = f"{self._own}:index:{view.name}"
-        with _translated():
+        index = f"{self._namespace}:index:{view.name}"
+        with _redis_errors_translated():
             seconds, micros = self._client.time()
-            later = f"({seconds * 1000 + micros // 1000}", "+inf"
-            firsts = cast("list[bytes]", self._client.zrangebyscore(index, *later))
+            not_expired = f"({seconds * 1000 + micros // 1000}", "+inf"
+            first_parts = cast("list[bytes]", self._client.zrangebyscore(index, *not_expired))
             if prefix and len(view.entity) > 1:
-                firsts = [first for first in firsts if first.decode() == prefix[0]]
+                first_parts = [first for first in first_parts if first.decode() == prefix[0]]
             pipe = self._client.pipeline(transaction=False)
-            for first in firsts:
-                pipe.zrangebyscore(f"{index}:{first.decode()}", *later)
+            for first in first_parts:
+                pipe.zrangebyscore(f"{index}:{first.decode()}", *not_expired)
             names = [name for part in pipe.execute() for name in part]
         return sorted(key for key in map(key_of, names) if key[: len(prefix)] == prefix)
 
     def clear(self) -> None:
         """Remove every row, and the lists that say which there are."""
-        with _translated():
-            self._clear((), (self._own,))
+        with _redis_errors_translated():
+            self._clear((), (self._namespace,))
 
     def info(self) -> Mapping[str, str | int | float]:
         """Server, version, address without password, keys and memory."""
-        with _translated():
+        with _redis_errors_translated():
             facts = self._client.info()
             keys = self._client.dbsize()
-        where = self._client.connection_pool.connection_kwargs
+        connection = self._client.connection_pool.connection_kwargs
         name = "valkey" if "valkey_version" in facts else "redis"
         return {
             "server": name.capitalize(),
             "version": str(facts[f"{name}_version"]),
-            "address": str(where.get("path") or f"{where['host']}:{where.get('port', 6379)}"),
+            "address": str(connection.get("path") or f"{connection['host']}:{connection.get('port', 6379)}"),
             "keys": int(keys),
             "memory_bytes": int(facts["used_memory"]),
         }
@@ -174,9 +174,9 @@ def _script(client: redis.Redis, name: str) -> Script:
 
 
 def _without_retries(client: redis.Redis) -> redis.Redis:
-    like = client.connection_pool
-    settings = like.connection_kwargs | {"retry": Retry(NoBackoff(), 0), "socket_timeout": 1.0}
-    pool = redis.ConnectionPool(connection_class=like.connection_class, **settings)
+    original = client.connection_pool
+    settings = original.connection_kwargs | {"retry": Retry(NoBackoff(), 0), "socket_timeout": 1.0}
+    pool = redis.ConnectionPool(connection_class=original.connection_class, **settings)
     return redis.Redis(connection_pool=pool)
 
 
@@ -196,7 +196,7 @@ def _row(view: OnlineView, key: tuple[str, ...], raw: Any) -> OnlineRow | None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _redis_errors_translated() -> Iterator[None]:
     """The one place where redis-py's errors become SpotLab's."""
     try:
         yield
@@ -205,10 +205,10 @@ def _translated() -> Iterator[None]:
             "The online store refused the user or password.", remedy="Check SPOTLAB_REDIS_URL."
         ) from exc
     except redis.ResponseError as exc:
-        raise OnlineStoreDown(f"The online store refused: {_words(exc)}.") from exc
+        raise OnlineStoreDown(f"The online store refused: {_error_text(exc)}.") from exc
     except (redis.RedisError, OSError) as exc:
-        raise OnlineStoreDown(f"The online store does not answer: {_words(exc)}.") from exc
+        raise OnlineStoreDown(f"The online store does not answer: {_error_text(exc)}.") from exc
 
 
-def _words(exc: Exception) -> str:
+def _error_text(exc: Exception) -> str:
     return redact(str(exc)).rstrip(".")

@@ -14,7 +14,7 @@ from spotlab.domain.market import FeedKind, MarketName, Provenance
 from spotlab.domain.ports import Archive, SnapshotInfo
 from spotlab.errors import NoMarketData
 from spotlab.features.canonical_tables import tidy
-from spotlab.features.table_cache import memory_of
+from spotlab.features.table_cache import cache_of
 
 TABLE_OF: Final = {
     FeedKind.ADVISOR: "advisor",
@@ -25,12 +25,12 @@ TABLE_OF: Final = {
 }
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
-_REMEMBERED: Final = 80
+_CACHED_TABLES: Final = 80
 """Tables kept: two days of hourly prices and what else one read looks at; about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SnapshotHistory:
     """Snapshots of one market whose event_time is not later than `at`.
 
     Args:
@@ -48,7 +48,7 @@ class Past:
     infos: tuple[SnapshotInfo, ...]
 
     @classmethod
-    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> Past:
+    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> SnapshotHistory:
         """List the archive once."""
         infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
         return cls(archive, market, at, at - back, infos)
@@ -63,14 +63,14 @@ class Past:
 
         The advisor's buckets look a month back: what lies a day apart says the same.
         """
-        chosen: list[SnapshotInfo] = []
+        snapshots: list[SnapshotInfo] = []
         for current in self.newest(kind):
             weeks_before = partial(_weeks_between, current)
-            chosen += _thinned(self._before(current), weeks_before)
-        return chosen
+            snapshots += _first_of_each(self._earlier(current), weeks_before)
+        return snapshots
 
     def price_history(
-        self, kind: FeedKind, settle: Callable[[pd.DataFrame], pd.DataFrame]
+        self, kind: FeedKind, compact: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
         """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
 
@@ -83,19 +83,19 @@ class Past:
                 the result is remembered.
         """
         yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
-        lately, earlier = _SPANS[kind]
+        recent_span, settled_span = _SPANS[kind]
         recent, settled = self.newest(kind), []
-        for before in map(self._before, self.newest(kind)):
-            by_size = sorted(before, key=lambda info: info.records, reverse=True)
-            recent += _thinned([i for i in by_size if i.event_time >= yesterday], lately)
-            settled += _thinned([i for i in by_size if i.event_time < yesterday], earlier)
+        for earlier in map(self._earlier, self.newest(kind)):
+            by_size = sorted(earlier, key=lambda info: info.records, reverse=True)
+            recent += _first_of_each([i for i in by_size if i.event_time >= yesterday], recent_span)
+            settled += _first_of_each([i for i in by_size if i.event_time < yesterday], settled_span)
         key = ("settled", kind, *map(_identity, settled))
-        history = memory_of(self.archive, _REMEMBERED).recall(
-            key, lambda: settle(self.rows("price_history", settled))
+        history = cache_of(self.archive, _CACHED_TABLES).get_or_build(
+            key, lambda: compact(self.rows("price_history", settled))
         )
         return tidy("price_history", pd.concat([history, self.rows("price_history", recent)]))
 
-    def _before(self, current: SnapshotInfo) -> list[SnapshotInfo]:
+    def _earlier(self, current: SnapshotInfo) -> list[SnapshotInfo]:
         return [
             info
             for info in self.infos
@@ -107,11 +107,11 @@ class Past:
 
     def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
         """Rows of these snapshots as one table; of two with one key that of the later one stays."""
-        frames = [frame for info in infos if len(frame := self._decoded(info))]
+        frames = [frame for info in infos if len(frame := self._table(info))]
         return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
-    def _decoded(self, info: SnapshotInfo) -> pd.DataFrame:
-        return memory_of(self.archive, _REMEMBERED).recall(
+    def _table(self, info: SnapshotInfo) -> pd.DataFrame:
+        return cache_of(self.archive, _CACHED_TABLES).get_or_build(
             _identity(info), lambda: self._decode(info)
         )
 
@@ -131,19 +131,19 @@ class Past:
         A kind that is read region by region has one origin for all of them: no region's name, and
         the age of the one that was read longest ago.
         """
-        found = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
-        return {kind: _origin(infos) for kind, infos in found.items() if kind in TABLE_OF}
+        newest = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
+        return {kind: _origin(infos) for kind, infos in newest.items() if kind in TABLE_OF}
 
 
 def _origin(infos: Sequence[SnapshotInfo]) -> Provenance:
-    last = infos[-1]
+    newest = infos[-1]
     names = {info.source.removesuffix(f" of {info.scope}") for info in infos if info.scope}
     shared = len(infos) > 1 and len(names) == 1
     return Provenance(
-        names.pop() if shared else last.source,
-        last.event_time,
-        min(info.fetched_at for info in infos) if shared else last.fetched_at,
-        approximate=last.approximate,
+        names.pop() if shared else newest.source,
+        newest.event_time,
+        min(info.fetched_at for info in infos) if shared else newest.fetched_at,
+        approximate=newest.approximate,
     )
 
 
@@ -151,7 +151,7 @@ def _identity(info: SnapshotInfo) -> Hashable:
     return info.kind, info.market, info.scope, info.event_time, info.digest
 
 
-def _thinned(
+def _first_of_each(
     infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
 ) -> list[SnapshotInfo]:
     """Of snapshots in order of preference, the first of each span."""

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 Value = TypeVar("Value")
 
 
-class Memory:
+class TableCache:
     """The values used last. They are shared: whoever gets one must not write into it.
 
     Args:
@@ -23,13 +23,13 @@ class Memory:
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def recall(self, key: Hashable, build: Callable[[], Value]) -> Value:
+    def get_or_build(self, key: Hashable, build: Callable[[], Value]) -> Value:
         """The value kept under this key, else the one built now; a None is not kept."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                kept: Value = self._values[key]
-                return kept
+                cached: Value = self._values[key]
+                return cached
         value = build()
         if value is not None:
             with self._lock:
@@ -39,12 +39,12 @@ class Memory:
         return value
 
 
-_MEMORIES: Final[WeakKeyDictionary[object, Memory]] = WeakKeyDictionary()
+_CACHES: Final[WeakKeyDictionary[object, TableCache]] = WeakKeyDictionary()
 
 
-def memory_of(owner: object, capacity: int) -> Memory:
+def cache_of(owner: object, capacity: int) -> TableCache:
     """What was read from one archive or store; it goes when that goes."""
     try:
-        return _MEMORIES.setdefault(owner, Memory(capacity))
+        return _CACHES.setdefault(owner, TableCache(capacity))
     except TypeError:  # no port promises a hash: then nothing is remembered
-        return Memory(capacity)
+        return TableCache(capacity)

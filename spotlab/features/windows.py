@@ -57,8 +57,8 @@ class ChangePoints:
         if not _in_order(pool, age_h):
             order = np.lexsort((price, -age_h, pool))
             pool, age_h, price = pool[order], age_h[order], price[order]
-            dearest = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
-            pool, age_h, price = pool[dearest], age_h[dearest], price[dearest]
+            highest = np.append((pool[1:] != pool[:-1]) | (age_h[1:] != age_h[:-1]), True)
+            pool, age_h, price = pool[highest], age_h[highest], price[highest]
         return cls(np.searchsorted(pool, np.arange(pools + 1)), age_h, price)
 
     def take(self, pools: Ints) -> ChangePoints:
@@ -68,7 +68,7 @@ class ChangePoints:
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[pools] - offsets[:-1], counts)
         return ChangePoints(offsets, self.age_h[index], self.price[index])
 
-    def in_force(self, hours_ago: float) -> Ints:
+    def newest_index(self, hours_ago: float) -> Ints:
         """(n,) index of the newest point at least that old, by bisection; -1 for none."""
         low, high = self.offsets[:-1].copy(), self.offsets[1:].copy()
         while (open_ := low < high).any():
@@ -82,7 +82,7 @@ class ChangePoints:
         """(n,) price in force that long ago, USD per hour; NaN before the first known point."""
         if not len(self.price):
             return np.full(len(self.offsets) - 1, np.nan)
-        index = self.in_force(hours_ago)
+        index = self.newest_index(hours_ago)
         return np.where(index >= 0, self.price[index], np.nan)
 
     def hours_since_change(self) -> Floats:
@@ -92,9 +92,9 @@ class ChangePoints:
         """
         changed = np.flatnonzero(self.price[1:] != self.price[:-1]) + 1
         owner = np.searchsorted(self.offsets, changed, side="right") - 1
-        inside = changed > self.offsets[owner]
+        same_pool = changed > self.offsets[owner]
         since = np.full(len(self.offsets) - 1, np.nan)
-        since[owner[inside]] = self.age_h[changed[inside]]  # oldest first: the newest stays
+        since[owner[same_pool]] = self.age_h[changed[same_pool]]  # oldest first: the newest stays
         return since
 
 
@@ -118,7 +118,7 @@ def window(points: ChangePoints, window_h: float) -> Window:
     """
     n = len(points.offsets) - 1
     starts = points.offsets[:-1]
-    first = np.maximum(points.in_force(window_h), starts) if len(points.price) else starts
+    first = np.maximum(points.newest_index(window_h), starts) if len(points.price) else starts
     counts = points.offsets[1:] - first
     known = np.flatnonzero(counts)
     mean, log_std = np.full(n, np.nan), np.full(n, np.nan)
@@ -128,24 +128,24 @@ def window(points: ChangePoints, window_h: float) -> Window:
     ends = np.cumsum(counts)
     bounds = ends - counts
     index = np.arange(ends[-1]) + np.repeat(first[known] - bounds, counts)
-    hours = _hours_in_force(points.age_h[index], ends, window_h)
+    hours = _hours_valid(points.age_h[index], ends, window_h)
     covered = np.add.reduceat(hours, bounds)
     enough = covered >= MIN_COVERAGE * window_h
     weight = np.where(enough, covered, np.nan)
 
     price = points.price[index]
     newest = price[ends - 1]
-    away = price - np.repeat(newest, counts)
-    mean[known] = newest + np.add.reduceat(hours * away, bounds) / weight
+    deviation = price - np.repeat(newest, counts)
+    mean[known] = newest + np.add.reduceat(hours * deviation, bounds) / weight
 
-    away = np.log(price) - np.repeat(np.log(newest), counts)
-    centre = np.add.reduceat(hours * away, bounds) / weight
-    away -= np.repeat(centre, counts)
-    log_std[known] = np.sqrt(np.add.reduceat(hours * away * away, bounds) / weight)
+    deviation = np.log(price) - np.repeat(np.log(newest), counts)
+    centre = np.add.reduceat(hours * deviation, bounds) / weight
+    deviation -= np.repeat(centre, counts)
+    log_std[known] = np.sqrt(np.add.reduceat(hours * deviation * deviation, bounds) / weight)
     return Window(mean, log_std)
 
 
-def _hours_in_force(age_h: Floats, ends: Ints, window_h: float) -> Floats:
+def _hours_valid(age_h: Floats, ends: Ints, window_h: float) -> Floats:
     since = np.minimum(age_h, window_h)
     until = np.append(since[1:], 0.0)
     until[ends - 1] = 0.0  # the newest price is in force until now

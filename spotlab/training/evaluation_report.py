@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.block_bootstrap import MEASURES, Interval, Resampled
+from spotlab.training.block_bootstrap import MEASURES, Interval, BlockBootstrap
 from spotlab.training.scores import reliability, scores
 
 FloatArray = NDArray[np.float64]
@@ -24,8 +24,8 @@ Document = dict[str, Any]
 LEVEL: Final = 0.95
 SEED: Final = 7
 MODEL: Final = "model"
-COMPARED: Final = ("auc", "pr_auc", "brier")
-FEWEST_ROWS: Final = 2
+DIFFERENCE_MEASURES: Final = ("auc", "pr_auc", "brier")
+MIN_ROWS: Final = 2
 
 
 def assess(
@@ -52,63 +52,63 @@ def assess(
     Raises:
         InvalidInput: the model refused all but a row.
     """
-    kept = ~np.isnan(forecast)
-    refused = int((~kept).sum())
-    if int(kept.sum()) < FEWEST_ROWS:
+    scored = ~np.isnan(forecast)
+    refused = int((~scored).sum())
+    if int(scored.sum()) < MIN_ROWS:
         raise InvalidInput(
-            f"The model refuses {refused:,} of {len(kept):,} rows.",
+            f"The model refuses {refused:,} of {len(scored):,} rows.",
             remedy="Give data whose values are within the range of its card.",
         )
-    seen, said = outcome[kept], forecast[kept]
-    others = {name: values[kept] for name, values in baselines.items()}
-    drawn = Resampled(seen, {MODEL: said, **others}, blocks[kept], seed=seed)
+    scored_outcome, scored_forecast = outcome[scored], forecast[scored]
+    scored_baselines = {name: values[scored] for name, values in baselines.items()}
+    bootstrap = BlockBootstrap(scored_outcome, {MODEL: scored_forecast, **scored_baselines}, blocks[scored], seed=seed)
     return {
-        "rows": len(seen),
+        "rows": len(scored_outcome),
         "rows_refused": refused,
-        "base_rate": _number(float(seen.mean())),
-        "metrics": {measure: _entry(drawn.interval(MODEL, measure)) for measure in MEASURES},
+        "base_rate": _rounded(float(scored_outcome.mean())),
+        "metrics": {measure: _interval_document(bootstrap.interval(MODEL, measure)) for measure in MEASURES},
         "reliability": [
             {
                 "low": row.low,
                 "high": row.high,
                 "rows": row.rows,
-                "mean_forecast": _number(row.mean_forecast),
-                "observed_share": _number(row.observed_share),
+                "mean_forecast": _rounded(row.mean_forecast),
+                "observed_share": _rounded(row.observed_share),
             }
-            for row in reliability(seen, said)
+            for row in reliability(scored_outcome, scored_forecast)
         ],
         "baselines": {
-            name: {measure: _number(drawn.interval(name, measure).value) for measure in MEASURES}
+            name: {measure: _rounded(bootstrap.interval(name, measure).value) for measure in MEASURES}
             | {
                 "model_minus_baseline": {
-                    measure: _entry(drawn.difference(MODEL, name, measure)) for measure in COMPARED
+                    measure: _interval_document(bootstrap.difference(MODEL, name, measure)) for measure in DIFFERENCE_MEASURES
                 }
             }
-            for name in others
+            for name in scored_baselines
         },
         "subgroups": [
-            {"name": name, **_scores(seen[mask[kept]], said[mask[kept]])}
+            {"name": name, **_scores(scored_outcome[mask[scored]], scored_forecast[mask[scored]])}
             for name, mask in groups
-            if mask[kept].any()
+            if mask[scored].any()
         ],
-        "interval": {"level": LEVEL, "blocks": drawn.blocks, "seed": seed},
+        "interval": {"level": LEVEL, "blocks": bootstrap.blocks, "seed": seed},
     }
 
 
 def _scores(outcome: FloatArray, forecast: FloatArray) -> Document:
-    return {name: _number(value) for name, value in asdict(scores(outcome, forecast)).items()}
+    return {name: _rounded(value) for name, value in asdict(scores(outcome, forecast)).items()}
 
 
-def _entry(interval: Interval) -> Document:
+def _interval_document(interval: Interval) -> Document:
     numbers = {
-        "value": _number(interval.value),
-        "low": _number(interval.low),
-        "high": _number(interval.high),
+        "value": _rounded(interval.value),
+        "low": _rounded(interval.low),
+        "high": _rounded(interval.high),
     }
     return numbers | ({"reason": interval.reason} if interval.reason else {})
 
 
-def _number(value: float) -> float | int | None:
+def _rounded(value: float) -> float | int | None:
     """Six digits are more than is known; what is not defined is null."""
     if isinstance(value, int):
         return value
@@ -123,27 +123,27 @@ def text_of(document: Mapping[str, Any]) -> str:
         f"{document['rows']:,} rows of {len(document['files'])} files, base rate "
         f"{document['base_rate']:.3f}",
         f"{'':<20}{'AUC':>9}{'PR-AUC':>9}{'Brier':>9}{'skill':>9}{'log loss':>9}{'ECE':>9}",
-        f"{'model':<20}" + _figures({m: document["metrics"][m]["value"] for m in MEASURES}),
+        f"{'model':<20}" + _table_cells({m: document["metrics"][m]["value"] for m in MEASURES}),
     ]
     for end in ("low", "high"):
         ends = {measure: document["metrics"][measure][end] for measure in MEASURES}
-        lines.append(f"{f'  95 % {end}':<20}" + _figures(ends))
+        lines.append(f"{f'  95 % {end}':<20}" + _table_cells(ends))
     for name, row in document["baselines"].items():
-        lines.append(f"{name:<20}" + _figures(row))
+        lines.append(f"{name:<20}" + _table_cells(row))
     for name, row in document["baselines"].items():
-        parts = [
+        differences = [
             f"{measure} {gain['value']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})"
             for measure, gain in row["model_minus_baseline"].items()
             if gain["low"] is not None
         ]
-        if parts:
-            lines.append(f"model minus {name}: {', '.join(parts)}")
+        if differences:
+            lines.append(f"model minus {name}: {', '.join(differences)}")
     reasons = {m["reason"] for m in document["metrics"].values() if "reason" in m}
     lines += [f"Not defined: {reason}." for reason in sorted(reasons)]
     return "\n".join([*lines, *(f"Warning: {text}" for text in document["warnings"])])
 
 
-def _figures(row: Mapping[str, Any]) -> str:
+def _table_cells(row: Mapping[str, Any]) -> str:
     return "".join(
         f"{'—' if row[measure] is None else format(row[measure], '.4f'):>9}" for measure in MEASURES
     )

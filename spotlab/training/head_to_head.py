@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.block_bootstrap import DRAWS, Interval, Resampled
+from spotlab.training.block_bootstrap import DRAWS, Interval, BlockBootstrap
 from spotlab.training.scores import ReliabilityBin, Scores, reliability, scores
 
 FloatArray = NDArray[np.float64]
@@ -22,7 +22,7 @@ Rows = NDArray[np.intp]
 
 MEASURES: Final = ("auc", "pr_auc", "brier")
 SEED: Final = 7
-MOST_ROWS: Final = 200
+MAX_DISAGREEMENTS: Final = 200
 """How many rows are listed where the two disagree most."""
 
 
@@ -86,30 +86,30 @@ def compare(
     Raises:
         InvalidInput: no row that both forecast, or all with one outcome.
     """
-    both = ~(np.isnan(first) | np.isnan(second))
-    seen, one, other = outcome[both], first[both], second[both]
-    if not len(seen) or seen.min() == seen.max():
-        have = "none" if not len(seen) else "all with the same outcome"
+    scored = ~(np.isnan(first) | np.isnan(second))
+    common_outcome, common_first, common_second = outcome[scored], first[scored], second[scored]
+    if not len(common_outcome) or common_outcome.min() == common_outcome.max():
+        outcomes = "none" if not len(common_outcome) else "all with the same outcome"
         raise InvalidInput(
-            f"{names[0]} and {names[1]} have {len(seen):,} rows in common, {have}.",
+            f"{names[0]} and {names[1]} have {len(common_outcome):,} rows in common, {outcomes}.",
             remedy="Choose data in which something happened, and that both models take.",
         )
     # By place, not by name: a model may be compared with itself.
-    drawn = Resampled(seen, {"1": one, "2": other}, blocks[both], seed=seed, draws=draws)
-    apart = np.abs(one - other)
-    most = np.argsort(-apart, kind="stable")[:MOST_ROWS]
+    bootstrap = BlockBootstrap(common_outcome, {"1": common_first, "2": common_second}, blocks[scored], seed=seed, draws=draws)
+    distance = np.abs(common_first - common_second)
+    largest = np.argsort(-distance, kind="stable")[:MAX_DISAGREEMENTS]
     return Comparison(
         names=names,
-        rows=len(seen),
-        refused=int((~both).sum()),
-        blocks=drawn.blocks,
-        base_rate=float(seen.mean()),
-        scores=(scores(seen, one), scores(seen, other)),
-        intervals=(_each(drawn, "1"), _each(drawn, "2")),
-        differences={measure: drawn.difference("1", "2", measure) for measure in MEASURES},
-        reliability=(reliability(seen, one), reliability(seen, other)),
-        curves=(precision_recall(seen, one), precision_recall(seen, other)),
-        disagreements=np.flatnonzero(both)[most[apart[most] > 0.0]],
+        rows=len(common_outcome),
+        refused=int((~scored).sum()),
+        blocks=bootstrap.blocks,
+        base_rate=float(common_outcome.mean()),
+        scores=(scores(common_outcome, common_first), scores(common_outcome, common_second)),
+        intervals=(_intervals(bootstrap, "1"), _intervals(bootstrap, "2")),
+        differences={measure: bootstrap.difference("1", "2", measure) for measure in MEASURES},
+        reliability=(reliability(common_outcome, common_first), reliability(common_outcome, common_second)),
+        curves=(precision_recall(common_outcome, common_first), precision_recall(common_outcome, common_second)),
+        disagreements=np.flatnonzero(scored)[largest[distance[largest] > 0.0]],
     )
 
 
@@ -126,5 +126,5 @@ def precision_recall(outcome: FloatArray, forecast: FloatArray) -> Curve:
     return Curve(hits / hits[-1], hits / (last_of_tie + 1))
 
 
-def _each(drawn: Resampled, name: str) -> dict[str, Interval]:
-    return {measure: drawn.interval(name, measure) for measure in MEASURES}
+def _intervals(bootstrap: BlockBootstrap, name: str) -> dict[str, Interval]:
+    return {measure: bootstrap.interval(name, measure) for measure in MEASURES}

@@ -27,18 +27,18 @@ from spotlab.errors import Cancelled, InvalidInput
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
 from spotlab.recorded.traces import read_traces, trace_files
-from spotlab.training.advisor.evaluation import BUCKET, HORIZON_H, AdvisorForecaster, pair
+from spotlab.training.advisor.evaluation import BUCKET, HORIZON_H, AdvisorForecaster, paired_dataset
 from spotlab.training.advisor.labels import high
-from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, campaigns
+from spotlab.training.capacity.evaluation import ModelWithCard, Forecast, TraceOptions, campaigns
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.provenance import learned_from
 
 FloatArray = NDArray[np.float64]
-Tell = Callable[[str, float], None]
-Stopped = Callable[[], bool]
+Progress = Callable[[str, float], None]
+Cancellation = Callable[[], bool]
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MOST_NAMED: Final = 3
+_MAX_NAMED_FILES: Final = 3
 _DAYS_A_CAMPAIGN: Final = 1_000_000
 
 
@@ -73,13 +73,13 @@ class SameRows:
 
 
 def of_traces(
-    models: tuple[Carded, Carded],
+    models: tuple[ModelWithCard, ModelWithCard],
     forecasts: tuple[Forecast, Forecast],
     paths: Sequence[Path],
     horizon_h: float,
     options: TraceOptions,
-    tell: Tell,
-    stopped: Stopped,
+    progress: Progress,
+    cancelled: Cancellation,
 ) -> SameRows:
     """Rows of availability traces, for two capacity models.
 
@@ -95,7 +95,7 @@ def of_traces(
         InvalidInput: a file is refused, too short, or leaves no row.
         Cancelled: was asked to stop.
     """
-    tell("reading the traces", 0.05)
+    progress("reading the traces", 0.05)
     files = trace_files(paths)
     traces = read_traces(
         files,
@@ -106,16 +106,16 @@ def of_traces(
     )
     panels = campaigns(traces, files)
     parts = [(panel, capacity_rows(panel, horizon_h)) for panel in panels]
-    said: list[FloatArray] = []
+    all_forecasts: list[FloatArray] = []
     for number, (model, forecast) in enumerate(zip(models, forecasts, strict=True)):
-        _go_on(stopped)
-        tell(f"asking {model.name}@{model.version}", 0.15 + 0.3 * number)
-        said.append(np.concatenate([forecast(panel, rows) for panel, rows in parts]))
-    seen = {f"{m.name}@{m.version}": learned_from(m.card, traces, files) for m in models}
+        _raise_if_cancelled(cancelled)
+        progress(f"asking {model.name}@{model.version}", 0.15 + 0.3 * number)
+        all_forecasts.append(np.concatenate([forecast(panel, rows) for panel, rows in parts]))
+    training_files = {f"{m.name}@{m.version}": learned_from(m.card, traces, files) for m in models}
     return SameRows(
         outcome=np.concatenate([rows.label for _, rows in parts]),
-        first=said[0],
-        second=said[1],
+        first=all_forecasts[0],
+        second=all_forecasts[1],
         blocks=np.concatenate(
             [rows.block + i * _DAYS_A_CAMPAIGN for i, (_, rows) in enumerate(parts)]
         ),
@@ -123,10 +123,10 @@ def of_traces(
         label=f"capacity could not be had at some probe of the next {horizon_h:g} h, given that "
         "it could be had at that moment",
         horizon_h=horizon_h,
-        table=pd.concat([_ticks(panel, rows) for panel, rows in parts], ignore_index=True),
+        table=pd.concat([_row_table(panel, rows) for panel, rows in parts], ignore_index=True),
         sources=tuple(dict.fromkeys(trace.source for trace in traces)),
-        warnings=_learned(seen, len(files)),
-        notes=_without_licence(files),
+        warnings=_training_data_warnings(training_files, len(files)),
+        notes=_licence_notes(files),
     )
 
 
@@ -136,8 +136,8 @@ def of_snapshots(
     after: Path,
     spot_prices: Sequence[Path],
     clock: Clock,
-    tell: Tell,
-    stopped: Stopped,
+    progress: Progress,
+    cancelled: Cancellation,
 ) -> SameRows:
     """Rows of a pair of advisor snapshots, for two advisor models.
 
@@ -152,36 +152,36 @@ def of_snapshots(
         InvalidInput: a file is refused, the trailing month overlaps, or no pair is in both.
         Cancelled: was asked to stop.
     """
-    tell("reading the snapshots", 0.05)
+    progress("reading the snapshots", 0.05)
     known = [found for path in before for found in _fetched(path, FeedKind.ADVISOR, clock)]
     prices = [_fetched(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
     later = _fetched(after, FeedKind.ADVISOR, clock)[0]
-    _go_on(stopped)
-    tell("computing the features", 0.2)
-    data = pair(known, prices, later)
+    _raise_if_cancelled(cancelled)
+    progress("computing the features", 0.2)
+    data = paired_dataset(known, prices, later)
     if not len(data.bucket):
         raise InvalidInput(
             f"{after.name} lists no region and type that the earlier snapshot lists.",
             remedy="Give two snapshots of Linux rows.",
         )
-    said: list[FloatArray] = []
+    all_forecasts: list[FloatArray] = []
     for number, model in enumerate(models):
-        _go_on(stopped)
-        tell(f"asking {model.name}@{model.version}", 0.4 + 0.1 * number)
-        said.append(model.high_bucket_probability(data.frame.select(model.feature_names)))
+        _raise_if_cancelled(cancelled)
+        progress(f"asking {model.name}@{model.version}", 0.4 + 0.1 * number)
+        all_forecasts.append(model.high_bucket_probability(data.frame.select(model.feature_names)))
     files = [*before, *spot_prices, after]
-    seen = {
+    training_files = {
         f"{model.name}@{model.version}": {
-            path.name: why for path in files if (why := _why_training_data(path, model.card))
+            path.name: why for path in files if (why := _training_data_reason(path, model.card))
         }
         for model in models
     }
-    unknown = () if prices else ("Spot prices are unknown to both: none were chosen.",)
+    price_notes = () if prices else ("Spot prices are unknown to both: none were chosen.",)
     pools = data.frame.pools
     return SameRows(
         outcome=high(data.bucket),
-        first=said[0],
-        second=said[1],
+        first=all_forecasts[0],
+        second=all_forecasts[1],
         blocks=np.array(data.families),
         block="family",
         label="advisor bucket of 3 or 4, over 15 % of instances interrupted, on "
@@ -196,12 +196,12 @@ def of_snapshots(
             }
         ),
         sources=tuple(f"AWS Spot Advisor of {path.name.partition('.')[0]}" for path in files),
-        warnings=_learned(seen, len(files)),
-        notes=unknown + _without_licence(files),
+        warnings=_training_data_warnings(training_files, len(files)),
+        notes=price_notes + _licence_notes(files),
     )
 
 
-def digest(references: Sequence[str], files: Sequence[Path], said: Sequence[object]) -> str:
+def digest(references: Sequence[str], files: Sequence[Path], options: Sequence[object]) -> str:
     """Of a comparison: the models' digests, the files' content and what was declared.
 
     Args:
@@ -209,11 +209,11 @@ def digest(references: Sequence[str], files: Sequence[Path], said: Sequence[obje
         files: in the order they are read.
         said: options.
     """
-    parts = [*references, *(digest_of_file(path) for path in files), *map(repr, said)]
+    parts = [*references, *(digest_of_file(path) for path in files), *map(repr, options)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _ticks(panel: TracePanel, rows: CapacityRows) -> pd.DataFrame:
+def _row_table(panel: TracePanel, rows: CapacityRows) -> pd.DataFrame:
     """Which trace and when; the time is unknown (NaT) where the files carry none."""
     at: Any = pd.Series(pd.NaT, index=range(len(rows)), dtype="datetime64[us, UTC]")
     if panel.started_at is not None:
@@ -232,43 +232,43 @@ def _fetched(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
     ]
 
 
-def _why_training_data(path: Path, card: Mapping[str, Any]) -> str:
+def _training_data_reason(path: Path, card: Mapping[str, Any]) -> str:
     """Why a model is taken to have learned from a feed's file; "" when nothing says so.
 
     Cards name their sources' dates; newer ones carry the files' digests too.
     """
-    said = json.dumps(card)
-    if hashlib.sha256(path.read_bytes()).hexdigest() in said or digest_of_file(path) in said:
+    card_text = json.dumps(card)
+    if hashlib.sha256(path.read_bytes()).hexdigest() in card_text or digest_of_file(path) in card_text:
         return "the same file"
     day = path.name.partition(".")[0]
     kind = "advisor" if "advisor" in path.parts else "price"
     for source in card.get("sources", ()):
-        told = json.dumps(source).lower()
-        if _DAY.fullmatch(day) and day in told and kind in told:
+        source_text = json.dumps(source).lower()
+        if _DAY.fullmatch(day) and day in source_text and kind in source_text:
             return f"its card names the feed of {day}"
     return ""
 
 
-def _learned(seen: Mapping[str, Mapping[str, str]], files: int) -> tuple[str, ...]:
+def _training_data_warnings(training_files: Mapping[str, Mapping[str, str]], file_count: int) -> tuple[str, ...]:
     """A sentence a model that learned from some of the files."""
     return tuple(
-        f"{model} learned from {len(found)} of {files} files, which flatters it: "
-        + "; ".join(f"{name} ({why})" for name, why in [*found.items()][:_MOST_NAMED])
-        + (f" and {len(found) - _MOST_NAMED} more." if len(found) > _MOST_NAMED else ".")
-        for model, found in seen.items()
-        if found
+        f"{model} learned from {len(reasons)} of {file_count} files, which flatters it: "
+        + "; ".join(f"{name} ({why})" for name, why in [*reasons.items()][:_MAX_NAMED_FILES])
+        + (f" and {len(reasons) - _MAX_NAMED_FILES} more." if len(reasons) > _MAX_NAMED_FILES else ".")
+        for model, reasons in training_files.items()
+        if reasons
     )
 
 
-def _without_licence(files: Sequence[Path]) -> tuple[str, ...]:
-    found = [path.name for path in files if EVALUATION_ONLY in path.resolve().parts]
-    if not found:
+def _licence_notes(files: Sequence[Path]) -> tuple[str, ...]:
+    unlicensed = [path.name for path in files if EVALUATION_ONLY in path.resolve().parts]
+    if not unlicensed:
         return ()
     return (
-        f"{len(found)} of {len(files)} files carry no licence: they measure, and train nothing.",
+        f"{len(unlicensed)} of {len(files)} files carry no licence: they measure, and train nothing.",
     )
 
 
-def _go_on(stopped: Stopped) -> None:
-    if stopped():
+def _raise_if_cancelled(cancelled: Cancellation) -> None:
+    if cancelled():
         raise Cancelled("The comparison was stopped.")

@@ -23,12 +23,12 @@ FloatArray = NDArray[np.float64]
 
 CARD_KEY: Final = "training_traces"
 """Where a model card keeps what `training_traces` gives."""
-RUNS: Final = 8
+RUNS_PER_SEQUENCE: Final = 8
 """How many stays, up and down, a hashed sequence has."""
-SHORTEST_TICKS: Final = 60
+MIN_SEQUENCE_TICKS: Final = 60
 """A sequence shorter than this is no evidence: flapping looks alike everywhere."""
-KEPT: Final = 48
-SAME: Final = 3
+SKETCH_SIZE: Final = 48
+MIN_SHARED_SEQUENCES: Final = 3
 """Two records are the same where this many sequences of a sketch are found again."""
 
 
@@ -50,26 +50,26 @@ def sketch(available: FloatArray) -> list[str]:
     Args:
         available: (n,) 1, 0 or NaN.
     """
-    return sorted(_sequences(available))[:KEPT]
+    return sorted(_sequences(available))[:SKETCH_SIZE]
 
 
 def learned_from(
     card: Mapping[str, Any], traces: Sequence[Trace], files: Sequence[Path]
 ) -> dict[str, str]:
     """Why the model is taken to have learned from a trace, by the trace's name."""
-    said = json.dumps(card)
-    known = [entry for entry in card.get(CARD_KEY, ()) if isinstance(entry, Mapping)]
-    found = {}
+    card_text = json.dumps(card)
+    training_entries = [entry for entry in card.get(CARD_KEY, ()) if isinstance(entry, Mapping)]
+    reasons = {}
     for trace, path in zip(traces, files, strict=True):
-        here = _sequences(trace.available)
-        if digest_of_file(path) in said or _digest_as_stored(path) in said:
-            found[trace.name] = "the same file"
+        sequences = _sequences(trace.available)
+        if digest_of_file(path) in card_text or _digest_as_stored(path) in card_text:
+            reasons[trace.name] = "the same file"
             continue
-        for entry in known:
-            if len(here.intersection(entry.get("sketch", ()))) >= SAME:
-                found[trace.name] = f"the same record as {entry.get('name')}"
+        for entry in training_entries:
+            if len(sequences.intersection(entry.get("sketch", ()))) >= MIN_SHARED_SEQUENCES:
+                reasons[trace.name] = f"the same record as {entry.get('name')}"
                 break
-    return found
+    return reasons
 
 
 def _digest_as_stored(path: Path) -> str:
@@ -77,11 +77,11 @@ def _digest_as_stored(path: Path) -> str:
 
 
 def _sequences(available: FloatArray) -> set[str]:
-    known = available[~np.isnan(available)]
-    turns = np.flatnonzero(np.diff(known)) + 1
-    stays = np.diff(turns)
+    recorded = available[~np.isnan(available)]
+    changes = np.flatnonzero(np.diff(recorded)) + 1
+    run_ticks = np.diff(changes)
     return {
-        hashlib.blake2s(stays[i : i + RUNS].astype("<i8").tobytes(), digest_size=6).hexdigest()
-        for i in range(len(stays) - RUNS + 1)
-        if stays[i : i + RUNS].sum() >= SHORTEST_TICKS
+        hashlib.blake2s(run_ticks[i : i + RUNS_PER_SEQUENCE].astype("<i8").tobytes(), digest_size=6).hexdigest()
+        for i in range(len(run_ticks) - RUNS_PER_SEQUENCE + 1)
+        if run_ticks[i : i + RUNS_PER_SEQUENCE].sum() >= MIN_SEQUENCE_TICKS
     }

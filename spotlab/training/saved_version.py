@@ -35,9 +35,9 @@ def counted_steps(
 def save_version(
     out_dir: Path,
     name: str,
-    first: str,
+    first_version: str,
     model: bytes,
-    draw_up: Callable[[str], bytes],
+    make_card: Callable[[str], bytes],
     version: str | None,
 ) -> tuple[Path, bool]:
     """Save as the asked version, or the first that is free or already holds this very content.
@@ -54,15 +54,15 @@ def save_version(
     Raises:
         InvalidInput: the version asked for is there with other content.
     """
-    major, minor, patch = (int(part) for part in first.split("."))
+    major, minor, patch = (int(part) for part in first_version.split("."))
     while True:
-        chosen = version or f"{major}.{minor}.{patch}"
-        content = draw_up(chosen)
-        folder = out_dir / name / chosen
+        candidate = version or f"{major}.{minor}.{patch}"
+        content = make_card(candidate)
+        folder = out_dir / name / candidate
         if not folder.exists():
             return artefacts.save(out_dir, content, model), True
-        held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        if held.get(artefacts.CARD) == content and model in held.values():
+        existing = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        if existing.get(artefacts.CARD) == content and model in existing.values():
             return folder, False
         if version:
             raise InvalidInput(

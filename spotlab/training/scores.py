@@ -75,24 +75,24 @@ def scores(outcome: FloatArray, forecast: FloatArray) -> Scores:
 
 def auc(outcome: FloatArray, forecast: FloatArray) -> float:
     """P(a yes is forecast higher than a no), ties counting half (Mann-Whitney)."""
-    yes = int(np.sum(outcome))
-    no = len(outcome) - yes
-    if not yes or not no:
+    positives = int(np.sum(outcome))
+    negatives = len(outcome) - positives
+    if not positives or not negatives:
         return float("nan")
     rank_sum = float(np.sum(_mid_ranks(forecast)[outcome > 0]))
-    return (rank_sum - yes * (yes + 1) / 2) / (yes * no)
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
 def pr_auc(outcome: FloatArray, forecast: FloatArray) -> float:
     """Average precision: precision at each distinct threshold, weighted by the recall it adds."""
-    yes = float(np.sum(outcome))
-    if not yes:
+    positives = float(np.sum(outcome))
+    if not positives:
         return float("nan")
     order = np.argsort(-forecast, kind="stable")
     last_of_tie = np.r_[np.flatnonzero(np.diff(forecast[order])), len(order) - 1]
-    hits = np.cumsum(outcome[order])[last_of_tie]
-    precision = hits / (last_of_tie + 1)
-    return float(np.sum(np.diff(np.r_[0.0, hits]) * precision) / yes)
+    true_positives = np.cumsum(outcome[order])[last_of_tie]
+    precision = true_positives / (last_of_tie + 1)
+    return float(np.sum(np.diff(np.r_[0.0, true_positives]) * precision) / positives)
 
 
 def brier(outcome: FloatArray, forecast: FloatArray) -> float:
@@ -109,8 +109,8 @@ def brier_skill(outcome: FloatArray, forecast: FloatArray) -> float:
 
 def log_loss(outcome: FloatArray, forecast: FloatArray) -> float:
     """Mean negative log likelihood, nats."""
-    sure = np.clip(forecast, _EDGE, 1.0 - _EDGE)
-    return float(-np.mean(outcome * np.log(sure) + (1.0 - outcome) * np.log1p(-sure)))
+    clipped = np.clip(forecast, _EDGE, 1.0 - _EDGE)
+    return float(-np.mean(outcome * np.log(clipped) + (1.0 - outcome) * np.log1p(-clipped)))
 
 
 def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
@@ -124,17 +124,17 @@ def reliability(
     outcome: FloatArray, forecast: FloatArray, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
     """The reliability table over equally wide bins; empty bins are left out."""
-    slot = np.minimum((forecast * bins).astype(np.intp), bins - 1)
-    rows = np.bincount(slot, minlength=bins)
-    said = np.bincount(slot, weights=forecast, minlength=bins)
-    seen = np.bincount(slot, weights=outcome, minlength=bins)
+    bin_index = np.minimum((forecast * bins).astype(np.intp), bins - 1)
+    rows = np.bincount(bin_index, minlength=bins)
+    forecast_sums = np.bincount(bin_index, weights=forecast, minlength=bins)
+    outcome_sums = np.bincount(bin_index, weights=outcome, minlength=bins)
     return tuple(
         ReliabilityBin(
             low=i / bins,
             high=(i + 1) / bins,
             rows=int(rows[i]),
-            mean_forecast=float(said[i] / rows[i]),
-            observed_share=float(seen[i] / rows[i]),
+            mean_forecast=float(forecast_sums[i] / rows[i]),
+            observed_share=float(outcome_sums[i] / rows[i]),
         )
         for i in np.flatnonzero(rows)
     )
@@ -160,8 +160,8 @@ def block_interval(
         level: 0.95 gives the 2.5 and 97.5 percentiles.
     """
     rng = np.random.default_rng(seed)
-    _, member = np.unique(np.asarray(groups), return_inverse=True)
-    blocks = [np.flatnonzero(member == number) for number in range(int(member.max()) + 1)]
+    _, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    blocks = [np.flatnonzero(group_index == number) for number in range(int(group_index.max()) + 1)]
     values = []
     for _ in range(draws):
         rows = np.concatenate([blocks[i] for i in rng.integers(len(blocks), size=len(blocks))])
@@ -172,6 +172,6 @@ def block_interval(
 
 def _mid_ranks(values: FloatArray) -> FloatArray:
     """Ranks from 1; equal values share the mean of theirs."""
-    _, slot, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count).astype(np.float64)
-    return np.asarray((last - (count - 1) / 2.0)[slot], dtype=np.float64)
+    _, value_index, count = np.unique(values, return_inverse=True, return_counts=True)
+    last_ranks = np.cumsum(count).astype(np.float64)
+    return np.asarray((last_ranks - (count - 1) / 2.0)[value_index], dtype=np.float64)

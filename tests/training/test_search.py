@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from spotlab.errors import Cancelled, InvalidInput
-from spotlab.training.advisor.hyperparameters import Budget, Range, Searched, Settings, search
+from spotlab.training.advisor.hyperparameters import Budget, Range, SearchResult, Settings, search
 
-SPACE = {"rate": Range(0.001, 1.0, log=True), "leaves": Range(4, 64, whole=True)}
+SPACE = {"rate": Range(0.001, 1.0, log=True), "leaves": Range(4, 64, integer=True)}
 FIRST = {"rate": 0.5, "leaves": 8}
 
 
@@ -18,7 +18,7 @@ def bowl(settings: Settings) -> float:
     return (settings["rate"] - 0.05) ** 2 + (settings["leaves"] - 30) ** 2 / 1000
 
 
-def run(budget: Budget, seed: int = 3, told: list[str] | None = None) -> Searched:
+def run(budget: Budget, seed: int = 3, told: list[str] | None = None) -> SearchResult:
     told = [] if told is None else told
     return search(SPACE, FIRST, bowl, budget, seed=seed, step=told.append)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
-from spotlab.features.capacity_model.history import DAY_WEIGHT, Past, counts
+from spotlab.features.capacity_model.history import DAY_WEIGHT, PoolHistory, running_counts
 from spotlab.features.capacity_model.registry import (
     CAPACITY_FEATURES,
     NAMES,
@@ -29,7 +29,7 @@ from spotlab.features.capacity_model.registry import (
     TIMES_OF_DAY_H,
     WINDOWS_H,
 )
-from spotlab.features.capacity_model.sibling_zones import Others
+from spotlab.features.capacity_model.sibling_zones import OtherPools
 
 __all__ = ["CAPACITY_FEATURES", "NAMES", "OTHERS", "CapacityFrame", "compute_capacity"]
 
@@ -93,23 +93,23 @@ def compute_capacity(panel: TracePanel) -> CapacityFrame:
     n, p = panel.available.shape
     values = np.full((n, p, len(NAMES)), np.nan)
     every = max(1, int((STEP_S + 1e-6) // panel.gap_s))
-    whole = Past(panel.elapsed_h, panel.available, panel.gap_s / 3600.0)
-    columns = _shares(whole)
+    history = PoolHistory(panel.elapsed_h, panel.available, panel.gap_s / 3600.0)
+    columns = _shares(history)
     for phase in range(min(every, n)):
         rows = slice(phase, None, every)
-        past = Past(panel.elapsed_h[rows], panel.available[rows], every * panel.gap_s / 3600.0)
-        for name, column in _events(past).items():
+        sampled = PoolHistory(panel.elapsed_h[rows], panel.available[rows], every * panel.gap_s / 3600.0)
+        for name, column in _events(sampled).items():
             values[rows, :, NAMES.index(name)] = column
     for name, column in columns.items():
         values[:, :, NAMES.index(name)] = column
     if p > 1:
-        others = Others(panel.elapsed_h, panel.available)
-        for name, column in _of_others(whole, columns, others, every).items():
+        others = OtherPools(panel.elapsed_h, panel.available)
+        for name, column in _of_others(history, columns, others, every).items():
             values[:, :, NAMES.index(name)] = column
     return CapacityFrame(NAMES, values)
 
 
-def _shares(past: Past) -> dict[str, FloatArray]:
+def _shares(past: PoolHistory) -> dict[str, FloatArray]:
     columns = {f"available_{h}h": past.share_available(float(h)) for h in WINDOWS_H}
     columns["yesterday_available"] = _part(
         past.on_day(past.ups, 1, 0.0, 1.0), past.on_day(past.records, 1, 0.0, 1.0)
@@ -130,7 +130,7 @@ def _shares(past: Past) -> dict[str, FloatArray]:
     return columns
 
 
-def _events(past: Past) -> dict[str, FloatArray]:
+def _events(past: PoolHistory) -> dict[str, FloatArray]:
     columns = {
         "streak_h": past.spell_h,
         "last_outage_h": past.last_spell_h(past.regained),
@@ -144,35 +144,35 @@ def _events(past: Past) -> dict[str, FloatArray]:
     return columns
 
 
-def _daily_lost(past: Past, horizon_h: float, around_h: float) -> FloatArray:
-    lost = counts(past.lost_within(horizon_h))
-    then = np.searchsorted(past.hours, past.hours - horizon_h - 1e-9, side="right")
+def _daily_lost(past: PoolHistory, horizon_h: float, around_h: float) -> FloatArray:
+    lost = running_counts(past.lost_within(horizon_h))
+    horizon_ago = np.searchsorted(past.hours, past.hours - horizon_h - 1e-9, side="right")
     prior = _PRIOR_BASE_H / past.tick_h
-    base = (lost[then] + _PRIOR_LOST * prior) / (past.ups[then] + prior)
+    base = (lost[horizon_ago] + _PRIOR_LOST * prior) / (past.ups[horizon_ago] + prior)
     near = past.at_this_time_of_day(lost, -around_h, around_h, DAY_WEIGHT)
-    of = past.at_this_time_of_day(past.ups, -around_h, around_h, DAY_WEIGHT)
+    available = past.at_this_time_of_day(past.ups, -around_h, around_h, DAY_WEIGHT)
     weight = _PRIOR_H / past.tick_h
-    return (near + weight * base) / (of + weight)
+    return (near + weight * base) / (available + weight)
 
 
 def _of_others(
-    whole: Past, shares: dict[str, FloatArray], others: Others, every: int
+    history: PoolHistory, shares: dict[str, FloatArray], others: OtherPools, every: int
 ) -> dict[str, FloatArray]:
     day = shares["available_24h"]
     differences = {
-        "others_surprise": whole.available - day,
+        "others_surprise": history.available - day,
         "others_change_1h": shares["available_1h"] - day,
         "others_change_3h": shares["available_3h"] - day,
-        "others_daily_change": np.where(np.isnan(whole.available), np.nan, shares["daily_change"]),
+        "others_daily_change": np.where(np.isnan(history.available), np.nan, shares["daily_change"]),
     }
     columns = {name: np.clip(others.mean(x), -1.0, 1.0) for name, x in differences.items()}
-    known = others.total(whole.known.astype(np.float64))
+    known = others.total(history.known.astype(np.float64))
     for name, half_life_h in _HALF_LIVES_H.items():
         lost, up_h = (np.empty_like(day) for _ in range(2))
         for phase in range(min(every, len(day))):
             rows = slice(phase, None, every)
-            past = Past(whole.hours[rows], whole.available[rows], whole.tick_h * every)
-            lost[rows], up_h[rows] = past.recent_rate(past.lost, half_life_h)
+            sampled = PoolHistory(history.hours[rows], history.available[rows], history.tick_h * every)
+            lost[rows], up_h[rows] = sampled.recent_rate(sampled.lost, half_life_h)
         rate = (others.total(lost) + 0.05 * known) / np.maximum(
             others.total(up_h) + 0.3 * known, 1e-9
         )

@@ -26,7 +26,7 @@ _EDGE_H: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Past:
+class PoolHistory:
     """Ticks of pools, and what can be counted in them.
 
     Args:
@@ -52,10 +52,10 @@ class Past:
     @cached_property
     def state(self) -> FloatArray:
         """1, 0, or NaN: the newest record, while it is not stale."""
-        row = self._row_of_last(self.known)
-        seen = np.take_along_axis(self.available, np.maximum(row, 0), axis=0)
-        fresh = self.hours[:, None] - self.hours[np.maximum(row, 0)] <= STALE_H
-        return np.where((row >= 0) & fresh, seen, np.nan)
+        newest_row = self._row_of_last(self.known)
+        newest = np.take_along_axis(self.available, np.maximum(newest_row, 0), axis=0)
+        fresh = self.hours[:, None] - self.hours[np.maximum(newest_row, 0)] <= STALE_H
+        return np.where((newest_row >= 0) & fresh, newest, np.nan)
 
     @cached_property
     def before(self) -> FloatArray:
@@ -75,8 +75,8 @@ class Past:
     @cached_property
     def spell_h(self) -> FloatArray:
         """Hours since the present state was first seen."""
-        began = (self.state != self.before) & ~np.isnan(self.state)
-        return np.asarray(self.hours[:, None] - self.hours[np.maximum(self._row_of_last(began), 0)])
+        started = (self.state != self.before) & ~np.isnan(self.state)
+        return np.asarray(self.hours[:, None] - self.hours[np.maximum(self._row_of_last(started), 0)])
 
     def last_spell_h(self, ended: Mask) -> FloatArray:
         """How long the last spell was that ended at one of these ticks; NaN: none did."""
@@ -87,22 +87,22 @@ class Past:
     @cached_property
     def ups(self) -> FloatArray:
         """(n + 1, p) available ticks before each."""
-        return counts(self.up)
+        return running_counts(self.up)
 
     @cached_property
     def records(self) -> FloatArray:
         """(n + 1, p) ticks with a record before each."""
-        return counts(self.known)
+        return running_counts(self.known)
 
     @cached_property
     def losses(self) -> FloatArray:
         """(n + 1, p) losses before each."""
-        return counts(self.lost)
+        return running_counts(self.lost)
 
     def share_available(self, last_h: float) -> FloatArray:
         """Share of the records of the last hours that were available; NaN: no record."""
         start = np.searchsorted(self.hours, self.hours - last_h + _EDGE_H, side="right")
-        return _share(self.ups[1:] - self.ups[start], self.records[1:] - self.records[start])
+        return share_of(self.ups[1:] - self.ups[start], self.records[1:] - self.records[start])
 
     def at_this_time_of_day(
         self, total: FloatArray, from_h: float, to_h: float, weight: float = 1.0
@@ -114,10 +114,10 @@ class Past:
             from_h, to_h: hours around the same time on an earlier day; to_h is below 24.
             weight: of a day, to the power of how many days ago it was.
         """
-        found = np.zeros_like(total[1:])
+        count = np.zeros_like(total[1:])
         for day in range(1, DAYS + 1):
-            found += weight**day * self.on_day(total, day, from_h, to_h)
-        return found
+            count += weight**day * self.on_day(total, day, from_h, to_h)
+        return count
 
     def on_day(self, total: FloatArray, day: int, from_h: float, to_h: float) -> FloatArray:
         """Count within from_h..to_h hours of this time, so many days ago."""
@@ -134,8 +134,8 @@ class Past:
         n = len(self.hours)
         row = np.where(self.state == 0.0, np.arange(n)[:, None], n)
         following = np.minimum.accumulate(row[::-1], axis=0)[::-1]
-        gone_at = np.append(self.hours, np.inf)[following]
-        return np.asarray(self.up & (gone_at - self.hours[:, None] <= horizon_h + _EDGE_H))
+        lost_at = np.append(self.hours, np.inf)[following]
+        return np.asarray(self.up & (lost_at - self.hours[:, None] <= horizon_h + _EDGE_H))
 
     def recent_rate(self, event: Mask, half_life_h: float) -> tuple[FloatArray, FloatArray]:
         """Events, and available hours, both fading by half in `half_life_h`."""
@@ -148,19 +148,19 @@ class Past:
         return np.maximum.accumulate(row, axis=0)
 
 
-def counts(mask: NDArray[np.generic]) -> FloatArray:
+def running_counts(mask: NDArray[np.generic]) -> FloatArray:
     """(n + 1, p) how many rows before each are true."""
     return np.vstack([np.zeros((1, mask.shape[1])), np.cumsum(mask, axis=0, dtype=np.float64)])
 
 
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+def share_of(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0.0)
 
 
 def _faded(event: Mask, fade: float) -> FloatArray:
     """Running sum in which everything fades by a factor a tick; forgotten below one in 1,000."""
     taps = int(np.ceil(np.log(1e-3) / np.log(fade)))
-    found = event.astype(np.float64)
+    total = event.astype(np.float64)
     for lag in range(1, min(taps, len(event))):
-        found[lag:] += fade**lag * event[:-lag]
-    return found
+        total[lag:] += fade**lag * event[:-lag]
+    return total

@@ -20,7 +20,7 @@ from spotlab.sweeps.results.document import Figure, Section, Table
 from spotlab.training.advisor.datasets import read_advisor
 from spotlab.training.advisor.evaluation import AdvisorForecaster, evaluate_advisor
 from spotlab.training.advisor.labels import TRAILING
-from spotlab.training.capacity.evaluation import Carded, Forecast, TraceOptions, evaluate_traces
+from spotlab.training.capacity.evaluation import ModelWithCard, Forecast, TraceOptions, evaluate_traces
 
 Document = dict[str, Any]
 Tell = Callable[[str], None]
@@ -36,7 +36,7 @@ EVALUATED: Final = (
 ADVISOR: Final = Path("evaluation-only/advisor")
 
 
-def capacity_section(folder: Path, model: Carded, forecast: Forecast, tell: Tell) -> Section:
+def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, tell: Tell) -> Section:
     """The capacity champion on each campaign, at one hour and at three."""
     title = f"{model.name}@{model.version} on recorded campaigns"
     if not (folder / CAMPAIGNS).is_dir():
@@ -88,7 +88,7 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: 
 
 
 def _on_traces(
-    path: Path, model: Carded, forecast: Forecast, horizon_h: float, nodes: int
+    path: Path, model: ModelWithCard, forecast: Forecast, horizon_h: float, nodes: int
 ) -> Document:
     return evaluate_traces(model, forecast, [path], horizon_h, TraceOptions(nodes=nodes))
 

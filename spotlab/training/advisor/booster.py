@@ -45,7 +45,7 @@ def scoring_matrix(data: Dataset) -> Matrix:
 
 
 @dataclass(frozen=True)
-class Fitting:
+class BoosterFitter:
     """What a booster is fitted from.
 
     Args:
@@ -61,12 +61,12 @@ class Fitting:
     folds: int = recipe.FOLDS
 
     @cached_property
-    def shown(self) -> Matrix:
+    def training_matrix(self) -> Matrix:
         """(n, f) `training_matrix`."""
         return training_matrix(self.data, self.seed)
 
     @cached_property
-    def asked(self) -> Matrix:
+    def scoring_matrix(self) -> Matrix:
         """(n, f) `scoring_matrix`."""
         return scoring_matrix(self.data)
 
@@ -80,23 +80,23 @@ class Fitting:
         import lightgbm
 
         return lightgbm.train(
-            self._settings(candidate), self._set(candidate, rows), num_boost_round=rounds
+            self._parameters(candidate), self._lightgbm_dataset(candidate, rows), num_boost_round=rounds
         )
 
-    def enough_rounds(self, candidate: Candidate, rows: Rows) -> int:
+    def best_rounds(self, candidate: Candidate, rows: Rows) -> int:
         """Trees after which families held out of these rows gain nothing: early stopping.
 
         The families that stop it are not tested by whoever asks: they are part of `rows`.
         """
         import lightgbm
 
-        fitted, watched = next(group_folds(self.families(rows), self.folds))
-        known = self._set(candidate, rows[fitted])
+        train, validation = next(group_folds(self.families(rows), self.folds))
+        train_set = self._lightgbm_dataset(candidate, rows[train])
         booster = lightgbm.train(
-            self._settings(candidate),
-            known,
+            self._parameters(candidate),
+            train_set,
             num_boost_round=self.rounds,
-            valid_sets=[self._set(candidate, rows[watched], reference=known)],
+            valid_sets=[self._lightgbm_dataset(candidate, rows[validation], reference=train_set)],
             callbacks=[lightgbm.early_stopping(recipe.PATIENCE, verbose=False)],
         )
         return max(booster.best_iteration, 1)
@@ -121,33 +121,33 @@ class Fitting:
 
     def score(self, booster: lightgbm.Booster, rows: Rows) -> FloatArray:
         """(len(rows),) raw score, log-odds."""
-        said = booster.predict(self.asked[rows], raw_score=True, num_threads=1)
-        return np.asarray(said, dtype=np.float64)
+        raw_score = booster.predict(self.scoring_matrix[rows], raw_score=True, num_threads=1)
+        return np.asarray(raw_score, dtype=np.float64)
 
     def families(self, rows: Rows) -> list[str]:
         """The groups of these rows."""
         return [self.data.families[row] for row in rows]
 
-    def _settings(self, candidate: Candidate) -> dict[str, Any]:
+    def _parameters(self, candidate: Candidate) -> dict[str, Any]:
         settings: dict[str, Any] = {
-            **recipe.REPEATABLE,
+            **recipe.REPRODUCIBLE,
             **candidate.settings,
             "objective": candidate.objective,
             "seed": self.seed,
         }
-        if candidate.rising_in_bucket:
+        if candidate.monotone_in_bucket:
             settings["monotone_constraints"] = [
                 int(name == recipe.BUCKET) for name in recipe.FEATURES
             ]
         return settings
 
-    def _set(
+    def _lightgbm_dataset(
         self, candidate: Candidate, rows: Rows, reference: lightgbm.Dataset | None = None
     ) -> lightgbm.Dataset:
         import lightgbm
 
-        matrix, bucket = self.shown[rows], self.data.bucket[rows]
-        for name in candidate.hidden:
+        matrix, bucket = self.training_matrix[rows], self.data.bucket[rows]
+        for name in candidate.hidden_features:
             matrix[:, recipe.FEATURES.index(name)] = np.nan
         return lightgbm.Dataset(
             matrix,
@@ -159,12 +159,12 @@ class Fitting:
 
 def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:
     """(n,) the baseline: share of high buckets among other families' pools of that bucket."""
-    now, later = data.frame.column(recipe.BUCKET), high(data.bucket)
-    level = np.where(np.isnan(now), -1.0, now)
-    said = np.full(len(later), np.nan)
+    bucket, outcome = data.frame.column(recipe.BUCKET), high(data.bucket)
+    level = np.where(np.isnan(bucket), -1.0, bucket)
+    forecast = np.full(len(outcome), np.nan)
     for train, test in group_folds(data.families, folds):
-        overall = float(later[train].mean())
+        overall = float(outcome[train].mean())
         for value in np.unique(level):
-            alike = later[train][level[train] == value]
-            said[test[level[test] == value]] = alike.mean() if len(alike) else overall
-    return said
+            same_level = outcome[train][level[train] == value]
+            forecast[test[level[test] == value]] = same_level.mean() if len(same_level) else overall
+    return forecast

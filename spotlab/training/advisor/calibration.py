@@ -29,14 +29,14 @@ FloatArray = NDArray[np.float64]
 
 DIGITS: Final = 6
 """Of every number a card holds; more would pretend to be known."""
-_STEPS: Final = 50
-_STILL: Final = 1e-10
-_FAR: Final = 64.0
-_HALVINGS: Final = 60
+_MAX_ITERATIONS: Final = 50
+_TOLERANCE: Final = 1e-10
+_MAX_SHIFT: Final = 64.0
+_BISECTIONS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenCalibration:
     """A calibration and why it was chosen.
 
     Args:
@@ -64,7 +64,7 @@ def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
     """
     slope, intercept = _newton(np.column_stack([score, np.ones_like(score)]), target)
     if slope < 0.0:
-        slope, intercept = 0.0, _level(target)
+        slope, intercept = 0.0, _smoothed_log_odds(target)
     return Logistic(round(slope, DIGITS), round(intercept, DIGITS))
 
 
@@ -80,8 +80,8 @@ def level_shift(log_odds: FloatArray, share: float) -> float:
     >>> level_shift(np.array([-1.0, 1.0]), 0.5)
     0.0
     """
-    low, high = -_FAR, _FAR
-    for _ in range(_HALVINGS):
+    low, high = -_MAX_SHIFT, _MAX_SHIFT
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
         low, high = (
             (middle, high) if float(sigmoid(log_odds + middle).mean()) < share else (low, middle)
@@ -97,14 +97,14 @@ def fit_beta(score: FloatArray, target: FloatArray) -> Beta:
     """
     below, above = log_sides(score)
     ones = np.ones_like(score)
-    yes, no, intercept = _newton(np.column_stack([below, above, ones]), target)
-    if yes < 0.0:
-        yes, (no, intercept) = 0.0, _newton(np.column_stack([above, ones]), target)
-    elif no < 0.0:
-        no, (yes, intercept) = 0.0, _newton(np.column_stack([below, ones]), target)
-    if min(yes, no) < 0.0:
-        yes, no, intercept = 0.0, 0.0, _level(target)
-    return Beta(round(yes, DIGITS), round(no, DIGITS), round(intercept, DIGITS))
+    below_weight, above_weight, intercept = _newton(np.column_stack([below, above, ones]), target)
+    if below_weight < 0.0:
+        below_weight, (above_weight, intercept) = 0.0, _newton(np.column_stack([above, ones]), target)
+    elif above_weight < 0.0:
+        above_weight, (below_weight, intercept) = 0.0, _newton(np.column_stack([below, ones]), target)
+    if min(below_weight, above_weight) < 0.0:
+        below_weight, above_weight, intercept = 0.0, 0.0, _smoothed_log_odds(target)
+    return Beta(round(below_weight, DIGITS), round(above_weight, DIGITS), round(intercept, DIGITS))
 
 
 def fit_isotonic(score: FloatArray, target: FloatArray) -> Isotonic:
@@ -114,7 +114,7 @@ def fit_isotonic(score: FloatArray, target: FloatArray) -> Isotonic:
     and 1, so that no score is ever certain.
     """
     order = np.argsort(score, kind="stable")
-    shares, counts, middles = _level_parts(score[order], target[order])
+    shares, counts, middles = _isotonic_levels(score[order], target[order])
     low = max(shares[0], 0.5 / (counts[0] + 1.0))
     high = min(shares[-1], 1.0 - 0.5 / (counts[-1] + 1.0))
     safe = np.round(np.clip(shares, min(low, high), max(low, high)), DIGITS)
@@ -132,7 +132,7 @@ FITS: Final[Mapping[str, Callable[[FloatArray, FloatArray], Calibrator]]] = {
 
 def choose_calibration(
     score: FloatArray, target: FloatArray, groups: Sequence[str], folds: int = 5
-) -> Chosen:
+) -> ChosenCalibration:
     """The kind with the lowest log loss on groups it was not fitted on, fitted on every row.
 
     Args:
@@ -148,7 +148,7 @@ def choose_calibration(
     }
     losses = {kind: log_loss(target, said) for kind, said in forecasts.items()}
     kind = min(losses, key=lambda name: losses[name])
-    return Chosen(kind, FITS[kind](score, target), losses, forecasts[kind])
+    return ChosenCalibration(kind, FITS[kind](score, target), losses, forecasts[kind])
 
 
 def cross_calibrated(
@@ -159,33 +159,33 @@ def cross_calibrated(
     folds: int = 5,
 ) -> FloatArray:
     """(n,) calibrated probabilities, each fold's calibration fitted on the other folds."""
-    said = np.full(len(score), np.nan)
+    probability = np.full(len(score), np.nan)
     for train, test in group_folds(groups, folds):
-        said[test] = sigmoid(apply(fit(score[train], target[train]), score[test]))
-    return said
+        probability[test] = sigmoid(apply(fit(score[train], target[train]), score[test]))
+    return probability
 
 
 def _newton(columns: FloatArray, target: FloatArray) -> list[float]:
     """f weights of the logistic regression of a target on (n, f) columns."""
     weights = np.zeros(columns.shape[1])
-    for _ in range(_STEPS):
-        said = sigmoid(columns @ weights)
-        gradient = columns.T @ (said - target)
-        curvature = (columns * (said * (1.0 - said))[:, None]).T @ columns
-        move = np.linalg.solve(curvature + 1e-9 * np.eye(len(weights)), gradient)
-        weights = weights - move
-        if float(np.abs(move).max()) < _STILL:
+    for _ in range(_MAX_ITERATIONS):
+        probability = sigmoid(columns @ weights)
+        gradient = columns.T @ (probability - target)
+        curvature = (columns * (probability * (1.0 - probability))[:, None]).T @ columns
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(weights)), gradient)
+        weights = weights - step
+        if float(np.abs(step).max()) < _TOLERANCE:
             break
     return [float(weight) for weight in weights]
 
 
-def _level(target: FloatArray) -> float:
+def _smoothed_log_odds(target: FloatArray) -> float:
     """Log-odds of the mean, kept half a row away from certainty."""
     share = (float(target.sum()) + 0.5) / (len(target) + 1.0)
     return float(np.log(share / (1.0 - share)))
 
 
-def _level_parts(
+def _isotonic_levels(
     score: FloatArray, target: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean target, rows and middle score of each level part: pool adjacent violators.
@@ -194,15 +194,15 @@ def _level_parts(
         score: (n,) sorted.
         target: (n,) in that order.
     """
-    parts: list[tuple[float, float, float]] = []  # sum of targets, rows, sum of scores
+    levels: list[tuple[float, float, float]] = []  # sum of targets, rows, sum of scores
     starts = np.flatnonzero(np.diff(score, prepend=-np.inf))
     counts = np.diff(np.append(starts, len(score)))
     sums = np.add.reduceat(target, starts)
-    for total, count, place in zip(sums, counts, score[starts], strict=True):
-        part = (float(total), float(count), float(place * count))
-        while parts and parts[-1][0] * part[1] >= part[0] * parts[-1][1]:
-            before = parts.pop()
-            part = (before[0] + part[0], before[1] + part[1], before[2] + part[2])
-        parts.append(part)
-    total_, rows, places = np.array(parts).T
-    return total_ / rows, rows, places / rows
+    for total, count, value in zip(sums, counts, score[starts], strict=True):
+        level = (float(total), float(count), float(value * count))
+        while levels and levels[-1][0] * level[1] >= level[0] * levels[-1][1]:
+            previous = levels.pop()
+            level = (previous[0] + level[0], previous[1] + level[1], previous[2] + level[2])
+        levels.append(level)
+    target_sums, rows, score_sums = np.array(levels).T
+    return target_sums / rows, rows, score_sums / rows

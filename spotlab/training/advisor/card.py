@@ -96,16 +96,16 @@ LIMITS: Final = [
 
 def feature_specs(data: Dataset, seed: int) -> list[FeatureSpec]:
     """Each feature's bounds from the registry, and whether training rows lacked it."""
-    shown, known = training_matrix(data, seed), scoring_matrix(data)
+    training, scoring = training_matrix(data, seed), scoring_matrix(data)
     return [
         FeatureSpec(
             name=name,
             unit=feature(name).unit,
             low=feature(name).low,
             high=feature(name).high,
-            nullable=bool(np.isnan(shown[:, column]).any()),
+            nullable=bool(np.isnan(training[:, column]).any()),
             meaning=feature(name).meaning,
-            typical=None if name == recipe.AGE else _typical(known[:, column]),
+            typical=None if name == recipe.AGE else _typical(scoring[:, column]),
         )
         for column, name in enumerate(recipe.FEATURES)
     ]
@@ -125,9 +125,9 @@ def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> P
     bucket, age_h = data.frame.column(recipe.BUCKET), data.frame.column(recipe.AGE)
     listed = ~np.isnan(bucket)
     trained_gap_h = float(np.median(age_h[listed])) + recipe.LEAD_H
-    kept = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
-    kept = min(kept, *recipe.UNCHANGED.values())
-    shares = {**recipe.UNCHANGED, trained_gap_h: kept}
+    unchanged = round(float(np.mean(bucket[listed] == data.bucket[listed])), 3)
+    unchanged = min(unchanged, *recipe.UNCHANGED_SHARES.values())
+    shares = {**recipe.UNCHANGED_SHARES, trained_gap_h: unchanged}
     drift = level_drift(bucket[listed], calibration, score[listed])
     return Persistence(
         recipe.BUCKET, recipe.AGE, recipe.LEAD_H, (*shares,), (*shares.values(),), drift
@@ -184,7 +184,7 @@ def card(
         "calibration": calibration,
         "persistence": persistence(data, calibration, score),
         "features": feature_specs(data, seed),
-        "left_out": dict(recipe.LEFT_OUT),
+        "left_out": dict(recipe.EXCLUDED),
         "label": LABEL,
         "formula": FORMULA,
         "training": {
@@ -197,10 +197,10 @@ def card(
             "and calibration are chosen again inside each fold's training part",
             "variants_tried": VARIANTS_TRIED,
             "objective": chosen.name,
-            "settings": {**recipe.REPEATABLE, **chosen.settings, "rounds": rounds},
+            "settings": {**recipe.REPRODUCIBLE, **chosen.settings, "rounds": rounds},
             "early_stopping": f"after {recipe.PATIENCE} trees without gain on held out "
             f"groups, at most {recipe.ROUNDS} trees; then every row is fitted",
-            "rising_in": [recipe.BUCKET] if chosen.rising_in_bucket else [],
+            "rising_in": [recipe.BUCKET] if chosen.monotone_in_bucket else [],
             "hidden_price_share": recipe.HIDDEN_PRICE_SHARE,
             "seed": seed,
             "libraries": {name: installed(name) for name in ("lightgbm", "numpy", "pandas")},

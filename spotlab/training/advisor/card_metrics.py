@@ -18,7 +18,7 @@ from spotlab.training.advisor import recipe
 from spotlab.training.advisor.datasets import (
     Dataset,
     advisor_market,
-    labelled,
+    with_labels,
     pools_of,
     read_advisor,
     recorded_market,
@@ -65,7 +65,7 @@ def metrics(data: Dataset, forecast: FloatArray, baseline: FloatArray, seed: int
         },
         "last_bucket_only": scores(outcome, baseline).as_dict(),
         "better_than_last_bucket_95": {
-            name: block_interval(_gain(measure), (*pairs, baseline), families, seed=seed)
+            name: block_interval(_score_difference(measure), (*pairs, baseline), families, seed=seed)
             for name, measure in (("auc", auc), ("brier", brier))
         },
         "reliability": [
@@ -85,11 +85,11 @@ def metrics(data: Dataset, forecast: FloatArray, baseline: FloatArray, seed: int
     }
 
 
-def _gain(measure: Callable[..., float]) -> Callable[..., float]:
-    def gain(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray) -> float:
+def _score_difference(measure: Callable[..., float]) -> Callable[..., float]:
+    def difference(outcome: FloatArray, forecast: FloatArray, baseline: FloatArray) -> float:
         return measure(outcome, forecast) - measure(outcome, baseline)
 
-    return gain
+    return difference
 
 
 def _subgroups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -104,7 +104,7 @@ def _subgroups(data: Dataset) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield "bucket >= 3 fourteen months before", bucket >= 3.0
 
 
-def level_where_fresh(model: CheckedModel, folder: Path) -> Document:
+def level_by_snapshot(model: CheckedModel, folder: Path) -> Document:
     """What is forecast on each advisor snapshot, by its day, beside what its buckets say already.
 
     Prices are known on the newest alone.
@@ -134,7 +134,7 @@ def _level(model: CheckedModel, frame: FeatureFrame) -> Document:
     }
 
 
-def on_data_never_trained_on(model: CheckedModel, folder: Path) -> Document:
+def scores_on_unseen_snapshots(model: CheckedModel, folder: Path) -> Document:
     """How the model does at short gaps, on advisor snapshots of 2022 that train nothing.
 
     Every snapshot is followed by every later one whose trailing month it does not share. Prices
@@ -146,27 +146,27 @@ def on_data_never_trained_on(model: CheckedModel, folder: Path) -> Document:
         return {"status": "not measured: evaluation-only/advisor is not in the data folder"}
     snapshots = [read_advisor(path) for path in files]
     specs = recorded_market(folder, recipe.AS_OF).specs
-    pairs = [_pair(model, earlier, later, specs) for earlier, later in _followed(snapshots)]
+    pairs = [_pair_forecasts(model, earlier, later, specs) for earlier, later in _snapshot_pairs(snapshots)]
     by_gap = {
         f"{low}-{high_} days apart": [pair for pair in pairs if low <= pair["gap_days"] <= high_]
         for low, high_ in _GAP_CLASSES_DAYS
     }
     return {
         "status": f"{len(pairs)} pairs of advisor snapshots of 2022, prices unknown",
-        **{name: _compared(some) for name, some in ({"all": pairs} | by_gap).items() if some},
+        **{name: _pair_scores(some) for name, some in ({"all": pairs} | by_gap).items() if some},
     }
 
 
-def _followed(snapshots: list[Snapshot]) -> Iterator[tuple[Snapshot, Snapshot]]:
+def _snapshot_pairs(snapshots: list[Snapshot]) -> Iterator[tuple[Snapshot, Snapshot]]:
     for earlier in snapshots:
         for later in snapshots:
             if later.origin.event_time - earlier.origin.event_time > TRAILING:
                 yield earlier, later
 
 
-def _pair(model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any) -> Document:
+def _pair_forecasts(model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any) -> Document:
     frame = compute(advisor_market([earlier], specs), pools_of(earlier))
-    data = labelled(frame, later)
+    data = with_labels(frame, later)
     fresh = data.frame.select(model.feature_names)
     aged = fresh.copy()
     aged[:, model.feature_names.index(recipe.AGE)] = np.nan
@@ -179,16 +179,16 @@ def _pair(model: CheckedModel, earlier: Snapshot, later: Snapshot, specs: Any) -
     }
 
 
-def _compared(pairs: list[Document]) -> Document:
+def _pair_scores(pairs: list[Document]) -> Document:
     outcome, bucket, shipped, trees = (
         np.concatenate([pair[name] for pair in pairs])
         for name in ("outcome", "bucket", "shipped", "trees alone")
     )
-    place = bucket.astype(np.intp)
-    persistence = (np.bincount(place, weights=outcome) / np.bincount(place).clip(1))[place]
-    kept = ~np.isnan(shipped)
+    level = bucket.astype(np.intp)
+    persistence = (np.bincount(level, weights=outcome) / np.bincount(level).clip(1))[level]
+    scored = ~np.isnan(shipped)
     forecasts = {"shipped": shipped, "trees alone": trees, "persistence": persistence}
     return {
-        name: scores(outcome[kept], forecast[kept]).as_dict()
+        name: scores(outcome[scored], forecast[scored]).as_dict()
         for name, forecast in forecasts.items()
-    } | {"rows refused": int((~kept).sum())}
+    } | {"rows refused": int((~scored).sum())}

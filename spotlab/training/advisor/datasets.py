@@ -79,10 +79,10 @@ def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
         InvalidInput: the label's trailing month reaches back into the features.
     """
     later = read_advisor(folder / "advisor" / f"{label_at:%Y-%m-%d}.json.gz")
-    return labelled(compute(recorded_market(folder, as_of)), later)
+    return with_labels(compute(recorded_market(folder, as_of)), later)
 
 
-def labelled(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
+def with_labels(frame: FeatureFrame, later: Snapshot, overlap: timedelta = timedelta(0)) -> Dataset:
     """The frame's pools that the later snapshot has a bucket of.
 
     Raises:
@@ -107,18 +107,18 @@ def recorded_market(folder: Path, as_of: datetime) -> MarketData:
     Raises:
         NotAvailable: the folder or a kind of file is missing; names the variable.
     """
-    advisor = [read_advisor(path) for path in _until(folder, "advisor", as_of)]
-    recent = [path for path in _until(folder, "spot-prices", as_of) if _day(path) > as_of - HISTORY]
+    advisor = [read_advisor(path) for path in _files_until(folder, "advisor", as_of)]
+    recent = [path for path in _files_until(folder, "spot-prices", as_of) if _day(path) > as_of - HISTORY]
     prices = [_read_prices(path) for path in recent]
     newest = [*advisor[-1:], *prices[-1:]]
     return tidy_market(
         MarketData(
             market=MarketName.RECORDED,
             as_of=as_of,
-            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
-            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
-            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
-            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
+            advisor=_table(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_table(advisor[:-1], FeedKind.ADVISOR),
+            prices=_table(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_table(prices, FeedKind.PRICE_HISTORY),
             specs=_read_specs(folder),
             origins={snapshot.kind: snapshot.origin for snapshot in newest},
         )
@@ -137,10 +137,10 @@ def read_advisor(path: Path) -> Snapshot:
 
 def advisor_market(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
     """A market of which the advisor alone is known, as of its newest snapshot."""
-    return market_of(snapshots, specs)
+    return market_of_snapshots(snapshots, specs)
 
 
-def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
+def market_of_snapshots(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
     """A market of advisor and spot price snapshots, as of the newest of them.
 
     Args:
@@ -155,10 +155,10 @@ def market_of(snapshots: Sequence[Snapshot], specs: pd.DataFrame) -> MarketData:
         MarketData(
             market=MarketName.RECORDED,
             as_of=ordered[-1].origin.event_time,
-            advisor=_dated(advisor[-1:], FeedKind.ADVISOR),
-            advisor_past=_dated(advisor[:-1], FeedKind.ADVISOR),
-            prices=_dated(prices[-1:], FeedKind.PRICE_HISTORY),
-            price_history=_dated(prices, FeedKind.PRICE_HISTORY),
+            advisor=_table(advisor[-1:], FeedKind.ADVISOR),
+            advisor_past=_table(advisor[:-1], FeedKind.ADVISOR),
+            prices=_table(prices[-1:], FeedKind.PRICE_HISTORY),
+            price_history=_table(prices, FeedKind.PRICE_HISTORY),
             specs=specs,
             origins={snapshot.kind: snapshot.origin for snapshot in newest},
         )
@@ -186,7 +186,7 @@ def archived_dataset(
             f"The archive holds no advisor snapshot of {label_at:%Y-%m-%d} or before.",
             remedy="Collect the market for more than a month, then train on it.",
         )
-    return labelled(compute(read_market(archive, market, as_of)), later)
+    return with_labels(compute(read_market(archive, market, as_of)), later)
 
 
 def pools_of(snapshot: Snapshot) -> list[Pool]:
@@ -208,7 +208,7 @@ def _read_specs(folder: Path) -> pd.DataFrame:
     that only an AWS account can read stay unknown, as they are to most who are served.
     """
     path = folder / SPECS_FILE
-    _refuse_missing(path)
+    _require(path)
     table = pd.read_csv(path)
     specs: Mapping[str, pd.Series] = {
         "instance_type": table["instance_type"],
@@ -219,18 +219,18 @@ def _read_specs(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(specs).reindex(columns=[*FEED_COLUMNS[FeedKind.SPECS]])
 
 
-def _dated(snapshots: Sequence[Snapshot], kind: FeedKind) -> pd.DataFrame:
+def _table(snapshots: Sequence[Snapshot], kind: FeedKind) -> pd.DataFrame:
     columns = dict.fromkeys([*FEED_COLUMNS[kind], "event_time"])
     parts = [
         snapshot.rows.assign(event_time=pd.Timestamp(snapshot.origin.event_time))
         for snapshot in snapshots
     ]
-    together = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns])
-    return together.reindex(columns=[*columns])
+    combined = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns])
+    return combined.reindex(columns=[*columns])
 
 
-def _until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
-    _refuse_missing(folder / kind)
+def _files_until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
+    _require(folder / kind)
     dated = sorted((folder / kind).glob("*.json.gz"), key=_day)
     found = [path for path in dated if _day(path) <= as_of]
     if not found:
@@ -250,11 +250,11 @@ def _origin(source: str, path: Path) -> Provenance:
 
 
 def _read(path: Path) -> bytes:
-    _refuse_missing(path)
+    _require(path)
     return path.read_bytes()
 
 
-def _refuse_missing(path: Path) -> None:
+def _require(path: Path) -> None:
     if not path.exists():
         raise NotAvailable(
             f"Recorded data is not here: {path.parent.name}/{path.name} is missing.",

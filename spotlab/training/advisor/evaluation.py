@@ -23,7 +23,7 @@ from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput
 from spotlab.features.engine import compute
 from spotlab.recorded.content import digest_of_file
-from spotlab.training.advisor.datasets import Dataset, labelled, market_of, pools_of
+from spotlab.training.advisor.datasets import Dataset, with_labels, market_of_snapshots, pools_of
 from spotlab.training.advisor.labels import TRAILING, high
 from spotlab.training.evaluation_report import SEED, assess
 
@@ -33,7 +33,7 @@ Document = dict[str, Any]
 TASK: Final = "advisor"
 HORIZON_H: Final = TRAILING.total_seconds() / 3600.0
 BUCKET: Final = "advisor_bucket"
-_TRAINED_ON: Final = ("sources", "training")
+_TRAINING_KEYS: Final = ("sources", "training")
 """The parts of a card that name what the model learned from."""
 _LOW: Final = 3.0
 
@@ -90,10 +90,10 @@ def evaluate_advisor(
     Raises:
         InvalidInput: a file is refused, the trailing month overlaps, or no pair is in both.
     """
-    known = [snapshot for path in before for snapshot in _advisor(path, clock)]
-    prices = [_fetched(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
+    known_snapshots = [snapshot for path in before for snapshot in _advisor(path, clock)]
+    prices = [read_snapshots(path, FeedKind.SPOT_PRICES, clock)[0] for path in spot_prices]
     later = _advisor(after, clock)[0]
-    data = pair(known, prices, later)
+    data = paired_dataset(known_snapshots, prices, later)
     outcome, bucket = high(data.bucket), data.frame.column(BUCKET)
     if not len(outcome):
         raise InvalidInput(
@@ -117,9 +117,9 @@ def evaluate_advisor(
         seed=seed,
     )
     files = [*before, *spot_prices, after]
-    dates = [snapshot.origin.event_time for snapshot in (*known, *prices, later)]
-    seen = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})
-    warnings = [f"{name}: the model learned from {why}." for name, why in seen.items()]
+    dates = [snapshot.origin.event_time for snapshot in (*known_snapshots, *prices, later)]
+    training_reasons = _learned_from(model.card, files, {f"{at:%Y-%m-%d}" for at in dates})
+    warnings = [f"{name}: the model learned from {why}." for name, why in training_reasons.items()]
     if not prices:
         warnings.append("Spot prices are unknown: none were given.")
     if document["rows_refused"]:
@@ -134,12 +134,12 @@ def evaluate_advisor(
         "known_at": data.frame.as_of.isoformat(),
         "label_at": data.label_at.isoformat(),
         "gap_days": (data.label_at - data.frame.as_of).days,
-        "learned_from": seen,
+        "learned_from": training_reasons,
         "warnings": warnings,
     }
 
 
-def pair(known: Sequence[Snapshot], prices: Sequence[Snapshot], later: Snapshot) -> Dataset:
+def paired_dataset(known: Sequence[Snapshot], prices: Sequence[Snapshot], later: Snapshot) -> Dataset:
     """Rows of pools listed before, with their bucket later.
 
     Args:
@@ -151,26 +151,26 @@ def pair(known: Sequence[Snapshot], prices: Sequence[Snapshot], later: Snapshot)
     """
     advisor = [snapshot for snapshot in known if snapshot.kind is FeedKind.ADVISOR]
     specs = [snapshot for snapshot in known if snapshot.kind is FeedKind.SPECS]
-    newest = max(advisor, key=lambda snapshot: snapshot.origin.event_time)
-    table = max(specs, key=lambda snapshot: snapshot.origin.event_time).rows
-    frame = compute(market_of([*advisor, *prices], table), pools_of(newest))
-    return labelled(frame, later)
+    newest_advisor = max(advisor, key=lambda snapshot: snapshot.origin.event_time)
+    specs_table = max(specs, key=lambda snapshot: snapshot.origin.event_time).rows
+    frame = compute(market_of_snapshots([*advisor, *prices], specs_table), pools_of(newest_advisor))
+    return with_labels(frame, later)
 
 
 def persistence(outcome: FloatArray, bucket: FloatArray) -> FloatArray:
     """(n,) share of high outcomes after each bucket; of all where the bucket is unknown."""
-    place = np.where(np.isnan(bucket), 5, bucket).astype(np.intp)
-    rows = np.bincount(place, minlength=6)
-    share = np.bincount(place, weights=outcome, minlength=6) / rows.clip(1)
-    return np.asarray(share[place], dtype=np.float64)
+    level = np.where(np.isnan(bucket), 5, bucket).astype(np.intp)
+    rows = np.bincount(level, minlength=6)
+    share = np.bincount(level, weights=outcome, minlength=6) / rows.clip(1)
+    return np.asarray(share[level], dtype=np.float64)
 
 
 def _advisor(path: Path, clock: Clock) -> list[Snapshot]:
     """The advisor's snapshot, and the specifications that its file carries."""
-    return _fetched(path, FeedKind.ADVISOR, clock)
+    return read_snapshots(path, FeedKind.ADVISOR, clock)
 
 
-def _fetched(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
+def read_snapshots(path: Path, kind: FeedKind, clock: Clock) -> list[Snapshot]:
     """A file is as old as it says: fetched then, so that nothing is newer than its date."""
     found = FileFeed(path, kind, clock).fetch({})
     return [
@@ -183,13 +183,13 @@ def _learned_from(
     card: Mapping[str, Any], files: Sequence[Path], dates: set[str]
 ) -> dict[str, str]:
     """Why the model is taken to have learned from a file, by the file's name or the date."""
-    said = json.dumps(card)
-    found = {
+    card_text = json.dumps(card)
+    same_files = {
         path.name: "the same file"
         for path in files
-        if digest_of_file(path) in said or hashlib.sha256(path.read_bytes()).hexdigest() in said
+        if digest_of_file(path) in card_text or hashlib.sha256(path.read_bytes()).hexdigest() in card_text
     }
-    if found:
-        return found
-    told = json.dumps([card.get(part, "") for part in _TRAINED_ON])
-    return {date: "a feed of that day, its card says" for date in sorted(dates) if date in told}
+    if same_files:
+        return same_files
+    training_text = json.dumps([card.get(part, "") for part in _TRAINING_KEYS])
+    return {date: "a feed of that day, its card says" for date in sorted(dates) if date in training_text}

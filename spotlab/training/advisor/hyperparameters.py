@@ -38,7 +38,7 @@ class Range:
     low: float
     high: float
     log: bool = False
-    whole: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What a search found.
 
     Args:
@@ -92,14 +92,14 @@ class Searched:
 
 def search(
     space: Mapping[str, Range],
-    first: Settings,
+    initial: Settings,
     score: Callable[[Settings], float],
     budget: Budget,
     *,
     seed: int,
     step: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
-) -> Searched:
+) -> SearchResult:
     """Try settings, the given ones first, until the budget is used up.
 
     Args:
@@ -113,45 +113,45 @@ def search(
     Raises:
         InvalidInput: no trial is allowed, or `first` lacks a setting or is outside of its range.
     """
-    _refuse_bad_input(space, first, budget)
+    _validate(space, initial, budget)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial(dict(first))
+    study.enqueue_trial(dict(initial))
     distributions = {name: _distribution(span) for name, span in space.items()}
-    ends = None if budget.minutes is None else clock() + 60.0 * budget.minutes
-    made: list[Trial] = []
-    while len(made) < budget.trials and not (made and ends is not None and clock() >= ends):
-        step(_told(made, budget))
-        asked = study.ask(distributions)
-        settings = {name: asked.params[name] for name in space}
+    deadline_s = None if budget.minutes is None else clock() + 60.0 * budget.minutes
+    trials: list[Trial] = []
+    while len(trials) < budget.trials and not (trials and deadline_s is not None and clock() >= deadline_s):
+        step(_progress_text(trials, budget))
+        suggestion = study.ask(distributions)
+        settings = {name: suggestion.params[name] for name in space}
         value = float(score(settings))
-        study.tell(asked, value)
-        made.append(Trial(len(made), settings, value))
-    best = min(made, key=lambda trial: (trial.score, trial.number))
-    return Searched(best, tuple(made), "trials" if len(made) == budget.trials else "minutes")
+        study.tell(suggestion, value)
+        trials.append(Trial(len(trials), settings, value))
+    best = min(trials, key=lambda trial: (trial.score, trial.number))
+    return SearchResult(best, tuple(trials), "trials" if len(trials) == budget.trials else "minutes")
 
 
-def _told(made: list[Trial], budget: Budget) -> str:
-    so_far = f", best {min(trial.score for trial in made):.4f}" if made else ""
-    return f"Searching settings: trial {len(made) + 1} of {budget.trials}{so_far}"
+def _progress_text(trials: list[Trial], budget: Budget) -> str:
+    so_far = f", best {min(trial.score for trial in trials):.4f}" if trials else ""
+    return f"Searching settings: trial {len(trials) + 1} of {budget.trials}{so_far}"
 
 
 def _distribution(span: Range) -> BaseDistribution:
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    if span.whole:
+    if span.integer:
         return IntDistribution(int(span.low), int(span.high), log=span.log)
     return FloatDistribution(span.low, span.high, log=span.log)
 
 
-def _refuse_bad_input(space: Mapping[str, Range], first: Settings, budget: Budget) -> None:
+def _validate(space: Mapping[str, Range], initial: Settings, budget: Budget) -> None:
     if budget.trials < 1:
         raise InvalidInput(f"A search of {budget.trials} trials.", remedy="Allow at least one.")
     for name, span in space.items():
-        if name not in first or not span.low <= first[name] <= span.high:
+        if name not in initial or not span.low <= initial[name] <= span.high:
             raise InvalidInput(
-                f"A search begins with {name} = {first.get(name)}.",
+                f"A search begins with {name} = {initial.get(name)}.",
                 remedy=f"Begin within {span.low} to {span.high}.",
             )

@@ -57,7 +57,7 @@ FEATURES: Final = (
     "architecture_arm",
     "accelerated",
 )
-NEIGHBOURS_OFFERS: Final = (
+NEIGHBOUR_FEATURES: Final = (
     "advisor_region_share",
     "advisor_type_share",
     "family_savings_mean",
@@ -69,7 +69,7 @@ NEIGHBOURS_OFFERS: Final = (
     "is_network_optimised",
 )
 """What a comparison leaves out, to show what these are worth."""
-LEFT_OUT: Final[Mapping[str, str]] = {
+EXCLUDED: Final[Mapping[str, str]] = {
     "on-demand prices and what is made of them": "none was recorded before the features' date",
     "price history": "two snapshots are no history, and a new installation has none for 30 days; "
     "the price change between them did not raise the AUC",
@@ -84,11 +84,11 @@ HIDDEN_PRICE_SHARE: Final = 0.1
 """Share of training rows whose price is hidden, so that the trees learn what to do without one."""
 
 LEAD_H: Final = 720.0
-UNCHANGED: Final[Mapping[float, float]] = {168.0: 0.85, 336.0: 0.75, 2088.0: 0.59}
+UNCHANGED_SHARES: Final[Mapping[float, float]] = {168.0: 0.85, 336.0: 0.75, 2088.0: 0.59}
 """Share of advisor buckets that are the same after so many hours: 14-16 % change in a week, 25 % in
 two weeks, 41 % in 87 days (2022)."""
 
-SHAPE: Final[Mapping[str, Any]] = {
+SETTINGS: Final[Mapping[str, Any]] = {
     "learning_rate": 0.03,
     "num_leaves": 31,
     "min_data_in_leaf": 60,
@@ -97,7 +97,7 @@ SHAPE: Final[Mapping[str, Any]] = {
     "bagging_freq": 1,
     "lambda_l2": 5.0,
 }
-REPEATABLE: Final[Mapping[str, Any]] = {
+REPRODUCIBLE: Final[Mapping[str, Any]] = {
     "num_threads": 1,  # beside a busy neighbour, two threads wait for each other: 10 times slower
     "deterministic": True,
     "force_col_wise": True,
@@ -120,10 +120,10 @@ class Candidate:
 
     name: str
     objective: str
-    settings: Mapping[str, Any] = field(default_factory=lambda: SHAPE)
-    rising_in_bucket: bool = True
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    monotone_in_bucket: bool = True
     eligible: bool = True
-    hidden: tuple[str, ...] = ()
+    hidden_features: tuple[str, ...] = ()
 
 
 CANDIDATES: Final = (
@@ -133,15 +133,15 @@ CANDIDATES: Final = (
         "binary, without the neighbours' offers",
         "binary",
         eligible=False,
-        hidden=NEIGHBOURS_OFFERS,
+        hidden_features=NEIGHBOUR_FEATURES,
     ),
     Candidate("binary, LightGBM's own defaults", "binary", {}, False, False),
 )
 
 SPACE: Final[Mapping[str, Range]] = {
     "learning_rate": Range(0.015, 0.08, log=True),
-    "num_leaves": Range(15, 95, log=True, whole=True),
-    "min_data_in_leaf": Range(20, 200, log=True, whole=True),
+    "num_leaves": Range(15, 95, log=True, integer=True),
+    "min_data_in_leaf": Range(20, 200, log=True, integer=True),
     "feature_fraction": Range(0.2, 0.8),
     "bagging_fraction": Range(0.5, 1.0),
     "lambda_l2": Range(0.5, 50.0, log=True),

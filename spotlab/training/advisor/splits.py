@@ -18,7 +18,7 @@ from spotlab.errors import InvalidInput
 Rows = NDArray[np.intp]
 
 GROUPS: Final = ("family", "region")
-LEAST_FOLDS: Final = 2
+MIN_FOLDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class GroupSplit:
         by, colon, folds = text.partition(":")
         known = by in GROUPS and (folds.isdigit() if colon else True)
         split = cls(by, int(folds)) if known and colon else cls(by)
-        if not known or split.folds < LEAST_FOLDS:
+        if not known or split.folds < MIN_FOLDS:
             raise InvalidInput(
                 f"The split {text!r} is none of an advisor model's.",
                 remedy=f"Say {' or '.join(GROUPS)}, with a number of folds if you like: family:5.",
@@ -74,7 +74,7 @@ def group_folds(groups: Sequence[str], folds: int) -> Iterator[tuple[Rows, Rows]
     >>> [test.tolist() for _, test in group_folds(["a", "b", "a"], 2)]
     [[0, 2], [1]]
     """
-    names, member, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    names, group_index, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     if not 2 <= folds <= len(names):
         raise InvalidInput(
             f"{folds} folds of {len(names)} groups.",
@@ -85,7 +85,7 @@ def group_folds(groups: Sequence[str], folds: int) -> Iterator[tuple[Rows, Rows]
     for group in np.argsort(-counts, kind="stable"):
         fold_of_group[group] = np.argmin(load)
         load[fold_of_group[group]] += counts[group]
-    fold = fold_of_group[member]
+    fold = fold_of_group[group_index]
     for number in range(folds):
         yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 

@@ -14,19 +14,19 @@ from spotlab.domain.risk import BUCKET_RATES
 from spotlab.inference.adapters import LightGBMRisk
 from spotlab.inference.card import Calibration, parse_card
 from spotlab.training.advisor import recipe
-from spotlab.training.advisor.booster import Fitting, last_bucket_forecast
+from spotlab.training.advisor.booster import BoosterFitter, last_bucket_forecast
 from spotlab.training.advisor.calibration import choose_calibration
 from spotlab.training.advisor.card import card
 from spotlab.training.advisor.card_metrics import (
-    level_where_fresh,
+    level_by_snapshot,
     metrics,
-    on_data_never_trained_on,
+    scores_on_unseen_snapshots,
     rounded,
 )
 from spotlab.training.advisor.datasets import Dataset, dataset
-from spotlab.training.advisor.hyperparameters import Budget, Searched, Settings, search
+from spotlab.training.advisor.hyperparameters import Budget, SearchResult, Settings, search
 from spotlab.training.advisor.labels import high, rate_position
-from spotlab.training.advisor.nested_validation import Judged, judge, nested_forecast
+from spotlab.training.advisor.nested_validation import ValidatedCandidate, validate, nested_forecast
 from spotlab.training.advisor.recipe import Candidate
 from spotlab.training.advisor.splits import GroupSplit
 from spotlab.training.saved_version import Step, counted_steps, save_version
@@ -126,12 +126,12 @@ def train(
     data = dataset(data_dir, recipe.AS_OF, recipe.LABEL_AT)
     if split.by == "region":
         data = replace(data, families=tuple(pool.region for pool in data.frame.pools))
-    fitting = Fitting(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
-    return _train(fitting, data_dir, out_dir, split, budget, version, step)
+    fitter = BoosterFitter(data, rounds=recipe.ROUNDS, seed=seed, folds=split.folds)
+    return _train(fitter, data_dir, out_dir, split, budget, version, step)
 
 
 def _train(
-    fitting: Fitting,
+    fitter: BoosterFitter,
     data_dir: Path,
     out_dir: Path,
     split: GroupSplit,
@@ -145,31 +145,31 @@ def _train(
         data_dir: holds the test data that trains nothing, if it is there.
         step: told what is being done; may raise Cancelled.
     """
-    data, seed = fitting.data, fitting.seed
-    searched = None if budget is None else _search(fitting, budget, step)
+    data, seed = fitter.data, fitter.seed
+    searched = None if budget is None else _search(fitter, budget, step)
     candidates = recipe.CANDIDATES if searched is None else (*recipe.CANDIDATES, _found(searched))
-    judged = [
-        judge(
-            fitting,
+    validated = [
+        validate(
+            fitter,
             candidate,
-            fitting.rows,
+            fitter.rows,
             lambda name=candidate.name: step(f"Comparing by {split.by}: {name}"),  # type: ignore[misc]
         )
         for candidate in candidates
     ]
-    best = min((each for each in judged if each.candidate.eligible), key=lambda each: each.log_loss)
+    best = min((each for each in validated if each.candidate.eligible), key=lambda each: each.log_loss)
     forecast = nested_forecast(
-        fitting,
+        fitter,
         [each for each in candidates if each.eligible],
         lambda: step(f"Measuring the choice by {split.by}"),
     )
     rate = choose_calibration(best.score, rate_position(data.bucket), data.families, split.folds)
     step("Fitting on every row")
-    model = fitting.fit(best.candidate, fitting.rows, best.rounds).model_to_string().encode()
+    model = fitter.fit(best.candidate, fitter.rows, best.rounds).model_to_string().encode()
     step("Measuring intervals and subgroups")
     measured = rounded(
         {
-            "comparison": [_compared(data, each) for each in judged],
+            "comparison": [_comparison_row(data, each) for each in validated],
             "metrics": metrics(data, forecast, last_bucket_forecast(data, split.folds), seed),
             "monthly_rate": _rate_error(data, rate.forecast),
             "calibration_log_loss": {
@@ -180,7 +180,7 @@ def _train(
         }
     )
 
-    def draw_up(version: str, tests: Document) -> bytes:
+    def make_card(version: str, tests: Document) -> bytes:
         return card(
             data,
             version=version,
@@ -194,11 +194,11 @@ def _train(
         )
 
     step("Testing on the snapshots of 2022")
-    draft = LightGBMRisk(parse_card(draw_up("draft", {})), model, digest="")
+    draft = LightGBMRisk(parse_card(make_card("draft", {})), model, digest="")
     tests = rounded(
         {
-            "level_where_the_advisor_is_fresh": level_where_fresh(draft, data_dir),
-            "tests_on_data_never_trained_on": on_data_never_trained_on(draft, data_dir),
+            "level_where_the_advisor_is_fresh": level_by_snapshot(draft, data_dir),
+            "tests_on_data_never_trained_on": scores_on_unseen_snapshots(draft, data_dir),
         }
     )
     step("Writing the artefact")
@@ -207,53 +207,53 @@ def _train(
         recipe.NAME,
         recipe.VERSION,
         model,
-        lambda version: draw_up(version, tests),
+        lambda version: make_card(version, tests),
         version,
     )
     found = measured | tests
     return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
 
 
-def _search(fitting: Fitting, budget: Budget, step: Step) -> Searched:
+def _search(fitter: BoosterFitter, budget: Budget, step: Step) -> SearchResult:
     """Settings of the binary candidate with the lowest log loss on folds by family."""
 
     def score(settings: Settings) -> float:
-        return judge(fitting, _with(settings), fitting.rows).log_loss
+        return validate(fitter, _binary_candidate(settings), fitter.rows).log_loss
 
-    first = {name: recipe.SHAPE[name] for name in recipe.SPACE}
-    return search(recipe.SPACE, first, score, budget, seed=fitting.seed, step=step)
-
-
-def _found(searched: Searched) -> Candidate:
-    return _with(searched.best.settings)
+    initial = {name: recipe.SETTINGS[name] for name in recipe.SPACE}
+    return search(recipe.SPACE, initial, score, budget, seed=fitter.seed, step=step)
 
 
-def _with(settings: Settings) -> Candidate:
-    return Candidate("binary, settings from a search", "binary", {**recipe.SHAPE, **settings})
+def _found(searched: SearchResult) -> Candidate:
+    return _binary_candidate(searched.best.settings)
 
 
-def _compared(data: Dataset, judged: Judged) -> Document:
-    outcome, said = high(data.bucket), judged.high_bucket.forecast
+def _binary_candidate(settings: Settings) -> Candidate:
+    return Candidate("binary, settings from a search", "binary", {**recipe.SETTINGS, **settings})
+
+
+def _comparison_row(data: Dataset, validated: ValidatedCandidate) -> Document:
+    outcome, forecast = high(data.bucket), validated.high_bucket.forecast
     return {
-        "candidate": judged.candidate.name,
-        "eligible": judged.candidate.eligible,
-        "rounds": judged.rounds,
-        "calibration": judged.high_bucket.kind,
-        "auc": auc(outcome, said),
-        "pr_auc": pr_auc(outcome, said),
-        "brier": brier(outcome, said),
-        "log_loss": log_loss(outcome, said),
+        "candidate": validated.candidate.name,
+        "eligible": validated.candidate.eligible,
+        "rounds": validated.rounds,
+        "calibration": validated.high_bucket.kind,
+        "auc": auc(outcome, forecast),
+        "pr_auc": pr_auc(outcome, forecast),
+        "brier": brier(outcome, forecast),
+        "log_loss": log_loss(outcome, forecast),
     }
 
 
-def _rate_error(data: Dataset, said: FloatArray) -> Document:
+def _rate_error(data: Dataset, forecast: FloatArray) -> Document:
     """How far the monthly rate is off, as a share: 0.05 is five percent points."""
     span = BUCKET_RATES[-1] - BUCKET_RATES[0]
     truth = rate_position(data.bucket)
     return {
         "mean_of_label": BUCKET_RATES[0] + span * float(truth.mean()),
-        "mean_absolute_error": span * float(np.abs(said - truth).mean()),
+        "mean_absolute_error": span * float(np.abs(forecast - truth).mean()),
         "mean_absolute_error_of_a_constant": span
         * float(np.abs(truth - float(np.median(truth))).mean()),
-        "bias": span * float((said - truth).mean()),
+        "bias": span * float((forecast - truth).mean()),
     }

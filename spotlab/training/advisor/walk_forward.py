@@ -27,18 +27,18 @@ from spotlab.features.engine import compute
 from spotlab.inference.calibration import HIGH_BUCKET
 from spotlab.inference.calibrators import apply, sigmoid
 from spotlab.training.advisor import recipe
-from spotlab.training.advisor.booster import Fitting, scoring_matrix
+from spotlab.training.advisor.booster import BoosterFitter, scoring_matrix
 from spotlab.training.advisor.datasets import (
     VARIABLE,
     Dataset,
     advisor_market,
-    labelled,
+    with_labels,
     pools_of,
     read_advisor,
     recorded_market,
 )
 from spotlab.training.advisor.labels import TRAILING, high
-from spotlab.training.advisor.nested_validation import judge
+from spotlab.training.advisor.nested_validation import validate
 from spotlab.training.evaluation_report import assess
 from spotlab.training.scores import auc, brier
 
@@ -54,7 +54,7 @@ BASE_RATE: Final = "base_rate"
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class PairForecasts:
     """Forecasts of one pair of snapshots, by a fit that knew nothing newer than the first.
 
     Args:
@@ -109,7 +109,7 @@ def walk_forward(
         for day, each in snapshots.items()
     }
     pairs = {
-        (before, after): labelled(frames[before], snapshots[after], overlap)
+        (before, after): with_labels(frames[before], snapshots[after], overlap)
         for before in snapshots
         for after in snapshots
         if after - before >= min_gap
@@ -120,7 +120,7 @@ def walk_forward(
         later = {after: data for (before, after), data in pairs.items() if before == now}
         if known and later:
             step(f"Walking forward: fitted until {now:%Y-%m-%d}")
-            tested += _forecast(stacked(known), len(known), now, later, seed)
+            tested += _forecast(concatenated(known), len(known), now, later, seed)
     if not tested:
         raise NotAvailable(
             f"No advisor snapshot has both an earlier and a later pair {min_gap.days} days apart.",
@@ -132,27 +132,27 @@ def walk_forward(
         "split": f"walk forward, snapshots at least {min_gap.days} days apart; fitted on pairs "
         "whose label was published by the day of the forecast; intervals draw families",
         "days_of_label_known": max((TRAILING - min_gap).days, 0),
-        "pairs": [_described(each) for each in tested],
-        "all": _measured(tested, False, seed),
-        "bucket < 3 before": _measured(tested, True, seed),
-        "newest": _measured(newest, False, seed),
-        "newest, bucket < 3 before": _measured(newest, True, seed),
+        "pairs": [_pair_document(each) for each in tested],
+        "all": _assessed(tested, False, seed),
+        "bucket < 3 before": _assessed(tested, True, seed),
+        "newest": _assessed(newest, False, seed),
+        "newest, bucket < 3 before": _assessed(newest, True, seed),
     }
 
 
-def stacked(parts: Sequence[Dataset]) -> Dataset:
+def concatenated(datasets: Sequence[Dataset]) -> Dataset:
     """The rows of several data sets, one after the other, as of the newest."""
-    newest = max(parts, key=lambda part: part.frame.as_of).frame
+    newest = max(datasets, key=lambda part: part.frame.as_of).frame
     return Dataset(
         frame=FeatureFrame(
             newest.as_of,
-            tuple(pool for part in parts for pool in part.frame.pools),
+            tuple(pool for part in datasets for pool in part.frame.pools),
             newest.names,
-            np.concatenate([part.frame.values for part in parts]),
+            np.concatenate([part.frame.values for part in datasets]),
         ),
-        bucket=np.concatenate([part.bucket for part in parts]),
-        families=tuple(family for part in parts for family in part.families),
-        label_at=max(part.label_at for part in parts),
+        bucket=np.concatenate([part.bucket for part in datasets]),
+        families=tuple(family for part in datasets for family in part.families),
+        label_at=max(part.label_at for part in datasets),
     )
 
 
@@ -169,12 +169,12 @@ def _snapshots(folder: Path) -> dict[datetime, Snapshot]:
 
 def _forecast(
     known: Dataset, pairs: int, now: datetime, later: Mapping[datetime, Dataset], seed: int
-) -> list[Tested]:
+) -> list[PairForecasts]:
     """Forecasts of every later snapshot by what `known` teaches."""
     candidate = recipe.CANDIDATES[0]
-    fitting, rows = Fitting(known, rounds=recipe.ROUNDS, seed=seed), np.arange(len(known.bucket))
-    judged = judge(fitting, candidate, rows)
-    booster = fitting.fit(candidate, rows, judged.rounds)
+    fitter, rows = BoosterFitter(known, rounds=recipe.ROUNDS, seed=seed), np.arange(len(known.bucket))
+    validated = validate(fitter, candidate, rows)
+    booster = fitter.fit(candidate, rows, validated.rounds)
     outcome = high(known.bucket)
     shares = _share_after_each_bucket(known.frame.column(recipe.BUCKET), outcome)
     tested = []
@@ -184,7 +184,7 @@ def _forecast(
             booster.predict(scoring_matrix(data), raw_score=True, num_threads=1), dtype=np.float64
         )
         tested.append(
-            Tested(
+            PairForecasts(
                 before=now,
                 after=after,
                 trained_pairs=pairs,
@@ -192,7 +192,7 @@ def _forecast(
                 outcome=high(data.bucket),
                 families=data.families,
                 forecasts={
-                    MODEL: sigmoid(apply(judged.high_bucket.calibrator, score)),
+                    MODEL: sigmoid(apply(validated.high_bucket.calibrator, score)),
                     PERSISTENCE: shares[bucket.astype(np.intp)],
                     BASE_RATE: np.full(len(bucket), float(outcome.mean())),
                 },
@@ -203,44 +203,44 @@ def _forecast(
 
 def _share_after_each_bucket(bucket: FloatArray, outcome: FloatArray) -> FloatArray:
     """(5,) share of high buckets after each bucket."""
-    place = bucket.astype(np.intp)
-    count = np.bincount(place, minlength=len(BUCKET_RATES))
+    level = bucket.astype(np.intp)
+    count = np.bincount(level, minlength=len(BUCKET_RATES))
     return np.asarray(
-        np.bincount(place, weights=outcome, minlength=len(BUCKET_RATES)) / np.maximum(count, 1)
+        np.bincount(level, weights=outcome, minlength=len(BUCKET_RATES)) / np.maximum(count, 1)
     )
 
 
-def _described(tested: Tested) -> Document:
+def _pair_document(pair: PairForecasts) -> Document:
     return {
-        "before": f"{tested.before:%Y-%m-%d}",
-        "after": f"{tested.after:%Y-%m-%d}",
-        "gap_days": (tested.after - tested.before).days,
-        "trained_pairs": tested.trained_pairs,
-        "rows": len(tested.outcome),
-        "base_rate": float(tested.outcome.mean()),
+        "before": f"{pair.before:%Y-%m-%d}",
+        "after": f"{pair.after:%Y-%m-%d}",
+        "gap_days": (pair.after - pair.before).days,
+        "trained_pairs": pair.trained_pairs,
+        "rows": len(pair.outcome),
+        "base_rate": float(pair.outcome.mean()),
         **{
-            name: {"auc": auc(tested.outcome, said), "brier": brier(tested.outcome, said)}
-            for name, said in tested.forecasts.items()
+            name: {"auc": auc(pair.outcome, forecast), "brier": brier(pair.outcome, forecast)}
+            for name, forecast in pair.forecasts.items()
             if name != BASE_RATE
         },
     }
 
 
-def _measured(tested: Sequence[Tested], low_only: bool, seed: int) -> Document:
+def _assessed(tested: Sequence[PairForecasts], low_only: bool, seed: int) -> Document:
     """Every figure over the rows of all pairs together."""
-    kept = [
+    masks = [
         each.bucket < HIGH_BUCKET if low_only else np.ones(len(each.bucket), dtype=bool)
         for each in tested
     ]
-    together = list(zip(tested, kept, strict=True))
-    said = {
-        name: np.concatenate([each.forecasts[name][rows] for each, rows in together])
+    masked = list(zip(tested, masks, strict=True))
+    forecasts = {
+        name: np.concatenate([each.forecasts[name][rows] for each, rows in masked])
         for name in (MODEL, PERSISTENCE, BASE_RATE)
     }
     return assess(
-        np.concatenate([each.outcome[rows] for each, rows in together]),
-        said.pop(MODEL),
-        np.concatenate([np.array(each.families)[rows] for each, rows in together]),
-        said,
+        np.concatenate([each.outcome[rows] for each, rows in masked]),
+        forecasts.pop(MODEL),
+        np.concatenate([np.array(each.families)[rows] for each, rows in masked]),
+        forecasts,
         seed=seed,
     )

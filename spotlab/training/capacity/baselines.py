@@ -52,20 +52,20 @@ def fit_baselines(parts: Sequence[tuple[TracePanel, CapacityRows]]) -> Document:
         )
     label = np.concatenate([rows.label for _, rows in parts])
 
-    def of_all(feature: Callable[[TracePanel, CapacityRows], FloatArray]) -> FloatArray:
+    def concatenated(feature: Callable[[TracePanel, CapacityRows], FloatArray]) -> FloatArray:
         return np.concatenate([feature(panel, rows) for panel, rows in parts])
 
-    before = of_all(lost_before)
-    base = float(label.mean())
+    lost = concatenated(lost_before)
+    base_rate = float(label.mean())
     return {
         "horizon_h": horizons.pop(),
-        "base_rate": base,
+        "base_rate": base_rate,
         "persistence": {
-            "after_loss": _rate(label[before == 1.0], base),
-            "otherwise": _rate(label[before == 0.0], base),
+            "after_loss": _rate(label[lost == 1.0], base_rate),
+            "otherwise": _rate(label[lost == 0.0], base_rate),
         },
-        "streak_only": _logistic(np.log1p(of_all(streak_h)), label),
-        "availability_24h": _logistic(of_all(availability_24h), label),
+        "streak_only": _logistic(np.log1p(concatenated(streak_h)), label),
+        "availability_24h": _logistic(concatenated(availability_24h), label),
     }
 
 
@@ -89,19 +89,19 @@ def forecast_baselines(
         raise InvalidInput("No baseline was fitted.", remedy="Fit one horizon or more.")
     documents.sort(key=lambda document: float(document["horizon_h"]))
     horizons = np.array([float(document["horizon_h"]) for document in documents])
-    place = int(np.searchsorted(horizons, rows.horizon_h))
-    near = documents[max(0, place - 1) : place + 1]
+    position = int(np.searchsorted(horizons, rows.horizon_h))
+    nearest = documents[max(0, position - 1) : position + 1]
     features = {
         "before": lost_before(panel, rows),
         "streak": np.log1p(streak_h(panel, rows)),
         "availability": availability_24h(panel, rows),
     }
-    each = [_at_own_horizon(document, features) for document in near]
-    found = {
-        name: _between([(d["horizon_h"], f[name]) for d, f in zip(near, each, strict=True)], rows)
-        for name in each[0]
+    at_own_horizon = [_at_own_horizon(document, features) for document in nearest]
+    forecasts = {
+        name: _interpolated([(d["horizon_h"], f[name]) for d, f in zip(nearest, at_own_horizon, strict=True)], rows)
+        for name in at_own_horizon[0]
     }
-    return found | {"pool_rate": _pool_rate(rows, found["base_rate"])}
+    return forecasts | {"pool_rate": _pool_rate(rows, forecasts["base_rate"])}
 
 
 def streak_h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
@@ -136,8 +136,8 @@ def _counts(mask: NDArray[np.bool_]) -> FloatArray:
     return np.concatenate([np.zeros((1, mask.shape[1])), np.cumsum(mask, axis=0)])
 
 
-def _rate(label: FloatArray, base: float) -> float:
-    return float(label.mean()) if len(label) else base
+def _rate(label: FloatArray, base_rate: float) -> float:
+    return float(label.mean()) if len(label) else base_rate
 
 
 def _at_own_horizon(
@@ -154,8 +154,8 @@ def _at_own_horizon(
     }
 
 
-def _between(known: Sequence[tuple[float, FloatArray]], rows: CapacityRows) -> FloatArray:
-    hazards = [(float(horizon), -np.log1p(-np.minimum(p, 1.0 - 1e-9))) for horizon, p in known]
+def _interpolated(forecasts: Sequence[tuple[float, FloatArray]], rows: CapacityRows) -> FloatArray:
+    hazards = [(float(horizon), -np.log1p(-np.minimum(p, 1.0 - 1e-9))) for horizon, p in forecasts]
     if len(hazards) == 1:
         horizon, hazard = hazards[0]
         return np.asarray(-np.expm1(-hazard * rows.horizon_h / horizon), dtype=np.float64)
@@ -164,18 +164,18 @@ def _between(known: Sequence[tuple[float, FloatArray]], rows: CapacityRows) -> F
     return np.asarray(-np.expm1(-((1.0 - share) * first + share * second)), dtype=np.float64)
 
 
-def _pool_rate(rows: CapacityRows, base: FloatArray) -> FloatArray:
+def _pool_rate(rows: CapacityRows, base_rate: FloatArray) -> FloatArray:
     """Own earlier rows whose label was complete by then; no name or key is looked up."""
-    found = base.copy()
+    rate = base_rate.copy()
     for pool in np.unique(rows.pool):
         own = np.flatnonzero(rows.pool == pool)
         losses = np.concatenate([[0.0], np.cumsum(rows.label[own])])
-        done = np.searchsorted(
+        complete = np.searchsorted(
             rows.elapsed_h[own], rows.elapsed_h[own] - rows.horizon_h + _EDGE, side="right"
         )
-        prior = POOL_PRIOR_ROWS * base[own]
-        found[own] = (losses[done] + prior) / (done + POOL_PRIOR_ROWS)
-    return found
+        prior = POOL_PRIOR_ROWS * base_rate[own]
+        rate[own] = (losses[complete] + prior) / (complete + POOL_PRIOR_ROWS)
+    return rate
 
 
 def _probability(fitted: Mapping[str, float], feature: FloatArray) -> FloatArray:
@@ -189,9 +189,9 @@ def _logistic(feature: FloatArray, label: FloatArray) -> dict[str, float]:
     ridge = np.diag([1e-9, 1e-3])
     weights = np.zeros(2)
     for _ in range(100):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
-        gradient = design.T @ (label - chance) - ridge @ weights
-        curvature = (design * (chance * (1.0 - chance))[:, None]).T @ design + ridge
+        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
+        gradient = design.T @ (label - probability) - ridge @ weights
+        curvature = (design * (probability * (1.0 - probability))[:, None]).T @ design + ridge
         step = np.linalg.solve(curvature + 1e-12 * np.eye(2), gradient)
         weights = weights + np.clip(step, -5.0, 5.0)
         if np.abs(step).max() < 1e-10:

@@ -63,7 +63,7 @@ LIMITS: Final = [
 
 def draft_card(fit: CapacityFit) -> bytes:
     """As much of a card as opening the model takes."""
-    return _written(_head(fit, "draft"))
+    return _encoded(_head(fit, "draft"))
 
 
 def card(
@@ -89,7 +89,7 @@ def card(
         baselines: parameters by horizon.
         traces: what it learned from.
     """
-    return _written(
+    return _encoded(
         {
             **_head(fit, version),
             "label": LABEL,
@@ -106,7 +106,7 @@ def card(
             },
             "split": {
                 "spec": str(split),
-                "what": _told(split),
+                "what": _split_description(split),
                 "the_model_itself": "is fitted on every row of the traces, after the test",
             },
             "metrics": measured,
@@ -148,7 +148,7 @@ def _head(fit: CapacityFit, version: str) -> Document:
     }
 
 
-def _told(split: CapacitySplit) -> str:
+def _split_description(split: CapacitySplit) -> str:
     return {
         "time": f"fitted on the first {split.share:.0%} of the time, labels included, and tested "
         "on the rest",
@@ -158,6 +158,6 @@ def _told(split: CapacitySplit) -> str:
     }[split.by]
 
 
-def _written(text: Document) -> bytes:
+def _encoded(document: Document) -> bytes:
     """As JSON; numpy's numbers are written as plain ones."""
-    return msgspec.json.format(msgspec.json.encode(text, enc_hook=float), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document, enc_hook=float), indent=1) + b"\n"

@@ -34,7 +34,7 @@ BASELINES_KEY: Final = "baselines"
 _DAYS_A_CAMPAIGN: Final = 1_000_000
 
 
-class Carded(Protocol):
+class ModelWithCard(Protocol):
     """A model that can be named."""
 
     @property
@@ -53,7 +53,7 @@ class Carded(Protocol):
         ...
 
 
-class CapacityForecaster(Carded, Protocol):
+class CapacityForecaster(ModelWithCard, Protocol):
     """A model that forecasts a loss of capacity within any horizon."""
 
     @property
@@ -71,8 +71,8 @@ def forecaster(model: CapacityForecaster) -> Forecast:
 
     def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
         frame = compute_capacity(panel)
-        wanted = [frame.names.index(name) for name in model.feature_names]
-        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, wanted])
+        columns = [frame.names.index(name) for name in model.feature_names]
+        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, columns])
         return model.loss_probability(matrix, rows.horizon_h)
 
     return forecast
@@ -89,7 +89,7 @@ class TraceOptions:
 
 
 def evaluate_traces(
-    model: Carded,
+    model: ModelWithCard,
     forecast: Forecast,
     paths: Sequence[Path],
     horizon_h: float,
@@ -111,30 +111,30 @@ def evaluate_traces(
     Raises:
         InvalidInput: a file is refused, too short, or leaves no row.
     """
-    told = options or TraceOptions()
+    declared = options or TraceOptions()
     files = trace_files(paths)
-    traces = _told_apart(
+    traces = _uniquely_named(
         files,
         read_traces(
             files,
-            polarity=told.polarity,
-            gap_s=told.gap_s,
-            format=told.format,
-            nodes=told.nodes,
+            polarity=declared.polarity,
+            gap_s=declared.gap_s,
+            format=declared.format,
+            nodes=declared.nodes,
         ),
     )
-    parts = [_part(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)]
-    groups, warnings = _groups(traces, parts)
+    evaluated = [_evaluated(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)]
+    groups, warnings = _trace_groups(traces, evaluated)
     document = assess(
-        np.concatenate([part.rows.label for part in parts]),
-        np.concatenate([part.forecast for part in parts]),
-        np.concatenate([part.rows.block + i * _DAYS_A_CAMPAIGN for i, part in enumerate(parts)]),
-        _joined([part.baselines for part in parts]),
+        np.concatenate([part.rows.label for part in evaluated]),
+        np.concatenate([part.forecast for part in evaluated]),
+        np.concatenate([part.rows.block + i * _DAYS_A_CAMPAIGN for i, part in enumerate(evaluated)]),
+        _concatenated([part.baselines for part in evaluated]),
         groups,
         seed=seed,
     )
-    seen = learned_from(model.card, traces, files)
-    warnings += [f"{name}: the model learned from {why}." for name, why in seen.items()]
+    training_reasons = learned_from(model.card, traces, files)
+    warnings += [f"{name}: the model learned from {why}." for name, why in training_reasons.items()]
     if not document["base_rate"]:
         warnings.append("Capacity is never lost in these rows.")
     elif document["base_rate"] == 1:
@@ -152,13 +152,13 @@ def evaluate_traces(
         "files": [str(path) for path in files],
         **document,
         "sources": [trace.source for trace in traces],
-        "sampled_every_s": [part.rows.every * part.panel.gap_s for part in parts],
-        "learned_from": seen,
+        "sampled_every_s": [part.rows.every * part.panel.gap_s for part in evaluated],
+        "learned_from": training_reasons,
         "warnings": warnings,
     }
 
 
-def _told_apart(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
+def _uniquely_named(files: Sequence[Path], traces: Sequence[Trace]) -> list[Trace]:
     """Traces whose files have one name get their folder's before it."""
     count = Counter(trace.name for trace in traces)
     return [
@@ -191,60 +191,60 @@ def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[Trace
 
 def _overlapping(traces: Sequence[Trace]) -> list[list[Trace]]:
     """Traces with a date, split wherever no trace reaches from one time to the next."""
-    found: list[list[Trace]] = []
-    reached: datetime | None = None
-    for began, trace in sorted(((_began(trace), trace) for trace in traces), key=lambda p: p[0]):
-        if reached is None or began > reached:
-            found.append([])
-        found[-1].append(trace)
-        ended = began + timedelta(hours=float(trace.elapsed_h[-1]))
-        reached = ended if reached is None else max(reached, ended)
-    return found
+    groups: list[list[Trace]] = []
+    latest_end: datetime | None = None
+    for start, trace in sorted(((_start(trace), trace) for trace in traces), key=lambda p: p[0]):
+        if latest_end is None or start > latest_end:
+            groups.append([])
+        groups[-1].append(trace)
+        end = start + timedelta(hours=float(trace.elapsed_h[-1]))
+        latest_end = end if latest_end is None else max(latest_end, end)
+    return groups
 
 
-def _began(trace: Trace) -> datetime:
+def _start(trace: Trace) -> datetime:
     assert trace.started_at is not None
     return trace.started_at
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _EvaluatedPanel:
     panel: TracePanel
     rows: CapacityRows
     forecast: FloatArray
     baselines: Mapping[str, FloatArray]
 
 
-def _part(panel: TracePanel, horizon_h: float, forecast: Forecast, model: Carded) -> _Part:
+def _evaluated(panel: TracePanel, horizon_h: float, forecast: Forecast, model: ModelWithCard) -> _EvaluatedPanel:
     rows = capacity_rows(panel, horizon_h)
     fitted = _parameters(model.card)
     if fitted:
         baselines = forecast_baselines(fitted, panel, rows)
     else:
         baselines = {"base_rate": np.full(len(rows), float(rows.label.mean()))}
-    return _Part(panel, rows, forecast(panel, rows), baselines)
+    return _EvaluatedPanel(panel, rows, forecast(panel, rows), baselines)
 
 
 def _parameters(card: Mapping[str, Any]) -> list[Document]:
     """The card's baselines that can be used: a document, or one a horizon."""
-    found = card.get(BASELINES_KEY, ())
-    documents = [found] if isinstance(found, Mapping) else list(found)
+    stored = card.get(BASELINES_KEY, ())
+    documents = [stored] if isinstance(stored, Mapping) else list(stored)
     return [dict(each) for each in documents if isinstance(each, Mapping) and "horizon_h" in each]
 
 
-def _joined(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+def _concatenated(parts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _groups(
-    traces: Sequence[Trace], parts: Sequence[_Part]
+def _trace_groups(
+    traces: Sequence[Trace], parts: Sequence[_EvaluatedPanel]
 ) -> tuple[list[tuple[str, NDArray[np.bool_]]], list[str]]:
     """A mask over all rows for each trace, and a warning for each that has none."""
     names = np.concatenate([np.array(part.panel.names)[part.rows.pool] for part in parts])
     groups = [(trace.name, names == trace.name) for trace in traces]
-    alone = [
+    warnings = [
         f"{name} has no row: it is never available, or too short."
         for name, mask in groups
         if not mask.any()
     ]
-    return groups, alone
+    return groups, warnings

@@ -81,11 +81,11 @@ def measure(
     if split.by == "none":
         return {}
     tests = _by_time(panels, split.share, train) if split.by == "time" else _by_pool(panels, train)
-    return {f"{h:g} h": _assessed(tests, h, seed) for h in recipe.MEASURED_H}
+    return {f"{h:g} h": _assess_horizon(tests, h, seed) for h in recipe.MEASURED_H}
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
+class _TestPanel:
     """A fitted recipe and where it may be tested.
 
     Args:
@@ -98,24 +98,24 @@ class _Test:
     campaign: int
     panel: TracePanel
     forecast: Forecast
-    learned: Callable[[TracePanel, CapacityRows], NDArray[np.bool_]]
-    held: Callable[[CapacityRows], NDArray[np.bool_]]
+    train_mask: Callable[[TracePanel, CapacityRows], NDArray[np.bool_]]
+    test_mask: Callable[[CapacityRows], NDArray[np.bool_]]
 
 
-def _by_time(panels: Sequence[TracePanel], share: float, train: Trainer) -> list[_Test]:
+def _by_time(panels: Sequence[TracePanel], share: float, train: Trainer) -> list[_TestPanel]:
     ends = [share * float(panel.elapsed_h[-1]) for panel in panels]
     forecast = train(list(zip(panels, ends, strict=True)), None)
 
-    def learned(panel: TracePanel, rows: CapacityRows) -> NDArray[np.bool_]:
+    def train_mask(panel: TracePanel, rows: CapacityRows) -> NDArray[np.bool_]:
         return rows.elapsed_h + rows.horizon_h <= share * float(panel.elapsed_h[-1]) + 1e-9
 
     return [
-        _Test(number, panel, forecast, learned, lambda rows, end=end: rows.elapsed_h >= end)  # type: ignore[misc]
+        _TestPanel(number, panel, forecast, train_mask, lambda rows, end=end: rows.elapsed_h >= end)  # type: ignore[misc]
         for number, (panel, end) in enumerate(zip(panels, ends, strict=True))
     ]
 
 
-def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_Test]:
+def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_TestPanel]:
     pools = [(number, place) for number, p in enumerate(panels) for place in range(len(p.names))]
     if len(pools) < POOL_FOLDS:
         raise InvalidInput(
@@ -124,49 +124,49 @@ def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_Test]:
         )
     tests = []
     for fold in range(POOL_FOLDS):
-        out = [
+        test_pools = [
             [place for i, (n, place) in enumerate(pools) if n == number and i % POOL_FOLDS == fold]
             for number in range(len(panels))
         ]
-        kept = [
+        train_pools = [
             [place for place in range(len(panel.names)) if place not in held]
-            for panel, held in zip(panels, out, strict=True)
+            for panel, held in zip(panels, test_pools, strict=True)
         ]
-        forecast = train([(panel, float(panel.elapsed_h[-1])) for panel in panels], kept)
+        forecast = train([(panel, float(panel.elapsed_h[-1])) for panel in panels], train_pools)
         tests += [
             _pool_test(number, panel, forecast, held)
-            for number, (panel, held) in enumerate(zip(panels, out, strict=True))
+            for number, (panel, held) in enumerate(zip(panels, test_pools, strict=True))
             if held
         ]
     return tests
 
 
-def _pool_test(number: int, panel: TracePanel, forecast: Forecast, held: list[int]) -> _Test:
-    def learned(_panel: TracePanel, rows: CapacityRows) -> NDArray[np.bool_]:
-        return ~np.isin(rows.pool, held)
+def _pool_test(number: int, panel: TracePanel, forecast: Forecast, test_pools: list[int]) -> _TestPanel:
+    def train_mask(_panel: TracePanel, rows: CapacityRows) -> NDArray[np.bool_]:
+        return ~np.isin(rows.pool, test_pools)
 
-    return _Test(number, panel, forecast, learned, lambda rows: np.isin(rows.pool, held))
+    return _TestPanel(number, panel, forecast, train_mask, lambda rows: np.isin(rows.pool, test_pools))
 
 
-def _assessed(tests: Sequence[_Test], horizon_h: float, seed: int) -> Document:
+def _assess_horizon(tests: Sequence[_TestPanel], horizon_h: float, seed: int) -> Document:
     labels, forecasts, blocks, names = [], [], [], []
     baselines: dict[str, list[FloatArray]] = {}
     for test in tests:
         rows = capacity_rows(test.panel, horizon_h)
-        held = test.held(rows)
-        labels.append(rows.label[held])
-        blocks.append(rows.block[held] + test.campaign * _DAYS_A_CAMPAIGN)
-        names.append(np.array(test.panel.names)[rows.pool[held]])
-        forecasts.append(test.forecast(test.panel, rows)[held])
-        fitted = fit_baselines([(test.panel, rows.take(test.learned(test.panel, rows)))])
-        for name, said in forecast_baselines(fitted, test.panel, rows).items():
-            baselines.setdefault(name, []).append(said[held])
-    of_row = np.concatenate(names)
+        tested = test.test_mask(rows)
+        labels.append(rows.label[tested])
+        blocks.append(rows.block[tested] + test.campaign * _DAYS_A_CAMPAIGN)
+        names.append(np.array(test.panel.names)[rows.pool[tested]])
+        forecasts.append(test.forecast(test.panel, rows)[tested])
+        fitted = fit_baselines([(test.panel, rows.take(test.train_mask(test.panel, rows)))])
+        for name, forecast in forecast_baselines(fitted, test.panel, rows).items():
+            baselines.setdefault(name, []).append(forecast[tested])
+    pool_names = np.concatenate(names)
     return assess(
         np.concatenate(labels),
         np.concatenate(forecasts),
         np.concatenate(blocks),
         {name: np.concatenate(said) for name, said in baselines.items()},
-        [(str(name), of_row == name) for name in np.unique(of_row)],
+        [(str(name), pool_names == name) for name in np.unique(pool_names)],
         seed=seed,
     )

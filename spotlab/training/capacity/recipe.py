@@ -27,7 +27,7 @@ SCALES: Final[Mapping[str, tuple[Scale, float]]] = {
     **{name: ("log", 0.001) for name in NAMES if "loss_rate" in name},
 }
 """The logistic part's scale of a feature, with its offset; one that is not here enters as it is."""
-EXTREMES: Final = 0.001
+CLIPPED_SHARE: Final = 0.001
 """Share of rows at each end whose values count as the value at that quantile."""
 DIRECTIONS: Final = tuple(entry.direction for entry in CAPACITY_FEATURES)
 OF_OTHERS: Final = tuple(name in OTHERS for name in NAMES)
@@ -38,12 +38,12 @@ TREES_UP_TO_H: Final = 6.0
 """Longer horizons have too few independent cases: trees made them worse on later time."""
 ROUNDS: Final = 150
 """At most so many trees; training stops before."""
-ROUNDS_APART: Final = 10
+ROUNDS_STEP: Final = 10
 """Early stopping looks after so many trees each."""
-INDIFFERENT: Final = 0.005
+MIN_LOG_LOSS_GAIN: Final = 0.005
 """A calibration must be better by so much log loss, nats, to be preferred to a simpler one."""
-PARTS: Final = 6
-FIRST_PART: Final = 2
+TIME_PARTS: Final = 6
+FIRST_TEST_PART: Final = 2
 """Validation walks forward: each sixth of the time from the third on is forecast by what was fitted
 on the time before it, purged by the horizon. Trees stop, and the calibration is chosen and fitted,
 by those forecasts."""
@@ -71,8 +71,8 @@ LICENCE_UNKNOWN: Final = "not recorded: that of whoever recorded the trace"
 SPACE: Final[Mapping[str, Range]] = {
     "ridge": Range(0.002, 0.1, log=True),
     "learning_rate": Range(0.01, 0.1, log=True),
-    "num_leaves": Range(4, 31, whole=True),
-    "min_data_in_leaf": Range(200, 4000, log=True, whole=True),
+    "num_leaves": Range(4, 31, integer=True),
+    "min_data_in_leaf": Range(200, 4000, log=True, integer=True),
     "lambda_l2": Range(1.0, 200.0, log=True),
 }
 """What a search may change, around the settings above."""

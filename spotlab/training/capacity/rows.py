@@ -111,22 +111,22 @@ def capacity_rows(
         )
     every = sample_every(panel.gap_s, horizon_h, every_s)
     sampled = np.arange(0, len(panel.elapsed_h), every)
-    hours, seen = panel.elapsed_h[sampled], panel.available[sampled]
-    lost, kept = _ahead(hours, seen, horizon_h)
+    hours, available = panel.elapsed_h[sampled], panel.available[sampled]
+    lost, valid = _losses_ahead(hours, available, horizon_h)
     known = ~np.isnan(panel.available)
     first_h = panel.elapsed_h[np.argmax(known, axis=0)]
     last_h = panel.elapsed_h[len(known) - 1 - np.argmax(known[::-1], axis=0)]
-    kept &= (seen == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
-    kept &= hours[:, None] + horizon_h <= last_h + _EDGE_H
-    at, pool = np.nonzero(kept)
-    if not len(at):
-        raise _no_rows(panel, horizon_h, warm_up_h)
+    valid &= (available == 1.0) & (hours[:, None] >= first_h + warm_up_h - _EDGE_H)
+    valid &= hours[:, None] + horizon_h <= last_h + _EDGE_H
+    tick_index, pool = np.nonzero(valid)
+    if not len(tick_index):
+        raise _no_rows_error(panel, horizon_h, warm_up_h)
     return CapacityRows(
-        tick=sampled[at],
+        tick=sampled[tick_index],
         pool=pool,
-        label=lost[at, pool].astype(np.float64),
-        block=(hours[at] // 24.0).astype(np.intp),
-        elapsed_h=hours[at],
+        label=lost[tick_index, pool].astype(np.float64),
+        block=(hours[tick_index] // 24.0).astype(np.intp),
+        elapsed_h=hours[tick_index],
         horizon_h=horizon_h,
         every=every,
     )
@@ -153,13 +153,13 @@ def time_split(rows: CapacityRows, share: float, panel: TracePanel) -> tuple[Row
     return before, after
 
 
-def _ahead(
-    hours: FloatArray, seen: FloatArray, horizon_h: float
+def _losses_ahead(
+    hours: FloatArray, available: FloatArray, horizon_h: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n, p) whether a tick of the horizon shows a loss, and whether that is known."""
-    zero = np.zeros((1, seen.shape[1]))
-    losses = np.concatenate([zero, np.cumsum(seen == 0.0, axis=0)])
-    unknowns = np.concatenate([zero, np.cumsum(np.isnan(seen), axis=0)])
+    zero = np.zeros((1, available.shape[1]))
+    losses = np.concatenate([zero, np.cumsum(available == 0.0, axis=0)])
+    unknowns = np.concatenate([zero, np.cumsum(np.isnan(available), axis=0)])
     start = np.arange(1, len(hours) + 1)
     end = np.searchsorted(hours, hours + horizon_h + _EDGE_H, side="right")
     lost = losses[end] > losses[start]
@@ -167,7 +167,7 @@ def _ahead(
     return lost, lost | ~unknown
 
 
-def _no_rows(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:
+def _no_rows_error(panel: TracePanel, horizon_h: float, warm_up_h: float) -> InvalidInput:
     span_h = float(panel.elapsed_h[-1])
     if span_h < warm_up_h + horizon_h:
         return InvalidInput(

@@ -22,7 +22,7 @@ from spotlab.training.capacity.evaluation import TraceOptions, campaigns, foreca
 from spotlab.training.capacity.fit import SETTINGS, CapacityFit, fit_capacity, validation_loss
 from spotlab.training.capacity.metrics import CapacitySplit, Forecast, measure
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.capacity.training_rows import lessons
+from spotlab.training.capacity.training_rows import training_rows
 from spotlab.training.provenance import training_traces
 from spotlab.training.saved_version import Step, counted_steps, save_version
 
@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Parts = Sequence[tuple[TracePanel, float]]
 
-_STEPS_A_FIT: Final = recipe.PARTS - recipe.FIRST_PART + 2
+_STEPS_A_FIT: Final = recipe.TIME_PARTS - recipe.FIRST_TEST_PART + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,44 +119,44 @@ def train_capacity(
             version is there with other content.
         Cancelled: nothing was written.
     """
-    chosen = CapacitySplit.parse(split)
-    told = options or TraceOptions()
-    fits = chosen.fits + 1
+    parsed_split = CapacitySplit.parse(split)
+    declared = options or TraceOptions()
+    fits = parsed_split.fits + 1
     trials = budget.trials if budget else 0
     step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
     step("Reading traces and computing features")
     files = trace_files(_folders(data))
     traces = read_traces(
-        files, polarity=told.polarity, gap_s=told.gap_s, format=told.format, nodes=told.nodes
+        files, polarity=declared.polarity, gap_s=declared.gap_s, format=declared.format, nodes=declared.nodes
     )
     panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
     measured = measure(
         panels,
-        chosen,
+        parsed_split,
         lambda parts, pools: _forecast(_fit(parts, seed, settings, step, pools)),
         seed,
     )
-    parts = whole(panels)
+    parts = with_end(panels)
     fit = _fit(parts, seed, settings, step)
     step("Writing the artefact")
 
-    def draw_up(name: str) -> bytes:
+    def make_card(name: str) -> bytes:
         return card(
             fit,
             version=name,
             seed=seed,
-            split=chosen,
+            split=parsed_split,
             settings=settings,
             searched=searched,
             measured=measured,
             baselines=_baselines(parts, fit),
-            traces=_origins(traces, files),
+            traces=_trace_documents(traces, files),
         )
 
-    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, draw_up, version)
+    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, make_card, version)
     return CapacityReport(
-        recipe.NAME, folder.name, folder, new, fit.rows, str(chosen), {"metrics": measured}
+        recipe.NAME, folder.name, folder, new, fit.rows, str(parsed_split), {"metrics": measured}
     )
 
 
@@ -174,7 +174,7 @@ def recipe_model(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) ->
     return _model(_fit(until, seed, SETTINGS, _silent))
 
 
-def whole(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
+def with_end(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
     """Panels with all of their time."""
     return [(panel, float(panel.elapsed_h[-1])) for panel in panels]
 
@@ -186,7 +186,7 @@ def _fit(
     step: Step,
     pools: Sequence[Sequence[int]] | None = None,
 ) -> CapacityFit:
-    return fit_capacity(lessons(parts, pools), seed=seed, settings=settings, step=step)
+    return fit_capacity(training_rows(parts, pools), seed=seed, settings=settings, step=step)
 
 
 def _forecast(fit: CapacityFit) -> Forecast:
@@ -202,16 +202,16 @@ def _settings(
 ) -> tuple[Mapping[str, float], Document | None]:
     if budget is None:
         return SETTINGS, None
-    given = lessons(whole(panels))
-    found = search(
+    training = training_rows(with_end(panels))
+    result = search(
         recipe.SPACE,
         SETTINGS,
-        lambda settings: validation_loss(given, seed=seed, settings=settings),
+        lambda settings: validation_loss(training, seed=seed, settings=settings),
         budget,
         seed=seed,
         step=step,
     )
-    return found.best.settings, found.as_document()
+    return result.best.settings, result.as_document()
 
 
 def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
@@ -221,27 +221,27 @@ def _baselines(parts: Parts, fit: CapacityFit) -> list[Document]:
     ]
 
 
-def _origins(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
+def _trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Document]:
     return [
-        said
+        entry
         | {"source": trace.source, "ticks": len(trace.elapsed_h), "gap_s": trace.gap_s}
         | {
             "started_at": trace.started_at.isoformat() if trace.started_at else None,
             "hours": round(float(trace.elapsed_h[-1]), 1),
             "licence": _licence(path),
         }
-        for said, trace, path in zip(training_traces(traces, files), traces, files, strict=True)
+        for entry, trace, path in zip(training_traces(traces, files), traces, files, strict=True)
     ]
 
 
 def _folders(data: Sequence[Path]) -> list[Path]:
     """The paths, a folder that holds folders only replaced by those."""
-    found: list[Path] = []
+    folders: list[Path] = []
     for path in data:
-        inside = sorted(path.iterdir()) if path.is_dir() else []
-        only_folders = bool(inside) and all(each.is_dir() for each in inside)
-        found += inside if only_folders else [path]
-    return found
+        children = sorted(path.iterdir()) if path.is_dir() else []
+        only_folders = bool(children) and all(each.is_dir() for each in children)
+        folders += children if only_folders else [path]
+    return folders
 
 
 def _licence(path: Path) -> str:

@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class HorizonRows:
     """Rows of one horizon to learn from.
 
     Args:
@@ -42,9 +42,9 @@ class Lesson:
     span: FloatArray
     sampled: Mask
 
-    def take(self, rows: Mask) -> Lesson:
+    def take(self, rows: Mask) -> HorizonRows:
         """Some of the rows."""
-        return Lesson(
+        return HorizonRows(
             self.horizon_h,
             self.matrix[rows],
             self.label[rows],
@@ -54,9 +54,9 @@ class Lesson:
         )
 
 
-def lessons(
+def training_rows(
     parts: Sequence[tuple[TracePanel, float]], pools: Sequence[Sequence[int]] | None = None
-) -> list[Lesson]:
+) -> list[HorizonRows]:
     """Every row that panels have to teach, a lesson a horizon.
 
     Args:
@@ -66,7 +66,7 @@ def lessons(
         InvalidInput: a horizon has no row, or one outcome only.
     """
     frames = [compute_capacity(panel) for panel, _ in parts]
-    found = []
+    horizons = []
     for horizon_h in recipe.HORIZONS_H:
         pieces = [
             (frame.rows(tick, pool), label, panel.elapsed_h[tick] / end_h, horizon_h / end_h, first)
@@ -76,18 +76,18 @@ def lessons(
             )
         ]
         if pieces:
-            found.append(_lesson(horizon_h, pieces))
-    return _sound(found)
+            horizons.append(_concatenated(horizon_h, pieces))
+    return _usable(horizons)
 
 
-def walk_forward(given: Sequence[Lesson]) -> Iterator[tuple[list[Mask], list[Mask]]]:
+def walk_forward(training: Sequence[HorizonRows]) -> Iterator[tuple[list[Mask], list[Mask]]]:
     """Masks a lesson: rows before a part of the time, purged by the horizon, and rows inside it."""
-    for part in range(recipe.FIRST_PART, recipe.PARTS):
-        low, high = part / recipe.PARTS, (part + 1) / recipe.PARTS
-        train = [x.time + x.span <= low for x in given]
-        test = [(x.time >= low) & ((x.time < high) | (part + 1 == recipe.PARTS)) for x in given]
+    for part in range(recipe.FIRST_TEST_PART, recipe.TIME_PARTS):
+        low, high = part / recipe.TIME_PARTS, (part + 1) / recipe.TIME_PARTS
+        train = [x.time + x.span <= low for x in training]
+        test = [(x.time >= low) & ((x.time < high) | (part + 1 == recipe.TIME_PARTS)) for x in training]
         learnable = [
-            m.any() and 0.0 < x.label[m].mean() < 1.0 for x, m in zip(given, train, strict=True)
+            m.any() and 0.0 < x.label[m].mean() < 1.0 for x, m in zip(training, train, strict=True)
         ]
         if all(learnable):
             yield train, test
@@ -105,14 +105,14 @@ def _phases(
             rows = capacity_rows(later, horizon_h)
         except InvalidInput:
             continue
-        kept = rows.elapsed_h + horizon_h <= end_h + 1e-9
+        valid = rows.elapsed_h + horizon_h <= end_h + 1e-9
         if pools is not None:
-            kept &= np.isin(rows.pool, list(pools))
-        yield rows.tick[kept] + phase, rows.pool[kept], rows.label[kept], phase == 0
+            valid &= np.isin(rows.pool, list(pools))
+        yield rows.tick[valid] + phase, rows.pool[valid], rows.label[valid], phase == 0
 
 
-def _lesson(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Lesson:
-    return Lesson(
+def _concatenated(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> HorizonRows:
+    return HorizonRows(
         horizon_h,
         np.concatenate([piece[0] for piece in pieces]),
         np.concatenate([piece[1] for piece in pieces]),
@@ -122,11 +122,11 @@ def _lesson(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Lesson:
     )
 
 
-def _sound(found: list[Lesson]) -> list[Lesson]:
-    sound = [lesson for lesson in found if 0.0 < lesson.label.mean() < 1.0]
-    if len(sound) < 2 or sound[0].horizon_h > recipe.TREES_UP_TO_H:
+def _usable(horizons: list[HorizonRows]) -> list[HorizonRows]:
+    usable = [lesson for lesson in horizons if 0.0 < lesson.label.mean() < 1.0]
+    if len(usable) < 2 or usable[0].horizon_h > recipe.TREES_UP_TO_H:
         raise InvalidInput(
             "These traces teach too little: no two horizons have rows of both outcomes.",
             remedy="Give traces of several days in which capacity comes and goes.",
         )
-    return sound
+    return usable
