@@ -13,7 +13,7 @@ from spotlab.services import Desk
 from spotlab.settings import Settings
 
 
-def prepared(
+def prepare_home(
     home: Path, role: Role = Role.OPERATOR, **settings: str
 ) -> tuple[str, list[str], list[int]]:
     """Collect, decide once about each instance, and give a token.
@@ -21,8 +21,8 @@ def prepared(
     Returns:
         The token, the instances' ids and the experiments' ids.
     """
-    chosen = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
-    with bootstrap(chosen) as lab:
+    lab_settings = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
+    with bootstrap(lab_settings) as lab:
         get_ready(lab)
         desk = Desk(lab, current_user())
         desk.users.add("load", role, password="a password for one benchmark")

@@ -32,7 +32,7 @@ class Proxy:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Forward again, on the same port."""
         self._listener = self._listen(self.port)
 

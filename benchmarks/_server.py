@@ -25,11 +25,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answer(url: str, timeout: float = 5.0) -> tuple[int, str]:
+def get(url: str, timeout: float = 5.0) -> tuple[int, str]:
     """Status and text of a GET; 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as told:
-            return told.status, told.read().decode(errors="replace")
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            return response.status, response.read().decode(errors="replace")
     except urllib.error.HTTPError as exc:
         return exc.code, exc.read().decode(errors="replace")
     except OSError as exc:
@@ -49,8 +49,8 @@ class Server:
     def __init__(
         self,
         home: Path,
-        words: list[str] | None = None,
-        wrap: tuple[str, ...] = (),
+        arguments: list[str] | None = None,
+        wrapper: tuple[str, ...] = (),
         port: int = 0,
         **settings: str,
     ) -> None:
@@ -59,11 +59,11 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / f"server-{self.port}.log"
-        own = {"home": str(home), "market": "simulated", "auth": "off", **settings}
-        environment = {f"SPOTLAB_{name.upper()}": value for name, value in own.items()}
+        all_settings = {"home": str(home), "market": "simulated", "auth": "off", **settings}
+        environment = {f"SPOTLAB_{name.upper()}": value for name, value in all_settings.items()}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*wrap, SPOTLAB, *(words or ["serve", "--port", str(self.port)])],
+                [*wrapper, SPOTLAB, *(arguments or ["serve", "--port", str(self.port)])],
                 cwd=ROOT,
                 env=os.environ | environment,
                 stdout=log,
@@ -71,7 +71,7 @@ class Server:
             )
 
     def wait_until(
-        self, path: str = "/healthz", wanted: int = 200, within_s: float = START_S
+        self, path: str = "/healthz", expected_status: int = 200, within_s: float = START_S
     ) -> str:
         """The text that a path answers, once it does so with this status."""
         deadline = time.monotonic() + within_s
@@ -79,12 +79,12 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            status, text = answer(self.url + path)
-            if status == wanted:
+            status, text = get(self.url + path)
+            if status == expected_status:
                 return text
             time.sleep(0.2)
         raise RuntimeError(
-            f"{path} answered {status}, not {wanted}: {text[:500]}\n{self.log.read_text()[-3000:]}"
+            f"{path} answered {status}, not {expected_status}: {text[:500]}\n{self.log.read_text()[-3000:]}"
         )
 
     def rss_mb(self) -> float:
@@ -101,7 +101,7 @@ class Server:
 
     def stop(self) -> tuple[int, float]:
         """End it as an orchestrator does; its exit code, and how long it took."""
-        began = time.monotonic()
+        started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -109,4 +109,4 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        return code, time.monotonic() - began
+        return code, time.monotonic() - started

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._http import Client, at_a_rate
-from benchmarks._people import prepared
+from benchmarks._http import Client, request_at_rate
+from benchmarks._people import prepare_home
 from benchmarks._server import Server
 
 ON_REQUEST = True
@@ -24,32 +24,32 @@ def main(rate: str = "200", seconds: str = "60") -> None:
     """Start a server, ask, and say how it went."""
     with tempfile.TemporaryDirectory(prefix="spotlab-api-load-") as folder:
         home = Path(folder) / "home"
-        token, instances, experiments = prepared(home)
+        token, instances, experiments = prepare_home(home)
         server = Server(home, auth="accounts", scheduler="off")
         try:
             server.wait_until("/readyz")
             client = Client(server.port, token)
             paths = _paths(instances, experiments)
-            asyncio.run(at_a_rate(client, paths, 5, len(paths) / 5))
+            asyncio.run(request_at_rate(client, paths, 5, len(paths) / 5))
             memory, cpu = server.rss_mb(), server.cpu_s()
             client = Client(server.port, token)
-            answers = asyncio.run(at_a_rate(client, paths, float(rate), float(seconds)))
+            responses = asyncio.run(request_at_rate(client, paths, float(rate), float(seconds)))
             memory, cpu = server.rss_mb() - memory, server.cpu_s() - cpu
         finally:
-            code, took = server.stop()
+            code, stop_s = server.stop()
     print(
         f"{rate} requests/s for {seconds} s, an open loop; {os.cpu_count()} processors shared with "
         f"the generator, load average {os.getloadavg()[0]:.1f}"
     )
-    for name in sorted(answers.took):
-        _line(name, answers.took[name])
-    _line("all", [took for of_path in answers.took.values() for took in of_path])
-    _line("generator late", answers.late)
+    for name in sorted(responses.latencies_s):
+        _print_latencies(name, responses.latencies_s[name])
+    _print_latencies("all", [took for of_path in responses.latencies_s.values() for took in of_path])
+    _print_latencies("generator late", responses.send_delays_s)
     print(
-        f"errors {sum(answers.errors.values())}; statuses {dict(answers.statuses)}; server memory "
-        f"{memory:+.0f} MB, processor {cpu:.0f} s; stopped in {took:.1f} s, exit code {code}"
+        f"errors {sum(responses.errors.values())}; statuses {dict(responses.statuses)}; server memory "
+        f"{memory:+.0f} MB, processor {cpu:.0f} s; stopped in {stop_s:.1f} s, exit code {code}"
     )
-    for error, count in answers.errors.most_common(8):
+    for error, count in responses.errors.most_common(8):
         print(f"  {count} × {error}")
 
 
@@ -76,6 +76,6 @@ def _paths(instances: list[str], experiments: list[int]) -> list[tuple[str, str]
     return [(name, API + path) for name, path in paths]
 
 
-def _line(name: str, took: list[float]) -> None:
-    p50, p95, p99 = np.percentile(np.array(took) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {len(took):>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")
+def _print_latencies(name: str, latencies_s: list[float]) -> None:
+    p50, p95, p99 = np.percentile(np.array(latencies_s) * 1e3, [50, 95, 99])
+    print(f"{name:<16} {len(latencies_s):>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")

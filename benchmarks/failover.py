@@ -30,7 +30,7 @@ POSTGRES = os.environ.get(
     "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 )
 LEASE = "scheduler"
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 
 
 def main(**options: str) -> None:
@@ -52,26 +52,26 @@ def main(**options: str) -> None:
 def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -> None:
     store = open_store(url, home / "spotlab.db")
     workers: dict[int, subprocess.Popen[bytes]] = {}
-    took: list[float] = []
+    takeovers_s: list[float] = []
     try:
         for _ in range(kills):
             while len(workers) < 2:
                 started = _start(url, home, ttl_s)
                 workers[started.pid] = started
-                _until(lambda: set(workers) <= {each.pid for each in store.processes.list()})
-            lease = _led(store, workers)
+                _wait_for(lambda: set(workers) <= {each.pid for each in store.processes.list()})
+            lease = _lease_of(store, workers)
             time.sleep(ttl_s)  # whoever joined has watched a beat
             leader = workers.pop(_pid(lease))
             leader.kill()
-            began = time.monotonic()
-            _until(lambda before=lease: (store.leases.look(LEASE) or before).token > before.token)
-            took.append(time.monotonic() - began)
+            killed_at = time.monotonic()
+            _wait_for(lambda before=lease: (store.leases.look(LEASE) or before).token > before.token)
+            takeovers_s.append(time.monotonic() - killed_at)
             leader.wait()
         runs = store.jobs.runs(limit=100_000)
         started_at = [(run.job, run.due_at) for run in runs if run.started_at]
         lost = sum(run.state is RunState.LOST for run in runs)
-        worst, median = max(took), statistics.median(took)
-        p95 = sorted(took)[min(len(took) - 1, int(0.95 * len(took)))]
+        worst, median = max(takeovers_s), statistics.median(takeovers_s)
+        p95 = sorted(takeovers_s)[min(len(takeovers_s) - 1, int(0.95 * len(takeovers_s)))]
         print(
             f"{name:<12}{median:>10.2f}{p95:>8.2f}{worst:>9.2f}{worst / ttl_s:>8.2f}{lost:>6}"
             f"  {len(started_at) - len(set(started_at))} of {len(started_at)}"
@@ -100,15 +100,15 @@ def _start(url: str | None, home: Path, ttl_s: float) -> subprocess.Popen[bytes]
         )
 
 
-def _led(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
+def _lease_of(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
     """The lease, once one of these holds it."""
 
-    def held() -> Lease | None:
+    def find_lease() -> Lease | None:
         lease = store.leases.look(LEASE)
         return lease if lease and not lease.released and _pid(lease) in workers else None
 
-    _until(held)
-    found = held()
+    _wait_for(find_lease)
+    found = find_lease()
     assert found is not None
     return found
 
@@ -117,11 +117,11 @@ def _pid(lease: Lease) -> int:
     return int(lease.holder.rsplit("-", 2)[1])
 
 
-def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"waited {PATIENCE_S:g} s in vain")
+            sys.exit(f"waited {TIMEOUT_S:g} s in vain")
         time.sleep(0.005)
 
 

@@ -26,7 +26,7 @@ RUNS = 3
 Stats = tuple[np.ndarray, ...]
 
 
-def made_up(pools: int, seed: int = 7) -> ChangePoints:
+def synthetic_points(pools: int, seed: int = 7) -> ChangePoints:
     """Random walks: change points at random moments of 90 days."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(POINTS_A_POOL // 2, POINTS_A_POOL * 3 // 2, pools)
@@ -36,13 +36,13 @@ def made_up(pools: int, seed: int = 7) -> ChangePoints:
     return ChangePoints.of(pool, age_h, price, pools)
 
 
-def ours(points: ChangePoints) -> Stats:
+def with_spotlab(points: ChangePoints) -> Stats:
     """What the engine does."""
     stats = [window(points, hours) for hours in WINDOWS_H]
     return (*(part for each in stats for part in (each.mean, each.log_std)), points.price_at(24.0))
 
 
-def by_pandas(frame: pd.DataFrame) -> Stats:
+def with_pandas(frame: pd.DataFrame) -> Stats:
     """The same with groupby, each step over whole columns."""
     until = frame.groupby("pool")["age_h"].shift(-1).fillna(0.0)
     log = np.log(frame["price"])
@@ -52,8 +52,8 @@ def by_pandas(frame: pd.DataFrame) -> Stats:
         sums = pd.DataFrame({"w": weight, "wp": weight * frame["price"], "wl": weight * log})
         total = sums.groupby(frame["pool"]).sum()
         covered = total["w"].where(total["w"] >= MIN_COVERAGE * hours)
-        away = log - (total["wl"] / covered).reindex(frame["pool"]).to_numpy()
-        spread = (weight * away * away).groupby(frame["pool"]).sum() / covered
+        deviation = log - (total["wl"] / covered).reindex(frame["pool"]).to_numpy()
+        spread = (weight * deviation * deviation).groupby(frame["pool"]).sum() / covered
         stats += [(total["wp"] / covered).to_numpy(), np.sqrt(spread).to_numpy()]
     day = frame[frame["age_h"] >= 24.0].groupby("pool")["price"].last()
     return (*stats, day.reindex(total.index).to_numpy())
@@ -84,7 +84,7 @@ def _one_pass(  # type: ignore[no-untyped-def]
         mean[pool], log_std[pool] = total / covered, np.sqrt(spread / covered)
 
 
-def by_numba(points: ChangePoints) -> Stats:
+def with_numba(points: ChangePoints) -> Stats:
     """A loop over the same arrays, compiled."""
     stats: list[np.ndarray] = []
     for hours in WINDOWS_H:
@@ -94,30 +94,30 @@ def by_numba(points: ChangePoints) -> Stats:
     return (*stats, points.price_at(24.0))
 
 
-def seconds(run: Callable[[Any], Stats], given: Any) -> tuple[float, Stats]:
+def best_s(run: Callable[[Any], Stats], points: Any) -> tuple[float, Stats]:
     """Best of RUNS after a warm one, and what came out."""
-    stats = run(given)
+    stats = run(points)
     times = []
     for _ in range(RUNS):
         started = time.perf_counter()
-        run(given)
+        run(points)
         times.append(time.perf_counter() - started)
     return min(times), stats
 
 
 def main(pools: int = 6000) -> None:
     """Print seconds and ratios."""
-    points = made_up(pools)
+    points = synthetic_points(pools)
     pool = np.repeat(np.arange(pools), np.diff(points.offsets))
     frame = pd.DataFrame({"pool": pool, "age_h": points.age_h, "price": points.price})
-    took, expected = seconds(ours, points)
+    took, expected = best_s(with_spotlab, points)
     print(f"price windows of {pools:,} pools, {len(points.price):,} change points")
     print(f"  spotlab (numpy)   {took:7.3f} s   1.0")
     for name, run, given in (
-        ("pandas groupby", by_pandas, frame),
-        ("numba loop", by_numba, points),
+        ("pandas groupby", with_pandas, frame),
+        ("numba loop", with_numba, points),
     ):
-        peer, stats = seconds(run, given)
+        peer, stats = best_s(run, given)
         for mine, theirs in zip(expected, stats, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
         print(f"  {name:16}  {peer:7.3f} s   {peer / took:.1f}")

@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FEATURES = tuple(f"feature_{number}" for number in range(40))
 
 
-def made_up(pools: int) -> tuple[Candidate, ...]:
+def synthetic_candidates(pools: int) -> tuple[Candidate, ...]:
     """Pools whose features are half continuous, half counts and rounded numbers."""
     draw = random.Random(7)
     first = Candidate(
@@ -60,7 +60,7 @@ def made_up(pools: int) -> tuple[Candidate, ...]:
     )
 
 
-def by_pandas(rows: tuple[Candidate, ...]) -> bytes:
+def to_parquet(rows: tuple[Candidate, ...]) -> bytes:
     """A frame of the rows, written by `to_parquet`."""
     frame = pd.DataFrame([asdict(row) | row.features for row in rows])
     for name in ("pool", "sources", "reasons", "features", "evidence"):
@@ -72,7 +72,7 @@ def by_pandas(rows: tuple[Candidate, ...]) -> bytes:
 
 def main(pools: str = "900") -> None:
     """Print milliseconds, bytes and ratios."""
-    rows = made_up(int(pools))
+    rows = synthetic_candidates(int(pools))
     decoder = msgspec.json.Decoder(tuple[Candidate, ...])
     peers: tuple[tuple[str, Callable[[], bytes], Callable[[bytes], object]], ...] = (
         (
@@ -82,7 +82,7 @@ def main(pools: str = "900") -> None:
         ),
         ("msgspec JSON", lambda: msgspec.json.encode(rows), decoder.decode),
         ("json", lambda: json.dumps([asdict(r) for r in rows], default=str).encode(), json.loads),
-        ("pandas Parquet", lambda: by_pandas(rows), lambda b: pd.read_parquet(io.BytesIO(b))),
+        ("pandas Parquet", lambda: to_parquet(rows), lambda b: pd.read_parquet(io.BytesIO(b))),
     )
     print(f"one decision over {len(rows):,} pools with {len(FEATURES)} features")
     base: list[float] = []
@@ -91,8 +91,8 @@ def main(pools: str = "900") -> None:
         if name in ("spotlab", "msgspec JSON"):
             assert read(stored) == rows, f"{name} gives back other candidates"
         figures = [
-            _ms(store),
-            _ms(lambda read=read, stored=stored: read(stored)),
+            _best_ms(store),
+            _best_ms(lambda read=read, stored=stored: read(stored)),
             len(stored) / 1024,
         ]
         base = base or figures
@@ -103,7 +103,7 @@ def main(pools: str = "900") -> None:
         )
 
 
-def _ms(run: Callable[[], object]) -> float:
+def _best_ms(run: Callable[[], object]) -> float:
     times = []
     for _ in range(RUNS):
         began = time.perf_counter()

@@ -33,7 +33,7 @@ from spotlab.features.embedded import join_server
 from tests.support.databases import fresh_postgres
 
 ON_REQUEST = True
-WITHIN_S = 20.0
+TIMEOUT_S = 20.0
 START_S = 240.0
 PAUSE_S = 2.6
 """Longer than a screen rests after a rerun, and no multiple of how often it looks."""
@@ -51,19 +51,19 @@ class Screen(Session):
         self.rerun_at: list[float] = []
         self.buttons: list[tuple[float, str]] = []
 
-    def named(self) -> list[float]:
+    def first_notice(self) -> list[float]:
         """When a button first named new decisions."""
         return [at for at, label in self.buttons if "new decision" in label][:1]
 
     def _hear_element(self, message: ForwardMsg) -> None:
-        super()._hear_element(message)
+        super()._handle_element(message)
         element = message.delta.new_element
         if element.WhichOneof("type") == "button":
             self.buttons.append((time.perf_counter(), element.button.label))
 
     def _hear_end(self, status: int) -> None:
         opened = self._done is not None and self._done.done()
-        super()._hear_end(status)
+        super()._handle_end(status)
         if opened and status == ForwardMsg.FINISHED_SUCCESSFULLY:
             self.rerun_at.append(time.perf_counter())
 
@@ -77,7 +77,7 @@ class Delays:
 
 
 @contextlib.contextmanager
-def shared() -> Iterator[tuple[Path, dict[str, str], Any]]:
+def shared_services() -> Iterator[tuple[Path, dict[str, str], Any]]:
     """A home, settings that name a database and a Redis, and the membership that keeps Redis."""
     with (
         tempfile.TemporaryDirectory(prefix="spotlab-live-") as folder,
@@ -91,7 +91,7 @@ def shared() -> Iterator[tuple[Path, dict[str, str], Any]]:
 
 
 @contextlib.contextmanager
-def servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
+def running_servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
     """Some servers, once they answer."""
     started = [Server(home, **settings, scheduler="off") for _ in range(count)]
     try:
@@ -113,7 +113,7 @@ def decide(server: Server, instance_id: str) -> int:
         return int(json.load(answer)["experiment_id"])
 
 
-def an_instance(server: Server) -> str:
+def any_instance_id(server: Server) -> str:
     """Some instance of the fleet, once there is one."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
@@ -125,7 +125,7 @@ def an_instance(server: Server) -> str:
     raise RuntimeError("the fleet stays empty")
 
 
-async def ready(screen: Screen, page: str) -> None:
+async def open_when_ready(screen: Screen, page: str) -> None:
     """Open a page until the first run is over and it shows itself."""
     for _ in range(120):
         await screen.open(page)
@@ -135,7 +135,7 @@ async def ready(screen: Screen, page: str) -> None:
     raise RuntimeError("the first run does not end")
 
 
-async def follow(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
+async def measure_delays(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
     """Delays of some decisions.
 
     Args:
@@ -146,8 +146,8 @@ async def follow(reader: Server, write: Callable[[], object], decisions: int) ->
     delays = Delays()
     url = reader.url.replace("http", "ws", 1)
     async with Screen(url) as instances, Screen(url) as experiments:
-        await ready(instances, "instances")
-        await ready(experiments, "experiments")
+        await open_when_ready(instances, "instances")
+        await open_when_ready(experiments, "experiments")
         await asyncio.to_thread(write)
         await asyncio.sleep(PAUSE_S)
         for _ in range(decisions):
@@ -155,8 +155,8 @@ async def follow(reader: Server, write: Callable[[], object], decisions: int) ->
             experiments.buttons.clear()
             await asyncio.to_thread(write)
             answered = time.perf_counter()
-            delays.instances.append(await appears(answered, lambda: instances.rerun_at[-1:]))
-            delays.experiments.append(await appears(answered, experiments.named))
+            delays.instances.append(await wait_for(answered, lambda: instances.rerun_at[-1:]))
+            delays.experiments.append(await wait_for(answered, experiments.named))
             await asyncio.sleep(PAUSE_S)
         errors = [*instances.tally.errors, *experiments.tally.errors]
         if errors:
@@ -164,10 +164,10 @@ async def follow(reader: Server, write: Callable[[], object], decisions: int) ->
     return delays
 
 
-async def appears(answered: float, seen: Any) -> float | None:
+async def wait_for(answered: float, first_seen: Any) -> float | None:
     """Seconds until something was seen; it may have been seen before the writer's answer."""
-    while time.perf_counter() - answered < WITHIN_S:
-        if found := seen():
+    while time.perf_counter() - answered < TIMEOUT_S:
+        if found := first_seen():
             return max(0.0, float(found[0]) - answered)
         await asyncio.sleep(0.01)
     return None
@@ -176,34 +176,34 @@ async def appears(answered: float, seen: Any) -> float | None:
 def main(decisions: str = "30") -> None:
     """Print the delays with Redis, and without."""
     with (
-        shared() as (home, settings, membership),
-        servers(home, settings, 2) as (reader, writer),
+        shared_services() as (home, settings, membership),
+        running_servers(home, settings, 2) as (reader, writer),
     ):
 
         def write() -> None:
-            decide(writer, an_instance(writer))
+            decide(writer, any_instance_id(writer))
 
-        told = asyncio.run(follow(reader, write, int(decisions)))
-        report("with Redis", told)
+        with_redis = asyncio.run(measure_delays(reader, write, int(decisions)))
+        report("with Redis", with_redis)
         os.kill(membership.pid, signal.SIGTERM)
-        alone = asyncio.run(follow(reader, write, int(decisions)))
-        report("without", alone)
+        without_redis = asyncio.run(measure_delays(reader, write, int(decisions)))
+        report("without", without_redis)
 
 
 def report(title: str, delays: Delays) -> None:
     """One line a screen."""
-    for name, found in (("Instances", delays.instances), ("Experiments", delays.experiments)):
-        print(f"  {title:10}  {name:11}  {summary(found)}")
+    for name, delays_s in (("Instances", delays.instances), ("Experiments", delays.experiments)):
+        print(f"  {title:10}  {name:11}  {summary(delays_s)}")
 
 
-def summary(found: Sequence[float | None]) -> str:
+def summary(delays_s: Sequence[float | None]) -> str:
     """Percentiles, and how many never came."""
-    came = sorted(value for value in found if value is not None)
-    if not came:
+    appeared = sorted(value for value in delays_s if value is not None)
+    if not appeared:
         return "nothing appeared"
-    at = [came[min(len(came) - 1, int(share * len(came)))] for share in (0.5, 0.95, 1.0)]
-    lost = f", {len(found) - len(came)} never" if len(came) < len(found) else ""
-    return f"median {at[0]:.2f} s, p95 {at[1]:.2f} s, most {at[2]:.2f} s of {len(found)}{lost}"
+    percentiles = [appeared[min(len(appeared) - 1, int(share * len(appeared)))] for share in (0.5, 0.95, 1.0)]
+    lost = f", {len(delays_s) - len(appeared)} never" if len(appeared) < len(delays_s) else ""
+    return f"median {percentiles[0]:.2f} s, p95 {percentiles[1]:.2f} s, most {percentiles[2]:.2f} s of {len(delays_s)}{lost}"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ RUNS = 15
 LARGE = 60_000
 
 
-def made_up(model: Any, pools: int, seed: int = 7) -> Matrix:
+def synthetic_rows(model: Any, pools: int, seed: int = 7) -> Matrix:
     """Rows within the card's bounds."""
     draw = np.random.default_rng(seed)
     columns = []
@@ -51,7 +51,7 @@ def frame_of(model: Any, matrix: Matrix) -> FeatureFrame:
     return FeatureFrame(datetime.now(UTC), pools, model.feature_names, matrix)
 
 
-def milliseconds(run: Callable[[], object]) -> float:
+def median_ms(run: Callable[[], object]) -> float:
     """Median of RUNS after a first one."""
     run()
     times = []
@@ -64,7 +64,7 @@ def milliseconds(run: Callable[[], object]) -> float:
 
 def compare(name: str, run: Callable[[Any], object], inside: Any, outside: Any) -> None:
     """Print what one thing takes in both places."""
-    here, there = (milliseconds(partial(run, each)) for each in (inside, outside))
+    here, there = (median_ms(partial(run, each)) for each in (inside, outside))
     print(f"  {name:24} {here:9.3f} ms inside {there:9.3f} ms outside   {there / here:.2f}")
 
 
@@ -77,7 +77,7 @@ def main(pools: str = "6000") -> None:
         isolation = Isolation(folder, store.registry.trusts, workers)
         shipped, sent = Predictor(folder), Predictor(folder, isolation=isolation)
         inside, outside = shipped.get(NAME), sent.get(NAME)
-        rows = {count: made_up(inside, count) for count in (int(pools), LARGE)}
+        rows = {count: synthetic_rows(inside, count) for count in (int(pools), LARGE)}
         began = time.perf_counter()
         outside.hazard_per_hour(rows[LARGE][:1])
         print(f"first start of a model's process: {time.perf_counter() - began:.2f} s")

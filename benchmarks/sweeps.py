@@ -29,7 +29,7 @@ JOB = DeadlineJob(work_h=48.0, deadline_h=72.0, changeover_h=0.2, checkpoint_h=0
 Results = dict[str, dict[str, Any]]
 
 
-def made_up(days: int = 20, seed: int = 7) -> World:
+def synthetic_world(days: int = 20, seed: int = 7) -> World:
     """Pools that are lost and come back at random, some days a month."""
     rng = np.random.default_rng(seed)
     ticks = int(days * 86400 / GAP_S)
@@ -46,7 +46,7 @@ def made_up(days: int = 20, seed: int = 7) -> World:
     return World(panel, rng.uniform(0.8, 1.2, POOLS), 3.0)
 
 
-def made_up_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
+def synthetic_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
     """Every policy in windows from end to end of the world."""
     length = round(JOB.deadline_h / world.tick_h)
     starts = np.linspace(0, world.ticks - length, windows).astype(int).tolist()
@@ -62,12 +62,12 @@ def run_one(world: World, cell: Mapping[str, Any]) -> dict[str, Any]:
     return run_cell(world, Cell.from_json(dict(cell))).to_json()
 
 
-def loop(world: World, cells: Mapping[str, Any]) -> Results:
+def run_in_loop(world: World, cells: Mapping[str, Any]) -> Results:
     """One after the other."""
     return {key: run_one(world, cell) for key, cell in cells.items()}
 
 
-def on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
+def run_on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
     """On workers."""
 
     def run(world: World, cells: Mapping[str, Any]) -> Results:
@@ -79,7 +79,7 @@ def on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
     return run
 
 
-def on_dask(world: World, cells: Mapping[str, Any]) -> Results:
+def run_on_dask(world: World, cells: Mapping[str, Any]) -> Results:
     """On a cluster that is started for it."""
     from distributed import LocalCluster
 
@@ -90,25 +90,25 @@ def on_dask(world: World, cells: Mapping[str, Any]) -> Results:
         dashboard_address=None,
         silence_logs=logging.CRITICAL,
     ) as cluster:
-        return on(DaskWorkers(cluster.scheduler_address))(world, cells)
+        return run_on(DaskWorkers(cluster.scheduler_address))(world, cells)
 
 
 def main(windows: int = 16) -> None:
     """Print cells a second and ratios."""
-    world = made_up()
-    cells = made_up_cells(world, windows)
+    world = synthetic_world()
+    cells = synthetic_cells(world, windows)
     print(f"backtest sweep, {len(cells)} cells, {cores()} cores")
     expected: Results = {}
     slowest = 0.0
     for name, run in {
-        "plain loop": loop,
-        f"{cores()} processes": on(ProcessWorkers()),
-        "Dask cluster": on_dask,
+        "plain loop": run_in_loop,
+        f"{cores()} processes": run_on(ProcessWorkers()),
+        "Dask cluster": run_on_dask,
     }.items():
         started = time.perf_counter()
         results = run(world, cells)
-        taken = time.perf_counter() - started
+        seconds = time.perf_counter() - started
         expected = expected or results
-        slowest = slowest or taken
+        slowest = slowest or seconds
         assert results == expected, name
-        print(f"  {name:14}{len(cells) / taken:8.1f} cells/s   {slowest / taken:5.2f} x")
+        print(f"  {name:14}{len(cells) / seconds:8.1f} cells/s   {slowest / seconds:5.2f} x")

@@ -12,7 +12,7 @@ from spotlab.gym.sweep_cell import CellResult
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.plan import Sweep, SweepSpec, plan_sweep
 from spotlab.sweeps.process_pool import Workers
-from spotlab.sweeps.run import Progress, choose_workers, work_off
+from spotlab.sweeps.run import Progress, choose_workers, run_plan
 
 _BLOCK_H: Final = 24.0
 """Windows that begin on the same day share their weather: intervals draw them together."""
@@ -64,8 +64,8 @@ class SweepReport:
         ranked = sorted(summary["policies"].items(), key=lambda item: item[1]["cost_usd"])
         rows = [_row(name, figures) for name, figures in ranked]
         left_out = [f"{name} was left out: {reason}" for name, reason in sweep.left_out.items()]
-        said = f"{summary['windows']} windows, means of a window; sweep {sweep.plan.sweep_id}"
-        return "\n".join([head, *rows, said, *sweep.world.assumptions, *left_out])
+        totals = f"{summary['windows']} windows, means of a window; sweep {sweep.plan.sweep_id}"
+        return "\n".join([head, *rows, totals, *sweep.world.assumptions, *left_out])
 
     def _bootstrap(self) -> dict[str, int]:
         block_ticks = max(1, round(_BLOCK_H / self.sweep.world.tick_h))
@@ -98,13 +98,13 @@ def start_or_resume(
     chosen = workers or choose_workers(lab.settings)
     home = lab.settings.home.absolute()
     now = lab.clock.now()
-    kept = work_off(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled, by)
-    return report_of(sweep, kept)
+    results = run_plan(sweep.plan, lab.store.sweeps, chosen, home, now, progress, cancelled, by)
+    return _report(sweep, results)
 
 
-def report_of(sweep: Sweep, kept: Mapping[str, Mapping[str, Any]]) -> SweepReport:
+def _report(sweep: Sweep, results_by_key: Mapping[str, Mapping[str, Any]]) -> SweepReport:
     """The report of a finished sweep from its kept results."""
-    results = (CellResult.from_json(dict(kept[key])) for key in sweep.plan.cells)
+    results = (CellResult.from_json(dict(results_by_key[key])) for key in sweep.plan.cells)
     return SweepReport(sweep, tuple(results))
 
 

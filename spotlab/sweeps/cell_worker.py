@@ -12,7 +12,7 @@ from spotlab.gym.world import World
 from spotlab.sweeps.code_digest import code_digest
 
 
-def run_one(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any]:
+def run_planned_cell(shared: tuple[str, World], cell: Mapping[str, Any]) -> dict[str, Any]:
     """On a worker: one cell's result in plain values.
 
     Raises:

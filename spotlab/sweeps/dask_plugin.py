@@ -10,10 +10,10 @@ from distributed import WorkerPlugin
 from distributed.worker import get_worker
 
 from spotlab.errors import one_line
-from spotlab.sweeps.worker_process import READY, Said, answer
+from spotlab.sweeps.worker_process import READY, Reply, reply_to
 
 
-class Prepared(WorkerPlugin):
+class PreparedRun(WorkerPlugin):
     """Kept by the scheduler, and set up once on each worker: those of now and those to come.
 
     Args:
@@ -24,7 +24,7 @@ class Prepared(WorkerPlugin):
     def __init__(self, name: str, preparation: bytes) -> None:
         self.name = name
         self._preparation = preparation
-        self._said: Said = READY
+        self._error: Reply = READY
         self._function: Callable[[Any, Any], Any] | None = None
         self._shared: Any = None
 
@@ -33,17 +33,17 @@ class Prepared(WorkerPlugin):
         try:
             self._function, self._shared = pickle.loads(self._preparation)  # noqa: S301
         except Exception as exc:
-            self._said = ("unprepared", one_line(exc))
+            self._error = ("unprepared", one_line(exc))
 
-    def answer(self, payload: bytes) -> bytes:
+    def reply_to(self, payload: bytes) -> bytes:
         """One item's answer; see `worker.answer`."""
         if self._function is None:
-            return pickle.dumps(self._said)
-        return answer(self._function, self._shared, pickle.loads(payload))  # noqa: S301
+            return pickle.dumps(self._error)
+        return reply_to(self._function, self._shared, pickle.loads(payload))  # noqa: S301
 
 
-def answer_on_worker(name: str, payload: bytes) -> bytes:
+def run_on_worker(name: str, payload: bytes) -> bytes:
     """The task that is sent for each item."""
     plugin = get_worker().plugins[name]
-    assert isinstance(plugin, Prepared)
-    return plugin.answer(payload)
+    assert isinstance(plugin, PreparedRun)
+    return plugin.reply_to(payload)

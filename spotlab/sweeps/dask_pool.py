@@ -13,8 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable, one_line
-from spotlab.sweeps.process_pool import POLL_S, Failed, Item, Result, Shared
-from spotlab.sweeps.worker_process import Said
+from spotlab.sweeps.process_pool import POLL_S, FailedItem, Item, Result, Shared
+from spotlab.sweeps.worker_process import Reply
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -62,38 +62,38 @@ class DaskWorkers:
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
+    ) -> list[FailedItem]:
         """See Workers.run."""
         if not items:
             return []
-        with self._connected() as client, ExitStack() as ending:
-            flights = _Flights(client, pickle.dumps((function, shared)))
-            ending.callback(flights.end)
-            slots = _Slots(client, self._worker_timeout_s, self._address)
-            waiting, suspects = deque(items), deque[str]()
-            failed: list[Failed] = []
-            while waiting or suspects or flights.up:
+        with self._connected() as client, ExitStack() as cleanup:
+            submissions = _Submissions(client, pickle.dumps((function, shared)))
+            cleanup.callback(submissions.close)
+            threads = _ThreadCount(client, self._worker_timeout_s, self._address)
+            waiting, retries = deque(items), deque[str]()
+            failed: list[FailedItem] = []
+            while waiting or retries or submissions.pending:
                 if cancelled():
                     raise Cancelled("Stopped; what was finished is kept.")
-                room = 2 * slots.count()  # one at work, one on its way
-                while waiting and len(flights.up) < room:
-                    flights.start(waiting.popleft(), items)
-                if suspects and not flights.up:  # alone: if a worker dies now, it is its doing
-                    flights.start(suspects.popleft(), items, last=True)
-                for name, said, last in flights.landed(POLL_S):
-                    if said is None and not last:
-                        suspects.append(name)
-                    elif said is None:
-                        failed.append(Failed(name, "Its workers died again and again."))
-                    elif said[0] == "done":
-                        on_done(name, said[1])
-                    elif said[0] == "unprepared":
+                capacity = 2 * threads.count()  # one at work, one on its way
+                while waiting and len(submissions.pending) < capacity:
+                    submissions.submit(waiting.popleft(), items)
+                if retries and not submissions.pending:  # alone: if a worker dies now, it is its doing
+                    submissions.submit(retries.popleft(), items, last=True)
+                for name, reply, last in submissions.receive(POLL_S):
+                    if reply is None and not last:
+                        retries.append(name)
+                    elif reply is None:
+                        failed.append(FailedItem(name, "Its workers died again and again."))
+                    elif reply[0] == "done":
+                        on_done(name, reply[1])
+                    elif reply[0] == "unprepared":
                         raise NotAvailable(
-                            f"A Dask worker of {self._address} cannot be prepared: {said[1]}",
+                            f"A Dask worker of {self._address} cannot be prepared: {reply[1]}",
                             remedy="Run the same SpotLab on every worker.",
                         )
                     else:
-                        failed.append(Failed(name, said[1]))
+                        failed.append(FailedItem(name, reply[1]))
             return sorted(failed, key=lambda one: one.name)
 
     @contextmanager
@@ -116,7 +116,7 @@ class DaskWorkers:
             client.close(timeout=self._connect_timeout_s)
 
 
-class _Slots:
+class _ThreadCount:
     """How many items the cluster can be at, asked now and then."""
 
     def __init__(self, client: Client, worker_timeout_s: float, address: str) -> None:
@@ -141,7 +141,7 @@ class _Slots:
             )
         if now - self._asked_at >= 1.0 or not self._threads:
             self._asked_at = now
-            self._threads = self._ask()
+            self._threads = self._count_threads()
         if self._threads:
             self._seen_at = now
         elif now - self._seen_at > self._worker_timeout_s:
@@ -151,14 +151,14 @@ class _Slots:
             )
         return self._threads
 
-    def _ask(self) -> int:
+    def _count_threads(self) -> int:
         try:
             return sum(self._client.nthreads().values())
         except OSError:
             return 0  # it is going away: the status says so next
 
 
-class _Flights:
+class _Submissions:
     """The items that the cluster is at, and what they need to share.
 
     The shared part is no task that items depend on: Dask would send them all to the worker that
@@ -166,53 +166,53 @@ class _Flights:
     """
 
     def __init__(self, client: Client, preparation: bytes) -> None:
-        from spotlab.sweeps.dask_plugin import Prepared
+        from spotlab.sweeps.dask_plugin import PreparedRun
 
         self._client = client
         self._run = f"spotlab-{uuid.uuid4().hex}"
-        self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._started = 0
-        self.up: dict[Future[Any], tuple[str, bool]] = {}
-        client.register_plugin(Prepared(self._run, preparation), name=self._run)
+        self._completed: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._submitted = 0
+        self.pending: dict[Future[Any], tuple[str, bool]] = {}
+        client.register_plugin(PreparedRun(self._run, preparation), name=self._run)
 
-    def start(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
+    def submit(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
         """Send an item; `last`: it is not tried again after this."""
-        from spotlab.sweeps.dask_plugin import answer_on_worker
+        from spotlab.sweeps.dask_plugin import run_on_worker
 
-        self._started += 1
-        key = f"{self._run}-{self._started}"
+        self._submitted += 1
+        key = f"{self._run}-{self._submitted}"
         payload = pickle.dumps(items[name])
-        future = self._client.submit(answer_on_worker, self._run, payload, key=key, pure=False)
-        self.up[future] = (name, last)
-        future.add_done_callback(self._landed.put)
+        future = self._client.submit(run_on_worker, self._run, payload, key=key, pure=False)
+        self.pending[future] = (name, last)
+        future.add_done_callback(self._completed.put)
 
-    def landed(self, within_s: float) -> list[tuple[str, Said | None, bool]]:
+    def receive(self, within_s: float) -> list[tuple[str, Reply | None, bool]]:
         """Items with what was said about them within that time; None: their workers died."""
         try:
-            future = self._landed.get(timeout=within_s)
+            future = self._completed.get(timeout=within_s)
         except Empty:
             return []
-        name, last = self.up.pop(future)
-        return [(name, said_by(future), last)]
+        name, last = self.pending.pop(future)
+        return [(name, reply_of(future), last)]
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Take back what has not begun, and let the workers forget what was shared."""
         with suppress(OSError, RuntimeError):  # the scheduler, or the client that lost it, is gone
-            if self.up:
-                self._client.cancel(list(self.up), force=True)
+            if self.pending:
+                self._client.cancel(list(self.pending), force=True)
             self._client.unregister_worker_plugin(self._run)
 
 
-def said_by(future: Future[Any]) -> Said | None:
+def reply_of(future: Future[Any]) -> Reply | None:
     """What was said about an item; None: its workers died."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
         try:
-            said: Said = pickle.loads(future.result())  # noqa: S301  (our own workers')
+            reply: Reply = pickle.loads(future.result())  # noqa: S301  (our own workers')
         except KilledWorker:  # the one that held the result died, and the next one at it, too
             return None
-        return said
+        return reply
     if future.status != "error":  # the scheduler forgot it: it was restarted
         return None
     exc = future.exception()

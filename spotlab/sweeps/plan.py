@@ -22,14 +22,14 @@ from spotlab.recorded.pool_prices import read_pool_prices
 from spotlab.recorded.traces import panel, trace_files
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import ModelDesk
-from spotlab.sweeps.cell_worker import run_one
+from spotlab.sweeps.cell_worker import run_planned_cell
 from spotlab.sweeps.code_digest import code_digest
 from spotlab.sweeps.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.sweeps.run import Plan, canonical
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 
 
-def described(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
+def description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
     """What a reader of the results wants to know, though it changes none; plain values.
 
     Returns:
@@ -148,8 +148,8 @@ def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
     def build() -> tuple[str, World]:
         return identity["code"], with_forecasts(lab, world, models)
 
-    config = {**identity, **described(spec, world, left_out)}
-    plan = Plan(sweep_id, config, cells, build, run_one)
+    config = {**identity, **description(spec, world, left_out)}
+    plan = Plan(sweep_id, config, cells, build, run_planned_cell)
     references = {name: record.reference for name, record in models.items()}
     return Sweep(spec, plan, policies, left_out, world, references)
 
@@ -181,34 +181,34 @@ def _files(traces: TraceChoice) -> list[Path]:
 def _world(spec: SweepSpec, files: list[Path]) -> World:
     traces, prices = spec.traces, spec.prices
     ticks = panel(files, polarity=traces.polarity, gap_s=traces.gap_s, format=traces.format)
-    told = [prices.told]
+    assumptions = [prices.told]
     buckets = np.full(len(ticks.names), math.nan)
     if prices.file is None:
         spot = np.full(len(ticks.names), prices.spot_usd_per_hour)
-        told.append("Every pool has the same spot price, at all times.")
+        assumptions.append("Every pool has the same spot price, at all times.")
     else:
         read = read_pool_prices(prices.file, ticks.names)
         spot, buckets = read.spot_usd_per_hour, read.buckets
-        told.append(f"Spot prices are those of {prices.file.name}, at all times.")
+        assumptions.append(f"Spot prices are those of {prices.file.name}, at all times.")
     if np.isnan(buckets).all():
         buckets = np.zeros(len(ticks.names))
-        told.append(
+        assumptions.append(
             "No advisor bucket of these pools is known: they count as equal, so that "
             "lowest_advisor_bucket chooses by price."
         )
-    told.append("A tick without a record counts as not available.")
-    return World(ticks, spot, prices.on_demand_usd_per_hour, buckets, {}, tuple(told))
+    assumptions.append("A tick without a record counts as not available.")
+    return World(ticks, spot, prices.on_demand_usd_per_hour, buckets, {}, tuple(assumptions))
 
 
 def _models(lab: Lab, spec: SweepSpec) -> dict[str, ModelRecord]:
     desk = ModelDesk.of(lab)
-    asked = [name.removeprefix(SPOTLAB) for name in spec.policies if name.startswith(SPOTLAB)]
+    names = [name.removeprefix(SPOTLAB) for name in spec.policies if name.startswith(SPOTLAB)]
     if ALL in spec.policies:
-        asked += spec.models
+        names += spec.models
         champion = lab.store.registry.champion(CAPACITY_TASK)
         if not spec.models and champion is not None:
-            asked.append(champion.name)
-    found = {name: desk.find(name) for name in dict.fromkeys(asked)}
+            names.append(champion.name)
+    found = {name: desk.find(name) for name in dict.fromkeys(names)}
     for name, record in found.items():
         if record.task != CAPACITY_TASK:
             raise InvalidInput(
@@ -249,7 +249,7 @@ def _identity(
     models: Mapping[str, ModelRecord],
     policies: tuple[str, ...],
 ) -> dict[str, Any]:
-    unknown = [None if math.isnan(bucket) else bucket for bucket in _buckets(world)]
+    buckets = [None if math.isnan(bucket) else bucket for bucket in _buckets(world)]
     return {
         "code": code_digest(),
         "traces": {path.name: digest_of_file(path) for path in files},
@@ -261,7 +261,7 @@ def _identity(
         "seed": spec.seed,
         "on_demand_usd_per_hour": world.on_demand_usd_per_hour,
         "spot_usd_per_hour": world.spot_usd_per_hour[0].tolist(),
-        "advisor_buckets": unknown,
+        "advisor_buckets": buckets,
     }
 
 

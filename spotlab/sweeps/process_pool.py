@@ -19,24 +19,24 @@ from multiprocessing.connection import Connection, wait
 from typing import Final, Protocol, TypeVar
 
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.sweeps.worker_process import Said
+from spotlab.sweeps.worker_process import Reply
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TRIES: Final = 3
+MAX_DEATHS: Final = 3
 """An item whose worker died this often is given up."""
 POLL_S: Final = 0.1
 """Longest time until a wish to stop is noticed."""
-ONE_THREAD: Final = dict.fromkeys(
+ONE_THREAD_ENVIRONMENT: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 """The processes share the cores: threads within them would only wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedItem:
     """An item without a result.
 
     Args:
@@ -58,7 +58,7 @@ class Workers(Protocol):
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
+    ) -> list[FailedItem]:
         """Call `function(shared, item)` for every item, in no order that is promised.
 
         Args:
@@ -101,50 +101,50 @@ class ProcessWorkers:
         items: Mapping[str, Item],
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
-    ) -> list[Failed]:
+    ) -> list[FailedItem]:
         """See Workers.run."""
-        crew = _Crew(pickle.dumps((function, shared)))
+        pool = _ProcessPool(pickle.dumps((function, shared)))
         try:
-            crew.hire(min(self._processes, len(items)))
+            pool.start(min(self._processes, len(items)))
             waiting = deque(items)
             deaths: Counter[str] = Counter()
-            failed: list[Failed] = []
-            while waiting or crew.busy():
+            failed: list[FailedItem] = []
+            while waiting or pool.busy():
                 if cancelled():
                     raise Cancelled("Stopped; what was finished is kept.")
-                while waiting and (free := crew.free()):
-                    free.start(waiting[0], items[waiting[0]])
+                while waiting and (worker := pool.idle_worker()):
+                    worker.start(waiting[0], items[waiting[0]])
                     waiting.popleft()
-                for name, said in crew.heard(POLL_S):
-                    if said is None:
+                for name, reply in pool.receive(POLL_S):
+                    if reply is None:
                         deaths[name] += 1
-                        if deaths[name] < TRIES:
+                        if deaths[name] < MAX_DEATHS:
                             waiting.append(name)
                         else:
-                            failed.append(Failed(name, f"Its worker died {TRIES} times."))
-                    elif said[0] == "done":
-                        on_done(name, said[1])
+                            failed.append(FailedItem(name, f"Its worker died {MAX_DEATHS} times."))
+                    elif reply[0] == "done":
+                        on_done(name, reply[1])
                     else:
-                        failed.append(Failed(name, said[1]))
+                        failed.append(FailedItem(name, reply[1]))
             return sorted(failed, key=lambda one: one.name)
         finally:
-            crew.dismiss()
+            pool.stop()
 
 
-class _Member:
+class _WorkerProcess:
     """One process, with the item it is at."""
 
     def __init__(self, preparation: bytes) -> None:
-        self.connection, theirs = Pipe()
+        self.connection, worker_end = Pipe()
         self.item: str | None = None
         self.ready = False
-        with theirs:
+        with worker_end:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "spotlab.sweeps.worker_process", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "spotlab.sweeps.worker_process", str(worker_end.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env={**os.environ, **ONE_THREAD},
+                pass_fds=(worker_end.fileno(),),
+                env={**os.environ, **ONE_THREAD_ENVIRONMENT},
                 start_new_session=True,
             )
         self._preparation = preparation
@@ -160,15 +160,15 @@ class _Member:
         payload = pickle.dumps(item)
         self._send(lambda: self.connection.send_bytes(payload))
 
-    def hear(self) -> Said | None:
+    def receive(self) -> Reply | None:
         """What it says; None: it died."""
         try:
-            said: Said = pickle.loads(self.connection.recv_bytes())  # noqa: S301  (our child's)
+            reply: Reply = pickle.loads(self.connection.recv_bytes())  # noqa: S301  (our child's)
         except (EOFError, OSError):
             return None
-        return said
+        return reply
 
-    def end(self) -> int:
+    def kill(self) -> int:
         """End it; its exit code."""
         self.process.kill()
         self.connection.close()
@@ -183,67 +183,67 @@ class _Member:
             return  # it died: `hear` finds that out
 
 
-class _Crew:
+class _ProcessPool:
     """The processes of one run; those that die are replaced while there is work."""
 
     def __init__(self, preparation: bytes) -> None:
         self._preparation = preparation
-        self._members: dict[Connection, _Member] = {}
-        self._stillborn = 0
+        self._workers: dict[Connection, _WorkerProcess] = {}
+        self._failed_starts = 0
 
-    def hire(self, count: int) -> None:
+    def start(self, count: int) -> None:
         """Start processes."""
-        hired = []
+        started = []
         for _ in range(count):
-            member = _Member(self._preparation)
-            self._members[member.connection] = member
-            hired.append(member)
-        for member in hired:
-            member.prepare()
+            worker = _WorkerProcess(self._preparation)
+            self._workers[worker.connection] = worker
+            started.append(worker)
+        for worker in started:
+            worker.prepare()
 
     def busy(self) -> bool:
         """Whether any is at an item."""
-        return any(member.item is not None for member in self._members.values())
+        return any(member.item is not None for member in self._workers.values())
 
-    def free(self) -> _Member | None:
+    def idle_worker(self) -> _WorkerProcess | None:
         """One that is ready for an item."""
-        ready = (m for m in self._members.values() if m.ready and m.item is None)
+        ready = (m for m in self._workers.values() if m.ready and m.item is None)
         return next(ready, None)
 
-    def heard(self, within_s: float) -> list[tuple[str, Said | None]]:
+    def receive(self, within_s: float) -> list[tuple[str, Reply | None]]:
         """Items with what was said about them within that time; None: the worker died at it."""
-        found = []
-        for connection in wait(list(self._members), within_s):
+        replies = []
+        for connection in wait(list(self._workers), within_s):
             assert isinstance(connection, Connection)
-            member = self._members[connection]
-            said = member.hear()
-            if said is None:
-                self._replace(member)
-            elif said[0] == "unprepared":
-                raise NotAvailable(f"The worker processes cannot be prepared: {said[1]}")
-            elif said[0] == "ready":
-                member.ready = True
+            worker = self._workers[connection]
+            reply = worker.receive()
+            if reply is None:
+                self._replace(worker)
+            elif reply[0] == "unprepared":
+                raise NotAvailable(f"The worker processes cannot be prepared: {reply[1]}")
+            elif reply[0] == "ready":
+                worker.ready = True
                 continue
-            if member.item is not None:
-                found.append((member.item, said))
-                member.item = None
-        return found
+            if worker.item is not None:
+                replies.append((worker.item, reply))
+                worker.item = None
+        return replies
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """End them all."""
-        for member in self._members.values():
-            member.end()
-        self._members.clear()
+        for worker in self._workers.values():
+            worker.kill()
+        self._workers.clear()
 
-    def _replace(self, member: _Member) -> None:
-        del self._members[member.connection]
-        code = member.end()
-        if not member.ready:
-            self._stillborn += 1
-            if self._stillborn >= TRIES:
-                raise NotAvailable(f"Worker processes die as they start ({_how(code)}).")
-        self.hire(1)
+    def _replace(self, worker: _WorkerProcess) -> None:
+        del self._workers[worker.connection]
+        code = worker.kill()
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_DEATHS:
+                raise NotAvailable(f"Worker processes die as they start ({_exit_reason(code)}).")
+        self.start(1)
 
 
-def _how(code: int) -> str:
+def _exit_reason(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -16,7 +16,7 @@ from spotlab.domain.ports import By, Clock
 from spotlab.domain.ports.backtests import SweepRecord, Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError
 from spotlab.sweeps.process_pool import Workers
-from spotlab.sweeps.run import Plan, running, work_off
+from spotlab.sweeps.run import Plan, running_sweep, run_plan
 
 log = logging.getLogger("spotlab.sweeps.run")
 
@@ -72,7 +72,7 @@ class SweepJobs:
                 self._queue.append(plan)
                 self._changed.notify_all()
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._work, name="sweeps", daemon=True)
+                self._thread = threading.Thread(target=self._run_queue, name="sweeps", daemon=True)
                 self._thread.start()
         return record
 
@@ -84,10 +84,10 @@ class SweepJobs:
         """How far it is, whichever process runs it. Raises NotFound."""
         record = self._sweeps.get(sweep_id)
         text = self._texts.get(sweep_id, "")
-        alive = record.state != "running" or running(self._home) == sweep_id
+        is_alive = record.state != "running" or running_sweep(self._home) == sweep_id
         return SweepProgress(
             record,
-            record.state if alive else "interrupted",
+            record.state if is_alive else "interrupted",
             record.done / record.total if record.total else 0.0,
             text,
         )
@@ -105,7 +105,7 @@ class SweepJobs:
         if self._thread is not None:
             self._thread.join()
 
-    def _work(self) -> None:
+    def _run_queue(self) -> None:
         while not self._closed.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed.is_set())
@@ -113,28 +113,28 @@ class SweepJobs:
                     return
                 plan = self._queue.popleft()
             try:
-                self._work_off(plan)
+                self._run_plan(plan)
             finally:
                 with self._changed:
                     del self._texts[plan.sweep_id]
                     self._changed.notify_all()
 
-    def _work_off(self, plan: Plan) -> None:
-        def tell(text: str, _share: float) -> None:
+    def _run_plan(self, plan: Plan) -> None:
+        def progress(text: str, _share: float) -> None:
             self._texts[plan.sweep_id] = text
 
-        while running(self._home) is not None:  # in another process
-            if self._closed.wait(_WAIT_S) or not self._wanted(plan):
+        while running_sweep(self._home) is not None:  # in another process
+            if self._closed.wait(_WAIT_S) or not self._is_wanted(plan):
                 return
         try:
-            if self._wanted(plan):
-                work_off(
+            if self._is_wanted(plan):
+                run_plan(
                     plan,
                     self._sweeps,
                     self._workers,
                     self._home,
                     self._clock.now(),
-                    tell,
+                    progress,
                     self._closed.is_set,
                 )
         except Cancelled:
@@ -145,7 +145,7 @@ class SweepJobs:
             log.exception("sweep %s failed", plan.sweep_id)
             self._sweeps.finish(plan.sweep_id, "failed", f"{type(exc).__name__}: {exc}")
 
-    def _wanted(self, plan: Plan) -> bool:
+    def _is_wanted(self, plan: Plan) -> bool:
         """Whether nobody cancelled it while it was queued."""
         try:
             return self._sweeps.get(plan.sweep_id).state != "cancelled"

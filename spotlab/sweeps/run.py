@@ -27,10 +27,10 @@ from spotlab.sweeps.process_pool import ProcessWorkers, Workers
 Progress = Callable[[str, float], None]
 Results = dict[str, dict[str, Any]]
 
-_ASK_S: Final = 1.0
+_CANCEL_CHECK_S: Final = 1.0
 """How often SQL is asked whether somebody wants the sweep to stop."""
-_SHOWN: Final = 3
-_BUILDING: Final = 0.1
+_MAX_NAMED_CELLS: Final = 3
+_BUILD_SHARE: Final = 0.1
 """Share of the progress that making the world takes."""
 
 
@@ -64,7 +64,7 @@ def choose_workers(settings: Settings, processes: int | None = None) -> Workers:
     return ProcessWorkers(processes)
 
 
-def work_off(
+def run_plan(
     plan: Plan,
     sweeps: Sweeps,
     workers: Workers,
@@ -92,28 +92,28 @@ def work_off(
         SweepFailed: cells without a result; the others are kept.
         NotAvailable: another sweep runs in this home, or there are no workers.
     """
-    if _left(plan, sweeps):
-        with alone(home, plan.sweep_id):
+    if _unfinished(plan, sweeps):
+        with exclusive_lock(home, plan.sweep_id):
             sweeps.open(plan.sweep_id, plan.config, len(plan.cells), now, by)
             sweeps.begin(plan.sweep_id)
-            with _said(plan, sweeps):
-                _run(plan, _left(plan, sweeps), sweeps, workers, progress, cancelled)
+            with _failure_recorded(plan, sweeps):
+                _run(plan, _unfinished(plan, sweeps), sweeps, workers, progress, cancelled)
     sweeps.finish(plan.sweep_id, "done")
     progress("done", 1.0)
     return sweeps.finished(plan.sweep_id)
 
 
 @contextmanager
-def alone(home: Path, sweep_id: str) -> Iterator[None]:
+def exclusive_lock(home: Path, sweep_id: str) -> Iterator[None]:
     """Run as the one sweep of this home.
 
     Raises:
         NotAvailable: another one runs.
     """
-    with opened(_lock(home)) as handle:
+    with opened(_lock_file(home)) as handle:
         if not take(handle, ALONE, within_s=0.5):
             raise NotAvailable(
-                f"Another sweep is running in this home ({_held_by(handle) or 'it just began'}).",
+                f"Another sweep is running in this home ({_holder(handle) or 'it just began'}).",
                 remedy="Wait for it, or cancel it.",
             )
         os.ftruncate(handle, 0)
@@ -121,52 +121,52 @@ def alone(home: Path, sweep_id: str) -> Iterator[None]:
         yield
 
 
-def running(home: Path) -> str | None:
+def running_sweep(home: Path) -> str | None:
     """The sweep that runs in this home now, in whichever process; None: none does."""
-    with opened(_lock(home)) as handle:
-        return None if take(handle, SHARED) else _held_by(handle)
+    with opened(_lock_file(home)) as handle:
+        return None if take(handle, SHARED) else _holder(handle)
 
 
-def _lock(home: Path) -> Path:
+def _lock_file(home: Path) -> Path:
     return run_dir(home) / "sweep.lock"
 
 
-def _held_by(handle: int) -> str:
+def _holder(handle: int) -> str:
     return os.pread(handle, 200, 0).decode()
 
 
-def _left(plan: Plan, sweeps: Sweeps) -> dict[str, Any]:
+def _unfinished(plan: Plan, sweeps: Sweeps) -> dict[str, Any]:
     finished = sweeps.finished(plan.sweep_id)
     return {key: cell for key, cell in plan.cells.items() if key not in finished}
 
 
 def _run(
     plan: Plan,
-    left: Mapping[str, Any],
+    unfinished: Mapping[str, Any],
     sweeps: Sweeps,
     workers: Workers,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> None:
     total = len(plan.cells)
-    done = total - len(left)
-    wanted = _Wanted(plan.sweep_id, sweeps, cancelled)
+    done = total - len(unfinished)
+    stop_request = _StopRequest(plan.sweep_id, sweeps, cancelled)
     progress("preparing the world", 0.0)
     shared = plan.build()
 
-    def keep(key: str, result: dict[str, Any]) -> None:
+    def store_result(key: str, result: dict[str, Any]) -> None:
         nonlocal done
         sweeps.keep(plan.sweep_id, key, result)
         done += 1
-        progress(f"{done:,} of {total:,} cells", _BUILDING + (1.0 - _BUILDING) * done / total)
+        progress(f"{done:,} of {total:,} cells", _BUILD_SHARE + (1.0 - _BUILD_SHARE) * done / total)
 
-    if wanted.stop():
+    if stop_request.is_set():
         raise Cancelled("Stopped.")
-    progress(f"{done:,} of {total:,} cells", _BUILDING + (1.0 - _BUILDING) * done / total)
-    failed = workers.run(plan.function, shared, left, keep, wanted.stop)
+    progress(f"{done:,} of {total:,} cells", _BUILD_SHARE + (1.0 - _BUILD_SHARE) * done / total)
+    failed = workers.run(plan.function, shared, unfinished, store_result, stop_request.is_set)
     if failed:
-        first = " ".join(f"{one.name}: {one.reason}" for one in failed[:_SHOWN])
-        more = f" And {len(failed) - _SHOWN} more." if len(failed) > _SHOWN else ""
+        first = " ".join(f"{one.name}: {one.reason}" for one in failed[:_MAX_NAMED_CELLS])
+        more = f" And {len(failed) - _MAX_NAMED_CELLS} more." if len(failed) > _MAX_NAMED_CELLS else ""
         raise SweepFailed(
             f"{len(failed)} of {total} cells failed. {first}{more}",
             remedy="The others are kept; the same command tries these again.",
@@ -174,7 +174,7 @@ def _run(
 
 
 @contextmanager
-def _said(plan: Plan, sweeps: Sweeps) -> Iterator[None]:
+def _failure_recorded(plan: Plan, sweeps: Sweeps) -> Iterator[None]:
     """Write down how a run ended that was not done, and say what is left."""
     try:
         yield
@@ -191,7 +191,7 @@ def _said(plan: Plan, sweeps: Sweeps) -> Iterator[None]:
         raise
 
 
-class _Wanted:
+class _StopRequest:
     """Whether the sweep is still wanted; SQL is asked only now and then."""
 
     def __init__(self, sweep_id: str, sweeps: Sweeps, cancelled: Callable[[], bool]) -> None:
@@ -200,11 +200,11 @@ class _Wanted:
         self._cancelled = cancelled
         self._asked_at = time.monotonic()
 
-    def stop(self) -> bool:
+    def is_set(self) -> bool:
         """True once somebody wants it to stop."""
         if self._cancelled():
             return True
-        if time.monotonic() - self._asked_at < _ASK_S:
+        if time.monotonic() - self._asked_at < _CANCEL_CHECK_S:
             return False
         self._asked_at = time.monotonic()
         return self._sweeps.get(self._sweep_id).cancel_requested

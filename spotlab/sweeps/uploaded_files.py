@@ -13,7 +13,7 @@ from spotlab.runtime.model_unpacking import is_plain
 
 TRACES: Final = "traces"
 PRICES: Final = "prices"
-MAX_KEPT_BYTES: Final = 2 * 2**30
+MAX_STORED_BYTES: Final = 2 * 2**30
 """Of all that is kept: nothing deletes it by itself, as a sweep may go on any day."""
 _DIGEST_LETTERS: Final = 16
 
@@ -38,27 +38,27 @@ def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]
     for name, content in sorted(named.items()):
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
-    place = home / part / digest.hexdigest()[:_DIGEST_LETTERS]
-    if place.is_dir():
-        return place, False
-    coming = sum(len(content) for content in named.values())
-    if _kept_bytes(home) + coming > MAX_KEPT_BYTES:
+    target = home / part / digest.hexdigest()[:_DIGEST_LETTERS]
+    if target.is_dir():
+        return target, False
+    new_bytes = sum(len(content) for content in named.values())
+    if _stored_bytes(home) + new_bytes > MAX_STORED_BYTES:
         raise NotAvailable(
-            f"The files that were sent take {MAX_KEPT_BYTES / 1e9:.1f} GB, as much as they may.",
+            f"The files that were sent take {MAX_STORED_BYTES / 1e9:.1f} GB, as much as they may.",
             remedy=f"Ask whoever runs the server to delete old ones under {TRACES} and {PRICES} "
             "in SPOTLAB_HOME.",
         )
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix="sent-") as made:
-        whole = Path(made) / "whole"
-        whole.mkdir()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix="sent-") as temporary:
+        complete = Path(temporary) / "whole"
+        complete.mkdir()
         for name, content in named.items():
-            (whole / name).write_bytes(content)
-        if not place.is_dir():
-            whole.replace(place)
-    return place, True
+            (complete / name).write_bytes(content)
+        if not target.is_dir():
+            complete.replace(target)
+    return target, True
 
 
-def _kept_bytes(home: Path) -> int:
+def _stored_bytes(home: Path) -> int:
     files = (file for part in (TRACES, PRICES) for file in (home / part).glob("*/*"))
     return sum(file.stat().st_size for file in files)

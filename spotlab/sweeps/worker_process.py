@@ -15,13 +15,13 @@ from typing import Any, Final, Literal
 
 from spotlab.errors import one_line
 
-Said = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
+Reply = tuple[Literal["ready", "done", "failed", "unprepared"], Any]
 """What a worker says: the result of a "done", one sentence of the others."""
 
-READY: Final[Said] = ("ready", "")
+READY: Final[Reply] = ("ready", "")
 
 
-def answer(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes:
+def reply_to(function: Callable[[Any, Any], Any], shared: Any, item: Any) -> bytes:
     """One item's result or error as bytes: `Said`, pickled."""
     try:
         return pickle.dumps(("done", function(shared, item)))
@@ -34,16 +34,16 @@ def main(argv: list[str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection = Connection(int(argv[0]))
     sys.path[:] = connection.recv()
-    function, shared = _prepared(connection)
+    function, shared = _receive_preparation(connection)
     while True:
         try:
             item = connection.recv_bytes()
         except EOFError:
             return
-        connection.send_bytes(answer(_unpickling(function), shared, item))
+        connection.send_bytes(reply_to(_unpickling(function), shared, item))
 
 
-def _prepared(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
+def _receive_preparation(connection: Connection) -> tuple[Callable[[Any, Any], Any], Any]:
     try:
         function, shared = pickle.loads(connection.recv_bytes())  # noqa: S301  (our parent's)
     except Exception as exc:

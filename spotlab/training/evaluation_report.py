@@ -1,7 +1,6 @@
-"""How good forecasts are on rows that training has not seen, as one document.
+"""Evaluation of forecasts on rows outside the training data, as one document.
 
-Every figure stands beside its 95 % interval, and beside the same figure of simple baselines on the
-same rows.
+Every figure has a 95 % interval, and is compared with simple baselines on the same rows.
 """
 
 from __future__ import annotations
@@ -37,27 +36,27 @@ def assess(
     *,
     seed: int = SEED,
 ) -> Document:
-    """Everything there is to say about forecasts of a yes-or-no outcome.
+    """Evaluate forecasts of a binary outcome.
 
     Args:
         outcome: (n,) 0 or 1.
-        forecast: (n,) the model's probabilities; NaN where it refused the row.
-        blocks: (n,) what intervals draw as a whole.
+        forecast: (n,) the model's probabilities; NaN for rows it rejected.
+        blocks: (n,) block of each row; intervals draw whole blocks.
         baselines: (n,) probabilities by name.
         groups: (n,) masks by name, scored without an interval.
         seed: of the bootstrap.
     Returns:
-        `{rows, rows_refused, base_rate, metrics, reliability, baselines, subgroups, interval}`. A
-        figure that is not defined is null, with the reason beside it.
+        `{rows, rows_refused, base_rate, metrics, reliability, baselines, subgroups, interval}`. An
+        undefined figure is null and has a `reason`.
     Raises:
-        InvalidInput: the model refused all but a row.
+        InvalidInput: the model rejected all rows but one.
     """
     scored = ~np.isnan(forecast)
     refused = int((~scored).sum())
     if int(scored.sum()) < MIN_ROWS:
         raise InvalidInput(
-            f"The model refuses {refused:,} of {len(scored):,} rows.",
-            remedy="Give data whose values are within the range of its card.",
+            f"The model rejects {refused:,} of {len(scored):,} rows.",
+            remedy="Use data whose values are within the ranges in its card.",
         )
     scored_outcome, scored_forecast = outcome[scored], forecast[scored]
     scored_baselines = {name: values[scored] for name, values in baselines.items()}
@@ -109,14 +108,14 @@ def _interval_document(interval: Interval) -> Document:
 
 
 def _rounded(value: float) -> float | int | None:
-    """Six digits are more than is known; what is not defined is null."""
+    """Rounded to six digits, which exceeds the precision of the data; None if undefined."""
     if isinstance(value, int):
         return value
     return round(float(value), 6) if math.isfinite(value) else None
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """The document for a person: a line a figure, then the baselines."""
+    """The document as text: a table with the model and the baselines, then notes."""
     horizon = document["horizon_h"]
     lines = [
         f"{document['model']} ({document['task']}, within {horizon:g} h) on "
@@ -125,9 +124,9 @@ def text_of(document: Mapping[str, Any]) -> str:
         f"{'':<20}{'AUC':>9}{'PR-AUC':>9}{'Brier':>9}{'skill':>9}{'log loss':>9}{'ECE':>9}",
         f"{'model':<20}" + _table_cells({m: document["metrics"][m]["value"] for m in MEASURES}),
     ]
-    for end in ("low", "high"):
-        ends = {measure: document["metrics"][measure][end] for measure in MEASURES}
-        lines.append(f"{f'  95 % {end}':<20}" + _table_cells(ends))
+    for bound in ("low", "high"):
+        bounds = {measure: document["metrics"][measure][bound] for measure in MEASURES}
+        lines.append(f"{f'  95 % {bound}':<20}" + _table_cells(bounds))
     for name, row in document["baselines"].items():
         lines.append(f"{name:<20}" + _table_cells(row))
     for name, row in document["baselines"].items():
@@ -139,7 +138,7 @@ def text_of(document: Mapping[str, Any]) -> str:
         if differences:
             lines.append(f"model minus {name}: {', '.join(differences)}")
     reasons = {m["reason"] for m in document["metrics"].values() if "reason" in m}
-    lines += [f"Not defined: {reason}." for reason in sorted(reasons)]
+    lines += [f"Undefined: {reason}." for reason in sorted(reasons)]
     return "\n".join([*lines, *(f"Warning: {text}" for text in document["warnings"])])
 
 

@@ -1,7 +1,7 @@
-"""Two models on the same rows: paired differences, curves and where they disagree.
+"""Head to head of two models on the same rows: paired differences, curves and disagreements.
 
-Whole blocks of rows are drawn, the same ones for both models, so the interval
-of a difference is that of the difference and not of two figures side by side.
+The bootstrap draws the same blocks of rows for both models, so that intervals of differences are
+paired.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Rows = NDArray[np.intp]
 MEASURES: Final = ("auc", "pr_auc", "brier")
 SEED: Final = 7
 MAX_DISAGREEMENTS: Final = 200
-"""How many rows are listed where the two disagree most."""
+"""How many of the rows with the largest disagreement are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Precision at each recall, recall rising."""
+    """Precision-recall curve, in the order of rising recall."""
 
     recall: FloatArray
     precision: FloatArray
@@ -36,20 +36,20 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two models said about the same rows.
+    """Scores of two models on the same rows; pairs are in the order of `names`.
 
     Args:
-        names: of the two.
-        rows: rows that both gave a forecast for.
-        refused: rows that at least one of them refused; they are in no figure.
-        blocks: how many blocks were drawn from.
-        base_rate: share of yes.
-        scores: of each.
-        intervals: of each one's MEASURES.
+        names: the two models.
+        rows: number of rows that both models forecast.
+        refused: number of rows that at least one model rejected; no figure includes them.
+        blocks: number of blocks that the bootstrap draws from.
+        base_rate: share of positive outcomes.
+        scores: of each model.
+        intervals: of each model, by MEASURES.
         differences: first minus second, by MEASURES.
-        reliability: table of each.
-        curves: precision and recall of each.
-        disagreements: places of the rows where the forecasts differ most, largest first.
+        reliability: table of each model.
+        curves: precision-recall curve of each model.
+        disagreements: indices of the rows whose forecasts differ most, largest difference first.
     """
 
     names: tuple[str, str]
@@ -78,13 +78,13 @@ def compare(
     """Compare two models' forecasts of the same rows.
 
     Args:
-        names: of the two.
+        names: the two models.
         outcome: (n,) 0 or 1.
-        first, second: (n,) forecasts 0..1; NaN where the model refused the row.
-        blocks: (n,) what is drawn as a whole, such as the day.
+        first, second: (n,) forecasts 0..1; NaN for rows that the model rejected.
+        blocks: (n,) block of each row, such as its day; blocks are drawn as a whole.
         seed, draws: of the bootstrap.
     Raises:
-        InvalidInput: no row that both forecast, or all with one outcome.
+        InvalidInput: the models have no forecast row in common, or all have the same outcome.
     """
     scored = ~(np.isnan(first) | np.isnan(second))
     common_outcome, common_first, common_second = outcome[scored], first[scored], second[scored]
@@ -92,9 +92,9 @@ def compare(
         outcomes = "none" if not len(common_outcome) else "all with the same outcome"
         raise InvalidInput(
             f"{names[0]} and {names[1]} have {len(common_outcome):,} rows in common, {outcomes}.",
-            remedy="Choose data in which something happened, and that both models take.",
+            remedy="Choose data that has both outcomes and that both models accept.",
         )
-    # By place, not by name: a model may be compared with itself.
+    # Keyed by position, not by name: a model may be compared with itself.
     bootstrap = BlockBootstrap(common_outcome, {"1": common_first, "2": common_second}, blocks[scored], seed=seed, draws=draws)
     distance = np.abs(common_first - common_second)
     largest = np.argsort(-distance, kind="stable")[:MAX_DISAGREEMENTS]
@@ -114,7 +114,7 @@ def compare(
 
 
 def precision_recall(outcome: FloatArray, forecast: FloatArray) -> Curve:
-    """Precision and recall at every distinct threshold, highest first.
+    """Precision and recall at every distinct threshold, highest threshold first.
 
     >>> curve = precision_recall(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.5, 0.5]))
     >>> curve.recall.tolist(), [round(float(share), 3) for share in curve.precision]

@@ -1,7 +1,7 @@
-"""How good probabilities are, and how sure of it one can be.
+"""Scores of probabilities, and their confidence intervals.
 
-Everything works on whole arrays. An interval resamples groups, not rows: rows of one family rise
-and fall together, and an interval over rows would be several times too narrow.
+Intervals resample groups, not rows: rows of one family are correlated, and an interval over rows
+would be several times too narrow.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of probabilities for a yes-or-no outcome; NaN where there is one outcome only.
+    """Scores of probabilities for a binary outcome; NaN if undefined with only one outcome.
 
     Args:
-        rows: how many.
-        base_rate: share of yes.
+        rows: number of rows.
+        base_rate: share of positive outcomes.
         auc: area under the ROC curve.
         pr_auc: average precision.
         brier: mean squared error of the probability.
-        brier_skill: 1 - brier / that of always saying the base rate.
+        brier_skill: 1 - brier / Brier score of a constant forecast of the base rate.
         log_loss: mean negative log likelihood, nats.
         ece: expected calibration error over ten equally wide bins.
     """
@@ -74,7 +74,7 @@ def scores(outcome: FloatArray, forecast: FloatArray) -> Scores:
 
 
 def auc(outcome: FloatArray, forecast: FloatArray) -> float:
-    """P(a yes is forecast higher than a no), ties counting half (Mann-Whitney)."""
+    """P(a positive row is forecast higher than a negative one), ties counting half (Mann-Whitney)."""
     positives = int(np.sum(outcome))
     negatives = len(outcome) - positives
     if not positives or not negatives:
@@ -101,7 +101,7 @@ def brier(outcome: FloatArray, forecast: FloatArray) -> float:
 
 
 def brier_skill(outcome: FloatArray, forecast: FloatArray) -> float:
-    """1 is perfect, 0 no better than always saying the base rate."""
+    """1 is perfect; 0 is no better than a constant forecast of the base rate."""
     base = float(np.mean(outcome))
     reference = base * (1.0 - base)
     return 1.0 - brier(outcome, forecast) / reference if reference else float("nan")
@@ -114,7 +114,7 @@ def log_loss(outcome: FloatArray, forecast: FloatArray) -> float:
 
 
 def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
-    """Mean distance of forecast and observed share over equally wide bins, weighted by rows."""
+    """Expected calibration error: mean distance of forecast and observed share, weighted by rows."""
     table = reliability(outcome, forecast, bins)
     gaps = [row.rows * abs(row.mean_forecast - row.observed_share) for row in table]
     return float(sum(gaps) / len(outcome))
@@ -123,7 +123,7 @@ def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
 def reliability(
     outcome: FloatArray, forecast: FloatArray, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """The reliability table over equally wide bins; empty bins are left out."""
+    """The reliability table over equally wide bins, without empty bins."""
     bin_index = np.minimum((forecast * bins).astype(np.intp), bins - 1)
     rows = np.bincount(bin_index, minlength=bins)
     forecast_sums = np.bincount(bin_index, weights=forecast, minlength=bins)
@@ -153,11 +153,12 @@ def block_interval(
 
     Args:
         statistic: of the columns, such as `auc` of outcome and forecast.
-        columns: (n,) arrays; the same rows are drawn from each, so differences are paired.
+        columns: (n,) arrays; each draw takes the same rows of all of them, so differences are
+            paired.
         groups: (n,) group of each row.
         seed: of the draws.
-        draws: how many resamples; those where the statistic is NaN are left out.
-        level: 0.95 gives the 2.5 and 97.5 percentiles.
+        draws: number of resamples; those in which the statistic is NaN are ignored.
+        level: 0.95 gives the 2.5th and 97.5th percentiles.
     """
     rng = np.random.default_rng(seed)
     _, group_index = np.unique(np.asarray(groups), return_inverse=True)
@@ -171,7 +172,7 @@ def block_interval(
 
 
 def _mid_ranks(values: FloatArray) -> FloatArray:
-    """Ranks from 1; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share their mean rank."""
     _, value_index, count = np.unique(values, return_inverse=True, return_counts=True)
     last_ranks = np.cumsum(count).astype(np.float64)
     return np.asarray((last_ranks - (count - 1) / 2.0)[value_index], dtype=np.float64)

@@ -14,7 +14,7 @@ import pytest
 from spotlab.cli import main
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.store import open_store
-from spotlab.sweeps.run import running
+from spotlab.sweeps.run import running_sweep
 from tests.support.dask_cluster import dask_cluster
 from tests.support.traces import write_campaign
 
@@ -213,7 +213,7 @@ def test_after_kill_9_it_gives_the_same_bytes(arguments: list[str], home: Path, 
         until_some_cells(process)
         process.kill()
     (record,) = kept(home)
-    assert (record.state, running(home)) == ("running", None)
+    assert (record.state, running_sweep(home)) == ("running", None)
     assert 3 <= record.done < record.total == 36
 
     resumed = run(*TWELVE, "--home", str(home))

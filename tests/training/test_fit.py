@@ -18,7 +18,7 @@ from spotlab.training.advisor.calibration import fit_logistic
 from spotlab.training.advisor.datasets import dataset, recorded_market
 from spotlab.training.advisor.labels import high
 from spotlab.training.advisor.splits import GroupSplit
-from spotlab.training.advisor.training import TrainReport, train
+from spotlab.training.advisor.training import AdvisorReport, train
 from tests.support import recorded
 
 
@@ -40,7 +40,7 @@ def run(
     progress: Callable[[str, float], None] = lambda text, share: None,
     seed: int = 7,
     folds: int = 3,
-) -> TrainReport:
+) -> AdvisorReport:
     return train(
         folder,
         out,

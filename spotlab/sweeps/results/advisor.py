@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from spotlab.errors import NotAvailable
 from spotlab.runtime.model_catalogue import figures as card_figures
-from spotlab.sweeps.results.capacity import MEASURES, beside_baselines, figures_of
+from spotlab.sweeps.results.capacity import MEASURES, baseline_table, metric_figures
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, number
 from spotlab.training.advisor.training import train
 from spotlab.training.advisor.walk_forward import NEARLY_A_MONTH, walk_forward
@@ -67,10 +67,10 @@ def walk_forward_section(folder: Path, tell: Tell) -> Section:
         f"{document['split'].capitalize()}. {everything['rows']:,} rows, base rate "
         f"{everything['base_rate']:.3f}; nothing that is shipped learned from these files.",
         [
-            *figures_of(WALK_FORWARD, everything, WALK_TARGETS),
-            *figures_of(f"{WALK_FORWARD}, only pools now below 3", low, {}),
+            *metric_figures(WALK_FORWARD, everything, WALK_TARGETS),
+            *metric_figures(f"{WALK_FORWARD}, only pools now below 3", low, {}),
         ],
-        [beside_baselines(everything), beside_baselines(low), Table(header, pairs)],
+        [baseline_table(everything), baseline_table(low), Table(header, pairs)],
     )
 
 
@@ -89,10 +89,10 @@ def newest_section(folder: Path, tell: Tell) -> Section:
         f"so this is no strict test. {everything['rows']:,} rows, base rate "
         f"{everything['base_rate']:.3f}.",
         [
-            *figures_of(title, everything, WALK_TARGETS),
-            *figures_of(f"{title}, only pools now below 3", low, {}),
+            *metric_figures(title, everything, WALK_TARGETS),
+            *metric_figures(f"{title}, only pools now below 3", low, {}),
         ],
-        [beside_baselines(everything), beside_baselines(low)],
+        [baseline_table(everything), baseline_table(low)],
     )
 
 
@@ -118,16 +118,16 @@ def clean_section(folder: Path, tell: Tell) -> Section:
     )
 
 
-def _figures(found: Mapping[str, Mapping[str, float | None]]) -> list[Figure]:
+def _figures(card_figures_by_measure: Mapping[str, Mapping[str, float | None]]) -> list[Figure]:
     return [
         Figure(
             T2_CLEAN,
             said,
-            found[measure].get("value"),
-            found[measure].get("low"),
-            found[measure].get("high"),
+            card_figures_by_measure[measure].get("value"),
+            card_figures_by_measure[measure].get("low"),
+            card_figures_by_measure[measure].get("high"),
             CLEAN_TARGETS.get(measure),
         )
         for measure, said in MEASURES.items()
-        if measure in found
+        if measure in card_figures_by_measure
     ]

@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 CAMPAIGNS: Final = Path("evaluation-only/traces/spot-traces-availability")
 CAMPAIGN_2023: Final = CAMPAIGNS / "1-node/aws-02-15-2023"
 CAMPAIGN_2022: Final = CAMPAIGNS / "1-node/aws-10-26-2022"
-SHARE: Final = 0.6
+TRAIN_SHARE: Final = 0.6
 SEED: Final = 7
 MEASURES: Final = {
     "auc": "AUC",
@@ -104,14 +104,14 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
     """
     missing = [path for path in (split.train, split.test) if not (folder / path).is_dir()]
     if missing:
-        said = f"{missing[0]} is not in the data folder."
-        return Section(split.what, "", skipped=said)
+        description = f"{missing[0]} is not in the data folder."
+        return Section(split.what, "", skipped=description)
     tell(f"{split.what}: fitting")
-    learned, tested, held_out = _parts(folder, split)
-    forecast = train(learned, SEED)
+    training, test, held_out = _parts(folder, split)
+    forecast = train(training, SEED)
     tell(f"{split.what}: testing")
-    panel, rows = tested
-    fitted = fit_baselines(learned)
+    panel, rows = test
+    fitted = fit_baselines(training)
     baselines = forecast_baselines(fitted, panel, rows)
     document = assess(
         rows.label[held_out],
@@ -120,20 +120,20 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
         {name: values[held_out] for name, values in baselines.items()},
         [(name, rows.pool[held_out] == i) for i, name in enumerate(panel.names)],
     )
-    learned_rows = sum(len(part) for _, part in learned)
-    said = (
+    learned_rows = sum(len(part) for _, part in training)
+    description = (
         f"{learned_rows:,} rows to learn from, tested on {document['rows']:,} rows of "
         f"{document['interval']['blocks']} days, base rate {document['base_rate']:.3f}; intervals "
         "draw days. The fit is thrown away: it is not the shipped model."
     )
     figures = [
-        *figures_of(split.what, document, split.targets),
-        *_gains(split.what, document, "streak_only"),
+        *metric_figures(split.what, document, split.targets),
+        *_gain_figures(split.what, document, "streak_only"),
     ]
-    return Section(split.what, said, figures, [beside_baselines(document), by_group(document)])
+    return Section(split.what, description, figures, [baseline_table(document), group_table(document)])
 
 
-def figures_of(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
+def metric_figures(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
     """The document's metrics, each with its target where one is set."""
     return [
         Figure(what, said, entry["value"], entry["low"], entry["high"], targets.get(measure))
@@ -142,7 +142,7 @@ def figures_of(what: str, document: Document, targets: Mapping[str, Target]) -> 
     ]
 
 
-def beside_baselines(document: Document) -> Table:
+def baseline_table(document: Document) -> Table:
     """The model and each baseline on the same rows, with paired differences."""
     first = ["model", *(number(document["metrics"][m]["value"], 4) for m in MEASURES), "", ""]
     rows = [first]
@@ -152,18 +152,18 @@ def beside_baselines(document: Document) -> Table:
             [
                 name,
                 *(number(row[measure], 4) for measure in MEASURES),
-                *(_gain(gain[m]) for m in ("auc", "brier")),
+                *(_gain_cell(gain[m]) for m in ("auc", "brier")),
             ]
         )
     header = ("", *MEASURES.values(), "AUC gain (95 %)", "Brier gain (95 %)")
     return Table(header, rows, "Gains are the model's figure minus the baseline's, paired.")
 
 
-def _gain(entry: Document) -> str:
+def _gain_cell(entry: Document) -> str:
     return f"{number(entry['value'], 4)} ({interval(entry['low'], entry['high'], 4)})"
 
 
-def by_group(document: Document) -> Table:
+def group_table(document: Document) -> Table:
     """Figures of each pool or class of rows."""
     measures = ("auc", "pr_auc", "brier", "brier_skill", "ece")
     rows = [
@@ -183,14 +183,14 @@ def _parts(folder: Path, split: Split) -> tuple[list[Part], Part, NDArray[np.int
     panel = read_panel(folder / split.test)
     rows = capacity_rows(panel, split.horizon_h)
     if split.train == split.test:
-        before, after = time_split(rows, SHARE, panel)
+        before, after = time_split(rows, TRAIN_SHARE, panel)
         return [(panel, rows.take(before))], (panel, rows), after
     other = read_panel(folder / split.train)
-    learned = [(other, capacity_rows(other, split.horizon_h))]
-    return learned, (panel, rows), np.arange(len(rows))
+    training = [(other, capacity_rows(other, split.horizon_h))]
+    return training, (panel, rows), np.arange(len(rows))
 
 
-def _gains(what: str, document: Document, baseline: str) -> list[Figure]:
+def _gain_figures(what: str, document: Document, baseline: str) -> list[Figure]:
     gain = document["baselines"][baseline]["model_minus_baseline"]
     return [
         Figure(

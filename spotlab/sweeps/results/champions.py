@@ -12,9 +12,9 @@ from spotlab.sweeps.results.capacity import (
     CAMPAIGN_2022,
     CAMPAIGN_2023,
     CAMPAIGNS,
-    beside_baselines,
-    by_group,
-    figures_of,
+    baseline_table,
+    group_table,
+    metric_figures,
 )
 from spotlab.sweeps.results.document import Figure, Section, Table
 from spotlab.training.advisor.datasets import read_advisor
@@ -50,7 +50,7 @@ def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, tel
             name = f"{what}, {horizon_h:g} h"
             if document["learned_from"]:
                 name += " (learned from this record: no test)"
-            figures += figures_of(name, document, {})
+            figures += metric_figures(name, document, {})
             tables += _tables(name, document)
     return Section(
         title,
@@ -76,7 +76,7 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: 
             document = evaluate_advisor(model, [before], after, clock)
         except InvalidInput as exc:
             return Section(title, "", skipped=exc.message)
-        figures += figures_of(name, document, {})
+        figures += metric_figures(name, document, {})
         tables += _tables(name, document)
     return Section(
         title,
@@ -94,11 +94,11 @@ def _on_traces(
 
 
 def _tables(name: str, document: Document) -> list[Table]:
-    beside, groups = beside_baselines(document), by_group(document)
-    told = " ".join(document["warnings"])
-    rows = f"{name}: {document['rows']:,} rows, base rate {document['base_rate']:.3f}. {told}"
+    baselines, groups = baseline_table(document), group_table(document)
+    warnings = " ".join(document["warnings"])
+    rows = f"{name}: {document['rows']:,} rows, base rate {document['base_rate']:.3f}. {warnings}"
     return [
-        Table(beside.header, beside.rows, f"{rows.strip()}"),
+        Table(baselines.header, baselines.rows, f"{rows.strip()}"),
         Table(groups.header, groups.rows, f"{name}, part by part."),
     ]
 

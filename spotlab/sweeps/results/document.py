@@ -84,7 +84,7 @@ class Section:
     """
 
     title: str
-    said: str
+    description: str
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     skipped: str = ""
@@ -118,10 +118,10 @@ class Results:
             f"Measured on {self.date} with {versions}.",
             *self.notes,
             "## Targets",
-            markdown(_targets(figures)) if figures else "None was measured.",
-            *(text for section in self.sections for text in _section(section)),
+            markdown(_targets_table(figures)) if figures else "None was measured.",
+            *(text for section in self.sections for text in _section_parts(section)),
             "## Data",
-            markdown(Table(("file", "SHA-256 (start)", "licence"), _files(self.files))),
+            markdown(Table(("file", "SHA-256 (start)", "licence"), _file_rows(self.files))),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -155,7 +155,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _targets(figures: Sequence[Figure]) -> Table:
+def _targets_table(figures: Sequence[Figure]) -> Table:
     rows = [
         (
             f"{figure.what}: {figure.measure}",
@@ -169,8 +169,8 @@ def _targets(figures: Sequence[Figure]) -> Table:
     return Table(("what", "measured", "95 % interval", "to reach", ""), rows)
 
 
-def _section(section: Section) -> list[str]:
-    parts = [f"## {section.title}", section.said]
+def _section_parts(section: Section) -> list[str]:
+    parts = [f"## {section.title}", section.description]
     if section.skipped:
         parts.append(f"Skipped: {section.skipped}")
     others = [figure for figure in section.figures if figure.target is None]
@@ -183,5 +183,5 @@ def _section(section: Section) -> list[str]:
     return [*parts, *(markdown(table) for table in section.tables)]
 
 
-def _files(files: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def _file_rows(files: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return [(f"`{name}`", f"`{digest[:16]}`", licence) for name, digest, licence in files]

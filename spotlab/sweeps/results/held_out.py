@@ -22,7 +22,7 @@ from spotlab.gym.world import FloatArray, World
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.traces import panel as read_panel
 from spotlab.sweeps.forecasts import forecasts_of
-from spotlab.sweeps.results.capacity import CAMPAIGN_2023, SHARE
+from spotlab.sweeps.results.capacity import CAMPAIGN_2023, TRAIN_SHARE
 from spotlab.training.capacity.rows import capacity_rows, time_split
 from spotlab.training.capacity.training import recipe_model
 
@@ -32,13 +32,13 @@ PRICES: Final = Path("az-prices/2019-12-20--2020-03-23.csv.gz")
 INSTANCE_TYPE: Final = "p3.2xlarge"
 ON_DEMAND_USD: Final = 3.06
 MODEL: Final = "recipe"
-LEARN_H: Final = 1.0
+HORIZON_H: Final = 1.0
 SEED: Final = 7
 WINDOWS: Final = 40
 SERVICE_H: Final = 168.0
 BLOCK_H: Final = 92.0
-TOLD: Final = (
-    f"SpotLab's policy uses the capacity recipe fitted on the first {SHARE:.0%} of the campaign's "
+DESCRIPTION: Final = (
+    f"SpotLab's policy uses the capacity recipe fitted on the first {TRAIN_SHARE:.0%} of the campaign's "
     "time, and every window lies in the rest. A zone's spot price is the time-weighted mean that "
     f"was recorded of {INSTANCE_TYPE} there from 2019-12-20 to 2020-03-23 (a zone without a record "
     f"takes its region's mean); on-demand is {ON_DEMAND_USD:.2f} USD/h. None was recorded during "
@@ -49,15 +49,15 @@ TOLD: Final = (
 def held_out_world(folder: Path) -> World:
     """The campaign with recorded prices, and forecasts of a model fitted on its first part."""
     panel = read_panel(sorted((folder / CAMPAIGN_2023).glob("*.json.gz")))
-    rows = capacity_rows(panel, LEARN_H)
-    learned, _ = time_split(rows, SHARE, panel)
-    model = recipe_model([(panel, rows.take(learned))], SEED)
+    rows = capacity_rows(panel, HORIZON_H)
+    train_rows, _ = time_split(rows, TRAIN_SHARE, panel)
+    model = recipe_model([(panel, rows.take(train_rows))], SEED)
     return World(
         panel,
         zone_prices(folder, panel.names),
         ON_DEMAND_USD,
         forecasts={MODEL: forecasts_of(model, panel)},
-        assumptions=(TOLD,),
+        assumptions=(DESCRIPTION,),
     )
 
 
@@ -102,7 +102,7 @@ def _price_of(zone: str, means: dict[str, float]) -> float:
 
 def jobs(panel: TracePanel) -> tuple[Window, ...]:
     """Jobs of 48 h in the part that was not learned from."""
-    return deadline_windows(panel, WINDOWS, SEED, part=(SHARE, 1.0))
+    return deadline_windows(panel, WINDOWS, SEED, part=(TRAIN_SHARE, 1.0))
 
 
 def services(panel: TracePanel) -> tuple[Window, ...]:
@@ -113,7 +113,7 @@ def services(panel: TracePanel) -> tuple[Window, ...]:
         SEED,
         hours=SERVICE_H,
         downtime_usd_per_hour=ON_DEMAND_USD,
-        part=(SHARE, 1.0),
+        part=(TRAIN_SHARE, 1.0),
     )
 
 

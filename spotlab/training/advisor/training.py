@@ -1,9 +1,9 @@
-"""Training the shipped model, from recorded data to an artefact."""
+"""Training of the shipped advisor model, from recorded data to an artefact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from spotlab.training.advisor.labels import high, rate_position
 from spotlab.training.advisor.nested_validation import ValidatedCandidate, validate, nested_forecast
 from spotlab.training.advisor.recipe import Candidate
 from spotlab.training.advisor.splits import GroupSplit
-from spotlab.training.saved_version import Step, counted_steps, save_version
+from spotlab.training.saved_version import Step, TrainingReport, counted_steps, save_version
 from spotlab.training.scores import auc, brier, log_loss, pr_auc
 
 FloatArray = NDArray[np.float64]
@@ -39,50 +39,22 @@ SPLIT: Final = GroupSplit(folds=recipe.FOLDS)
 _OTHER_STEPS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """What a training run made.
+class AdvisorReport(TrainingReport):
+    """Result of training an advisor model."""
 
-    Args:
-        name, version: of the artefact.
-        folder: where it is.
-        new: False when this very artefact was there already.
-        rows: trained on.
-        split: how they were validated.
-        measured: comparison, metrics and tests, as on the card.
-    """
-
-    name: str
-    version: str
-    folder: Path
-    new: bool
-    rows: int
-    split: GroupSplit
-    measured: Document
-
-    def as_document(self) -> Document:
-        """The report as JSON-like values."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "folder": str(self.folder),
-            "new": self.new,
-            "rows": self.rows,
-            "split": str(self.split),
-            **self.measured,
-        }
+    __slots__ = ()
 
     def as_text(self) -> str:
-        """A few lines for a person."""
-        by_family = self.measured["metrics"]["model"]
+        """The report as a few lines of text."""
+        scores = self.measured["metrics"]["model"]
         low, high_ = self.measured["metrics"]["interval_95"]["auc"]
         return (
-            f"{self.name} {self.version} {'written to' if self.new else 'is unchanged in'} "
-            f"{self.folder}\n"
-            f"{self.rows:,} rows, {by_family['base_rate']:.1%} at bucket >= 3; by {self.split.by}: "
-            f"AUC {by_family['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
-            f"PR-AUC {by_family['pr_auc']:.3f}, Brier {by_family['brier']:.3f} "
-            f"(skill {by_family['brier_skill']:.2f})"
+            f"{self.headline}\n"
+            f"{self.rows:,} rows, {scores['base_rate']:.1%} at bucket >= 3; by "
+            f"{GroupSplit.parse(self.split).by}: "
+            f"AUC {scores['auc']:.3f} (95 %: {low:.3f} to {high_:.3f}), "
+            f"PR-AUC {scores['pr_auc']:.3f}, Brier {scores['brier']:.3f} "
+            f"(skill {scores['brier_skill']:.2f})"
         )
 
 
@@ -96,24 +68,24 @@ def train(
     budget: Budget | None = None,
     version: str | None = None,
     split: GroupSplit = SPLIT,
-) -> TrainReport:
-    """Train the risk model from the recorded data and write its artefact.
+) -> AdvisorReport:
+    """Train the advisor model from recorded data and write its artefact.
 
-    The same data, seed and library versions give the same bytes. A version that is there with
-    other content is never touched: the next free one is written.
+    The same data, seed and library versions give the same bytes. An existing version with other
+    content is never overwritten: the next free version is written.
 
     Args:
         data_dir: recorded data.
         out_dir: folder of model artefacts.
         seed: of sampling inside the fit, of a search and of the intervals.
-        progress: told what is being done and the share that is done, 0..1.
-        cancelled: asked between steps.
-        budget: search for better settings first; None: the recipe's.
-        version: to write; None: the first free one from the recipe's.
+        progress: called with the name of the current step and the completed share, 0..1.
+        cancelled: called between steps.
+        budget: of a search for better settings; None: use the recipe's settings.
+        version: to write; None: the first free one, starting with the recipe's.
         split: how rows are validated.
     Raises:
-        NotAvailable: the data is not there; names SPOTLAB_SHARED_DATA.
-        InvalidInput: the version is there with other content.
+        NotAvailable: the data is missing; the error names SPOTLAB_SHARED_DATA.
+        InvalidInput: the version exists with other content.
         Cancelled: nothing was written.
     """
     trials, candidates = (
@@ -138,16 +110,18 @@ def _train(
     budget: Budget | None,
     version: str | None,
     step: Step,
-) -> TrainReport:
-    """Choose, fit, calibrate, measure and save; see `train`.
+) -> AdvisorReport:
+    """Choose a candidate, fit, calibrate, evaluate and save; see `train`.
 
     Args:
-        data_dir: holds the test data that trains nothing, if it is there.
-        step: told what is being done; may raise Cancelled.
+        data_dir: recorded data; its evaluation-only part may be missing.
+        step: called at the start of each step; may raise Cancelled.
     """
     data, seed = fitter.data, fitter.seed
     searched = None if budget is None else _search(fitter, budget, step)
-    candidates = recipe.CANDIDATES if searched is None else (*recipe.CANDIDATES, _found(searched))
+    candidates = recipe.CANDIDATES
+    if searched is not None:
+        candidates = (*candidates, _binary_candidate(searched.best.settings))
     validated = [
         validate(
             fitter,
@@ -210,12 +184,13 @@ def _train(
         lambda version: make_card(version, tests),
         version,
     )
-    found = measured | tests
-    return TrainReport(recipe.NAME, folder.name, folder, new, len(data.bucket), split, found)
+    return AdvisorReport(
+        recipe.NAME, folder.name, folder, new, len(data.bucket), str(split), measured | tests
+    )
 
 
 def _search(fitter: BoosterFitter, budget: Budget, step: Step) -> SearchResult:
-    """Settings of the binary candidate with the lowest log loss on folds by family."""
+    """Search for the settings of the binary candidate with the lowest log loss on group folds."""
 
     def score(settings: Settings) -> float:
         return validate(fitter, _binary_candidate(settings), fitter.rows).log_loss
@@ -223,9 +198,6 @@ def _search(fitter: BoosterFitter, budget: Budget, step: Step) -> SearchResult:
     initial = {name: recipe.SETTINGS[name] for name in recipe.SPACE}
     return search(recipe.SPACE, initial, score, budget, seed=fitter.seed, step=step)
 
-
-def _found(searched: SearchResult) -> Candidate:
-    return _binary_candidate(searched.best.settings)
 
 
 def _binary_candidate(settings: Settings) -> Candidate:
@@ -247,7 +219,7 @@ def _comparison_row(data: Dataset, validated: ValidatedCandidate) -> Document:
 
 
 def _rate_error(data: Dataset, forecast: FloatArray) -> Document:
-    """How far the monthly rate is off, as a share: 0.05 is five percent points."""
+    """Errors of the monthly rate, as shares: 0.05 is five percentage points."""
     span = BUCKET_RATES[-1] - BUCKET_RATES[0]
     truth = rate_position(data.bucket)
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from spotlab.training.capacity.metrics import CapacitySplit, Forecast, measure
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.capacity.training_rows import training_rows
 from spotlab.training.provenance import training_traces
-from spotlab.training.saved_version import Step, counted_steps, save_version
+from spotlab.training.saved_version import Step, TrainingReport, counted_steps, save_version
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
@@ -33,49 +33,20 @@ Parts = Sequence[tuple[TracePanel, float]]
 _STEPS_A_FIT: Final = recipe.TIME_PARTS - recipe.FIRST_TEST_PART + 2
 
 
-@dataclass(frozen=True, slots=True)
-class CapacityReport:
-    """What a training run made.
+class CapacityReport(TrainingReport):
+    """Result of training a capacity model; rows and figures are by horizon."""
 
-    Args:
-        name, version: of the artefact.
-        folder: where it is.
-        new: False when this very artefact was there already.
-        rows: trained on, by horizon.
-        split: how it was measured.
-        measured: figures by horizon, as on the card.
-    """
-
-    name: str
-    version: str
-    folder: Path
-    new: bool
-    rows: Mapping[str, int]
-    split: str
-    measured: Document
-
-    def as_document(self) -> Document:
-        """The report as JSON-like values."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "folder": str(self.folder),
-            "new": self.new,
-            "rows": dict(self.rows),
-            "split": self.split,
-            **self.measured,
-        }
+    __slots__ = ()
 
     def as_text(self) -> str:
-        """A few lines for a person."""
-        written = "written to" if self.new else "is unchanged in"
-        lines = [f"{self.name} {self.version} {written} {self.folder}"]
+        """The report as a few lines of text."""
+        lines = [self.headline]
         for horizon, document in self.measured["metrics"].items():
             figures = ", ".join(
-                f"{said} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+                f"{label} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
                 if entry["low"] is not None
-                else f"{said} {entry['value']:.3f}"
-                for measure_, said in (("auc", "AUC"), ("pr_auc", "PR-AUC"), ("brier", "Brier"))
+                else f"{label} {entry['value']:.3f}"
+                for measure_, label in (("auc", "AUC"), ("pr_auc", "PR-AUC"), ("brier", "Brier"))
                 if (entry := document["metrics"][measure_])["value"] is not None
             )
             lines.append(
@@ -156,7 +127,13 @@ def train_capacity(
 
     folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, make_card, version)
     return CapacityReport(
-        recipe.NAME, folder.name, folder, new, fit.rows, str(parsed_split), {"metrics": measured}
+        recipe.NAME,
+        folder.name,
+        folder,
+        new,
+        dict(fit.rows),
+        str(parsed_split),
+        {"metrics": measured},
     )
 
 
