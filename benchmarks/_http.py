@@ -1,7 +1,7 @@
-"""HTTP requests at a constant rate, whether or not the answers come: an open loop.
+"""HTTP requests at a constant rate, independent of the responses (open loop).
 
-A latency counts from the moment the request was due, so that a server that stalls is not excused by
-a generator that waits for it. The client is as small as can be: it shares the processors.
+Latencies are measured from the time at which a request was due, so that a stalled server cannot
+slow down the generator and look fast. The client is minimal, since it shares the processors.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ TIMEOUT_S = 30.0
 
 @dataclass
 class Responses:
-    """What came back.
+    """Responses to all requests.
 
     Args:
-        took: seconds by path's name, from when a request was due.
-        late: seconds by which a request was sent later than due: the generator's own.
-        statuses: how often each came.
-        errors: in words.
+        latencies_s: seconds from the due time, by the path's name.
+        send_delays_s: seconds between the due time and sending, caused by the generator.
+        statuses: number of responses by status.
+        errors: number of errors by text.
     """
 
     latencies_s: dict[str, list[float]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Responses:
 
 
 class Client:
-    """Keeps connections to a server of this machine."""
+    """A client with persistent connections to a server on this machine."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port = port
@@ -59,7 +59,7 @@ class Client:
             writer.close()
             if fresh or method != "GET":
                 raise
-            return await self.request(path, method, body, extra)  # it was closed while idle
+            return await self.request(path, method, body, extra)  # was closed while idle: retry
         except BaseException:
             writer.close()
             raise
@@ -84,7 +84,7 @@ class Client:
         return content
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the idle connections."""
         for _, writer in self.idle:
             writer.close()
 
@@ -92,7 +92,7 @@ class Client:
 async def request_at_rate(
     client: Client, paths: Sequence[tuple[str, str]], per_s: float, seconds: float
 ) -> Responses:
-    """Ask paths in turn, each (name, path), at a constant rate."""
+    """Request each (name, path) in turn, at a constant rate."""
     responses = Responses()
     started = time.perf_counter() + 0.1
     tasks = []

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be cut: what is behind it is down, without being stopped."""
+"""A TCP proxy that can be cut, so that a running server becomes unreachable."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
 
     def cut(self) -> None:
-        """Drop every connection, and refuse new ones."""
-        # shutdown wakes the thread that accepts; closing alone would not.
+        """Close all connections and refuse new ones."""
+        # shutdown wakes the accepting thread; close alone would not.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -33,11 +33,11 @@ class Proxy:
                     end.shutdown(socket.SHUT_RDWR)
 
     def restore(self) -> None:
-        """Forward again, on the same port."""
+        """Forward connections again, on the same port."""
         self._listener = self._listen(self.port)
 
     def close(self) -> None:
-        """End."""
+        """Stop the proxy."""
         self.cut()
 
     def _listen(self, port: int) -> socket.socket:

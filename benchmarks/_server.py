@@ -1,4 +1,4 @@
-"""A real `spotlab serve` (or worker) in a process of its own, with a home of its own."""
+"""A real `spotlab serve` (or worker) in its own process, with its own home."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STOP_S = 20.0
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """An unused port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def get(url: str, timeout: float = 5.0) -> tuple[int, str]:
-    """Status and text of a GET; 0 where nobody answers."""
+    """Status and text of a GET request; status 0 if there is no response."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             return response.status, response.read().decode(errors="replace")
@@ -40,10 +40,11 @@ class Server:
     """The app on a free port, until `stop`.
 
     Args:
-        home: its folder of all state.
+        home: SPOTLAB_HOME.
+        arguments: of the command `spotlab`; None: `serve` on the port.
+        wrapper: command to run it with, such as `prlimit` and its options.
+        port: to listen on; 0: any unused port.
         settings: SPOTLAB_ variables by their names in lower case.
-        words: of the command line; None: `serve` on the port.
-        wrap: words before it, such as those of `prlimit`.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Server:
     def wait_until(
         self, path: str = "/healthz", expected_status: int = 200, within_s: float = START_S
     ) -> str:
-        """The text that a path answers, once it does so with this status."""
+        """Wait until a path responds with the expected status; returns the text."""
         deadline = time.monotonic() + within_s
         status, text = 0, ""
         while time.monotonic() < deadline:
@@ -84,23 +85,24 @@ class Server:
                 return text
             time.sleep(0.2)
         raise RuntimeError(
-            f"{path} answered {status}, not {expected_status}: {text[:500]}\n{self.log.read_text()[-3000:]}"
+            f"{path} answered {status}, not {expected_status}: {text[:500]}\n"
+            f"{self.log.read_text()[-3000:]}"
         )
 
     def rss_mb(self) -> float:
-        """Resident memory of the process itself."""
+        """Resident memory of the process itself, MB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
         return 0.0
 
     def cpu_s(self) -> float:
-        """Processor seconds of the process itself."""
+        """CPU time of the process itself, seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> tuple[int, float]:
-        """End it as an orchestrator does; its exit code, and how long it took."""
+        """Stop it with SIGTERM; returns its exit code and the seconds until it ended."""
         started = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

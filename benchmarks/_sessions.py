@@ -1,7 +1,7 @@
-"""Sessions without a browser: they speak Streamlit's protocol, as its front end does.
+"""Streamlit sessions without a browser, over Streamlit's websocket protocol.
 
-A session opens the websocket, runs a page, and thinks. Meanwhile it reruns what the page asks a
-browser to rerun by itself (fragments with `run_every`), because browsers would, too.
+A session connects, runs a page and waits. Meanwhile it reruns fragments with `run_every`, as a
+browser would.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 TIMEOUT_S = 60.0
 START_PAGE = "instances"
-"""The page without a name in its address."""
+"""The page at the address without a path."""
 FRAGMENT = ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY
 
 
 @dataclass
 class Tally:
-    """What all sessions saw.
+    """Measurements of all sessions.
 
     Args:
-        reruns: seconds by page, from the click to the end of the script.
-        first: seconds from the connection to the end of the first run.
-        fragments: seconds of reruns that a page asked for itself.
-        errors: in words.
-        late: seconds by which a session woke later than it meant to: the generator's own.
-        received: bytes.
+        reruns_s: seconds by page, from the click to the end of the script.
+        first_runs_s: seconds from opening the first page to the end of its run.
+        fragment_reruns_s: seconds of automatic reruns of fragments.
+        errors: texts.
+        wake_delays_s: seconds by which a session resumed later than planned, caused by the
+            generator.
+        received_bytes: of all sessions.
     """
 
     reruns_s: dict[str, list[float]] = field(default_factory=dict)
@@ -47,8 +48,9 @@ class Session:
 
     Args:
         url: ws://host:port.
-        tally: shared by all.
-        cookie: of a signed-in session; "": none is needed.
+        tally: shared by all sessions.
+        cookie: of a signed-in session; "" if none is needed.
+        origin: header of the websocket; "": the url's.
     """
 
     def __init__(self, url: str, tally: Tally, cookie: str = "", origin: str = "") -> None:
@@ -87,7 +89,7 @@ class Session:
         await self.connection.close()
 
     async def open(self, name: str) -> float:
-        """Run a page by its name, as a click in the menu does; seconds until it is done."""
+        """Run a page by its name, as a click in the menu does; seconds until the end of the run."""
         self._stop_timers()
         self.page = name
         message = BackMsg()
@@ -141,7 +143,7 @@ class Session:
         elif kind == "session_event" and message.session_event.HasField(
             "script_compilation_exception"
         ):
-            self.tally.errors.append(f"{self.page}: does not compile")
+            self.tally.errors.append(f"{self.page}: compilation error")
         elif kind == "page_not_found":
             self.tally.errors.append(f"{self.page}: page not found")
 
@@ -192,7 +194,7 @@ class Session:
 async def click_through(
     session: Session, pages: list[str], until: float, think_s: tuple[float, float], seed: int
 ) -> None:
-    """Open pages in random order, thinking in between, until a moment of `time.perf_counter`."""
+    """Open pages in random order, with pauses, until a time of `time.perf_counter`."""
     random_source = random.Random(seed)
     tally = session.tally
     first = True
@@ -201,7 +203,7 @@ async def click_through(
         try:
             seconds = await session.open(name)
         except TimeoutError:
-            tally.errors.append(f"{name}: no answer within {TIMEOUT_S:.0f} s")
+            tally.errors.append(f"{name}: no response within {TIMEOUT_S:.0f} s")
             return
         except (websockets.ConnectionClosed, OSError):
             return

@@ -1,6 +1,6 @@
-"""Reads of the API at a constant rate: `python -m benchmarks api-load [--rate=200] [--seconds=60]`.
+"""API reads at a constant rate: `python -m benchmarks api-load [--rate=200] [--seconds=60]`.
 
-Server and generator share this machine's processors; how late the generator itself is, is told.
+Server and generator share this machine's processors; the generator's own delay is reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ API = "/api/v1"
 
 
 def main(rate: str = "200", seconds: str = "60") -> None:
-    """Start a server, ask, and say how it went."""
+    """Start a server, send requests and print the latencies."""
     with tempfile.TemporaryDirectory(prefix="spotlab-api-load-") as folder:
         home = Path(folder) / "home"
         token, instances, experiments = prepare_home(home)
@@ -43,11 +43,14 @@ def main(rate: str = "200", seconds: str = "60") -> None:
     )
     for name in sorted(responses.latencies_s):
         _print_latencies(name, responses.latencies_s[name])
-    _print_latencies("all", [took for of_path in responses.latencies_s.values() for took in of_path])
+    _print_latencies(
+        "all", [took for of_path in responses.latencies_s.values() for took in of_path]
+    )
     _print_latencies("generator late", responses.send_delays_s)
     print(
-        f"errors {sum(responses.errors.values())}; statuses {dict(responses.statuses)}; server memory "
-        f"{memory:+.0f} MB, processor {cpu:.0f} s; stopped in {stop_s:.1f} s, exit code {code}"
+        f"errors {sum(responses.errors.values())}; statuses {dict(responses.statuses)}; server "
+        f"memory {memory:+.0f} MB, processor {cpu:.0f} s; stopped in {stop_s:.1f} s, exit code "
+        f"{code}"
     )
     for error, count in responses.errors.most_common(8):
         print(f"  {count} × {error}")
@@ -77,5 +80,6 @@ def _paths(instances: list[str], experiments: list[int]) -> list[tuple[str, str]
 
 
 def _print_latencies(name: str, latencies_s: list[float]) -> None:
+    count = len(latencies_s)
     p50, p95, p99 = np.percentile(np.array(latencies_s) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {len(latencies_s):>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")
+    print(f"{name:<16} {count:>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")

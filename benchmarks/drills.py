@@ -1,8 +1,8 @@
 """Failure drills on real processes: `python -m benchmarks drills [--only=redis] [--seconds=60]`.
 
-Redis and PostgreSQL go away, the disk is full, the clock jumps, while somebody writes and reads.
-Asked of each: the app stays up, says what is wrong, loses no write that it accepted, and recovers
-by itself. What fails is told, and the exit code is 1.
+Redis or PostgreSQL fails, the disk is full, or the clock jumps, while a client writes and reads. In
+each drill the app must stay up, report the problem, lose no accepted write, and recover on its own.
+The exit code is 1 if a drill fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy import make_url
 from benchmarks._http import Client
 from benchmarks._people import prepare_home
 from benchmarks._proxy import Proxy
-from benchmarks._server import ROOT, Server, get, free_port
+from benchmarks._server import ROOT, Server, free_port, get
 from spotlab.store import open_store
 
 ON_REQUEST = True
@@ -38,18 +38,18 @@ POSTGRES = os.environ.get(
 )
 WRITE_EVERY_S = 0.7
 MAX_RECOVERY_S = 90.0
-"""Recovery may take this long."""
+"""Longest time for the recovery."""
 
 
 @dataclass
 class Observations:
-    """What was seen while a drill went on.
+    """Observations during a drill.
 
     Args:
-        accepted: ids of experiments whose write was answered with 201.
-        answers: how often each status came, reads and writes apart; 0: no answer.
-        said: what the components, readiness and problems said was wrong.
-        alive: statuses of /healthz.
+        accepted_ids: of experiments whose write had the status 201.
+        statuses: number of responses by status, for reads and writes; 0: no response.
+        problems: reported by components, readiness and error responses.
+        liveness: number of responses of /healthz by status.
     """
 
     accepted_ids: list[int] = field(default_factory=list)
@@ -59,12 +59,12 @@ class Observations:
 
 
 class Drill:
-    """A server with somebody who writes and reads all the time.
+    """A server with a client that writes and reads continuously.
 
     Args:
-        server: runs.
-        token: of who asks.
-        instances: what they decide about.
+        server: that is running.
+        token: of the client.
+        instances: ids of instances to decide about.
     """
 
     def __init__(self, server: Server, token: str, instances: list[str]) -> None:
@@ -72,13 +72,18 @@ class Drill:
         self.observed = Observations()
 
     async def watch(self, phases: list[tuple[float, Callable[[], None]]]) -> float:
-        """Write and read; after each phase's seconds its change is made. Then wait for recovery.
+        """Write and read through all phases, then wait for the recovery.
 
+        Args:
+            phases: each with its seconds and the change that is made at its end.
         Returns:
-            Seconds from the last change until all was well again; infinite where it never was.
+            Seconds from the last change until the server was healthy; infinite if it never was.
         """
         stop = asyncio.Event()
-        tasks = [asyncio.create_task(each(stop)) for each in (self._write, self._read, self._watch_health)]
+        tasks = [
+            asyncio.create_task(each(stop))
+            for each in (self._write, self._read, self._watch_health)
+        ]
         try:
             for seconds, change in phases:
                 await asyncio.sleep(seconds)
@@ -107,7 +112,9 @@ class Drill:
             client.close()
         self.observed.statuses.setdefault(kind, Counter())[status] += 1
         if status >= 500:
-            self.observed.problems.add(f"{kind} {status}: {document.get('detail') or document}"[:220])
+            self.observed.problems.add(
+                f"{kind} {status}: {document.get('detail') or document}"[:220]
+            )
         return status, document
 
     async def _write(self, stop: asyncio.Event) -> None:
@@ -117,7 +124,9 @@ class Drill:
             number += 1
             key = f"Idempotency-Key: drill-{number}-{secrets.token_hex(4)}\r\n"
             path = f"/api/v1/instances/{instance}/evaluations"
-            status, document = await self._request("write", path, "POST", key + "Content-Length: 0\r\n")
+            status, document = await self._request(
+                "write", path, "POST", key + "Content-Length: 0\r\n"
+            )
             if status == 201:
                 self.observed.accepted_ids.append(int(document["experiment_id"]))
             await asyncio.sleep(WRITE_EVERY_S)
@@ -136,7 +145,9 @@ class Drill:
                 self.observed.problems.add(f"/readyz: {json.loads(text)['reasons']}"[:220])
             for part in await self._components():
                 if part["state"] in ("down", "degraded"):
-                    self.observed.problems.add(f"{part['name']} {part['state']}: {part['reason']}"[:220])
+                    self.observed.problems.add(
+                        f"{part['name']} {part['state']}: {part['reason']}"[:220]
+                    )
             await asyncio.sleep(1)
 
     async def _components(self) -> list[dict[str, Any]]:
@@ -154,7 +165,7 @@ class Drill:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
-    """A server of our own: its address, what kills it, and what starts it again."""
+    """A new Redis server: its address, and functions that kill it and start it again."""
     port = free_port()
     path = shutil.which("redis-server") or shutil.which("valkey-server")
     assert path is not None, "redis-server or valkey-server on PATH"
@@ -177,7 +188,7 @@ def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callab
 
 @contextmanager
 def postgres_behind_proxy() -> Iterator[tuple[str, Proxy]]:
-    """A database of our own behind a proxy that can be cut."""
+    """A new database behind a proxy that can be cut."""
     url = make_url(POSTGRES)
     name = f"spotlab_drill_{secrets.token_hex(4)}"
     admin = url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -195,7 +206,7 @@ def postgres_behind_proxy() -> Iterator[tuple[str, Proxy]]:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
-    """A file system of its own; needs the right to mount."""
+    """A small file system; needs the right to mount."""
     folder.mkdir()
     size = f"size={megabytes}m"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
@@ -206,15 +217,17 @@ def small_disk(folder: Path, megabytes: int = 96) -> Iterator[Path]:
 
 
 def redis_down(folder: Path, seconds: float) -> bool:
-    """Redis is killed, and started again."""
+    """Redis is killed and restarted."""
     with redis_server(folder) as (address, kill, start):
         token, instances, _ = prepare_home(folder / "home", redis_url=address)
         server = Server(folder / "home", auth="accounts", redis_url=address, **SETTINGS)
-        return _run_drill("Redis down", server, token, instances, [(8, kill), (seconds, start)], None)
+        return _run_drill(
+            "Redis down", server, token, instances, [(8, kill), (seconds, start)], None
+        )
 
 
 def postgres_down(folder: Path, seconds: float) -> bool:
-    """Every connection to PostgreSQL is cut, and none is let through for a while."""
+    """All connections to PostgreSQL are cut, and new ones are refused for a while."""
     with postgres_behind_proxy() as (url, proxy):
         token, instances, _ = prepare_home(folder / "home", database_url=url)
         server = Server(folder / "home", auth="accounts", database_url=url, **SETTINGS)
@@ -223,7 +236,7 @@ def postgres_down(folder: Path, seconds: float) -> bool:
 
 
 def disk_full(folder: Path, seconds: float) -> bool:
-    """The disk of the SQLite file has no room left, and then has again."""
+    """The disk of the SQLite file is full, and then has space again."""
     with small_disk(folder / "disk") as disk:
         home = disk / "home"
         token, instances, _ = prepare_home(home)
@@ -244,7 +257,7 @@ def disk_full(folder: Path, seconds: float) -> bool:
 
 
 def clock_jumps(folder: Path, seconds: float) -> bool:
-    """The clock is an hour ahead, then an hour behind, then right."""
+    """The clock is an hour fast, then an hour slow, then correct."""
     skew = folder / "skew"
     skew.write_text("0")
     os.environ |= {"SKEW": str(skew), "PYTHONPATH": str(ROOT / "benchmarks" / "_skewed")}
@@ -283,7 +296,7 @@ def _run_drill(
     phases: list[tuple[float, Callable[[], None]]],
     url: str | None,
 ) -> bool:
-    """Go through a drill, and tell how it went."""
+    """Run a drill and print its result."""
     drill = Drill(server, token, instances)
     code, took = -1, 0.0
     try:
@@ -304,10 +317,11 @@ def _run_drill(
     lost = sorted(set(observed.accepted_ids) - recorded_ids)
     checks = {
         "stays up": not crashed and set(observed.liveness) <= {200},
-        "says what is wrong": bool(observed.problems) or title.startswith("Clock"),
-        "loses no accepted write": not lost and len(observed.accepted_ids) == len(set(observed.accepted_ids)),
-        "recovers by itself": recovered_s < MAX_RECOVERY_S,
-        "audit chain holds": chain.broken_at is None,
+        "reports the problem": bool(observed.problems) or title.startswith("Clock"),
+        "loses no accepted write": not lost
+        and len(observed.accepted_ids) == len(set(observed.accepted_ids)),
+        "recovers on its own": recovered_s < MAX_RECOVERY_S,
+        "audit log's hash chain is intact": chain.broken_at is None,
         "ends with exit code 0": code == 0,
     }
     print(f"\n{title}: {'passed' if all(checks.values()) else 'FAILED'}")
@@ -320,13 +334,13 @@ def _run_drill(
     for kind, answers in observed.statuses.items():
         print(f"  {kind}: {dict(sorted(answers.items()))}")
     for problem in sorted(observed.problems)[:12]:
-        print(f"  said: {problem}")
+        print(f"  reported: {problem}")
     sys.stdout.flush()
     return all(checks.values())
 
 
 def main(only: str = "", seconds: str = "60") -> None:
-    """Go through the drills that are named (by commas), or through all."""
+    """Run the named drills (separated by commas), or all of them."""
     failed = []
     for name in only.split(",") if only else DRILLS:
         with tempfile.TemporaryDirectory(prefix=f"spotlab-drill-{name}-") as folder:

@@ -1,10 +1,11 @@
-"""How long until another worker leads after the leader was killed.
+"""Time until another worker becomes the leader after the leader was killed.
 
     python -m benchmarks failover [--kills=10] [--ttl-s=2]
 
-Real `spotlab worker` processes on a database of their own, SQLite and (where a server answers)
-PostgreSQL: two contend, the leader is ended with kill -9, and the time is taken until the other
-holds the lease; then a third joins. Bounded by the TTL, not by the machine: 1.0 to 1.4 TTL.
+Real `spotlab worker` processes use a new database, in SQLite and (if there is a server) PostgreSQL.
+Two processes compete, the leader is killed with kill -9, and the time until the other one holds the
+lease is measured; then a third one joins. The time depends on the TTL, not on the machine: 1.0 to
+1.4 TTL.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ TIMEOUT_S = 180.0
 
 
 def main(**options: str) -> None:
-    """Measure, and print a row a database."""
+    """Measure takeovers, and print one row per database."""
     kills, ttl_s = int(options.get("kills", 10)), float(options.get("ttl-s", 2))
     print(f"takeover after kill -9, TTL {ttl_s:g} s, {kills} kills each")
     print(
@@ -60,11 +61,13 @@ def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -
                 workers[started.pid] = started
                 _wait_for(lambda: set(workers) <= {each.pid for each in store.processes.list()})
             lease = _lease_of(store, workers)
-            time.sleep(ttl_s)  # whoever joined has watched a beat
+            time.sleep(ttl_s)  # so that a process that just joined has seen a heartbeat
             leader = workers.pop(_pid(lease))
             leader.kill()
             killed_at = time.monotonic()
-            _wait_for(lambda before=lease: (store.leases.look(LEASE) or before).token > before.token)
+            _wait_for(
+                lambda before=lease: (store.leases.look(LEASE) or before).token > before.token
+            )
             takeovers_s.append(time.monotonic() - killed_at)
             leader.wait()
         runs = store.jobs.runs(limit=100_000)
@@ -101,7 +104,7 @@ def _start(url: str | None, home: Path, ttl_s: float) -> subprocess.Popen[bytes]
 
 
 def _lease_of(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Lease:
-    """The lease, once one of these holds it."""
+    """The lease, once one of these workers holds it."""
 
     def find_lease() -> Lease | None:
         lease = store.leases.look(LEASE)
@@ -121,13 +124,13 @@ def _wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"waited {TIMEOUT_S:g} s in vain")
+            sys.exit(f"Timed out after {TIMEOUT_S:g} s.")
         time.sleep(0.005)
 
 
 @contextmanager
 def _postgres() -> Iterator[str]:
-    """A database of its own, dropped at the end."""
+    """A new database, dropped at the end."""
     name = f"spotlab_failover_{os.getpid()}"
     url = make_url(POSTGRES)
     server = url.set(drivername="postgresql").render_as_string(hide_password=False)

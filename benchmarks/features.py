@@ -1,10 +1,10 @@
-"""Price windows of many pools: our numpy pass beside pandas and numba, in one run.
+"""Price windows of many pools: SpotLab's numpy code compared with pandas and numba.
 
     python -m benchmarks.features [pools]
 
-Every peer gets the same sorted points in the form it likes best, must give the same numbers, and
-is timed as the best of three runs after a warm one. Ratios carry over to other machines; the
-seconds do not.
+Every peer gets the same sorted points in its preferred form and must return the same numbers. The
+time is the best of three runs after a warm-up. Ratios are comparable between machines; seconds are
+not.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def synthetic_points(pools: int, seed: int = 7) -> ChangePoints:
 
 
 def with_spotlab(points: ChangePoints) -> Stats:
-    """What the engine does."""
+    """Statistics by the feature engine's code."""
     stats = [window(points, hours) for hours in WINDOWS_H]
     return (*(part for each in stats for part in (each.mean, each.log_std)), points.price_at(24.0))
 
 
 def with_pandas(frame: pd.DataFrame) -> Stats:
-    """The same with groupby, each step over whole columns."""
+    """The same statistics by pandas groupby, on whole columns."""
     until = frame.groupby("pool")["age_h"].shift(-1).fillna(0.0)
     log = np.log(frame["price"])
     stats: list[np.ndarray] = []
@@ -85,7 +85,7 @@ def _one_pass(  # type: ignore[no-untyped-def]
 
 
 def with_numba(points: ChangePoints) -> Stats:
-    """A loop over the same arrays, compiled."""
+    """The same statistics by a compiled loop."""
     stats: list[np.ndarray] = []
     for hours in WINDOWS_H:
         mean, log_std = (np.full(len(points.offsets) - 1, np.nan) for _ in range(2))
@@ -95,7 +95,7 @@ def with_numba(points: ChangePoints) -> Stats:
 
 
 def best_s(run: Callable[[Any], Stats], points: Any) -> tuple[float, Stats]:
-    """Best of RUNS after a warm one, and what came out."""
+    """Seconds (best of RUNS after a warm-up), and the result."""
     stats = run(points)
     times = []
     for _ in range(RUNS):

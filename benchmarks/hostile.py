@@ -1,8 +1,8 @@
-"""Hostile uploads and reads beside other users' requests: `python -m benchmarks hostile`.
+"""Hostile uploads during other users' requests: `python -m benchmarks hostile`.
 
-Somebody with a researcher's token uploads models that are made to end the server, mutants of the
-shipped one among them, and asks for candidates and explanations with whatever was taken. Somebody
-else reads meanwhile, and before.
+An attacker with a researcher's token uploads models that are designed to crash the server,
+including mutants of the shipped one, and requests candidates and explanations with accepted ones.
+Another user reads from the API before and during the attack.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._http import Responses, Client, request_at_rate
+from benchmarks._http import Client, Responses, request_at_rate
 from benchmarks._people import prepare_home
 from benchmarks._server import Server
 from spotlab.domain.access import RIGHTS, Role
@@ -36,11 +36,11 @@ ON_REQUEST = True
 API = "/api/v1"
 SEED = 7
 PAUSE_S = 0.5
-"""Between uploads: an account may write 120 times a minute."""
+"""Pause between uploads: an account may write 120 times per minute."""
 
 
 def main(seconds: str = "300", before: str = "60", rate: str = "20") -> None:
-    """Start a server, read, then read while it is attacked, and say how both went."""
+    """Start a server, measure reads before and during the attack, and print both."""
     with tempfile.TemporaryDirectory(prefix="spotlab-hostile-") as folder:
         home = Path(folder) / "home"
         token, instances, _ = prepare_home(home)
@@ -127,7 +127,7 @@ async def _attack(client: Client, until: float, tally: Counter[str]) -> None:
 
 
 async def _use(client: Client, model: str, tally: Counter[str]) -> None:
-    """Ask for candidates and an explanation with an uploaded model."""
+    """Request candidates and an explanation with an uploaded model."""
     status, content = await client.request(f"{API}/candidates?limit=1&model={model}")
     tally[f"candidates answered {status}"] += 1
     if status == 200:

@@ -1,9 +1,9 @@
-"""One decision's scored pools, stored and opened: our column table beside plainer ways.
+"""Storing and reading one decision's scored pools: the ledger's format compared with simpler ones.
 
     python -m benchmarks ledger [--pools=900]
 
-Every peer stores the same candidates with forty features each and gives them back equal. Ratios
-carry over to other machines; the seconds do not.
+Every peer stores the same candidates, with forty features each. Ratios are comparable between
+machines; milliseconds are not.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def synthetic_candidates(pools: int) -> tuple[Candidate, ...]:
 
 
 def to_parquet(rows: tuple[Candidate, ...]) -> bytes:
-    """A frame of the rows, written by `to_parquet`."""
+    """The rows as Parquet, written by pandas."""
     frame = pd.DataFrame([asdict(row) | row.features for row in rows])
     for name in ("pool", "sources", "reasons", "features", "evidence"):
         frame[name] = [json.dumps(value, default=str) for value in frame[name]]
@@ -89,7 +89,7 @@ def main(pools: str = "900") -> None:
     for name, store, read in peers:
         stored = store()
         if name in ("spotlab", "msgspec JSON"):
-            assert read(stored) == rows, f"{name} gives back other candidates"
+            assert read(stored) == rows, f"{name} returns other candidates"
         figures = [
             _best_ms(store),
             _best_ms(lambda read=read, stored=stored: read(stored)),

@@ -1,12 +1,12 @@
-"""How soon a decision made on one replica is on a screen that is open on another.
+"""Delay until a decision made on one replica appears on a screen that is open on another.
 
     python -m benchmarks live [--decisions=30]
 
-Two servers share a PostgreSQL database and a Redis server of their own. A screen (Instances) and
-another (Experiments) are open on the first, without a browser: they rerun what a browser would. The
-second is asked through the API to decide about an instance. The delay counts from its answer to
-the end of the rerun (Instances), and to the button that names the new decision (Experiments); then
-once more with Redis stopped, when each server looks at SQL by itself.
+Two servers share a new PostgreSQL database and Redis server. The screens Instances and Experiments
+are open on the first one, without a browser, but with the reruns that a browser would make.
+Decisions are requested from the second one through the API. The delay is the time from its response
+to the end of the rerun (Instances) or to the button that announces the new decision (Experiments).
+Then the measurement is repeated with Redis stopped, when each server polls SQL.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ ON_REQUEST = True
 TIMEOUT_S = 20.0
 START_S = 240.0
 PAUSE_S = 2.6
-"""Longer than a screen rests after a rerun, and no multiple of how often it looks."""
+"""Longer than the pause of a screen after a rerun, and not a multiple of its polling interval."""
 
 
 class Screen(Session):
-    """An open screen that notes what appears on it by itself.
+    """An open screen that records its automatic reruns and its buttons.
 
     Args:
         url: ws://host:port.
@@ -52,7 +52,7 @@ class Screen(Session):
         self.buttons: list[tuple[float, str]] = []
 
     def first_notice(self) -> list[float]:
-        """When a button first named new decisions."""
+        """Time at which a button first announced new decisions; empty if none did."""
         return [at for at, label in self.buttons if "new decision" in label][:1]
 
     def _hear_element(self, message: ForwardMsg) -> None:
@@ -70,7 +70,7 @@ class Screen(Session):
 
 @dataclass
 class Delays:
-    """Seconds from the writer's answer; None: it did not appear."""
+    """Seconds from the writer's response; None: the decision did not appear."""
 
     instances: list[float | None] = field(default_factory=list)
     experiments: list[float | None] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Delays:
 
 @contextlib.contextmanager
 def shared_services() -> Iterator[tuple[Path, dict[str, str], Any]]:
-    """A home, settings that name a database and a Redis, and the membership that keeps Redis."""
+    """A home, settings with a database and a Redis server, and the membership of the latter."""
     with (
         tempfile.TemporaryDirectory(prefix="spotlab-live-") as folder,
         fresh_postgres() as database,
@@ -92,7 +92,7 @@ def shared_services() -> Iterator[tuple[Path, dict[str, str], Any]]:
 
 @contextlib.contextmanager
 def running_servers(home: Path, settings: dict[str, str], count: int) -> Iterator[list[Server]]:
-    """Some servers, once they answer."""
+    """Start servers and wait until they respond."""
     started = [Server(home, **settings, scheduler="off") for _ in range(count)]
     try:
         for server in started:
@@ -104,7 +104,7 @@ def running_servers(home: Path, settings: dict[str, str], count: int) -> Iterato
 
 
 def decide(server: Server, instance_id: str) -> int:
-    """Ask a server to decide about an instance; the decision's id."""
+    """Request a decision about an instance; returns its id."""
     url = f"{server.url}/api/v1/instances/{instance_id}/evaluations"
     request = urllib.request.Request(url, data=b"{}", method="POST")
     request.add_header("Content-Type", "application/json")
@@ -114,7 +114,7 @@ def decide(server: Server, instance_id: str) -> int:
 
 
 def any_instance_id(server: Server) -> str:
-    """Some instance of the fleet, once there is one."""
+    """Id of an instance of the fleet; waits until there is one."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{server.url}/api/v1/instances", timeout=START_S) as answer:
@@ -122,26 +122,26 @@ def any_instance_id(server: Server) -> str:
         if items:
             return str(items[0]["instance_id"])
         time.sleep(0.3)
-    raise RuntimeError("the fleet stays empty")
+    raise RuntimeError("The fleet is still empty.")
 
 
 async def open_when_ready(screen: Screen, page: str) -> None:
-    """Open a page until the first run is over and it shows itself."""
+    """Open a page repeatedly until the first run has ended."""
     for _ in range(120):
         await screen.open(page)
         if not any("First SpotLab lists" in text for text in screen.texts):
             return
         await asyncio.sleep(0.5)
-    raise RuntimeError("the first run does not end")
+    raise RuntimeError("The first run has not ended.")
 
 
 async def measure_delays(reader: Server, write: Callable[[], object], decisions: int) -> Delays:
-    """Delays of some decisions.
+    """Measure the delays of some decisions.
 
     Args:
-        reader: whose screens are open.
-        write: lets another process decide.
-        decisions: how many.
+        reader: server of the open screens.
+        write: makes another server decide.
+        decisions: number of decisions.
     """
     delays = Delays()
     url = reader.url.replace("http", "ws", 1)
@@ -165,7 +165,7 @@ async def measure_delays(reader: Server, write: Callable[[], object], decisions:
 
 
 async def wait_for(answered: float, first_seen: Any) -> float | None:
-    """Seconds until something was seen; it may have been seen before the writer's answer."""
+    """Seconds until something was seen, 0 if before the writer's response; None on timeout."""
     while time.perf_counter() - answered < TIMEOUT_S:
         if found := first_seen():
             return max(0.0, float(found[0]) - answered)
@@ -174,7 +174,7 @@ async def wait_for(answered: float, first_seen: Any) -> float | None:
 
 
 def main(decisions: str = "30") -> None:
-    """Print the delays with Redis, and without."""
+    """Print the delays with and without Redis."""
     with (
         shared_services() as (home, settings, membership),
         running_servers(home, settings, 2) as (reader, writer),
@@ -191,19 +191,22 @@ def main(decisions: str = "30") -> None:
 
 
 def report(title: str, delays: Delays) -> None:
-    """One line a screen."""
+    """Print one line per screen."""
     for name, delays_s in (("Instances", delays.instances), ("Experiments", delays.experiments)):
         print(f"  {title:10}  {name:11}  {summary(delays_s)}")
 
 
 def summary(delays_s: Sequence[float | None]) -> str:
-    """Percentiles, and how many never came."""
+    """Percentiles, and the number of decisions that did not appear."""
     appeared = sorted(value for value in delays_s if value is not None)
     if not appeared:
         return "nothing appeared"
-    percentiles = [appeared[min(len(appeared) - 1, int(share * len(appeared)))] for share in (0.5, 0.95, 1.0)]
-    lost = f", {len(delays_s) - len(appeared)} never" if len(appeared) < len(delays_s) else ""
-    return f"median {percentiles[0]:.2f} s, p95 {percentiles[1]:.2f} s, most {percentiles[2]:.2f} s of {len(delays_s)}{lost}"
+    count = len(appeared)
+    median, p95, longest = (
+        appeared[min(count - 1, int(share * count))] for share in (0.5, 0.95, 1.0)
+    )
+    lost = f", {len(delays_s) - count} never" if count < len(delays_s) else ""
+    return f"median {median:.2f} s, p95 {p95:.2f} s, max {longest:.2f} s of {len(delays_s)}{lost}"
 
 
 if __name__ == "__main__":

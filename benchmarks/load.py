@@ -1,6 +1,6 @@
 """Fifty open screens: `python -m benchmarks load [--sessions=50] [--seconds=180] [--think=4..12]`.
 
-Server and generator share this machine's processors; how late the generator itself is, is told.
+Server and generator share this machine's processors; the generator's own delay is reported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(
     url: str = "",
     cookie: str = "",
 ) -> None:
-    """Start a server (unless one is named), click, and say how it went."""
+    """Start a server (unless a URL is given), click through the pages and print the times."""
     low, _, high = think.partition("..")
     pause = (float(low), float(high or low))
     with tempfile.TemporaryDirectory(prefix="spotlab-load-") as folder:
@@ -53,7 +53,7 @@ def _ws(url: str) -> str:
 
 
 async def _warm_up(url: str, cookie: str) -> None:
-    """Let the first run collect and decide, and each page be opened once."""
+    """Wait until the first run is complete, and open each page once."""
     warm = Tally()
     async with Session(_ws(url), warm, cookie) as session:
         for _ in range(120):
@@ -117,7 +117,7 @@ def _report(
         _print_latencies(name, tally.reruns_s.get(name, []))
     _print_latencies("all pages", all_reruns_s)
     _print_latencies("first run", tally.first_runs_s)
-    _print_latencies("live looks", tally.fragment_reruns_s)
+    _print_latencies("live updates", tally.fragment_reruns_s)
     _print_latencies("generator late", tally.wake_delays_s)
     print(f"errors {len(tally.errors)}; received {tally.received_bytes / 1e6:.0f} MB")
     for error in sorted(set(tally.errors))[:10]:
@@ -137,5 +137,6 @@ def _print_latencies(name: str, latencies_s: list[float]) -> None:
     if not latencies_s:
         print(f"{name:<16} none")
         return
+    count = len(latencies_s)
     p50, p95, p99 = np.percentile(np.array(latencies_s) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {len(latencies_s):>6}   p50 {p50:7.0f} ms   p95 {p95:7.0f} ms   p99 {p99:7.0f} ms")
+    print(f"{name:<16} {count:>6}   p50 {p50:7.0f} ms   p95 {p95:7.0f} ms   p99 {p99:7.0f} ms")

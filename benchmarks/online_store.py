@@ -1,11 +1,10 @@
-"""Writing and reading the market's rows: our store beside plainer clients, in one run.
+"""Writing and reading the market's rows: SpotLab's store compared with simpler clients.
 
     python -m benchmarks.online_store [rows]
 
-Every peer writes the same rows to the same server, reads them back in one go, must give them back
-equal, and is timed as the best of three runs after a warm one. Only ours refuses an older row and
-keeps lists of what there is; the peers overwrite. Ratios carry over to other machines; the seconds
-do not.
+Every peer writes the same rows to the same server, reads all of them, and must return equal rows.
+The time is the best of three runs after a warm-up. Only SpotLab's store rejects older rows and
+maintains indexes; the peers overwrite. Ratios are comparable between machines; seconds are not.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Peer = tuple[str, Callable[[Sequence[OnlineRow]], object], Callable[[Sequence[On
 
 
 class Stored(msgspec.Struct):
-    """What the plainer clients keep under a key."""
+    """Value that the simpler clients store under a key."""
 
     event_time: datetime
     value: dict[str, Any]
@@ -52,7 +51,7 @@ def synthetic_rows(count: int) -> list[OnlineRow]:
 
 
 def key_name(row: OnlineRow) -> str:
-    """The key's name."""
+    """The name of the row's key."""
     return ":".join((SPOT_RISK.name, *row.key))
 
 
@@ -62,7 +61,7 @@ def encode(row: OnlineRow) -> bytes:
 
 
 def decode(rows: Sequence[OnlineRow], texts: Sequence[Any]) -> list[OnlineRow]:
-    """The rows again."""
+    """The rows from their JSON texts."""
     stored = [msgspec.json.decode(text, type=Stored) for text in texts]
     return [
         OnlineRow(row.key, each.event_time, each.value)
@@ -71,7 +70,7 @@ def decode(rows: Sequence[OnlineRow], texts: Sequence[Any]) -> list[OnlineRow]:
 
 
 def peers(client: redis.Redis) -> list[Peer]:
-    """Ours first, then the plainer ones."""
+    """SpotLab's store first, then the simpler clients."""
     store = RedisOnlineStore(client)
 
     def write_pipelined(rows: Sequence[OnlineRow]) -> None:
@@ -106,12 +105,12 @@ def peers(client: redis.Redis) -> list[Peer]:
         spotlab_peer(SPOT_RISK),
         spotlab_peer(hashes),
         ("pipe.set", write_pipelined, read_pipelined),
-        ("one key a call", write_singly, read_singly),
+        ("one key per call", write_singly, read_singly),
     ]
 
 
 def best_s(run: Callable[[Sequence[OnlineRow]], object], rows: Sequence[OnlineRow]) -> float:
-    """Seconds: the best of RUNS after a warm one."""
+    """Seconds: the best of RUNS after a warm-up."""
     run(rows)
     times = []
     for _ in range(RUNS):
@@ -133,7 +132,7 @@ def main(count: int = 15_000) -> None:
 
 
 def report(client: redis.Redis, rows: Sequence[OnlineRow]) -> None:
-    """One line a peer; the ratio is to ours in strings."""
+    """Print one line per peer; ratios are relative to SpotLab's store with strings."""
     print(f"  {'':16}  {'write':>9}  ratio  {'read':>9}  ratio")
     ours = None
     for label, write, read in peers(client):
@@ -151,7 +150,7 @@ def report(client: redis.Redis, rows: Sequence[OnlineRow]) -> None:
     older = [replace(row, event_time=row.event_time - timedelta(seconds=1)) for row in rows]
     reject_older_s = best_s(lambda _: store.write(SPOT_RISK, older), rows)
     print(f"  list all keys {list_all_s:.3f} s, of one region {list_region_s:.4f} s; ", end="")
-    print(f"refuse as many older rows {reject_older_s:.3f} s")
+    print(f"reject as many older rows {reject_older_s:.3f} s")
 
 
 if __name__ == "__main__":

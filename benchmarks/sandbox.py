@@ -1,9 +1,9 @@
-"""A model asked inside this process and in one of its own: what the second lock costs, in one run.
+"""Cost of running a model in a separate process instead of this one.
 
     python -m benchmarks sandbox [--pools=6000]
 
-The shipped risk model is taken for one that somebody sent. Both give the same numbers, bit for bit.
-Each time is the median of RUNS after a first one; the first start is what whoever asks first waits.
+The shipped risk model is treated as an uploaded one. Both return identical numbers. Times are
+medians of RUNS after a first run; the first start is the additional wait of the first request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGE = 60_000
 
 
 def synthetic_rows(model: Any, pools: int, seed: int = 7) -> Matrix:
-    """Rows within the card's bounds."""
+    """Random rows within the card's bounds."""
     draw = np.random.default_rng(seed)
     columns = []
     for feature in model.card["features"]:
@@ -52,7 +52,7 @@ def frame_of(model: Any, matrix: Matrix) -> FeatureFrame:
 
 
 def median_ms(run: Callable[[], object]) -> float:
-    """Median of RUNS after a first one."""
+    """Median of RUNS after a first run, milliseconds."""
     run()
     times = []
     for _ in range(RUNS):
@@ -63,7 +63,7 @@ def median_ms(run: Callable[[], object]) -> float:
 
 
 def compare(name: str, run: Callable[[Any], object], inside: Any, outside: Any) -> None:
-    """Print what one thing takes in both places."""
+    """Print the times of one operation inside and outside of this process."""
     here, there = (median_ms(partial(run, each)) for each in (inside, outside))
     print(f"  {name:24} {here:9.3f} ms inside {there:9.3f} ms outside   {there / here:.2f}")
 

@@ -1,9 +1,9 @@
-"""Cells of a backtest a second: a plain loop, processes, and a Dask cluster on this machine.
+"""Cells of a backtest per second: a plain loop, processes, and a Dask cluster on this machine.
 
     python -m benchmarks sweeps
 
-Everyone runs the same cells and must give the same results. Starting processes and a cluster is
-part of the work: the ratio is what a person waits.
+All run the same cells and must return the same results. The time includes starting the processes or
+the cluster, so that ratios are those of the user's waiting time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Results = dict[str, dict[str, Any]]
 
 
 def synthetic_world(days: int = 20, seed: int = 7) -> World:
-    """Pools that are lost and come back at random, some days a month."""
+    """A world of pools whose capacity is lost and regained at random times."""
     rng = np.random.default_rng(seed)
     ticks = int(days * 86400 / GAP_S)
     flips = rng.random((ticks, POOLS)) < 0.005
@@ -47,7 +47,7 @@ def synthetic_world(days: int = 20, seed: int = 7) -> World:
 
 
 def synthetic_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
-    """Every policy in windows from end to end of the world."""
+    """Every policy in windows spread over the whole world."""
     length = round(JOB.deadline_h / world.tick_h)
     starts = np.linspace(0, world.ticks - length, windows).astype(int).tolist()
     return {
@@ -58,17 +58,17 @@ def synthetic_cells(world: World, windows: int) -> dict[str, dict[str, Any]]:
 
 
 def run_one(world: World, cell: Mapping[str, Any]) -> dict[str, Any]:
-    """One cell, on whichever process."""
+    """Run one cell."""
     return run_cell(world, Cell.from_json(dict(cell))).to_json()
 
 
 def run_in_loop(world: World, cells: Mapping[str, Any]) -> Results:
-    """One after the other."""
+    """Run the cells one after the other."""
     return {key: run_one(world, cell) for key, cell in cells.items()}
 
 
 def run_on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
-    """On workers."""
+    """A function that runs cells on workers."""
 
     def run(world: World, cells: Mapping[str, Any]) -> Results:
         results: Results = {}
@@ -80,7 +80,7 @@ def run_on(workers: Workers) -> Callable[[World, Mapping[str, Any]], Results]:
 
 
 def run_on_dask(world: World, cells: Mapping[str, Any]) -> Results:
-    """On a cluster that is started for it."""
+    """Run the cells on a new cluster."""
     from distributed import LocalCluster
 
     with LocalCluster(
@@ -94,7 +94,7 @@ def run_on_dask(world: World, cells: Mapping[str, Any]) -> Results:
 
 
 def main(windows: int = 16) -> None:
-    """Print cells a second and ratios."""
+    """Print cells per second and ratios."""
     world = synthetic_world()
     cells = synthetic_cells(world, windows)
     print(f"backtest sweep, {len(cells)} cells, {cores()} cores")

@@ -1,7 +1,7 @@
-"""The tables of a MarketData in one canonical form.
+"""Canonical form of the tables of a MarketData.
 
-Archive and online store hand rows out in their own order and types; features must not depend on
-either, so both readers pass through `tidy`: the same columns, types, order, and one row a key.
+Archive and online store return rows in different orders and types, on which features must not
+depend. So both readers call `tidy`: the same columns, types and order, and one row per key.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def tidy(table: str, frame: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         table: its name in MarketData.
-        frame: its rows; of two rows with one key the later one stays.
+        frame: its rows; of several rows with the same key, the last one is used.
     Returns:
-        A new frame: Linux only, columns and types as named above, sorted by key.
+        A new frame: Linux only, with the columns in COLUMNS and types in _DTYPES, sorted by key.
     """
     if "operating_system" in frame and len(frame):
         frame = frame[frame["operating_system"] == LINUX]
@@ -109,9 +109,9 @@ def _typed(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _default_column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A column that a table may lack: a region-level price has no zone, a published one no mark."""
+    """A column that a table may lack: the zone of a region-level price, or `approximate`."""
     if len(frame) and name not in _DEFAULTS:
-        raise KeyError(f"a table without the column {name!r}")
+        raise KeyError(f"the table has no column {name!r}")
     fill = np.full(len(frame), _DEFAULTS.get(name), dtype=object)
     return pd.Series(fill, index=frame.index)
 

@@ -1,6 +1,6 @@
-"""The one feature path: MarketData in, FeatureFrame out.
+"""Computation of all features of pools from a MarketData.
 
-Online evaluation, training and backtests all call `compute`; they differ only in who built the
+Online evaluation, training and backtests all call `compute`; they only differ in the source of the
 MarketData.
 """
 
@@ -26,15 +26,15 @@ from spotlab.features.views import NAMES
 def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureFrame:
     """Every feature of the registry, for many pools at once.
 
-    Means over families and regions are taken over the whole market, whichever pools are asked for.
+    Means over families and regions include the whole market, whichever pools are requested.
 
     Args:
-        market: what was known at `market.as_of`; nothing else is looked at.
-        pools: n pools; None: every pool with a price. A zone's pool is not given its region's
-            price: ask for the region-level pool where that is wanted.
+        market: the market as of `market.as_of`; features depend on nothing else.
+        pools: n pools; None: every pool with a price. The pool of a zone does not get its region's
+            price; use the region-level pool for that.
     Returns:
-        (n, f) float64 in the order of `pools` and of views.FEATURES; NaN is unknown, also for a
-        pool the market does not know.
+        (n, f) float64 in the order of `pools` and of views.FEATURES; NaN is unknown, including
+        pools that are not in the market.
     """
     panel = Panel.of(market, market.pools() if pools is None else pools)
     columns = {

@@ -1,8 +1,8 @@
-"""MarketData to and from the online store.
+"""Publishing a MarketData to the online store, and reading it.
 
-Every row carries its publication's mark. A reader takes rows of one publication only, and all of
-them: what another one left behind, or what has expired meanwhile, never mixes in. A publication
-that was read whole is remembered, so that reading it again costs one row.
+Every row contains the id of its publication. A reader uses the rows of one publication only, and
+only if all of them are there: rows of other publications or expired rows are never mixed in. A
+publication that was read completely is cached, so that reading it again reads only one row.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ _KEY: Final = ("current",)
 _ALL_REGIONS: Final = "*"
 _PUBLICATION: Final = "publication"
 _LAYOUT: Final = 1
-"""Of the values; a store filled by a version with another one counts as empty."""
+"""Version of the values' layout; a store with another layout counts as empty."""
 _CACHED_PUBLICATIONS: Final = 2
-"""Publications kept: the newest, whole and by region."""
+"""Publications in the cache: the newest one, complete and for some regions."""
 
 
 def publish(store: OnlineStore, data: MarketData) -> int:
     """Write every view.
 
-    A store that holds a later publication is left alone; `clear` it first to go back, or when the
-    market changes.
+    If the store has a later publication, nothing is written; `clear` the store first to publish an
+    earlier market or another one.
 
     Args:
-        store: where to.
-        data: what to write.
+        store: to write to.
+        data: the market to publish.
     Returns:
-        How many rows landed.
+        The number of rows that were written.
     Raises:
-        OnlineStoreDown: no answer; readers go on seeing the former publication, or none.
+        OnlineStoreDown: the store does not respond; readers still get the earlier publication, or
+            none.
     """
     (current,) = store.read(ORIGINS, [_KEY])
     if current is not None and current.event_time > data.as_of:
@@ -62,19 +63,19 @@ def publish(store: OnlineStore, data: MarketData) -> int:
 def read_market(
     store: OnlineStore, market: MarketName, now: datetime, regions: Sequence[str] | None = None
 ) -> MarketData | None:
-    """The published MarketData, as it was.
+    """Read the published MarketData.
 
     Args:
-        store: where from.
-        market: the market that is wanted.
-        now: aware UTC; a publication older than its TTL, or later than now, does not count.
-        regions: read the prices of these alone. Advisor and specifications are read whole, since
-            features compare a pool with other regions.
+        store: to read from.
+        market: to read.
+        now: aware UTC; a publication older than its TTL, or later than now, is ignored.
+        regions: read prices of these regions only; None: all. Advisor and specifications are always
+            read completely, since features compare a pool with other regions.
     Returns:
-        Tables in canonical form; None where nothing of this market was published, where it has
-        expired, or where part of it is gone.
+        Tables in canonical form; None if this market was not published, has expired or is
+        incomplete.
     Raises:
-        OnlineStoreDown: no answer.
+        OnlineStoreDown: the store does not respond.
     """
     (contents,) = store.read(ORIGINS, [_KEY])
     if contents is None or contents.value.get("layout") != _LAYOUT:
@@ -90,7 +91,7 @@ def read_market(
     )
     if tables is None:
         return None
-    # pandas copies on write: the reader may change its tables, and the remembered ones stay.
+    # pandas copies on write: changes to these copies do not reach the cached tables.
     copies = {name: frame.copy(deep=False) for name, frame in tables.items()}
     return MarketData(
         market=market,
@@ -121,10 +122,14 @@ def _tables(
 def _rows(
     store: OnlineStore, codec: Codec, contents: Mapping[str, Any], regions: Set[str] | None
 ) -> list[OnlineRow] | None:
-    """The publication's rows of one view; None unless every one of them is there."""
+    """The publication's rows of one view; None if a row is missing."""
     row_counts: Mapping[str, int] = contents["rows"][codec.view.name]
-    requested = sorted(row_counts if regions is None or not codec.by_region else regions & row_counts.keys())
-    prefixes = [(region,) for region in requested] if codec.by_region and regions is not None else [()]
+    requested = sorted(
+        row_counts if regions is None or not codec.by_region else regions & row_counts.keys()
+    )
+    prefixes = (
+        [(region,) for region in requested] if codec.by_region and regions is not None else [()]
+    )
     keys = [key for prefix in prefixes for key in store.keys(codec.view, prefix)]
     rows = [
         row
@@ -134,7 +139,9 @@ def _rows(
     return rows if len(rows) == sum(row_counts[region] for region in requested) else None
 
 
-def _contents(data: MarketData, publication: str, row_counts: Mapping[str, Mapping[str, int]]) -> OnlineRow:
+def _contents(
+    data: MarketData, publication: str, row_counts: Mapping[str, Mapping[str, int]]
+) -> OnlineRow:
     origins = {
         kind.value: {
             "source": origin.source,

@@ -1,7 +1,7 @@
-"""Tables of a MarketData as entries of the online store, and back.
+"""Conversion between the tables of a MarketData and entries of the online store.
 
-Values are JSON: an unknown number is null, a time is whole microseconds since 1970. An entry's own
-time is the event_time of what it holds.
+Values are JSON: an unknown number is null; a time is in whole microseconds since 1970. The time of
+an entry is the event time of its newest value.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _SPECS: Final = FEED_COLUMNS[FeedKind.SPECS][1:]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one view holds its part of a MarketData.
+    """Encoder and decoder of one view.
 
     Args:
         view: the view.
-        by_region: False for what features compare across regions: it is always read whole.
+        by_region: whether single regions can be read. False for data that features compare across
+            regions: it is always read completely.
         encode: entries of a MarketData whose tables are in canonical form.
-        decode: the tables again, by name; any order.
+        decode: tables by name, with rows in any order.
     """
 
     view: OnlineView
@@ -47,7 +48,7 @@ class Codec:
 
 
 def _encode_risk(data: MarketData) -> Iterator[Entry]:
-    """A type that the newest snapshot dropped has past buckets and no present one."""
+    """Advisor rows; a type that is not in the newest snapshot has only past buckets."""
     entries: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
     columns = ("region", "instance_type", "event_time", "bucket", "savings_percent")
     for region, name, time_us, *point in _records(data.advisor_past, columns):
@@ -110,7 +111,7 @@ def _decode_on_demand(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
 
 
 def _encode_specs(data: MarketData) -> Iterator[Entry]:
-    """Specifications carry no time of their own: the collection's stands for it."""
+    """Specifications; they have no time of their own, so the time of their origin is used."""
     origin = data.origins.get(FeedKind.SPECS)
     time_us = to_micros(origin.event_time if origin else data.as_of)
     for name, *values in _records(data.specs, FEED_COLUMNS[FeedKind.SPECS]):
@@ -123,7 +124,7 @@ def _decode_specs(rows: Sequence[OnlineRow]) -> Mapping[str, pd.DataFrame]:
 
 
 def _encode_history(data: MarketData) -> Iterator[Entry]:
-    """One entry a region and family: its pools, how many points each has, times as steps."""
+    """Price history, one entry per region and family; times are stored as differences."""
     history = data.price_history
     family = history["instance_type"].map(family_of)
     regions, families = _values(history, "region"), family.to_list()
@@ -171,7 +172,7 @@ CODECS: Final = (
 
 
 def _records(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Rows as tuples of plain Python values."""
+    """The rows of some columns as tuples of plain Python values."""
     return zip(*(_values(frame, name) for name in names), strict=True)
 
 

@@ -1,4 +1,4 @@
-"""The archive up to a moment: which snapshots count, and their rows."""
+"""The snapshots in the archive up to a time that features use, and their rows."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ TABLE_OF: Final = {
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
 _CACHED_TABLES: Final = 80
-"""Tables kept: two days of hourly prices and what else one read looks at; about 100 MB."""
+"""Tables in the cache: two days of hourly prices and the other tables of one read; about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotHistory:
-    """Snapshots of one market whose event_time is not later than `at`.
+    """Snapshots of one market with an event time up to `at`.
 
     Args:
-        archive: where they are.
-        market: which market.
+        archive: with the snapshots.
+        market: of the snapshots.
         at: aware UTC.
-        since: earlier snapshots count from here on, aware UTC.
+        since: start of the history, aware UTC; only each scope's newest snapshot may be older.
         infos: newest first.
     """
 
@@ -48,7 +48,9 @@ class SnapshotHistory:
     infos: tuple[SnapshotInfo, ...]
 
     @classmethod
-    def of(cls, archive: Archive, market: MarketName, at: datetime, back: timedelta) -> SnapshotHistory:
+    def of(
+        cls, archive: Archive, market: MarketName, at: datetime, back: timedelta
+    ) -> SnapshotHistory:
         """List the archive once."""
         infos = tuple(info for info in archive.infos(market) if info.event_time <= at)
         return cls(archive, market, at, at - back, infos)
@@ -59,9 +61,9 @@ class SnapshotHistory:
         return sorted(by_scope.values(), key=lambda info: info.event_time)
 
     def weekly(self, kind: FeedKind) -> list[SnapshotInfo]:
-        """Of the snapshots before each scope's newest, the newest of every week before it.
+        """The newest snapshot of every week before each scope's newest snapshot.
 
-        The advisor's buckets look a month back: what lies a day apart says the same.
+        Advisor buckets cover a month, so snapshots a day apart are nearly the same.
         """
         snapshots: list[SnapshotInfo] = []
         for current in self.newest(kind):
@@ -72,15 +74,15 @@ class SnapshotHistory:
     def price_history(
         self, kind: FeedKind, compact: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Rows of each scope's newest snapshot and of one a span before it, as _SPANS says.
+        """Rows of each scope's newest snapshot, and of one earlier snapshot per span of _SPANS.
 
-        Of each span the fullest is taken: the first snapshot of a home looks back much further
-        than those that follow it.
+        The snapshot with the most rows represents its span: the first one of a home covers a much
+        longer time than later ones.
 
         Args:
-            kind: whose rows have a place in the table price_history.
-            settle: makes the days before yesterday small; they stay the same until midnight, so
-                the result is remembered.
+            kind: SPOT_PRICES or PRICE_HISTORY.
+            compact: reduces the rows of the days before yesterday; these are the same until
+                midnight, so the result is cached.
         """
         yesterday = datetime.combine(self.at.date() - _DAY, time(), tzinfo=UTC)
         recent_span, settled_span = _SPANS[kind]
@@ -88,7 +90,9 @@ class SnapshotHistory:
         for earlier in map(self._earlier, self.newest(kind)):
             by_size = sorted(earlier, key=lambda info: info.records, reverse=True)
             recent += _first_of_each([i for i in by_size if i.event_time >= yesterday], recent_span)
-            settled += _first_of_each([i for i in by_size if i.event_time < yesterday], settled_span)
+            settled += _first_of_each(
+                [i for i in by_size if i.event_time < yesterday], settled_span
+            )
         key = ("settled", kind, *map(_identity, settled))
         history = cache_of(self.archive, _CACHED_TABLES).get_or_build(
             key, lambda: compact(self.rows("price_history", settled))
@@ -106,7 +110,7 @@ class SnapshotHistory:
         ]
 
     def rows(self, table: str, infos: Iterable[SnapshotInfo]) -> pd.DataFrame:
-        """Rows of these snapshots as one table; of two with one key that of the later one stays."""
+        """Rows of these snapshots as one table; for equal keys the row of the later one."""
         frames = [frame for info in infos if len(frame := self._table(info))]
         return tidy(table, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
 
@@ -118,18 +122,20 @@ class SnapshotHistory:
     def _decode(self, info: SnapshotInfo) -> pd.DataFrame:
         snapshot = self.archive.latest(info.kind, info.market, info.scope, info.event_time)
         if snapshot is None:
-            raise NoMarketData(f"The {info.kind} snapshot of {info.event_time} left the archive.")
+            raise NoMarketData(
+                f"The {info.kind} snapshot of {info.event_time} is no longer in the archive."
+            )
         rows = snapshot.rows
         if info.kind is not FeedKind.PRICE_HISTORY:
-            # These feeds carry no times of their own: their rows are as old as the snapshot.
+            # These feeds have no times in their rows: the snapshot's is used.
             rows = rows.assign(event_time=pd.Timestamp(info.event_time))
         return tidy(TABLE_OF[info.kind], rows.assign(approximate=info.approximate))
 
     def origins(self) -> dict[FeedKind, Provenance]:
-        """Where the newest rows of each kind came from.
+        """Origin of the newest rows of each kind.
 
-        A kind that is read region by region has one origin for all of them: no region's name, and
-        the age of the one that was read longest ago.
+        A kind that is read by region has one origin for all regions: without a region's name, and
+        with the oldest fetch time.
         """
         newest = {kind: self.newest(kind) for kind in {info.kind for info in self.infos}}
         return {kind: _origin(infos) for kind, infos in newest.items() if kind in TABLE_OF}
@@ -154,7 +160,7 @@ def _identity(info: SnapshotInfo) -> Hashable:
 def _first_of_each(
     infos: Sequence[SnapshotInfo], span: Callable[[SnapshotInfo], Hashable]
 ) -> list[SnapshotInfo]:
-    """Of snapshots in order of preference, the first of each span."""
+    """The first snapshot of each span, given snapshots in order of preference."""
     return list({span(info): info for info in reversed(infos)}.values())
 
 
@@ -178,5 +184,5 @@ _SPANS: Final[Mapping[FeedKind, tuple[Callable[[SnapshotInfo], Hashable], ...]]]
     FeedKind.SPOT_PRICES: (_hour, _day),
     FeedKind.PRICE_HISTORY: (_three_days, _three_days),
 }
-"""Of each such span, since yesterday's start and before it, one snapshot counts. A feed read every
-ten minutes leaves 13,000 snapshots in 90 days; EC2's history looks back a week by itself."""
+"""Spans since the start of yesterday and before it; one snapshot per span is read. A feed collected
+every ten minutes has 13,000 snapshots in 90 days; one snapshot of EC2's history covers a week."""

@@ -1,4 +1,4 @@
-"""A small memory of tables that were read before."""
+"""Cache of tables that were read recently."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Value = TypeVar("Value")
 
 
 class TableCache:
-    """The values used last. They are shared: whoever gets one must not write into it.
+    """Least-recently-used cache. Values are shared, so callers must not change them.
 
     Args:
-        capacity: how many are kept.
+        capacity: largest number of values.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -24,7 +24,7 @@ class TableCache:
         self._lock = Lock()
 
     def get_or_build(self, key: Hashable, build: Callable[[], Value]) -> Value:
-        """The value kept under this key, else the one built now; a None is not kept."""
+        """The cached value of this key, or a newly built one; None is not cached."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
@@ -43,8 +43,8 @@ _CACHES: Final[WeakKeyDictionary[object, TableCache]] = WeakKeyDictionary()
 
 
 def cache_of(owner: object, capacity: int) -> TableCache:
-    """What was read from one archive or store; it goes when that goes."""
+    """The cache of one archive or store; it is freed together with its owner."""
     try:
         return _CACHES.setdefault(owner, TableCache(capacity))
-    except TypeError:  # no port promises a hash: then nothing is remembered
+    except TypeError:  # the owner is not hashable: nothing is cached
         return TableCache(capacity)

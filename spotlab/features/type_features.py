@@ -1,4 +1,4 @@
-"""Features of an instance type: specifications and what its name says."""
+"""Features of an instance type, from its specifications and its name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spotlab.domain.instance_types import Architecture, TypeName
 from spotlab.domain.market import FeedKind
 from spotlab.features.panel import Floats, Panel, ratio, tally
 
-_UNPUBLISHED: Final = "NaN: the type's specifications do not say"
-_UNNAMED: Final = "NaN: the type's name does not say"
+_UNPUBLISHED: Final = "NaN: not in the type's specifications"
+_UNNAMED: Final = "NaN: not in the type's name"
 _MORE_THAN_ANY_VCPU: Final = 2.0**20
 
 
@@ -140,14 +140,14 @@ def vcpu_of(panel: Panel) -> Floats:
 
 
 def _from_names(panel: Panel, attribute: Callable[[TypeName], float | None]) -> Floats:
-    """(T,) what the types' names say."""
+    """(T,) an attribute of the types' parsed names; NaN if unknown."""
     values = [None if name is None else attribute(name) for name in panel.type_names]
     return np.array([np.nan if answer is None else answer for answer in values], dtype=np.float64)
 
 
 def _newest_of_series(panel: Panel, generation: Floats) -> Floats:
-    """(T,) newest generation of the type's series, among the types of the market alone: a pool
-    that is merely asked for must not age the others."""
+    """(T,) newest generation of the type's series, among the types in the market only: a requested
+    pool must not change the feature of others."""
     series = pd.factorize(
         np.array([name.series if name else "" for name in panel.type_names], dtype=object)
     )[0]

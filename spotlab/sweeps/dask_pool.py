@@ -1,4 +1,4 @@
-"""Many items on a Dask cluster, each result as it comes."""
+"""Workers on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S: Final = 5.0
 WORKER_TIMEOUT_S: Final = 30.0
-"""How long a cluster may be without any worker: one that died may be starting again."""
+"""How long a cluster may have no worker: one that died may be restarting."""
 _SCHEMES: Final = ("tcp://", "tls://")
 
 
 class DaskWorkers:
-    """The workers of a Dask scheduler, which must have this SpotLab installed.
+    """The workers of a Dask scheduler, which must have the same version of SpotLab installed.
 
-    An item whose workers die is tried again by the scheduler (`allowed-failures`), then once more
-    by itself, so that no item is given up for what another one did to a worker they shared.
+    An item whose workers die is retried by the scheduler (`allowed-failures`), and then once more
+    while nothing else runs, so that no item fails because of another one on the same worker.
 
     Args:
         address: of the scheduler, `tcp://host:port`.
-        connect_timeout_s: longest wait for the scheduler's answer.
+        connect_timeout_s: longest wait for the scheduler's response.
         worker_timeout_s: longest time without a worker.
     Raises:
-        InvalidSetting: this is no address of a scheduler.
+        InvalidSetting: the address is not that of a scheduler.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class DaskWorkers:
     ) -> None:
         if not address.startswith(_SCHEMES) or not address.rpartition(":")[2].isdigit():
             raise InvalidSetting(
-                f"SPOTLAB_DASK_SCHEDULER: {address!r} is no address of a Dask scheduler.",
-                remedy="Use tcp://host:port, or leave it empty for processes of this machine.",
+                f"SPOTLAB_DASK_SCHEDULER: {address!r} is not the address of a Dask scheduler.",
+                remedy="Use tcp://host:port, or leave it empty to use processes on this machine.",
             )
         self._address = address
         self._connect_timeout_s = connect_timeout_s
@@ -63,7 +63,7 @@ class DaskWorkers:
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
     ) -> list[FailedItem]:
-        """See Workers.run."""
+        """Run all items; see `Workers.run`."""
         if not items:
             return []
         with self._connected() as client, ExitStack() as cleanup:
@@ -74,39 +74,41 @@ class DaskWorkers:
             failed: list[FailedItem] = []
             while waiting or retries or submissions.pending:
                 if cancelled():
-                    raise Cancelled("Stopped; what was finished is kept.")
-                capacity = 2 * threads.count()  # one at work, one on its way
+                    raise Cancelled("Cancelled; finished items were delivered.")
+                capacity = 2 * threads.count()  # per thread, one running item and one in transfer
                 while waiting and len(submissions.pending) < capacity:
                     submissions.submit(waiting.popleft(), items)
-                if retries and not submissions.pending:  # alone: if a worker dies now, it is its doing
+                if (
+                    retries and not submissions.pending
+                ):  # alone: if its worker dies now, it is the cause
                     submissions.submit(retries.popleft(), items, last=True)
                 for name, reply, last in submissions.receive(POLL_S):
                     if reply is None and not last:
                         retries.append(name)
                     elif reply is None:
-                        failed.append(FailedItem(name, "Its workers died again and again."))
+                        failed.append(FailedItem(name, "Its workers died repeatedly."))
                     elif reply[0] == "done":
                         on_done(name, reply[1])
                     elif reply[0] == "unprepared":
                         raise NotAvailable(
                             f"A Dask worker of {self._address} cannot be prepared: {reply[1]}",
-                            remedy="Run the same SpotLab on every worker.",
+                            remedy="Install the same version of SpotLab on every worker.",
                         )
                     else:
                         failed.append(FailedItem(name, reply[1]))
-            return sorted(failed, key=lambda one: one.name)
+            return sorted(failed, key=lambda item: item.name)
 
     @contextmanager
     def _connected(self) -> Iterator[Client]:
         from distributed import Client
 
-        # What it logs about a cluster that goes away is said by our own errors.
+        # Our own errors report a lost cluster.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
             client = Client(self._address, timeout=self._connect_timeout_s, set_as_default=False)
         except (OSError, ValueError) as exc:
             raise NotAvailable(
-                f"No Dask scheduler answers at {self._address} within "
+                f"No Dask scheduler answered at {self._address} within "
                 f"{self._connect_timeout_s:g} s ({one_line(exc)}).",
                 remedy="Start one with `dask scheduler`, or unset SPOTLAB_DASK_SCHEDULER.",
             ) from exc
@@ -117,7 +119,7 @@ class DaskWorkers:
 
 
 class _ThreadCount:
-    """How many items the cluster can be at, asked now and then."""
+    """Number of worker threads in the cluster, updated at most once a second."""
 
     def __init__(self, client: Client, worker_timeout_s: float, address: str) -> None:
         self._client = client
@@ -128,16 +130,16 @@ class _ThreadCount:
         self._seen_at = time.monotonic()
 
     def count(self) -> int:
-        """Threads of the workers there are.
+        """Threads of all present workers.
 
         Raises:
-            NotAvailable: the scheduler is gone, or has had no worker for too long.
+            NotAvailable: the connection to the scheduler is lost, or it had no worker for too long.
         """
         now = time.monotonic()
         if self._client.status != "running":
             raise NotAvailable(
-                f"The Dask scheduler {self._address} went away.",
-                remedy="Start it again and repeat the command: what was finished is kept.",
+                f"The connection to the Dask scheduler {self._address} was lost.",
+                remedy="Restart it and repeat the command: finished cells are stored.",
             )
         if now - self._asked_at >= 1.0 or not self._threads:
             self._asked_at = now
@@ -155,14 +157,14 @@ class _ThreadCount:
         try:
             return sum(self._client.nthreads().values())
         except OSError:
-            return 0  # it is going away: the status says so next
+            return 0  # the connection is being lost: the next status check reports it
 
 
 class _Submissions:
-    """The items that the cluster is at, and what they need to share.
+    """Submitted items, and the plugin with their shared data.
 
-    The shared part is no task that items depend on: Dask would send them all to the worker that
-    holds it.
+    Shared data is not a task that items depend on: Dask would send all items to the worker that has
+    it.
     """
 
     def __init__(self, client: Client, preparation: bytes) -> None:
@@ -176,7 +178,7 @@ class _Submissions:
         client.register_plugin(PreparedRun(self._run, preparation), name=self._run)
 
     def submit(self, name: str, items: Mapping[str, Any], *, last: bool = False) -> None:
-        """Send an item; `last`: it is not tried again after this."""
+        """Submit an item; `last`: it will not be retried."""
         from spotlab.sweeps.dask_plugin import run_on_worker
 
         self._submitted += 1
@@ -187,7 +189,7 @@ class _Submissions:
         future.add_done_callback(self._completed.put)
 
     def receive(self, within_s: float) -> list[tuple[str, Reply | None, bool]]:
-        """Items with what was said about them within that time; None: their workers died."""
+        """Items completed within that time, with the reply (None: its workers died) and `last`."""
         try:
             future = self._completed.get(timeout=within_s)
         except Empty:
@@ -196,24 +198,24 @@ class _Submissions:
         return [(name, reply_of(future), last)]
 
     def close(self) -> None:
-        """Take back what has not begun, and let the workers forget what was shared."""
-        with suppress(OSError, RuntimeError):  # the scheduler, or the client that lost it, is gone
+        """Cancel the pending items, and remove the shared data from the workers."""
+        with suppress(OSError, RuntimeError):  # the connection to the scheduler is lost
             if self.pending:
                 self._client.cancel(list(self.pending), force=True)
             self._client.unregister_worker_plugin(self._run)
 
 
 def reply_of(future: Future[Any]) -> Reply | None:
-    """What was said about an item; None: its workers died."""
+    """The reply of a completed item; None: its workers died."""
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
         try:
             reply: Reply = pickle.loads(future.result())  # noqa: S301  (our own workers')
-        except KilledWorker:  # the one that held the result died, and the next one at it, too
+        except KilledWorker:  # the worker with the result died, and so did those that retried it
             return None
         return reply
-    if future.status != "error":  # the scheduler forgot it: it was restarted
+    if future.status != "error":  # lost by the scheduler in a restart
         return None
     exc = future.exception()
     return None if isinstance(exc, KilledWorker) else ("unprepared", one_line(exc))

@@ -1,4 +1,4 @@
-"""What a sweep comes to: a world, cells, an id."""
+"""Planning a sweep: its world, its cells and its id."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 
 
 def description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
-    """What a reader of the results wants to know, though it changes none; plain values.
+    """Facts about a sweep that do not change its results, as plain values.
 
     Returns:
         {trace_dir, prices: {on_demand_usd_per_hour, spot_usd_per_hour, file, told}, gap_s,
@@ -49,12 +49,12 @@ def description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> d
 
 
 def spec_of(config: Mapping[str, Any]) -> SweepSpec:
-    """What was asked for, as it can be asked for again.
+    """The specification of a stored sweep.
 
     Args:
-        config: of a sweep's record.
+        config: of the sweep's record.
     Raises:
-        NotAvailable: it was written by a version that did not write all of it down.
+        NotAvailable: the record is from a version that did not store the whole specification.
     """
     try:
         fields: dict[str, Any] = {
@@ -76,9 +76,9 @@ def spec_of(config: Mapping[str, Any]) -> SweepSpec:
         )
     except (KeyError, TypeError) as exc:
         raise NotAvailable(
-            "This sweep was kept by a version of SpotLab that did not write down all that was "
-            "asked.",
-            remedy="Its figures can be read; to go on or to replay, set it up anew.",
+            "This sweep was stored by a version of SpotLab that did not store its whole "
+            "specification.",
+            remedy="Its figures can be viewed; to continue or replay it, set it up again.",
         ) from exc
 
 
@@ -95,21 +95,21 @@ __all__ = [
 ]
 
 ALL: Final = "all"
-NO_DEADLINE: Final = "It needs a deadline, which a service has not."
+NO_DEADLINE: Final = "It needs a deadline, which a service does not have."
 NO_CHAMPION: Final = "No champion model of the task capacity is registered."
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep that can be run.
+    """A planned sweep.
 
     Args:
-        spec: as asked for.
-        plan: its cells, and how the world is made.
+        spec: its specification.
+        plan: its cells, and the function that builds the world.
         policies: names, the oracle last.
-        left_out: policies of "all" that do not fit, each with the reason.
+        left_out: policies of "all" that do not fit, with the reason.
         world: without forecasts.
-        models: what each name means: name@version.
+        models: name@version of each name.
     """
 
     spec: SweepSpec
@@ -121,14 +121,14 @@ class Sweep:
 
 
 def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
-    """Read the traces, settle names and windows, and give the sweep its id.
+    """Read the traces, resolve names and windows, and compute the id of the sweep.
 
-    The id is a digest of the contents of the traces, of prices, workload, windows, policies,
-    models' files and the code: whatever would change a result changes it, and nothing else does.
+    The id is a digest of the content of traces, prices, workloads, windows, policies, model files
+    and code: it changes if and only if something changes that affects the results.
 
     Raises:
-        InvalidInput: a trace, price, window or policy that cannot be; says which.
-        NotFound: no such model.
+        InvalidInput: a trace, price, window or policy is not valid; the error names it.
+        NotFound: there is no such model.
     """
     files = _files(spec.traces)
     world = _world(spec, files)
@@ -155,7 +155,7 @@ def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
 
 
 def with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) -> World:
-    """The world with what each model says at each tick."""
+    """The world with the forecasts of each model at each tick."""
     forecasts = {
         name: forecasts_of(lab.predictor.capacity(record.reference), world.panel)
         for name, record in models.items()
@@ -173,7 +173,7 @@ def with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) ->
 def _files(traces: TraceChoice) -> list[Path]:
     if not traces.folder.is_dir():
         raise InvalidInput(
-            f"{traces.folder}: no such folder.", remedy="Name a folder with trace files."
+            f"There is no folder {traces.folder}.", remedy="Use a folder with trace files."
         )
     return trace_files(traces.folder)
 
@@ -214,7 +214,7 @@ def _models(lab: Lab, spec: SweepSpec) -> dict[str, ModelRecord]:
             raise InvalidInput(
                 f"{name} is a model of the task {record.task}; policies on traces need one of "
                 f"the task {CAPACITY_TASK}.",
-                remedy="`spotlab models list` says which there are.",
+                remedy="`spotlab models list` shows the available models.",
             )
     return found
 

@@ -1,7 +1,6 @@
-"""Many items on many processes, each result as it comes.
+"""Protocol of workers, and workers that are processes of this machine.
 
-A worker that dies loses only the item it was at, which is tried again; what a function raises is
-its answer, and is not.
+If a worker dies, its current item is retried; an item whose function raises an error is not.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_DEATHS: Final = 3
-"""An item whose worker died this often is given up."""
+"""An item whose workers died this often fails."""
 POLL_S: Final = 0.1
-"""Longest time until a wish to stop is noticed."""
+"""Longest time until a cancellation is noticed."""
 ONE_THREAD_ENVIRONMENT: Final = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
-"""The processes share the cores: threads within them would only wait for each other."""
+"""Environment of the processes: they share the cores, so more threads would only wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class FailedItem:
     """An item without a result.
 
     Args:
-        name: the item's.
+        name: of the item.
         reason: one sentence.
     """
 
@@ -49,7 +48,7 @@ class FailedItem:
 
 
 class Workers(Protocol):
-    """Where the items of a long computation are worked on."""
+    """Runs the items of a long computation."""
 
     def run(
         self,
@@ -59,36 +58,36 @@ class Workers(Protocol):
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
     ) -> list[FailedItem]:
-        """Call `function(shared, item)` for every item, in no order that is promised.
+        """Call `function(shared, item)` for every item, in any order.
 
         Args:
             function: importable by name, and deterministic: it may be called again for an item.
-            shared: what every item needs; sent once to each worker, not with each item.
+            shared: data for all items; sent once to each worker, not with each item.
             items: by name.
-            on_done: called in this thread with a name and its result, as each finishes.
-            cancelled: asked at least every second.
+            on_done: called in this thread with the name and result of each finished item.
+            cancelled: called at least every second.
         Returns:
-            The items that failed, by name: the function raised, or its workers died again and
-            again.
+            The items that failed, sorted by name: the function raised an error, or the item's
+            workers died repeatedly.
         Raises:
-            Cancelled: `cancelled` said so; what was done was delivered.
+            Cancelled: `cancelled` returned True; finished items were delivered.
             NotAvailable: there are no workers, or they cannot be prepared.
         """
         ...
 
 
 def cores() -> int:
-    """How many processes can run at once here."""
+    """Number of processes that can run in parallel on this machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessWorkers:
     """Processes of this machine.
 
-    They end with this process, even when it is killed, and do not hear its Ctrl-C.
+    They end with this process, even if it is killed, and do not receive its Ctrl-C.
 
     Args:
-        processes: how many; None: one for each core.
+        processes: number of processes; None: one per core.
     """
 
     def __init__(self, processes: int | None = None) -> None:
@@ -102,7 +101,7 @@ class ProcessWorkers:
         on_done: Callable[[str, Result], None],
         cancelled: Callable[[], bool],
     ) -> list[FailedItem]:
-        """See Workers.run."""
+        """Run all items; see `Workers.run`."""
         pool = _ProcessPool(pickle.dumps((function, shared)))
         try:
             pool.start(min(self._processes, len(items)))
@@ -111,7 +110,7 @@ class ProcessWorkers:
             failed: list[FailedItem] = []
             while waiting or pool.busy():
                 if cancelled():
-                    raise Cancelled("Stopped; what was finished is kept.")
+                    raise Cancelled("Cancelled; finished items were delivered.")
                 while waiting and (worker := pool.idle_worker()):
                     worker.start(waiting[0], items[waiting[0]])
                     waiting.popleft()
@@ -126,13 +125,13 @@ class ProcessWorkers:
                         on_done(name, reply[1])
                     else:
                         failed.append(FailedItem(name, reply[1]))
-            return sorted(failed, key=lambda one: one.name)
+            return sorted(failed, key=lambda item: item.name)
         finally:
             pool.stop()
 
 
 class _WorkerProcess:
-    """One process, with the item it is at."""
+    """One worker process, with its current item."""
 
     def __init__(self, preparation: bytes) -> None:
         self.connection, worker_end = Pipe()
@@ -140,7 +139,13 @@ class _WorkerProcess:
         self.ready = False
         with worker_end:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "spotlab.sweeps.worker_process", str(worker_end.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "spotlab.sweeps.worker_process",
+                    str(worker_end.fileno()),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(worker_end.fileno(),),
@@ -150,18 +155,18 @@ class _WorkerProcess:
         self._preparation = preparation
 
     def prepare(self) -> None:
-        """Send what it needs before its first item."""
+        """Send sys.path, the function and the shared data."""
         self._send(lambda: self.connection.send(sys.path))
         self._send(lambda: self.connection.send_bytes(self._preparation))
 
     def start(self, name: str, item: object) -> None:
-        """Give it an item."""
+        """Send an item."""
         self.item = name
         payload = pickle.dumps(item)
         self._send(lambda: self.connection.send_bytes(payload))
 
     def receive(self) -> Reply | None:
-        """What it says; None: it died."""
+        """Its reply; None: it died."""
         try:
             reply: Reply = pickle.loads(self.connection.recv_bytes())  # noqa: S301  (our child's)
         except (EOFError, OSError):
@@ -169,7 +174,7 @@ class _WorkerProcess:
         return reply
 
     def kill(self) -> int:
-        """End it; its exit code."""
+        """Kill it; returns its exit code."""
         self.process.kill()
         self.connection.close()
         assert self.process.stdin is not None
@@ -180,11 +185,11 @@ class _WorkerProcess:
         try:
             send()
         except OSError:
-            return  # it died: `hear` finds that out
+            return  # it died: `receive` reports that
 
 
 class _ProcessPool:
-    """The processes of one run; those that die are replaced while there is work."""
+    """The worker processes of one run; processes that die are replaced."""
 
     def __init__(self, preparation: bytes) -> None:
         self._preparation = preparation
@@ -192,7 +197,7 @@ class _ProcessPool:
         self._failed_starts = 0
 
     def start(self, count: int) -> None:
-        """Start processes."""
+        """Start worker processes."""
         started = []
         for _ in range(count):
             worker = _WorkerProcess(self._preparation)
@@ -202,16 +207,16 @@ class _ProcessPool:
             worker.prepare()
 
     def busy(self) -> bool:
-        """Whether any is at an item."""
+        """Whether any worker has an item."""
         return any(member.item is not None for member in self._workers.values())
 
     def idle_worker(self) -> _WorkerProcess | None:
-        """One that is ready for an item."""
+        """A worker that is ready for an item, or None."""
         ready = (m for m in self._workers.values() if m.ready and m.item is None)
         return next(ready, None)
 
     def receive(self, within_s: float) -> list[tuple[str, Reply | None]]:
-        """Items with what was said about them within that time; None: the worker died at it."""
+        """Items completed within that time, with the reply; None: the worker died."""
         replies = []
         for connection in wait(list(self._workers), within_s):
             assert isinstance(connection, Connection)
@@ -230,7 +235,7 @@ class _ProcessPool:
         return replies
 
     def stop(self) -> None:
-        """End them all."""
+        """Kill all workers."""
         for worker in self._workers.values():
             worker.kill()
         self._workers.clear()
@@ -241,7 +246,7 @@ class _ProcessPool:
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_DEATHS:
-                raise NotAvailable(f"Worker processes die as they start ({_exit_reason(code)}).")
+                raise NotAvailable(f"Worker processes die at their start ({_exit_reason(code)}).")
         self.start(1)
 
 

@@ -2,7 +2,8 @@
 
 Rows of one day (or of one family) are correlated, so whole blocks of rows are drawn. A draw weights
 each row by how often its block was drawn. All forecasters share the same draws, so that differences
-are paired. Rows are sorted once, not per draw: 500 draws of 17,000 rows and six forecasters take 4 s.
+are paired. Rows are sorted once, not per draw: 500 draws of 17,000 rows for six forecasters take
+4 s.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ class BlockBootstrap:
 class _RankedForecast:
     """One forecaster's rows, sorted by falling forecast."""
 
-    def __init__(self, outcome: FloatArray, forecast: FloatArray, block_index: NDArray[np.intp]) -> None:
+    def __init__(
+        self, outcome: FloatArray, forecast: FloatArray, block_index: NDArray[np.intp]
+    ) -> None:
         order = np.argsort(-forecast, kind="stable")
         descending = forecast[order]
         self._starts = np.r_[0, np.flatnonzero(np.diff(descending)) + 1]
@@ -112,9 +115,9 @@ class _RankedForecast:
         blocks = int(block_index.max()) + 1
         self._sums = np.stack([np.bincount(block_index, part, blocks) for part in row_sums], axis=1)
         bin_index = np.minimum((forecast * _BINS).astype(np.intp), _BINS - 1)
-        self._bin_errors = np.bincount(block_index * _BINS + bin_index, forecast - outcome, blocks * _BINS).reshape(
-            blocks, _BINS
-        )
+        self._bin_errors = np.bincount(
+            block_index * _BINS + bin_index, forecast - outcome, blocks * _BINS
+        ).reshape(blocks, _BINS)
 
     def scores(self, weights: FloatArray) -> FloatArray:
         """(d, 6) scores in the order of MEASURES, for (d, blocks) weights."""
@@ -136,7 +139,15 @@ class _RankedForecast:
         true_positives, false_positives = np.cumsum(positives), np.cumsum(negatives)
         if not true_positives[-1] or not false_positives[-1]:
             return np.nan, np.nan
-        auc = float(np.sum(negatives * (true_positives - 0.5 * positives)) / (true_positives[-1] * false_positives[-1]))
+        auc = float(
+            np.sum(negatives * (true_positives - 0.5 * positives))
+            / (true_positives[-1] * false_positives[-1])
+        )
         predicted_positives = true_positives + false_positives
-        precision = np.divide(true_positives, predicted_positives, out=np.zeros_like(true_positives), where=predicted_positives > 0.0)
+        precision = np.divide(
+            true_positives,
+            predicted_positives,
+            out=np.zeros_like(true_positives),
+            where=predicted_positives > 0.0,
+        )
         return auc, float(np.sum(positives * precision) / true_positives[-1])

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.block_bootstrap import MEASURES, Interval, BlockBootstrap
+from spotlab.training.block_bootstrap import MEASURES, BlockBootstrap, Interval
 from spotlab.training.scores import reliability, scores
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +25,25 @@ SEED: Final = 7
 MODEL: Final = "model"
 DIFFERENCE_MEASURES: Final = ("auc", "pr_auc", "brier")
 MIN_ROWS: Final = 2
+
+
+class ModelWithCard(Protocol):
+    """A model with its name, version and card."""
+
+    @property
+    def name(self) -> str:
+        """As in the card."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """As in the card."""
+        ...
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """Content of card.json."""
+        ...
 
 
 def assess(
@@ -60,12 +79,16 @@ def assess(
         )
     scored_outcome, scored_forecast = outcome[scored], forecast[scored]
     scored_baselines = {name: values[scored] for name, values in baselines.items()}
-    bootstrap = BlockBootstrap(scored_outcome, {MODEL: scored_forecast, **scored_baselines}, blocks[scored], seed=seed)
+    bootstrap = BlockBootstrap(
+        scored_outcome, {MODEL: scored_forecast, **scored_baselines}, blocks[scored], seed=seed
+    )
     return {
         "rows": len(scored_outcome),
         "rows_refused": refused,
         "base_rate": _rounded(float(scored_outcome.mean())),
-        "metrics": {measure: _interval_document(bootstrap.interval(MODEL, measure)) for measure in MEASURES},
+        "metrics": {
+            measure: _interval_document(bootstrap.interval(MODEL, measure)) for measure in MEASURES
+        },
         "reliability": [
             {
                 "low": row.low,
@@ -77,10 +100,13 @@ def assess(
             for row in reliability(scored_outcome, scored_forecast)
         ],
         "baselines": {
-            name: {measure: _rounded(bootstrap.interval(name, measure).value) for measure in MEASURES}
+            name: {
+                measure: _rounded(bootstrap.interval(name, measure).value) for measure in MEASURES
+            }
             | {
                 "model_minus_baseline": {
-                    measure: _interval_document(bootstrap.difference(MODEL, name, measure)) for measure in DIFFERENCE_MEASURES
+                    measure: _interval_document(bootstrap.difference(MODEL, name, measure))
+                    for measure in DIFFERENCE_MEASURES
                 }
             }
             for name in scored_baselines

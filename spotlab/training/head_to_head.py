@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotlab.errors import InvalidInput
-from spotlab.training.block_bootstrap import DRAWS, Interval, BlockBootstrap
+from spotlab.training.block_bootstrap import DRAWS, BlockBootstrap, Interval
 from spotlab.training.scores import ReliabilityBin, Scores, reliability, scores
 
 FloatArray = NDArray[np.float64]
@@ -95,7 +95,13 @@ def compare(
             remedy="Choose data that has both outcomes and that both models accept.",
         )
     # Keyed by position, not by name: a model may be compared with itself.
-    bootstrap = BlockBootstrap(common_outcome, {"1": common_first, "2": common_second}, blocks[scored], seed=seed, draws=draws)
+    bootstrap = BlockBootstrap(
+        common_outcome,
+        {"1": common_first, "2": common_second},
+        blocks[scored],
+        seed=seed,
+        draws=draws,
+    )
     distance = np.abs(common_first - common_second)
     largest = np.argsort(-distance, kind="stable")[:MAX_DISAGREEMENTS]
     return Comparison(
@@ -107,8 +113,14 @@ def compare(
         scores=(scores(common_outcome, common_first), scores(common_outcome, common_second)),
         intervals=(_intervals(bootstrap, "1"), _intervals(bootstrap, "2")),
         differences={measure: bootstrap.difference("1", "2", measure) for measure in MEASURES},
-        reliability=(reliability(common_outcome, common_first), reliability(common_outcome, common_second)),
-        curves=(precision_recall(common_outcome, common_first), precision_recall(common_outcome, common_second)),
+        reliability=(
+            reliability(common_outcome, common_first),
+            reliability(common_outcome, common_second),
+        ),
+        curves=(
+            precision_recall(common_outcome, common_first),
+            precision_recall(common_outcome, common_second),
+        ),
         disagreements=np.flatnonzero(scored)[largest[distance[largest] > 0.0]],
     )
 

@@ -81,7 +81,9 @@ def _sequences(available: FloatArray) -> set[str]:
     changes = np.flatnonzero(np.diff(recorded)) + 1
     run_ticks = np.diff(changes)
     return {
-        hashlib.blake2s(run_ticks[i : i + RUNS_PER_SEQUENCE].astype("<i8").tobytes(), digest_size=6).hexdigest()
+        hashlib.blake2s(
+            run_ticks[i : i + RUNS_PER_SEQUENCE].astype("<i8").tobytes(), digest_size=6
+        ).hexdigest()
         for i in range(len(run_ticks) - RUNS_PER_SEQUENCE + 1)
         if run_ticks[i : i + RUNS_PER_SEQUENCE].sum() >= MIN_SEQUENCE_TICKS
     }

@@ -74,7 +74,7 @@ def scores(outcome: FloatArray, forecast: FloatArray) -> Scores:
 
 
 def auc(outcome: FloatArray, forecast: FloatArray) -> float:
-    """P(a positive row is forecast higher than a negative one), ties counting half (Mann-Whitney)."""
+    """P(positive row is forecast higher than negative row), ties counting half (Mann-Whitney)."""
     positives = int(np.sum(outcome))
     negatives = len(outcome) - positives
     if not positives or not negatives:
@@ -114,7 +114,7 @@ def log_loss(outcome: FloatArray, forecast: FloatArray) -> float:
 
 
 def ece(outcome: FloatArray, forecast: FloatArray, bins: int = 10) -> float:
-    """Expected calibration error: mean distance of forecast and observed share, weighted by rows."""
+    """Expected calibration error: mean distance of forecast and observed share of the bins."""
     table = reliability(outcome, forecast, bins)
     gaps = [row.rows * abs(row.mean_forecast - row.observed_share) for row in table]
     return float(sum(gaps) / len(outcome))

@@ -102,7 +102,7 @@ def test_a_text_for_people(arguments: list[str], capsys: pytest.CaptureFixture[s
     lines = captured.out.splitlines()
     assert lines[0].split()[:2] == ["policy", "USD"]
     assert lines[1].startswith("oracle")
-    assert "means of a window" in captured.out
+    assert "means per window" in captured.out
     assert "100%" in captured.err
 
 
@@ -123,7 +123,7 @@ def test_prices_and_buckets_from_a_file(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "code", "says"),
     [
-        (("--trace-dir", "nowhere"), 1, "nowhere: no such folder"),
+        (("--trace-dir", "nowhere"), 1, "no folder nowhere"),
         (("--policies", "spot_greedy,luck"), 1, "no policy 'luck'"),
         (("--policies", ","), 1, "--policies names none"),
         (("--policies", "spotlab:luck"), 1, "No model 'luck'"),
@@ -230,7 +230,7 @@ def test_ctrl_c_says_that_it_can_go_on(arguments: list[str], home: Path) -> None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "goes on from there" in err
+    assert "resumes from there" in err
     assert "Traceback" not in err
     assert json.loads(out)["exit_code"] == 1
     assert [record.state for record in kept(home)] == ["cancelled"]

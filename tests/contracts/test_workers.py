@@ -153,5 +153,5 @@ def test_a_cluster_that_cannot_go_on_says_why(tmp_path: Path) -> None:
             cluster.process.kill()
             return False
 
-        with pytest.raises(NotAvailable, match="went away"):
+        with pytest.raises(NotAvailable, match="was lost"):
             run(DaskWorkers(cluster.address), kill_it)

@@ -61,5 +61,5 @@ def test_what_was_kept_says_what_it_rests_on(lab: Lab, folder: Path) -> None:
 
 
 def test_a_record_that_says_too_little_is_named() -> None:
-    with pytest.raises(NotAvailable, match="did not write down"):
+    with pytest.raises(NotAvailable, match="did not store its whole specification"):
         spec_of({"toy": True})

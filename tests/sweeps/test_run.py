@@ -88,7 +88,7 @@ def test_a_sweep_that_was_stopped_goes_on(
     store: Store, home: Path, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "hold").touch()
-    with pytest.raises(Cancelled, match=r"after [3-9] of 10 cells.*goes on from there"):
+    with pytest.raises(Cancelled, match=r"after [3-9] of 10 cells.*resumes from there"):
         run_toy(store, home, toy_plan(folder), cancelled=lambda: store.sweeps.get("toy").done >= 3)
     assert store.sweeps.get("toy").state == "cancelled"
     kept = store.sweeps.finished("toy")

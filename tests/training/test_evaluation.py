@@ -123,7 +123,7 @@ def test_a_pool_that_is_never_available_is_named(tmp_path: Path, zones: list[Pat
 
     document = evaluate_traces(Toy(), by_streak, [*zones, path], 1.0)
 
-    assert "never has no row: it is never available, or too short." in document["warnings"]
+    assert "never has no rows: it is never available, or too short." in document["warnings"]
     with pytest.raises(InvalidInput, match="check its polarity"):
         evaluate_traces(Toy(), by_streak, [path], 1.0)
 
@@ -215,7 +215,7 @@ def test_a_card_without_baselines_says_so(zones: list[Path]) -> None:
 
 
 def test_a_model_that_refuses_every_row_has_no_figures(zones: list[Path]) -> None:
-    with pytest.raises(InvalidInput, match="refuses"):
+    with pytest.raises(InvalidInput, match="rejects"):
         evaluate_traces(Toy(), lambda _, rows: np.full(len(rows), np.nan), zones, 1.0)
 
 

@@ -1,12 +1,12 @@
-"""Features of capacity, from availability alone.
+"""Capacity features, computed from availability only.
 
-`compute_capacity` is the one path: training, evaluation, the gym's replay and a live panel all call
-it. Row i rests on ticks 0..i; no name, zone or clock time enters, so that a pool that was never
-seen before is treated as any other.
+Training, evaluation, the gym's replay and live panels all call `compute_capacity`. Row i depends on
+ticks 0..i only. Names, zones and clock times are not used, so that pools outside the training data
+are treated like any other.
 
-Traces are probed at gaps of one to fifteen minutes, and a shorter gap shows more short losses. So
-what counts losses looks at ticks about ten minutes apart that end at the present one, whatever the
-gap; shares of availability are taken over every tick.
+The gap between probes of a trace is one to fifteen minutes, and a shorter gap shows more short
+losses. So features that count losses use ticks about ten minutes apart, ending at the current one,
+whatever the gap. Shares of availability use every tick.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
-from spotlab.features.capacity_model.history import DAY_WEIGHT, PoolHistory, running_counts
+from spotlab.features.capacity_model.history import (
+    DAY_WEIGHT,
+    PoolHistory,
+    running_counts,
+    share_of,
+)
 from spotlab.features.capacity_model.registry import (
     CAPACITY_FEATURES,
     NAMES,
@@ -36,11 +41,12 @@ __all__ = ["CAPACITY_FEATURES", "NAMES", "OTHERS", "CapacityFrame", "compute_cap
 FloatArray = NDArray[np.float64]
 
 STEP_S: Final = 600.0
-"""Losses are counted between ticks at most so far apart."""
+"""Longest step between the ticks in which losses are counted."""
 _PRIOR_H: Final = 1.0
-"""Hours of the prior that a pool's rates are mixed with."""
+"""Hours of the prior that is added to a pool's rates."""
 _PRIOR_LOST: Final = 0.2
 _PRIOR_BASE_H: Final = 3.25
+_HALF_LIVES_H: Final = {"20min": 0.3, "1h": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +71,17 @@ class CapacityFrame:
         """(m, len(names)) these features, in this order, of m ticks of m traces.
 
         Raises:
-            InvalidInput: a feature is not computed.
+            InvalidInput: there is no such feature.
         """
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise InvalidInput(
-                f"No feature of capacity is named {', '.join(unknown)}.",
-                remedy=f"There are: {', '.join(self.names)}.",
+                f"No capacity feature is named {', '.join(unknown)}.",
+                remedy=f"Available: {', '.join(self.names)}.",
             )
         return np.ascontiguousarray(
             self.values[tick, pool][:, [self.names.index(name) for name in names]]
         )
-
-
-_HALF_LIVES_H: Final = {"20min": 0.3, "1h": 1.0}
 
 
 def compute_capacity(panel: TracePanel) -> CapacityFrame:
@@ -87,8 +90,8 @@ def compute_capacity(panel: TracePanel) -> CapacityFrame:
     Args:
         panel: n ticks of p traces.
     Returns:
-        (n, p, f) values in the order of CAPACITY_FEATURES. Where capacity is not available now
-        they are no features of a risk: there is nothing to lose.
+        (n, p, f) values in the order of CAPACITY_FEATURES. Rows of unavailable ticks have values
+        too, but no risk: there is no capacity to lose.
     """
     n, p = panel.available.shape
     values = np.full((n, p, len(NAMES)), np.nan)
@@ -97,7 +100,9 @@ def compute_capacity(panel: TracePanel) -> CapacityFrame:
     columns = _shares(history)
     for phase in range(min(every, n)):
         rows = slice(phase, None, every)
-        sampled = PoolHistory(panel.elapsed_h[rows], panel.available[rows], every * panel.gap_s / 3600.0)
+        sampled = PoolHistory(
+            panel.elapsed_h[rows], panel.available[rows], every * panel.gap_s / 3600.0
+        )
         for name, column in _events(sampled).items():
             values[rows, :, NAMES.index(name)] = column
     for name, column in columns.items():
@@ -111,16 +116,16 @@ def compute_capacity(panel: TracePanel) -> CapacityFrame:
 
 def _shares(past: PoolHistory) -> dict[str, FloatArray]:
     columns = {f"available_{h}h": past.share_available(float(h)) for h in WINDOWS_H}
-    columns["yesterday_available"] = _part(
+    columns["yesterday_available"] = share_of(
         past.on_day(past.ups, 1, 0.0, 1.0), past.on_day(past.records, 1, 0.0, 1.0)
     )
     for h in TIMES_OF_DAY_H:
-        columns[f"daily_available_{h}h"] = _part(
+        columns[f"daily_available_{h}h"] = share_of(
             past.at_this_time_of_day(past.ups, 0.0, float(h)),
             past.at_this_time_of_day(past.records, 0.0, float(h)),
         )
     after, before = (
-        _part(
+        share_of(
             past.at_this_time_of_day(past.ups, start, end),
             past.at_this_time_of_day(past.records, start, end),
         )
@@ -163,7 +168,9 @@ def _of_others(
         "others_surprise": history.available - day,
         "others_change_1h": shares["available_1h"] - day,
         "others_change_3h": shares["available_3h"] - day,
-        "others_daily_change": np.where(np.isnan(history.available), np.nan, shares["daily_change"]),
+        "others_daily_change": np.where(
+            np.isnan(history.available), np.nan, shares["daily_change"]
+        ),
     }
     columns = {name: np.clip(others.mean(x), -1.0, 1.0) for name, x in differences.items()}
     known = others.total(history.known.astype(np.float64))
@@ -171,14 +178,12 @@ def _of_others(
         lost, up_h = (np.empty_like(day) for _ in range(2))
         for phase in range(min(every, len(day))):
             rows = slice(phase, None, every)
-            sampled = PoolHistory(history.hours[rows], history.available[rows], history.tick_h * every)
+            sampled = PoolHistory(
+                history.hours[rows], history.available[rows], history.tick_h * every
+            )
             lost[rows], up_h[rows] = sampled.recent_rate(sampled.lost, half_life_h)
         rate = (others.total(lost) + 0.05 * known) / np.maximum(
             others.total(up_h) + 0.3 * known, 1e-9
         )
         columns[f"others_loss_rate_{name}"] = np.where(known > 0.0, rate, np.nan)
     return columns
-
-
-def _part(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0.0)

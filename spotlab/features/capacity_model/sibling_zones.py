@@ -1,7 +1,7 @@
-"""What the other pools of a panel tell of one.
+"""Weighted means over the other pools of a panel.
 
-Which pools go together is learned from their own past, not from their names: a pool weighs as the
-square of the correlation of its availability with this one's over the last ten days.
+Weights depend on past availability, not on names: the weight of a pool is the square of the
+correlation of its availability with that of the pool in question over the last ten days.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 REFRESH_H: Final = 6.0
-"""How often the weights are learned anew."""
+"""Interval between updates of the weights."""
 MEMORY_H: Final = 240.0
 _SHRINK_DAYS: Final = 2.0
-"""A correlation over d days counts as d / (d + 2) of itself."""
+"""A correlation over d days is multiplied by d / (d + 2)."""
 _MIN_WEIGHT: Final = 0.01
-"""Weight of a pool that does not go together with this one."""
+"""Weight of an uncorrelated pool."""
 _MIN_VARIANCE: Final = 1e-4
 
 
@@ -41,7 +41,7 @@ class OtherPools:
         ]
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """(n, p) mean of the others' values, unknown ones left out; NaN: none is known."""
+        """(n, p) mean of the others' known values; NaN if none is known."""
         known = ~np.isnan(values)
         total = self.total(np.where(known, values, 0.0))
         weight = self.total(known.astype(np.float64))

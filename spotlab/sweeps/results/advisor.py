@@ -1,8 +1,8 @@
-"""The advisor recipe: walking forward through 2022, and by family."""
+"""Sections about the advisor recipe: walk-forward through 2022, and by family."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -13,9 +13,9 @@ from spotlab.sweeps.results.capacity import MEASURES, baseline_table, metric_fig
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, number
 from spotlab.training.advisor.training import train
 from spotlab.training.advisor.walk_forward import NEARLY_A_MONTH, walk_forward
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
 SEED: Final = 7
 WALK_FORWARD: Final = "advisor, walk-forward 2022, bucket >= 3"
@@ -33,10 +33,10 @@ CLEAN_TARGETS: Final = {
 PARTS: Final = ("all", "bucket < 3 before")
 
 
-def walk_forward_section(folder: Path, tell: Tell) -> Section:
-    """The recipe fitted on earlier snapshots and tested on later ones."""
+def walk_forward_section(folder: Path, step: Step) -> Section:
+    """The recipe fitted on earlier snapshots of 2022 and tested on later ones."""
     try:
-        document = walk_forward(folder, seed=SEED, step=tell)
+        document = walk_forward(folder, seed=SEED, step=step)
     except NotAvailable as exc:
         return Section(WALK_FORWARD, "", skipped=str(exc))
     everything, low = (document[part] for part in PARTS)
@@ -74,11 +74,11 @@ def walk_forward_section(folder: Path, tell: Tell) -> Section:
     )
 
 
-def newest_section(folder: Path, tell: Tell) -> Section:
-    """The same walk with one more pair, of files that are dated 29 days apart."""
+def newest_section(folder: Path, step: Step) -> Section:
+    """The newest pair of the walk-forward that includes files dated 29 days apart."""
     title = f"{WALK_FORWARD}, newest pair"
     try:
-        document = walk_forward(folder, min_gap=NEARLY_A_MONTH, seed=SEED, step=tell)
+        document = walk_forward(folder, min_gap=NEARLY_A_MONTH, seed=SEED, step=step)
     except NotAvailable as exc:
         return Section(title, "", skipped=str(exc))
     everything, low = (document[part] for part in ("newest", "newest, bucket < 3 before"))
@@ -96,15 +96,15 @@ def newest_section(folder: Path, tell: Tell) -> Section:
     )
 
 
-def clean_section(folder: Path, tell: Tell) -> Section:
-    """The shipped recipe trained anew: its forecasts of families that the fit had not seen."""
+def clean_section(folder: Path, step: Step) -> Section:
+    """The shipped recipe trained again: its forecasts of held-out families."""
     with TemporaryDirectory() as out:
         try:
             report = train(
                 folder,
                 Path(out),
                 seed=SEED,
-                progress=lambda text, _share: tell(text),
+                progress=lambda text, _share: step(text),
                 cancelled=lambda: False,
             )
         except NotAvailable as exc:

@@ -1,4 +1,4 @@
-"""The capacity recipe and the shipped capacity model on recorded campaigns."""
+"""Sections about the capacity recipe on recorded campaigns, and tables of evaluations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from spotlab.training.capacity.baselines import fit_baselines, forecast_baseline
 from spotlab.training.capacity.evaluation import Forecast
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows, time_split
 from spotlab.training.evaluation_report import assess
+from spotlab.training.saved_version import Step
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 Part = tuple[TracePanel, CapacityRows]
 Trainer = Callable[[Sequence[Part], int], Forecast]
-"""Fits the recipe on the time of training rows, with a seed; gives forecasts of other rows."""
-Tell = Callable[[str], None]
+"""Fits the recipe on the time of training rows, with a seed; returns its forecasts."""
 
 CAMPAIGNS: Final = Path("evaluation-only/traces/spot-traces-availability")
 CAMPAIGN_2023: Final = CAMPAIGNS / "1-node/aws-02-15-2023"
@@ -42,13 +42,13 @@ MEASURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A table to reach.
+    """A training and test split with targets.
 
     Args:
-        what: task and split, for a person.
+        what: task and split, as a heading.
         horizon_h: hours.
-        train: campaign to learn from.
-        test: campaign to test on; the same one: split in time.
+        train: campaign to fit on.
+        test: campaign to test on; if it is the same one, it is split in time.
         targets: by measure.
     """
 
@@ -97,19 +97,19 @@ SPLITS: Final = (
 )
 
 
-def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Section:
-    """The recipe fitted on one part of a campaign's time, or on one campaign, tested on the other.
+def recipe_section(folder: Path, split: Split, train: Trainer, step: Step) -> Section:
+    """The recipe fitted and tested on a split.
 
-    What is fitted here is thrown away: it is not the shipped model.
+    The fitted model is discarded: it is not the shipped one.
     """
     missing = [path for path in (split.train, split.test) if not (folder / path).is_dir()]
     if missing:
         description = f"{missing[0]} is not in the data folder."
         return Section(split.what, "", skipped=description)
-    tell(f"{split.what}: fitting")
+    step(f"{split.what}: fitting")
     training, test, held_out = _parts(folder, split)
     forecast = train(training, SEED)
-    tell(f"{split.what}: testing")
+    step(f"{split.what}: testing")
     panel, rows = test
     fitted = fit_baselines(training)
     baselines = forecast_baselines(fitted, panel, rows)
@@ -130,11 +130,13 @@ def recipe_section(folder: Path, split: Split, train: Trainer, tell: Tell) -> Se
         *metric_figures(split.what, document, split.targets),
         *_gain_figures(split.what, document, "streak_only"),
     ]
-    return Section(split.what, description, figures, [baseline_table(document), group_table(document)])
+    return Section(
+        split.what, description, figures, [baseline_table(document), group_table(document)]
+    )
 
 
 def metric_figures(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
-    """The document's metrics, each with its target where one is set."""
+    """The document's metrics as figures, with their targets if there are any."""
     return [
         Figure(what, said, entry["value"], entry["low"], entry["high"], targets.get(measure))
         for measure, said in MEASURES.items()
@@ -143,7 +145,7 @@ def metric_figures(what: str, document: Document, targets: Mapping[str, Target])
 
 
 def baseline_table(document: Document) -> Table:
-    """The model and each baseline on the same rows, with paired differences."""
+    """Table of the model and each baseline on the same rows, with paired differences."""
     first = ["model", *(number(document["metrics"][m]["value"], 4) for m in MEASURES), "", ""]
     rows = [first]
     for name, row in document["baselines"].items():
@@ -164,7 +166,7 @@ def _gain_cell(entry: Document) -> str:
 
 
 def group_table(document: Document) -> Table:
-    """Figures of each pool or class of rows."""
+    """Table of the figures of each group of rows."""
     measures = ("auc", "pr_auc", "brier", "brier_skill", "ece")
     rows = [
         [

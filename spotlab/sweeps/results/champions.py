@@ -1,8 +1,8 @@
-"""The shipped champions on files that are not in the project."""
+"""Sections about the shipped champions on data that is not in the project."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,11 @@ from spotlab.sweeps.results.document import Figure, Section, Table
 from spotlab.training.advisor.datasets import read_advisor
 from spotlab.training.advisor.evaluation import AdvisorForecaster, evaluate_advisor
 from spotlab.training.advisor.labels import TRAILING
-from spotlab.training.capacity.evaluation import ModelWithCard, Forecast, TraceOptions, evaluate_traces
+from spotlab.training.capacity.evaluation import Forecast, TraceOptions, evaluate_traces
+from spotlab.training.evaluation_report import ModelWithCard
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
 CAMPAIGN_16: Final = CAMPAIGNS / "16-node/aws-08-27-2023"
 HORIZONS_H: Final = (1.0, 3.0)
@@ -36,8 +37,8 @@ EVALUATED: Final = (
 ADVISOR: Final = Path("evaluation-only/advisor")
 
 
-def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, tell: Tell) -> Section:
-    """The capacity champion on each campaign, at one hour and at three."""
+def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, step: Step) -> Section:
+    """The capacity champion on each campaign, for each of HORIZONS_H."""
     title = f"{model.name}@{model.version} on recorded campaigns"
     if not (folder / CAMPAIGNS).is_dir():
         return Section(title, "", skipped=f"{CAMPAIGNS} is not in the data folder.")
@@ -45,7 +46,7 @@ def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, tel
     tables: list[Table] = []
     for what, path, nodes in EVALUATED:
         for horizon_h in HORIZONS_H:
-            tell(f"{title}: {what}, {horizon_h:g} h")
+            step(f"{title}: {what}, {horizon_h:g} h")
             document = _on_traces(folder / path, model, forecast, horizon_h, nodes)
             name = f"{what}, {horizon_h:g} h"
             if document["learned_from"]:
@@ -61,8 +62,8 @@ def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, tel
     )
 
 
-def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: Tell) -> Section:
-    """The advisor champion on each snapshot of 2022 and the first one a month after it."""
+def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, step: Step) -> Section:
+    """The advisor champion on pairs of snapshots of 2022 that are at least a month apart."""
     title = f"{model.name}@{model.version} on the advisor snapshots of 2022"
     pairs = _pairs(sorted((folder / ADVISOR).glob("*.json.gz")))
     if not pairs:
@@ -71,7 +72,7 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, tell: 
     tables: list[Table] = []
     for before, after in pairs:
         name = f"{before.name[:10]} to {after.name[:10]}"
-        tell(f"{title}: {name}")
+        step(f"{title}: {name}")
         try:
             document = evaluate_advisor(model, [before], after, clock)
         except InvalidInput as exc:
@@ -104,7 +105,7 @@ def _tables(name: str, document: Document) -> list[Table]:
 
 
 def _pairs(files: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Each snapshot with the first one whose trailing month began after it."""
+    """Each snapshot with the first one whose trailing month began later."""
     dated = [(read_advisor(path).origin.event_time, path) for path in files]
     pairs = []
     for at, path in dated:

@@ -1,10 +1,9 @@
-"""Policies replayed on recorded campaigns."""
+"""Sections about policies replayed on recorded campaigns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +16,9 @@ from spotlab.sweeps.plan import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.sweeps.results import held_out
 from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
+from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
-Tell = Callable[[str], None]
 
 ON_DEMAND_USD: Final = 3.06
 SPOT_USD: Final = 0.918
@@ -45,11 +44,11 @@ SERVICES: Final = Services(SERVICE_H, ON_DEMAND_USD, CHANGEOVERS_H)
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a sweep came to.
+    """Results of a sweep.
 
     Args:
-        summary: as `gym.results.summarise`.
-        differences: as `gym.results.differences`.
+        summary: from `gym.results.summarise`.
+        differences: from `gym.results.differences`.
     """
 
     summary: Document
@@ -57,17 +56,17 @@ class Replay:
 
     @property
     def spotlab_policies(self) -> list[str]:
-        """SpotLab's policies among them."""
+        """Names of SpotLab's policies."""
         return [name for name in self.summary["policies"] if name.startswith(SPOTLAB_PREFIX)]
 
 
-def held_out_sections(folder: Path, tell: Tell) -> list[Section]:
-    """Both workloads in time that the model has not seen, beside their targets."""
+def held_out_sections(folder: Path, step: Step) -> list[Section]:
+    """Sections of both workloads in held-out time, with their targets."""
     titles = ("Jobs with a deadline, held out", "A service that should always be up, held out")
     if not (folder / CAMPAIGN_2023).is_dir() or not (folder / held_out.PRICES).is_file():
         skipped = f"{CAMPAIGN_2023} or {held_out.PRICES} is not in the data folder."
         return [Section(title, "", skipped=skipped) for title in titles]
-    tell("policies, held out: fitting the recipe")
+    step("policies, held out: fitting the recipe")
     world = held_out.held_out_world(folder)
     block_ticks = max(1, round(held_out.BLOCK_H / world.tick_h))
     sections = []
@@ -77,29 +76,31 @@ def held_out_sections(folder: Path, tell: Tell) -> list[Section]:
         (_job_figures, _service_figures),
         strict=True,
     ):
-        results = held_out.replay(world, windows, partial(_told, tell, title))
+        results = held_out.replay(world, windows, _prefixed(step, title))
         replay = Replay(
             summarise(results, seed=SEED, block_ticks=block_ticks),
             differences(results, seed=SEED, block_ticks=block_ticks),
         )
         figures = make_figures(title.lower(), replay, True)
-        sections.append(Section(title, held_out.DESCRIPTION, figures, [_policy_table("2023-02-15", replay)]))
+        sections.append(
+            Section(title, held_out.DESCRIPTION, figures, [_policy_table("2023-02-15", replay)])
+        )
     return sections
 
 
-def _told(tell: Tell, title: str, text: str) -> None:
-    tell(f"{title}: {text}")
+def _prefixed(step: Step, title: str) -> Step:
+    return lambda text: step(f"{title}: {text}")
 
 
-def deadline_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """Jobs with a deadline, under the shipped champion."""
-    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, tell, _job_figures)
+def deadline_section(folder: Path, lab: Lab, step: Step) -> Section:
+    """Section of jobs with a deadline, with the shipped champion."""
+    return _section("Jobs with a deadline, shipped champion", folder, lab, JOBS, step, _job_figures)
 
 
-def service_section(folder: Path, lab: Lab, tell: Tell) -> Section:
-    """A service that should always be up, under the shipped champion."""
+def service_section(folder: Path, lab: Lab, step: Step) -> Section:
+    """Section of a service that should always be up, with the shipped champion."""
     title = "A service that should always be up, shipped champion"
-    return _section(title, folder, lab, SERVICES, tell, _service_figures)
+    return _section(title, folder, lab, SERVICES, step, _service_figures)
 
 
 def _section(
@@ -107,7 +108,7 @@ def _section(
     folder: Path,
     lab: Lab,
     workloads: Jobs | Services,
-    tell: Tell,
+    step: Step,
     make_figures: Callable[[str, Replay, bool], list[Figure]],
 ) -> Section:
     figures: list[Figure] = []
@@ -127,7 +128,7 @@ def _section(
         )
 
         def progress(text: str, share: float, name: str = name) -> None:
-            tell(f"{title}, {name}: {text} ({share:.0%})")
+            step(f"{title}, {name}: {text} ({share:.0%})")
 
         try:
             report = start_or_resume(lab, spec, progress, lambda: False)
@@ -216,7 +217,7 @@ def _service_figures(what: str, replay: Replay, is_target: bool) -> list[Figure]
 
 
 def _ratio(replay: Replay, name: str, other: str) -> Document:
-    """Cost and downtime of one policy, of another's, with paired intervals."""
+    """Cost and downtime of one policy relative to another, with paired intervals."""
     for pair in replay.differences:
         if (pair["first"], pair["second"]) == (name, other):
             return {

@@ -1,4 +1,4 @@
-"""Fitting boosters, and scoring rows they did not see."""
+"""Fitting boosters and computing out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ Rows = NDArray[np.intp]
 
 
 def training_matrix(data: Dataset, seed: int) -> Matrix:
-    """The recipe's features, with what the model must not see hidden.
+    """(n, f) the recipe's features, without the age and without some prices.
 
-    Every row's bucket has the same age, so the age is hidden: a tree could only tell by it
-    whether the advisor lists the type. Some prices are hidden so that a missing one is not new.
+    The age is NaN: it is the same in every row with a bucket, so that trees could only use it to
+    see whether the advisor lists the type. Some prices are NaN so that trees learn to handle a
+    missing one.
     """
     matrix = scoring_matrix(data)
     hidden = np.random.default_rng(seed).random(len(matrix)) < recipe.HIDDEN_PRICE_SHARE
@@ -38,7 +39,7 @@ def training_matrix(data: Dataset, seed: int) -> Matrix:
 
 
 def scoring_matrix(data: Dataset) -> Matrix:
-    """The recipe's features as they are, but for the age, which the trees never saw."""
+    """(n, f) the recipe's features without the age, which is NaN in training too."""
     matrix = data.frame.select(recipe.FEATURES)
     matrix[:, recipe.FEATURES.index(recipe.AGE)] = np.nan
     return matrix
@@ -46,13 +47,13 @@ def scoring_matrix(data: Dataset) -> Matrix:
 
 @dataclass(frozen=True)
 class BoosterFitter:
-    """What a booster is fitted from.
+    """Fits boosters on rows of a data set.
 
     Args:
-        data: every row.
-        rounds: at most so many trees.
+        data: all rows.
+        rounds: largest number of trees.
         seed: of sampling inside LightGBM, and of which prices are hidden.
-        folds: of the groups, wherever rows are validated.
+        folds: number of group folds for validation.
     """
 
     data: Dataset
@@ -62,31 +63,33 @@ class BoosterFitter:
 
     @cached_property
     def training_matrix(self) -> Matrix:
-        """(n, f) `training_matrix`."""
+        """(n, f) features to fit on."""
         return training_matrix(self.data, self.seed)
 
     @cached_property
     def scoring_matrix(self) -> Matrix:
-        """(n, f) `scoring_matrix`."""
+        """(n, f) features to score."""
         return scoring_matrix(self.data)
 
     @property
     def rows(self) -> Rows:
-        """(n,) every row."""
+        """(n,) indices of all rows."""
         return np.arange(len(self.data.bucket))
 
     def fit(self, candidate: Candidate, rows: Rows, rounds: int) -> lightgbm.Booster:
-        """One booster of these rows; the same input gives the same bytes."""
+        """A booster fitted on these rows; the same input gives the same bytes."""
         import lightgbm
 
         return lightgbm.train(
-            self._parameters(candidate), self._lightgbm_dataset(candidate, rows), num_boost_round=rounds
+            self._parameters(candidate),
+            self._lightgbm_dataset(candidate, rows),
+            num_boost_round=rounds,
         )
 
     def best_rounds(self, candidate: Candidate, rows: Rows) -> int:
-        """Trees after which families held out of these rows gain nothing: early stopping.
+        """Number of trees by early stopping on families held out of these rows.
 
-        The families that stop it are not tested by whoever asks: they are part of `rows`.
+        The validation families are part of `rows`, so they cannot be test rows of the caller.
         """
         import lightgbm
 
@@ -108,9 +111,12 @@ class BoosterFitter:
         rounds: int,
         step: Callable[[], None] = lambda: None,
     ) -> FloatArray:
-        """(len(rows),) raw score of each row from a booster that saw no row of its family.
+        """(len(rows),) raw score of each row from a booster fitted without its family.
 
         Args:
+            candidate: how to fit.
+            rows: indices of rows.
+            rounds: number of trees.
             step: called before each fold; may raise Cancelled.
         """
         score = np.full(len(rows), np.nan)
@@ -125,7 +131,7 @@ class BoosterFitter:
         return np.asarray(raw_score, dtype=np.float64)
 
     def families(self, rows: Rows) -> list[str]:
-        """The groups of these rows."""
+        """The family of each of these rows."""
         return [self.data.families[row] for row in rows]
 
     def _parameters(self, candidate: Candidate) -> dict[str, Any]:
@@ -158,7 +164,7 @@ class BoosterFitter:
 
 
 def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:
-    """(n,) the baseline: share of high buckets among other families' pools of that bucket."""
+    """(n,) baseline: share of high buckets among the other folds' rows with the same bucket."""
     bucket, outcome = data.frame.column(recipe.BUCKET), high(data.bucket)
     level = np.where(np.isnan(bucket), -1.0, bucket)
     forecast = np.full(len(outcome), np.nan)

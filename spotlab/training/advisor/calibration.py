@@ -1,7 +1,6 @@
 """Fitting calibrations, and choosing between them by validation.
 
-A model's scores must come from rows its trees did not see (out of fold), or every calibration of
-them is too sure of itself.
+A model's scores must be out-of-fold, or their calibration would be overconfident.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from spotlab.training.scores import log_loss
 FloatArray = NDArray[np.float64]
 
 DIGITS: Final = 6
-"""Of every number a card holds; more would pretend to be known."""
+"""Digits of every number in a card; more would exceed the precision of the data."""
 _MAX_ITERATIONS: Final = 50
 _TOLERANCE: Final = 1e-10
 _MAX_SHIFT: Final = 64.0
@@ -37,14 +36,14 @@ _BISECTIONS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class ChosenCalibration:
-    """A calibration and why it was chosen.
+    """The chosen calibration and its validation.
 
     Args:
         kind: "platt", "beta" or "isotonic".
         calibrator: of that kind, fitted on every row.
         log_loss: of each kind on groups it was not fitted on, nats.
-        forecast: (n,) probabilities, each from a calibration of that kind that saw no row of the
-            row's group.
+        forecast: (n,) probabilities, each from a calibration of that kind that was fitted without
+            the row's group.
     """
 
     kind: str
@@ -54,9 +53,9 @@ class ChosenCalibration:
 
 
 def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
-    """Slope and intercept of sigmoid(slope * score + intercept) that fit a target best.
+    """Best-fitting slope and intercept of sigmoid(slope * score + intercept).
 
-    The target may be a share: the log loss stays proper.
+    The target may be a share: the log loss remains a proper score.
 
     Args:
         score: (n,) log-odds.
@@ -69,9 +68,9 @@ def fit_logistic(score: FloatArray, target: FloatArray) -> Logistic:
 
 
 def level_shift(log_odds: FloatArray, share: float) -> float:
-    """What added to every log-odds makes the mean probability a share.
+    """The constant to add to all log-odds so that the mean probability equals a share.
 
-    Solved, as the mean of log-odds is not the log-odds of the mean.
+    Found by bisection, since the mean of log-odds is not the log-odds of the mean.
 
     Args:
         log_odds: (n,) calibrated.
@@ -90,28 +89,34 @@ def level_shift(log_odds: FloatArray, share: float) -> float:
 
 
 def fit_beta(score: FloatArray, target: FloatArray) -> Beta:
-    """The beta calibration that fits a target best, with both weights at least 0.
+    """The best-fitting beta calibration with non-negative weights.
 
-    Args and target as `fit_logistic`. Where one weight would be negative it is left out, as the
-    method's authors do: an order must not be turned around.
+    Arguments as in `fit_logistic`. A weight that would be negative is set to 0 and the other one is
+    fitted again, as the method's authors do: a calibration must not reverse the order of scores.
     """
     below, above = log_sides(score)
     ones = np.ones_like(score)
     below_weight, above_weight, intercept = _newton(np.column_stack([below, above, ones]), target)
     if below_weight < 0.0:
-        below_weight, (above_weight, intercept) = 0.0, _newton(np.column_stack([above, ones]), target)
+        below_weight, (above_weight, intercept) = (
+            0.0,
+            _newton(np.column_stack([above, ones]), target),
+        )
     elif above_weight < 0.0:
-        above_weight, (below_weight, intercept) = 0.0, _newton(np.column_stack([below, ones]), target)
+        above_weight, (below_weight, intercept) = (
+            0.0,
+            _newton(np.column_stack([below, ones]), target),
+        )
     if min(below_weight, above_weight) < 0.0:
         below_weight, above_weight, intercept = 0.0, 0.0, _smoothed_log_odds(target)
     return Beta(round(below_weight, DIGITS), round(above_weight, DIGITS), round(intercept, DIGITS))
 
 
 def fit_isotonic(score: FloatArray, target: FloatArray) -> Isotonic:
-    """The never-falling line that fits a target best: a knot at the middle of each level part.
+    """The best-fitting non-decreasing line, with a knot at the mean score of each level.
 
-    Args and target as `fit_logistic`. The first and the last share are kept half a row away from 0
-    and 1, so that no score is ever certain.
+    Arguments as in `fit_logistic`. The first and last share stay half a row away from 0 and 1, so
+    that no forecast is certain.
     """
     order = np.argsort(score, kind="stable")
     shares, counts, middles = _isotonic_levels(score[order], target[order])
@@ -127,7 +132,7 @@ FITS: Final[Mapping[str, Callable[[FloatArray, FloatArray], Calibrator]]] = {
     "beta": fit_beta,
     "isotonic": fit_isotonic,
 }
-"""The simplest first: it stays where another is no better."""
+"""Simplest first: at equal log loss the simpler kind is chosen."""
 
 
 def choose_calibration(
@@ -138,7 +143,7 @@ def choose_calibration(
     Args:
         score: (n,) out-of-fold log-odds.
         target: (n,) 0..1; outcomes, or shares.
-        groups: (n,) what is kept together, such as families or days.
+        groups: (n,) group of each row, such as its family or day; folds do not divide groups.
         folds: at least 2.
     Raises:
         InvalidInput: fewer groups than folds.
@@ -146,7 +151,7 @@ def choose_calibration(
     forecasts = {
         kind: cross_calibrated(score, target, groups, fit, folds) for kind, fit in FITS.items()
     }
-    losses = {kind: log_loss(target, said) for kind, said in forecasts.items()}
+    losses = {kind: log_loss(target, forecast) for kind, forecast in forecasts.items()}
     kind = min(losses, key=lambda name: losses[name])
     return ChosenCalibration(kind, FITS[kind](score, target), losses, forecasts[kind])
 
@@ -166,7 +171,7 @@ def cross_calibrated(
 
 
 def _newton(columns: FloatArray, target: FloatArray) -> list[float]:
-    """f weights of the logistic regression of a target on (n, f) columns."""
+    """The f weights of a logistic regression on (n, f) columns, by Newton's method."""
     weights = np.zeros(columns.shape[1])
     for _ in range(_MAX_ITERATIONS):
         probability = sigmoid(columns @ weights)
@@ -180,7 +185,7 @@ def _newton(columns: FloatArray, target: FloatArray) -> list[float]:
 
 
 def _smoothed_log_odds(target: FloatArray) -> float:
-    """Log-odds of the mean, kept half a row away from certainty."""
+    """Log-odds of the mean, half a row away from 0 and 1."""
     share = (float(target.sum()) + 0.5) / (len(target) + 1.0)
     return float(np.log(share / (1.0 - share)))
 
@@ -188,11 +193,11 @@ def _smoothed_log_odds(target: FloatArray) -> float:
 def _isotonic_levels(
     score: FloatArray, target: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean target, rows and middle score of each level part: pool adjacent violators.
+    """Mean target, rows and mean score of each level, by pooling adjacent violators.
 
     Args:
         score: (n,) sorted.
-        target: (n,) in that order.
+        target: (n,) in the same order.
     """
     levels: list[tuple[float, float, float]] = []  # sum of targets, rows, sum of scores
     starts = np.flatnonzero(np.diff(score, prepend=-np.inf))

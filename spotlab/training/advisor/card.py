@@ -1,4 +1,4 @@
-"""The model card: what the model is, where it comes from, where it ends."""
+"""The advisor model's card: description, data, figures and limits."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ LIMITS: Final = [
 
 
 def feature_specs(data: Dataset, seed: int) -> list[FeatureSpec]:
-    """Each feature's bounds from the registry, and whether training rows lacked it."""
+    """Each feature's bounds from the registry, and whether it was NaN in training rows."""
     training, scoring = training_matrix(data, seed), scoring_matrix(data)
     return [
         FeatureSpec(
@@ -116,9 +116,10 @@ def _typical(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
 
 
 def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> Persistence:
-    """Published drift, and for the gap the trees were trained across what these rows show.
+    """Shares of unchanged buckets: published ones, and that of these rows for the training gap.
 
     Args:
+        data: n rows.
         calibration: of the scores.
         score: (n,) out-of-fold raw scores.
     """
@@ -135,10 +136,10 @@ def persistence(data: Dataset, calibration: Calibration, score: FloatArray) -> P
 
 
 def level_drift(bucket: FloatArray, calibration: Calibration, score: FloatArray) -> LevelDrift:
-    """What lowers the mean forecast from the label's level to that of the same pools before.
+    """Shifts that lower the mean forecast from the label's level to the pools' earlier level.
 
     Args:
-        bucket: (n,) when the features were made.
+        bucket: (n,) bucket at the time of the features.
         calibration: of the scores.
         score: (n,) out-of-fold raw scores.
     """
@@ -164,10 +165,14 @@ def card(
     chosen: recipe.Candidate,
     measured: Document,
 ) -> bytes:
-    """card.json: the part code relies on first, then what people read.
+    """card.json: first the entries that code reads, then those for people.
 
     Args:
-        score: (n,) out-of-fold raw scores of the rows.
+        data: n training rows.
+        version: of the model.
+        calibration: of the scores.
+        score: (n,) out-of-fold raw scores.
+        seed, split, rounds, chosen: how the model was fitted.
         measured: comparison, metrics and tests, as plain numbers.
     """
     document = {

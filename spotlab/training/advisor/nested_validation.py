@@ -1,8 +1,8 @@
-"""Choosing how to fit, and measuring the choice on families it was not made on.
+"""Nested validation: choosing how to fit, and evaluating the choice on held-out families.
 
-A figure of the best of several candidates flatters it: the choice has seen the rows. So all of it
-(how many trees, which candidate, which calibration) is chosen again inside each fold's training
-families, and the fold's own families are forecast by what came out: nested validation.
+The validation score of the best of several candidates is too good, since it was used for the
+choice. So everything (number of trees, candidate, calibration) is chosen again within each fold's
+training families, and the result forecasts the fold's test families.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class ValidatedCandidate:
-    """A candidate on families it was not fitted on.
+    """A candidate with its validation on held-out families.
 
     Args:
-        candidate: the way to fit.
-        rounds: trees, by early stopping.
+        candidate: how to fit.
+        rounds: number of trees, by early stopping.
         score: (n,) out-of-fold raw scores.
-        high_bucket: the calibration of them to P(bucket >= 3), with its log loss.
+        high_bucket: their calibration to P(bucket >= 3), with its log loss.
     """
 
     candidate: Candidate
@@ -42,7 +42,7 @@ class ValidatedCandidate:
 
     @property
     def log_loss(self) -> float:
-        """Of the calibrated scores on families neither fit saw, nats; what is chosen by."""
+        """Log loss of the calibrated out-of-fold scores, nats; the criterion of the choice."""
         return self.high_bucket.log_loss[self.high_bucket.kind]
 
 
@@ -52,7 +52,7 @@ def validate(
     rows: Rows,
     step: Callable[[], None] = lambda: None,
 ) -> ValidatedCandidate:
-    """Fit a candidate on folds by family of these rows alone."""
+    """Validate a candidate on group folds of these rows only."""
     rounds = fitter.best_rounds(candidate, rows)
     score = fitter.out_of_fold(candidate, rows, rounds, step)
     families = fitter.families(rows)
@@ -65,9 +65,10 @@ def validate(
 def nested_forecast(
     fitter: BoosterFitter, candidates: Sequence[Candidate], step: Callable[[], None]
 ) -> FloatArray:
-    """(n,) P(bucket >= 3), each fold's by a choice among candidates that never saw its families.
+    """(n,) P(bucket >= 3); each fold's candidate was chosen and fitted without the fold's families.
 
     Args:
+        fitter: with the data.
         candidates: those that may be shipped.
         step: called before each fold; may raise Cancelled.
     """

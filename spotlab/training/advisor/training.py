@@ -20,13 +20,13 @@ from spotlab.training.advisor.card import card
 from spotlab.training.advisor.card_metrics import (
     level_by_snapshot,
     metrics,
-    scores_on_unseen_snapshots,
     rounded,
+    scores_on_unseen_snapshots,
 )
 from spotlab.training.advisor.datasets import Dataset, dataset
 from spotlab.training.advisor.hyperparameters import Budget, SearchResult, Settings, search
 from spotlab.training.advisor.labels import high, rate_position
-from spotlab.training.advisor.nested_validation import ValidatedCandidate, validate, nested_forecast
+from spotlab.training.advisor.nested_validation import ValidatedCandidate, nested_forecast, validate
 from spotlab.training.advisor.recipe import Candidate
 from spotlab.training.advisor.splits import GroupSplit
 from spotlab.training.saved_version import Step, TrainingReport, counted_steps, save_version
@@ -88,10 +88,8 @@ def train(
         InvalidInput: the version exists with other content.
         Cancelled: nothing was written.
     """
-    trials, candidates = (
-        budget.trials if budget else 0,
-        len(recipe.CANDIDATES) + (budget is not None),
-    )
+    trials = budget.trials if budget else 0
+    candidates = len(recipe.CANDIDATES) + (budget is not None)
     count = _OTHER_STEPS + trials + split.folds * (candidates + 1)
     step = counted_steps(progress, cancelled, count)
     step("Reading the recorded market and computing features")
@@ -119,7 +117,7 @@ def _train(
     """
     data, seed = fitter.data, fitter.seed
     searched = None if budget is None else _search(fitter, budget, step)
-    candidates = recipe.CANDIDATES
+    candidates: tuple[Candidate, ...] = recipe.CANDIDATES
     if searched is not None:
         candidates = (*candidates, _binary_candidate(searched.best.settings))
     validated = [
@@ -131,7 +129,9 @@ def _train(
         )
         for candidate in candidates
     ]
-    best = min((each for each in validated if each.candidate.eligible), key=lambda each: each.log_loss)
+    best = min(
+        (each for each in validated if each.candidate.eligible), key=lambda each: each.log_loss
+    )
     forecast = nested_forecast(
         fitter,
         [each for each in candidates if each.eligible],
@@ -197,7 +197,6 @@ def _search(fitter: BoosterFitter, budget: Budget, step: Step) -> SearchResult:
 
     initial = {name: recipe.SETTINGS[name] for name in recipe.SPACE}
     return search(recipe.SPACE, initial, score, budget, seed=fitter.seed, step=step)
-
 
 
 def _binary_candidate(settings: Settings) -> Candidate:

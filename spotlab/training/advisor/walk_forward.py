@@ -1,11 +1,11 @@
-"""How the recipe does at short gaps: trained on the past, tested on what followed.
+"""Walk-forward evaluation of the advisor recipe at short gaps.
 
-The clean data holds no two advisor snapshots closer than 16 months. Those of 2022 do, but carry no
-licence: nothing here makes a model that is shipped, and no setting was chosen on what it measures.
+The licensed data has no two advisor snapshots closer than 16 months. The snapshots of 2022 are
+closer, but have no licence: they are not used to train a shipped model or to choose settings.
 
-Walk forward means: for each snapshot, the recipe is fitted on pairs of snapshots whose *label* was
-published by then, and forecasts every later snapshot that is far enough away. So the label that is
-tested is always newer than all that was learned, and its trailing month began after the features.
+For each snapshot, the recipe is fitted on pairs of snapshots whose *label* was published by then,
+and forecasts every later snapshot that is far enough away. So a tested label is always newer than
+the training data, and its trailing month began after the features.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from spotlab.training.advisor.booster import BoosterFitter, scoring_matrix
 from spotlab.training.advisor.datasets import (
     VARIABLE,
     Dataset,
-    advisor_market,
-    with_labels,
+    market_of_snapshots,
     pools_of,
     read_advisor,
     recorded_market,
+    with_labels,
 )
 from spotlab.training.advisor.labels import TRAILING, high
 from spotlab.training.advisor.nested_validation import validate
@@ -47,7 +47,7 @@ Document = dict[str, Any]
 
 MIN_GAP: Final = timedelta(days=30)
 NEARLY_A_MONTH: Final = timedelta(days=29)
-"""Lets the last pair of 2022 in, the only one whose fit knew pairs of about a month."""
+"""Includes the last pair of 2022, the only one whose fit had pairs of about a month."""
 MODEL: Final = "recipe"
 PERSISTENCE: Final = "persistence"
 BASE_RATE: Final = "base_rate"
@@ -55,14 +55,14 @@ BASE_RATE: Final = "base_rate"
 
 @dataclass(frozen=True, slots=True)
 class PairForecasts:
-    """Forecasts of one pair of snapshots, by a fit that knew nothing newer than the first.
+    """Forecasts for one pair of snapshots, by a fit on data up to the first.
 
     Args:
         before, after: dates of the features and of the label.
-        trained_pairs: how many earlier pairs the fit learned from.
+        trained_pairs: number of earlier pairs that the fit was trained on.
         bucket: (n,) bucket at `before`.
-        outcome: (n,) 1 where the bucket at `after` is at least 3.
-        families: (n,) the group that intervals are drawn by.
+        outcome: (n,) 1 if the bucket at `after` is at least 3, else 0.
+        families: (n,) family of each row; intervals draw whole families.
         forecasts: (n,) probabilities by forecaster: the recipe, persistence, the base rate.
     """
 
@@ -86,26 +86,25 @@ def walk_forward(
 
     Args:
         folder: recorded data, with its evaluation-only part.
-        min_gap: between the snapshots of a pair. Files are dated by the day they were committed,
-            which is the day of the fetch or a later one; of less than a month's gap the answer says
+        min_gap: between the snapshots of a pair. Files are dated by the day of their commit, which
+            is the day of the fetch or a later one. If the gap is less than a month, the result says
             how many days of the label's trailing month the features may know.
         seed: of the fits and of the intervals, which draw whole families.
-        step: told what is being done; may raise Cancelled.
+        step: called at the start of each step; may raise Cancelled.
     Returns:
         `{label, split, pairs: [{before, after, gap_days, trained_pairs, rows, base_rate, ...}],
         days_of_label_known, "all": G, "bucket < 3 before": G, "newest": G, "newest, bucket < 3
-        before": G}`, where G is what `evaluation.assess` gives: rows, base
-        rate, metrics with 95 % intervals, reliability, and the baselines `persistence` (shares
-        after each bucket on the rows that were learned from) and `base_rate`. "newest" are the
-        forecasts of the last day that has any, by the fit that knew the most pairs.
+        before": G}`, where G is a document of `evaluation_report.assess` with the baselines
+        `persistence` (shares after each bucket in the training rows) and `base_rate`. "newest" are
+        the forecasts from the last snapshot that has any, by the fit with the most pairs.
     Raises:
-        NotAvailable: the evaluation-only snapshots are not there, or too few of them.
+        NotAvailable: there are no evaluation-only snapshots, or too few.
     """
     overlap = max(TRAILING + timedelta(days=1) - min_gap, timedelta(0))
     snapshots = _snapshots(folder)
     specs = recorded_market(folder, recipe.AS_OF).specs
     frames = {
-        day: compute(advisor_market([each], specs), pools_of(each))
+        day: compute(market_of_snapshots([each], specs), pools_of(each))
         for day, each in snapshots.items()
     }
     pairs = {
@@ -124,7 +123,7 @@ def walk_forward(
     if not tested:
         raise NotAvailable(
             f"No advisor snapshot has both an earlier and a later pair {min_gap.days} days apart.",
-            remedy="Put more snapshots into evaluation-only/advisor.",
+            remedy="Add more snapshots to evaluation-only/advisor.",
         )
     newest = [each for each in tested if each.before == tested[-1].before]
     return {
@@ -141,7 +140,7 @@ def walk_forward(
 
 
 def concatenated(datasets: Sequence[Dataset]) -> Dataset:
-    """The rows of several data sets, one after the other, as of the newest."""
+    """The concatenated rows of several data sets, as of the newest."""
     newest = max(datasets, key=lambda part: part.frame.as_of).frame
     return Dataset(
         frame=FeatureFrame(
@@ -160,7 +159,7 @@ def _snapshots(folder: Path) -> dict[datetime, Snapshot]:
     files = sorted((folder / "evaluation-only" / "advisor").glob("*.json.gz"))
     if not files:
         raise NotAvailable(
-            "The advisor snapshots of 2022 are not here: evaluation-only/advisor is missing.",
+            "The advisor snapshots of 2022 are not available: evaluation-only/advisor is missing.",
             remedy=f"Set {VARIABLE} to the folder of recorded data.",
         )
     read = [read_advisor(path) for path in files]
@@ -170,9 +169,12 @@ def _snapshots(folder: Path) -> dict[datetime, Snapshot]:
 def _forecast(
     known: Dataset, pairs: int, now: datetime, later: Mapping[datetime, Dataset], seed: int
 ) -> list[PairForecasts]:
-    """Forecasts of every later snapshot by what `known` teaches."""
+    """Forecasts for every later snapshot, by the recipe fitted on `known`."""
     candidate = recipe.CANDIDATES[0]
-    fitter, rows = BoosterFitter(known, rounds=recipe.ROUNDS, seed=seed), np.arange(len(known.bucket))
+    fitter, rows = (
+        BoosterFitter(known, rounds=recipe.ROUNDS, seed=seed),
+        np.arange(len(known.bucket)),
+    )
     validated = validate(fitter, candidate, rows)
     booster = fitter.fit(candidate, rows, validated.rounds)
     outcome = high(known.bucket)
@@ -227,7 +229,7 @@ def _pair_document(pair: PairForecasts) -> Document:
 
 
 def _assessed(tested: Sequence[PairForecasts], low_only: bool, seed: int) -> Document:
-    """Every figure over the rows of all pairs together."""
+    """The evaluation of all pairs together."""
     masks = [
         each.bucket < HIGH_BUCKET if low_only else np.ones(len(each.bucket), dtype=bool)
         for each in tested

@@ -1,8 +1,8 @@
-"""Simple forecasts that a capacity model must beat.
+"""Baseline forecasts that a capacity model must beat.
 
-Each knows at a tick only what was recorded until then. Its parameters come from training rows, are
-plain numbers, and stand in the model's card, so that the same baselines meet files that neither
-they nor the model have seen.
+At each tick they use only records up to then. Their parameters are fitted on training rows and
+stored as plain numbers in the model's card, so that model and baselines can be compared on new
+files.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from numpy.typing import NDArray
 
 from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
+from spotlab.features.capacity_model.history import running_counts
 from spotlab.training.capacity.rows import CapacityRows
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
 
 NAMES: Final = ("base_rate", "persistence", "streak_only", "availability_24h", "pool_rate")
-"""The baselines of a capacity model, in the order they are shown."""
+"""The baselines of a capacity model, in display order."""
 POOL_PRIOR_ROWS: Final = 100.0
-"""How many rows of the base rate a pool's own past is shrunk by."""
+"""Weight of the base rate, in rows, when a pool's own rate is shrunk towards it."""
 _DAY_H: Final = 24.0
 _EDGE: Final = 1e-6
 _STREAK_DIGITS: Final = 9
-"""Equal streaks must tie: differences of float hours differ in their last bits."""
+"""Rounding that makes equal streaks tie: differences of float hours differ in their last bits."""
 
 
 def fit_baselines(parts: Sequence[tuple[TracePanel, CapacityRows]]) -> Document:
-    """Parameters of every baseline for one horizon.
+    """Fit the parameters of every baseline for one horizon.
 
-    - base_rate: the share of training rows that lost capacity.
-    - persistence: the next hours are as the last ones: one rate after a loss within the horizon
-      before, another otherwise.
-    - streak_only: logistic in ln(1 + hours since the pool was last unavailable).
-    - availability_24h: logistic in the share of the last 24 hours' ticks that were available.
-    - pool_rate: the share of the pool's own earlier rows that lost capacity, shrunk to base_rate.
+    - base_rate: share of training rows that lost capacity.
+    - persistence: one rate if the pool was unavailable within one horizon before, else another.
+    - streak_only: logistic regression on ln(1 + hours since the pool was last unavailable).
+    - availability_24h: logistic regression on the share of available ticks in the last 24 hours.
+    - pool_rate: share of the pool's own earlier rows that lost capacity, shrunk towards base_rate.
 
     Args:
         parts: panels with their training rows, all of one horizon.
     Raises:
-        InvalidInput: no row, or rows of several horizons.
+        InvalidInput: there are no rows, or rows of several horizons.
     """
     horizons = {rows.horizon_h for _, rows in parts}
     if len(horizons) != 1 or not sum(len(rows) for _, rows in parts):
         raise InvalidInput(
-            f"Baselines of {sorted(horizons)} h.", remedy="Give training rows of one horizon."
+            f"Baselines cannot be fitted for horizons of {sorted(horizons)} h.",
+            remedy="Use training rows of one horizon.",
         )
     label = np.concatenate([rows.label for _, rows in parts])
 
@@ -72,21 +73,22 @@ def fit_baselines(parts: Sequence[tuple[TracePanel, CapacityRows]]) -> Document:
 def forecast_baselines(
     fitted: Document | Sequence[Document], panel: TracePanel, rows: CapacityRows
 ) -> dict[str, FloatArray]:
-    """What each baseline forecasts for the rows.
+    """Forecasts of each baseline for the rows.
 
     Args:
-        fitted: of `fit_baselines`, for one or several horizons. Between two horizons the
-            cumulative hazard is interpolated in ln(horizon); beyond them it grows with time.
-        panel, rows: where to forecast; the rows' labels are not used but by `pool_rate`, and there
-            only those that were complete by then.
+        fitted: from `fit_baselines`, for one or several horizons. Between two horizons the
+            cumulative hazard is interpolated in ln(horizon); outside of them it is proportional to
+            the horizon.
+        panel, rows: rows to forecast. Only `pool_rate` uses labels: those that are complete at the
+            time of the forecast.
     Returns:
         (n,) probabilities by name.
     Raises:
-        InvalidInput: no parameters.
+        InvalidInput: there are no parameters.
     """
     documents = [fitted] if isinstance(fitted, Mapping) else list(fitted)
     if not documents:
-        raise InvalidInput("No baseline was fitted.", remedy="Fit one horizon or more.")
+        raise InvalidInput("No baseline was fitted.", remedy="Fit at least one horizon.")
     documents.sort(key=lambda document: float(document["horizon_h"]))
     horizons = np.array([float(document["horizon_h"]) for document in documents])
     position = int(np.searchsorted(horizons, rows.horizon_h))
@@ -98,14 +100,16 @@ def forecast_baselines(
     }
     at_own_horizon = [_at_own_horizon(document, features) for document in nearest]
     forecasts = {
-        name: _interpolated([(d["horizon_h"], f[name]) for d, f in zip(nearest, at_own_horizon, strict=True)], rows)
+        name: _interpolated(
+            [(d["horizon_h"], f[name]) for d, f in zip(nearest, at_own_horizon, strict=True)], rows
+        )
         for name in at_own_horizon[0]
     }
     return forecasts | {"pool_rate": _pool_rate(rows, forecasts["base_rate"])}
 
 
 def streak_h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-    """(n,) hours since the pool was last seen unavailable, or since its first record."""
+    """(n,) hours since the pool was last unavailable, or since its first record."""
     tick = np.arange(len(panel.elapsed_h))[:, None]
     first = np.argmax(~np.isnan(panel.available), axis=0)
     last_out = np.maximum.accumulate(np.where(panel.available == 0.0, tick, -1), axis=0)
@@ -115,8 +119,9 @@ def streak_h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
 
 
 def availability_24h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-    """(n,) share of the last 24 hours' recorded ticks at which the pool was available."""
-    up, recorded = _counts(panel.available == 1.0), _counts(~np.isnan(panel.available))
+    """(n,) share of the recorded ticks of the last 24 hours at which the pool was available."""
+    up = running_counts(panel.available == 1.0)
+    recorded = running_counts(~np.isnan(panel.available))
     start = np.searchsorted(panel.elapsed_h, panel.elapsed_h[rows.tick] - _DAY_H + _EDGE)
     ups = up[rows.tick + 1, rows.pool] - up[start, rows.pool]
     return np.asarray(
@@ -125,15 +130,10 @@ def availability_24h(panel: TracePanel, rows: CapacityRows) -> FloatArray:
 
 
 def lost_before(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-    """(n,) 1.0 where the pool was unavailable within the horizon before, else 0.0."""
-    out = _counts(panel.available == 0.0)
+    """(n,) 1.0 if the pool was unavailable within one horizon before, else 0.0."""
+    out = running_counts(panel.available == 0.0)
     start = np.searchsorted(panel.elapsed_h, panel.elapsed_h[rows.tick] - rows.horizon_h - _EDGE)
     return (out[rows.tick + 1, rows.pool] > out[start, rows.pool]).astype(np.float64)
-
-
-def _counts(mask: NDArray[np.bool_]) -> FloatArray:
-    """(n + 1, p) how many rows before each are true."""
-    return np.concatenate([np.zeros((1, mask.shape[1])), np.cumsum(mask, axis=0)])
 
 
 def _rate(label: FloatArray, base_rate: float) -> float:
@@ -165,7 +165,7 @@ def _interpolated(forecasts: Sequence[tuple[float, FloatArray]], rows: CapacityR
 
 
 def _pool_rate(rows: CapacityRows, base_rate: FloatArray) -> FloatArray:
-    """Own earlier rows whose label was complete by then; no name or key is looked up."""
+    """(n,) loss rate of the pool's own earlier rows whose label was complete by then."""
     rate = base_rate.copy()
     for pool in np.unique(rows.pool):
         own = np.flatnonzero(rows.pool == pool)
@@ -184,7 +184,7 @@ def _probability(fitted: Mapping[str, float], feature: FloatArray) -> FloatArray
 
 
 def _logistic(feature: FloatArray, label: FloatArray) -> dict[str, float]:
-    """Maximum likelihood by Newton's method, with a weak ridge on the slope."""
+    """Logistic regression by Newton's method, with a weak ridge penalty on the slope."""
     design = np.column_stack([np.ones_like(feature), feature])
     ridge = np.diag([1e-9, 1e-3])
     weights = np.zeros(2)

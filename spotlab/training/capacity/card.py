@@ -1,4 +1,4 @@
-"""The card of a capacity model: what it is, where it comes from, where it ends."""
+"""The capacity model's card: description, data, figures and limits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ LIMITS: Final = [
 
 
 def draft_card(fit: CapacityFit) -> bytes:
-    """As much of a card as opening the model takes."""
+    """The part of a card that is needed to open the model."""
     return _encoded(_head(fit, "draft"))
 
 
@@ -81,13 +81,13 @@ def card(
     """The card as JSON.
 
     Args:
-        fit: on everything.
+        fit: on all rows.
         version: of the model.
         seed: of trees and intervals.
         split, measured: how the recipe was tested, and its figures by horizon.
-        settings, searched: what it was fitted with, and how that was looked for.
-        baselines: parameters by horizon.
-        traces: what it learned from.
+        settings, searched: settings of the fit, and the search that found them.
+        baselines: parameters, one document per horizon.
+        traces: training traces.
     """
     return _encoded(
         {
@@ -159,5 +159,5 @@ def _split_description(split: CapacitySplit) -> str:
 
 
 def _encoded(document: Document) -> bytes:
-    """As JSON; numpy's numbers are written as plain ones."""
+    """The document as JSON; numpy numbers are written as plain numbers."""
     return msgspec.json.format(msgspec.json.encode(document, enc_hook=float), indent=1) + b"\n"

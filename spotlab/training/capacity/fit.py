@@ -1,9 +1,9 @@
-"""Fitting capacity models: logistic parts, trees on top, a calibration.
+"""Fitting capacity models: a logistic part per horizon, trees on top, and a calibration.
 
-The logistic part of a horizon carries the forecast. Ticks of few pools over some weeks are few
-independent cases, and trees alone learn the pools by heart: on pools they had not seen they did
-worse than the time since the last loss alone. Trees that start from the logistic score, with
-thresholds drawn at random and signs that physics gives, correct it a little.
+Most of the forecast comes from the logistic part. Ticks of few pools over some weeks are few
+independent cases, so that trees alone overfit: on unseen pools they were worse than the time since
+the last loss. Trees that start from the logistic score, with random thresholds and monotone
+constraints, improve it a little.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from spotlab.inference.capacity import on_scale, scale, with_horizon
 from spotlab.inference.card import CapacityColumn, CapacityKnot
 from spotlab.inference.lightgbm_import import lightgbm as library
 from spotlab.training.advisor.calibration import FITS, choose_calibration
+from spotlab.training.advisor.recipe import REPRODUCIBLE
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.logistic import fit_logistic_part
 from spotlab.training.capacity.training_rows import HorizonRows, walk_forward
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-REPEATABLE: Final[Mapping[str, Any]] = {
-    "num_threads": 1,
-    "deterministic": True,
-    "force_col_wise": True,
-    "verbosity": -1,
-}
 SETTINGS: Final[Mapping[str, float]] = {
     "ridge": recipe.RIDGE,
     **{name: recipe.TREES[name] for name in recipe.SPACE if name in recipe.TREES},
@@ -49,15 +44,14 @@ DIGITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class CapacityFit:
-    """What a card and a model file are made of.
+    """Fitted model: the contents of a model file and its part of the card.
 
     Args:
-        columns, knots: of the card.
-        booster: LightGBM's text.
-        rounds: trees.
-        calibration: by horizon: its kind, and the log loss of each kind on parts of the time
-            that it was not fitted on.
-        rows: learned from, by horizon.
+        columns, knots: for the card.
+        booster: LightGBM model text.
+        rounds: number of trees.
+        calibration: by horizon: its kind, and the log loss of each kind on held-out time.
+        rows: number of training rows by horizon.
     """
 
     columns: tuple[CapacityColumn, ...]
@@ -69,15 +63,19 @@ class CapacityFit:
 
 
 def fit_capacity(
-    training: Sequence[HorizonRows], *, seed: int, settings: Mapping[str, float] = SETTINGS, step: Step
+    training: Sequence[HorizonRows],
+    *,
+    seed: int,
+    settings: Mapping[str, float] = SETTINGS,
+    step: Step,
 ) -> CapacityFit:
     """Fit on every row; the same rows, seed and settings give the same bytes.
 
     Args:
-        given: a lesson a horizon.
+        training: rows of each horizon.
         seed: of the trees.
-        settings: the ridge, and the trees' that differ from the recipe.
-        step: told what is being done; may raise Cancelled.
+        settings: ridge penalty, and the tree settings that override the recipe's.
+        step: called at the start of each step; may raise Cancelled.
     """
     stage_scores = _out_of_fold(training, seed, settings, step)
     rounds, _ = best_rounds(training, stage_scores)
@@ -97,30 +95,34 @@ def fit_capacity(
         booster.model_to_string().encode(),
         rounds,
         calibration,
-        {f"{lesson.horizon_h:g} h": len(lesson.label) for lesson in training},
+        {f"{horizon.horizon_h:g} h": len(horizon.label) for horizon in training},
     )
 
 
-def validation_loss(training: Sequence[HorizonRows], *, seed: int, settings: Mapping[str, float]) -> float:
-    """Mean log loss over horizons of the forecasts that walk forward; no calibration.
+def validation_loss(
+    training: Sequence[HorizonRows], *, seed: int, settings: Mapping[str, float]
+) -> float:
+    """Mean log loss over horizons of uncalibrated walk-forward forecasts.
 
     Args:
-        given, seed, settings: as for `fit_capacity`.
+        training, seed, settings: as for `fit_capacity`.
     """
     return best_rounds(training, _out_of_fold(training, seed, settings, lambda _: None))[1]
 
 
-def best_rounds(training: Sequence[HorizonRows], stage_scores: Sequence[FloatArray]) -> tuple[int, float]:
-    """How many trees do best on time after that they learned from, and their log loss.
+def best_rounds(
+    training: Sequence[HorizonRows], stage_scores: Sequence[FloatArray]
+) -> tuple[int, float]:
+    """The number of trees with the lowest walk-forward log loss, and that loss.
 
     Args:
-        given: a lesson a horizon.
-        staged: (stages, n) scores of each lesson, as trees are added.
+        training: rows of each horizon.
+        stage_scores: (stages, n) scores of each horizon's rows, as trees are added.
     """
     losses = np.zeros(len(stage_scores[0]))
-    for lesson, scores in zip(training, stage_scores, strict=True):
+    for horizon, scores in zip(training, stage_scores, strict=True):
         scored = ~np.isnan(scores[0])
-        losses += [log_loss(lesson.label[scored], sigmoid(score[scored])) for score in scores]
+        losses += [log_loss(horizon.label[scored], sigmoid(score[scored])) for score in scores]
     best = int(np.argmin(losses))
     return best * recipe.ROUNDS_STEP, float(losses[best] / len(training))
 
@@ -128,26 +130,28 @@ def best_rounds(training: Sequence[HorizonRows], stage_scores: Sequence[FloatArr
 def _out_of_fold(
     training: Sequence[HorizonRows], seed: int, settings: Mapping[str, float], step: Step
 ) -> list[FloatArray]:
-    """(stages, n) scores of each lesson's sampled rows, from fits on the time before them.
+    """(stages, n) scores of each horizon's sampled rows, from fits on the time before them.
 
-    A stage has `ROUNDS_APART` more trees than the one before; the first has none. NaN elsewhere.
+    A stage has `ROUNDS_STEP` more trees than the one before; the first has none. Others are NaN.
     """
     folds = list(walk_forward(training))
     stages = range(0, recipe.ROUNDS + 1, recipe.ROUNDS_STEP)
-    stage_scores = [np.full((len(stages), len(lesson.label)), np.nan) for lesson in training]
+    stage_scores = [np.full((len(stages), len(horizon.label)), np.nan) for horizon in training]
     for number, (train, test) in enumerate(folds):
         step(f"Walking forward: {number + 1} of {len(folds)}")
         train_rows = [x.take(m & x.sampled) for x, m in zip(training, train, strict=True)]
         stage = _fit_stage(train_rows, seed, settings)
         trees = stage.fit_trees(recipe.ROUNDS)
-        for place, (lesson, mask) in enumerate(zip(training, test, strict=True)):
-            test_rows = mask & lesson.sampled
-            matrix = lesson.matrix[test_rows]
+        for place, (horizon, mask) in enumerate(zip(training, test, strict=True)):
+            test_rows = mask & horizon.sampled
+            matrix = horizon.matrix[test_rows]
             score = stage.logistic_score(matrix, place)
             stage_scores[place][0, test_rows] = score
             for i, start in enumerate(stages[:-1], 1):
                 if stage.knots[place].trees:
-                    score = score + _tree_score(trees, matrix, lesson.horizon_h, start, recipe.ROUNDS_STEP)
+                    score = score + _tree_score(
+                        trees, matrix, horizon.horizon_h, start, recipe.ROUNDS_STEP
+                    )
                 stage_scores[place][i, test_rows] = score
     return stage_scores
 
@@ -159,23 +163,27 @@ def _with_calibration(knot: CapacityKnot, calibration: Calibrator, *, trees: boo
 def _calibrated(
     training: Sequence[HorizonRows], scores: Sequence[FloatArray]
 ) -> tuple[list[Calibrator], dict[str, Any]]:
-    """A calibration a horizon: the simplest that does about as well as the best.
+    """For each horizon, the simplest calibration that is about as good as the best one.
 
-    Few parts of the time are few cases of a level being off, so none is the first candidate.
+    With few parts of the time there is little evidence of a wrong level, so "none" is tried first.
     """
     chosen: list[Calibrator] = []
     descriptions = {}
-    for lesson, score in zip(training, scores, strict=True):
+    for horizon, score in zip(training, scores, strict=True):
         scored = ~np.isnan(score)
-        known_scores, label = score[scored], lesson.label[scored]
-        parts = (lesson.time[scored] * recipe.TIME_PARTS).astype(np.intp).astype(str).tolist()
-        losses = {NO_CALIBRATION: log_loss(label, sigmoid(known_scores))} if len(known_scores) else {}
+        known_scores, label = score[scored], horizon.label[scored]
+        parts = (horizon.time[scored] * recipe.TIME_PARTS).astype(np.intp).astype(str).tolist()
+        losses = (
+            {NO_CALIBRATION: log_loss(label, sigmoid(known_scores))} if len(known_scores) else {}
+        )
         if len(set(parts)) > 1:
             losses |= choose_calibration(known_scores, label, parts, len(set(parts))).log_loss
         max_loss = min(losses.values(), default=0.0) + recipe.MIN_LOG_LOSS_GAIN
         kind = next((name for name in losses if losses[name] <= max_loss), NO_CALIBRATION)
-        chosen.append(Logistic(1.0, 0.0) if kind == NO_CALIBRATION else FITS[kind](known_scores, label))
-        descriptions[f"{lesson.horizon_h:g} h"] = {
+        chosen.append(
+            Logistic(1.0, 0.0) if kind == NO_CALIBRATION else FITS[kind](known_scores, label)
+        )
+        descriptions[f"{horizon.horizon_h:g} h"] = {
             "kind": kind,
             "log_loss": {name: round(loss, DIGITS) for name, loss in losses.items()},
         }
@@ -184,7 +192,7 @@ def _calibrated(
 
 @dataclass(frozen=True, slots=True)
 class _LogisticStage:
-    """Logistic parts, and what trees are grown from."""
+    """Logistic parts of all horizons, and the rows to fit trees on."""
 
     columns: tuple[CapacityColumn, ...]
     knots: tuple[CapacityKnot, ...]
@@ -193,7 +201,7 @@ class _LogisticStage:
     settings: Mapping[str, float]
 
     def logistic_score(self, matrix: Matrix, place: int) -> FloatArray:
-        """(n,) logistic score: with others where they are known, else alone."""
+        """(n,) logistic score, with the weights for other pools if any of them is known."""
         values = on_scale(matrix, self.columns)
         knot = self.knots[place]
         alone = np.isnan(matrix[:, recipe.OF_OTHERS]).all(axis=1)
@@ -201,18 +209,18 @@ class _LogisticStage:
         return np.asarray(np.where(alone, scores[1], scores[0]), dtype=np.float64)
 
     def fit_trees(self, rounds: int) -> lightgbm.Booster:
-        """Trees on the sampled rows of every horizon, with the others known and hidden."""
+        """Trees on the sampled rows of all horizons, each with other pools known and hidden."""
         rows, labels, starts = [], [], []
-        for place, lesson in enumerate(self.training):
+        for place, horizon in enumerate(self.training):
             if not self.knots[place].trees:
                 continue
-            sampled = lesson.matrix[lesson.sampled]
+            sampled = horizon.matrix[horizon.sampled]
             for matrix in (sampled, _without_others(sampled)):
-                rows.append(with_horizon(matrix, lesson.horizon_h))
-                labels.append(lesson.label[lesson.sampled])
+                rows.append(with_horizon(matrix, horizon.horizon_h))
+                labels.append(horizon.label[horizon.sampled])
                 starts.append(self.logistic_score(matrix, place))
         settings = {
-            **REPEATABLE,
+            **REPRODUCIBLE,
             **recipe.TREES,
             **{
                 name: int(value) if recipe.SPACE[name].integer else value
@@ -233,25 +241,29 @@ class _LogisticStage:
         return booster
 
 
-def _fit_stage(training: Sequence[HorizonRows], seed: int, settings: Mapping[str, float]) -> _LogisticStage:
-    widest = max(training, key=lambda lesson: len(lesson.label))
+def _fit_stage(
+    training: Sequence[HorizonRows], seed: int, settings: Mapping[str, float]
+) -> _LogisticStage:
+    widest = max(training, key=lambda horizon: len(horizon.label))
     columns = _columns(widest.matrix)
     knots = []
-    for lesson in training:
-        values = on_scale(lesson.matrix, columns)
+    for horizon in training:
+        values = on_scale(horizon.matrix, columns)
         weights = [
             fit_logistic_part(
-                np.where(used, values, 0.0), lesson.label, settings["ridge"], recipe.DIRECTIONS
+                np.where(used, values, 0.0), horizon.label, settings["ridge"], recipe.DIRECTIONS
             )
             for used in (np.ones(len(NAMES), dtype=bool), ~np.array(recipe.OF_OTHERS))
         ]
-        trees = lesson.horizon_h <= recipe.TREES_UP_TO_H
-        knots.append(CapacityKnot(lesson.horizon_h, weights[0], weights[1], trees, Logistic(1.0, 0.0)))
+        trees = horizon.horizon_h <= recipe.TREES_UP_TO_H
+        knots.append(
+            CapacityKnot(horizon.horizon_h, weights[0], weights[1], trees, Logistic(1.0, 0.0))
+        )
     return _LogisticStage(columns, tuple(knots), training, seed, settings)
 
 
 def _columns(matrix: Matrix) -> tuple[CapacityColumn, ...]:
-    """How each feature enters the logistic part."""
+    """Scale, bounds and spread of each feature in the logistic part."""
     columns = []
     for place, name in enumerate(NAMES):
         kind, offset = recipe.scale_of(name)
@@ -277,7 +289,7 @@ def _weights(knot: CapacityKnot) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _without_others(matrix: Matrix) -> Matrix:
-    """The rows as a single trace would have them."""
+    """The rows as in a panel with a single trace: features of other pools are NaN."""
     alone = matrix.copy()
     alone[:, recipe.OF_OTHERS] = np.nan
     return alone

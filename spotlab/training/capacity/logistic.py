@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge and given signs."""
+"""Logistic regression with a ridge penalty and sign constraints."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ _TOLERANCE: Final = 1e-8
 def fit_logistic_part(
     values: Matrix, label: FloatArray, ridge: float, directions: Sequence[int]
 ) -> tuple[float, ...]:
-    """Intercept and a weight a feature, by penalised maximum likelihood.
+    """Intercept and one weight per feature, by penalised maximum likelihood.
 
-    A weight whose sign would be against its direction is left out, together with every other such,
-    and the rest is fitted again until none is left: the higher the value, the risk never moves
-    the wrong way.
+    All weights whose sign contradicts their direction are set to 0 and the rest is fitted again,
+    until there are none.
 
     Args:
-        values: (n, f) centred and spread features, 0 where unknown.
+        values: (n, f) standardised features, 0 if unknown.
         label: (n,) 0 or 1.
-        ridge: penalty on squared weights, a row; the intercept has none.
-        directions: f times -1, 0 or 1.
+        ridge: penalty on squared weights, per row; the intercept is not penalised.
+        directions: f values of -1 (weight at most 0), 0 (any) or 1 (at least 0).
     """
     columns = np.column_stack([np.ones(len(values)), values])
     signs = np.array([0, *directions])
@@ -56,7 +55,9 @@ def _newton(
     for _ in range(_MAX_ITERATIONS):
         probability = sigmoid(used @ weights)
         gradient = used.T @ (probability - label) + penalty * weights
-        curvature = (used * (probability * (1.0 - probability))[:, None]).T @ used + np.diag(penalty)
+        curvature = (used * (probability * (1.0 - probability))[:, None]).T @ used + np.diag(
+            penalty
+        )
         step = np.linalg.solve(curvature, gradient)
         weights = weights - np.clip(step, -5.0, 5.0)
         if float(np.abs(step).max()) < _TOLERANCE:

@@ -1,4 +1,4 @@
-"""How good the capacity recipe is on time or pools it has not seen."""
+"""Evaluation of the capacity recipe on held-out time or pools."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Forecast = Callable[[TracePanel, CapacityRows], FloatArray]
 Trainer = Callable[[Sequence[tuple[TracePanel, float]], Sequence[Sequence[int]] | None], Forecast]
 
 POOL_FOLDS: Final = 5
-_DAYS_A_CAMPAIGN: Final = 1_000_000
-_REMEDY: Final = "Use time:0.6, with another share if you like, group:pool or none."
+
+_REMEDY: Final = "Use time:0.6 (or another share), group:pool or none."
 
 
 @dataclass(frozen=True, slots=True)
 class CapacitySplit:
-    """What a capacity model is tested on.
+    """How training and test data of a capacity model are split.
 
     Args:
         by: "time", "pool" or "none".
-        share: of the time that is learned from, for "time".
+        share: for "time", the share of the time used for training.
     """
 
     by: Literal["time", "pool", "none"]
@@ -40,10 +40,10 @@ class CapacitySplit:
 
     @classmethod
     def parse(cls, text: str) -> CapacitySplit:
-        """From "time:0.6", "group:pool" or "none".
+        """Read "time:0.6", "group:pool" or "none".
 
         Raises:
-            InvalidInput: it is none of these.
+            InvalidInput: the text is none of these.
         """
         if text == "none":
             return cls("none")
@@ -63,19 +63,19 @@ class CapacitySplit:
 
     @property
     def fits(self) -> int:
-        """How often the recipe is fitted to be tested."""
+        """Number of fits needed for the test."""
         return {"time": 1, "pool": POOL_FOLDS, "none": 0}[self.by]
 
 
 def measure(
     panels: Sequence[TracePanel], split: CapacitySplit, train: Trainer, seed: int
 ) -> Document:
-    """Figures of the recipe, beside the baselines fitted on the same rows, by horizon.
+    """Evaluate the recipe, compared with baselines fitted on the same rows; figures by horizon.
 
     Args:
         panels: campaigns.
-        split: what is held out.
-        train: fits on panels up to an hour, and on some of their pools.
+        split: the held-out data.
+        train: fits on panels up to a given hour, and optionally on a subset of their pools.
         seed: of the intervals.
     """
     if split.by == "none":
@@ -86,13 +86,14 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _TestPanel:
-    """A fitted recipe and where it may be tested.
+    """A panel with a fitted recipe, and masks of its training and test rows.
 
     Args:
         campaign: number of the panel.
-        panel: it.
-        forecast: of the fit.
-        learned, held: rows of a panel and horizon that were learned from, and those that were not.
+        panel: the panel.
+        forecast: of the fitted recipe.
+        train_mask: rows of one horizon that the recipe was fitted on.
+        test_mask: held-out rows of one horizon.
     """
 
     campaign: int
@@ -120,7 +121,7 @@ def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_TestPanel]:
     if len(pools) < POOL_FOLDS:
         raise InvalidInput(
             f"{len(pools)} pools cannot be split into {POOL_FOLDS} groups.",
-            remedy="Use --split time:0.6, or give more traces.",
+            remedy="Use --split time:0.6, or more traces.",
         )
     tests = []
     for fold in range(POOL_FOLDS):
@@ -141,11 +142,15 @@ def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_TestPanel]:
     return tests
 
 
-def _pool_test(number: int, panel: TracePanel, forecast: Forecast, test_pools: list[int]) -> _TestPanel:
+def _pool_test(
+    number: int, panel: TracePanel, forecast: Forecast, test_pools: list[int]
+) -> _TestPanel:
     def train_mask(_panel: TracePanel, rows: CapacityRows) -> NDArray[np.bool_]:
         return ~np.isin(rows.pool, test_pools)
 
-    return _TestPanel(number, panel, forecast, train_mask, lambda rows: np.isin(rows.pool, test_pools))
+    return _TestPanel(
+        number, panel, forecast, train_mask, lambda rows: np.isin(rows.pool, test_pools)
+    )
 
 
 def _assess_horizon(tests: Sequence[_TestPanel], horizon_h: float, seed: int) -> Document:
@@ -155,7 +160,7 @@ def _assess_horizon(tests: Sequence[_TestPanel], horizon_h: float, seed: int) ->
         rows = capacity_rows(test.panel, horizon_h)
         tested = test.test_mask(rows)
         labels.append(rows.label[tested])
-        blocks.append(rows.block[tested] + test.campaign * _DAYS_A_CAMPAIGN)
+        blocks.append(rows.campaign_block(test.campaign)[tested])
         names.append(np.array(test.panel.names)[rows.pool[tested]])
         forecasts.append(test.forecast(test.panel, rows)[tested])
         fitted = fit_baselines([(test.panel, rows.take(test.train_mask(test.panel, rows)))])

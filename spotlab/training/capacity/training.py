@@ -1,9 +1,8 @@
-"""Training a capacity model, from traces to an artefact."""
+"""Training of a capacity model, from traces to an artefact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,26 +67,26 @@ def train_capacity(
     version: str | None = None,
     options: TraceOptions | None = None,
 ) -> CapacityReport:
-    """Train a capacity model on whole traces and write its artefact.
+    """Train a capacity model on traces and write its artefact.
 
-    The recipe is first measured on a split; what is written is then fitted on everything. The same
-    data, seed and library versions give the same bytes. A version that is there with other content
-    is never touched: the next free one is written.
+    The recipe is first tested on a split; the artefact is then fitted on all rows. The same data,
+    seed and library versions give the same bytes. An existing version with other content is never
+    overwritten: the next free version is written.
 
     Args:
-        data: trace files, folders of them, and folders of such folders.
+        data: trace files, folders of trace files, and folders of such folders.
         out_dir: folder of model artefacts.
         split: "time:0.6" (fit on the first 60 % of the time, test on the rest), "group:pool" (each
-            fifth of the pools forecast by what was fitted on the others) or "none".
+            fifth of the pools is forecast by a fit on the others) or "none".
         seed: of the trees, a search and the intervals.
-        progress: told what is being done and the share that is done, 0..1.
-        cancelled: asked between steps.
-        budget: search for better settings first; None: the recipe's.
+        progress: called with the name of the current step and the completed share, 0..1.
+        cancelled: called between steps.
+        budget: of a search for better settings; None: use the recipe's settings.
         version: to write; None: the first free one.
-        options: what the files do not say themselves.
+        options: properties that the files do not state.
     Raises:
-        InvalidInput: a file is refused, the traces teach too little, the split is unknown, or the
-            version is there with other content.
+        InvalidInput: a file is rejected, the traces are not sufficient, the split is unknown, or
+            the version exists with other content.
         Cancelled: nothing was written.
     """
     parsed_split = CapacitySplit.parse(split)
@@ -98,7 +97,11 @@ def train_capacity(
     step("Reading traces and computing features")
     files = trace_files(_folders(data))
     traces = read_traces(
-        files, polarity=declared.polarity, gap_s=declared.gap_s, format=declared.format, nodes=declared.nodes
+        files,
+        polarity=declared.polarity,
+        gap_s=declared.gap_s,
+        format=declared.format,
+        nodes=declared.nodes,
     )
     panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
@@ -125,7 +128,9 @@ def train_capacity(
             traces=_trace_documents(traces, files),
         )
 
-    folder, new = save_version(out_dir, recipe.NAME, recipe.VERSION, fit.booster, make_card, version)
+    folder, new = save_version(
+        out_dir, recipe.NAME, recipe.VERSION, fit.booster, make_card, version
+    )
     return CapacityReport(
         recipe.NAME,
         folder.name,
@@ -138,21 +143,21 @@ def train_capacity(
 
 
 def recipe_forecast(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> Forecast:
-    """The recipe fitted on panels up to the last label of some rows; gives forecasts of others.
-
-    Nothing is written. Every horizon is learned from, whatever that of the rows.
-    """
+    """Forecasts by `recipe_model`."""
     return forecaster(recipe_model(parts, seed))
 
 
 def recipe_model(parts: Sequence[tuple[TracePanel, CapacityRows]], seed: int) -> CapacityModel:
-    """The model behind `recipe_forecast`; it has no artefact."""
+    """The recipe fitted on panels up to the end of their rows' labels, without an artefact.
+
+    All horizons are fitted, whatever the horizon of the rows.
+    """
     until = [(panel, float(rows.elapsed_h.max()) + rows.horizon_h) for panel, rows in parts]
-    return _model(_fit(until, seed, SETTINGS, _silent))
+    return _model(_fit(until, seed, SETTINGS, lambda _text: None))
 
 
 def with_end(panels: Sequence[TracePanel]) -> list[tuple[TracePanel, float]]:
-    """Panels with all of their time."""
+    """Panels with the hour of their last tick."""
     return [(panel, float(panel.elapsed_h[-1])) for panel in panels]
 
 
@@ -212,7 +217,7 @@ def _trace_documents(traces: Sequence[Trace], files: Sequence[Path]) -> list[Doc
 
 
 def _folders(data: Sequence[Path]) -> list[Path]:
-    """The paths, a folder that holds folders only replaced by those."""
+    """The paths; a folder that contains only folders is replaced by them."""
     folders: list[Path] = []
     for path in data:
         children = sorted(path.iterdir()) if path.is_dir() else []
@@ -224,7 +229,3 @@ def _folders(data: Sequence[Path]) -> list[Path]:
 def _licence(path: Path) -> str:
     known = [recipe.LICENCES[part] for part in path.resolve().parts if part in recipe.LICENCES]
     return known[0] if known else recipe.LICENCE_UNKNOWN
-
-
-def _silent(_text: str) -> None:
-    """Told of nothing."""

@@ -1,4 +1,4 @@
-"""Rows that capacity models learn from."""
+"""Training rows of capacity models."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class HorizonRows:
-    """Rows of one horizon to learn from.
+    """Training rows of one horizon.
 
     Args:
         horizon_h: hours.
         matrix: (n, f) features.
-        label: (n,) 1.0 where capacity was lost within the horizon.
-        time: (n,) when, as a share of the campaign, 0..1.
-        span: the horizon, as that share.
-        sampled: (n,) rows of the first sampling phase: a third of them where three ticks make ten
-            minutes. The others are as good to learn from but nearly the same.
+        label: (n,) 1.0 if capacity was lost within the horizon, else 0.0.
+        time: (n,) time of the row as a share of the campaign, 0..1.
+        span: (n,) the horizon as a share of the campaign.
+        sampled: (n,) rows of the first sampling phase: a third of them if three ticks make ten
+            minutes. The others are valid training rows too, but nearly the same.
     """
 
     horizon_h: float
@@ -43,7 +43,7 @@ class HorizonRows:
     sampled: Mask
 
     def take(self, rows: Mask) -> HorizonRows:
-        """Some of the rows."""
+        """A subset of the rows."""
         return HorizonRows(
             self.horizon_h,
             self.matrix[rows],
@@ -57,13 +57,13 @@ class HorizonRows:
 def training_rows(
     parts: Sequence[tuple[TracePanel, float]], pools: Sequence[Sequence[int]] | None = None
 ) -> list[HorizonRows]:
-    """Every row that panels have to teach, a lesson a horizon.
+    """All training rows of panels, by horizon.
 
     Args:
-        parts: panels, and the hour of each up to which it may be learned from, labels included.
-        pools: columns of each panel that may be learned from; None: all.
+        parts: panels, each with the hour at which training data ends, labels included.
+        pools: columns of each panel that may be used; None: all.
     Raises:
-        InvalidInput: a horizon has no row, or one outcome only.
+        InvalidInput: fewer than two horizons have rows of both outcomes, or no short one does.
     """
     frames = [compute_capacity(panel) for panel, _ in parts]
     horizons = []
@@ -81,11 +81,16 @@ def training_rows(
 
 
 def walk_forward(training: Sequence[HorizonRows]) -> Iterator[tuple[list[Mask], list[Mask]]]:
-    """Masks a lesson: rows before a part of the time, purged by the horizon, and rows inside it."""
+    """For each test part of the time, masks of training rows (purged by the horizon) and test rows.
+
+    Each list has one mask per horizon. Parts without training rows of both outcomes are skipped.
+    """
     for part in range(recipe.FIRST_TEST_PART, recipe.TIME_PARTS):
         low, high = part / recipe.TIME_PARTS, (part + 1) / recipe.TIME_PARTS
         train = [x.time + x.span <= low for x in training]
-        test = [(x.time >= low) & ((x.time < high) | (part + 1 == recipe.TIME_PARTS)) for x in training]
+        test = [
+            (x.time >= low) & ((x.time < high) | (part + 1 == recipe.TIME_PARTS)) for x in training
+        ]
         learnable = [
             m.any() and 0.0 < x.label[m].mean() < 1.0 for x, m in zip(training, train, strict=True)
         ]
@@ -96,7 +101,7 @@ def walk_forward(training: Sequence[HorizonRows]) -> Iterator[tuple[list[Mask], 
 def _phases(
     panel: TracePanel, horizon_h: float, end_h: float, pools: Sequence[int] | None
 ) -> Iterator[tuple[Rows, Rows, FloatArray, bool]]:
-    """Ticks, pools and labels of every way to sample the panel's ticks."""
+    """Ticks, pools and labels of each sampling phase, and whether it is the first."""
     if horizon_h * 3600.0 < panel.gap_s:
         return
     for phase in range(sample_every(panel.gap_s, horizon_h)):
@@ -123,10 +128,11 @@ def _concatenated(horizon_h: float, pieces: Sequence[tuple[Any, ...]]) -> Horizo
 
 
 def _usable(horizons: list[HorizonRows]) -> list[HorizonRows]:
-    usable = [lesson for lesson in horizons if 0.0 < lesson.label.mean() < 1.0]
+    usable = [horizon for horizon in horizons if 0.0 < horizon.label.mean() < 1.0]
     if len(usable) < 2 or usable[0].horizon_h > recipe.TREES_UP_TO_H:
         raise InvalidInput(
-            "These traces teach too little: no two horizons have rows of both outcomes.",
-            remedy="Give traces of several days in which capacity comes and goes.",
+            "These traces have too little training data: no two horizons have rows of both "
+            "outcomes.",
+            remedy="Use traces of several days in which capacity is lost and regained.",
         )
     return usable
