@@ -28,71 +28,7 @@ from spotlab.sweeps.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.sweeps.run import Plan, canonical
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 
-
-def description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
-    """Facts about a sweep that do not change its results, as plain values.
-
-    Returns:
-        {trace_dir, prices: {on_demand_usd_per_hour, spot_usd_per_hour, file, told}, gap_s,
-        assumptions, sources, left_out}.
-    """
-    panel = world.panel
-    prices = asdict(spec.prices) | {"file": str(spec.prices.file) if spec.prices.file else None}
-    return {
-        "trace_dir": str(spec.traces.folder),
-        "prices": prices,
-        "gap_s": panel.gap_s,
-        "assumptions": list(world.assumptions),
-        "sources": dict(zip(panel.names, panel.sources, strict=True)),
-        "left_out": dict(left_out),
-    }
-
-
-def spec_of(config: Mapping[str, Any]) -> SweepSpec:
-    """The specification of a stored sweep.
-
-    Args:
-        config: of the sweep's record.
-    Raises:
-        NotAvailable: the record is from a version that did not store the whole specification.
-    """
-    try:
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in config["workloads"].items()
-        }
-        kinds: dict[str, type[Jobs | Services]] = {"Jobs": Jobs, "Services": Services}
-        kind = kinds[str(fields.pop("kind"))]
-        prices = dict(config["prices"])
-        file = prices.pop("file")
-        return SweepSpec(
-            traces=TraceChoice(Path(config["trace_dir"]), *config["read_as"]),
-            workloads=kind(**fields),
-            policies=tuple(config["policies"]),
-            models=(),
-            windows=config["windows"],
-            seed=config["seed"],
-            prices=Prices(**prices, file=Path(file) if file else None),
-        )
-    except (KeyError, TypeError) as exc:
-        raise NotAvailable(
-            "This sweep was stored by a version of SpotLab that did not store its whole "
-            "specification.",
-            remedy="Its figures can be viewed; to continue or replay it, set it up again.",
-        ) from exc
-
-
-__all__ = [
-    "ALL",
-    "Jobs",
-    "Prices",
-    "Services",
-    "Sweep",
-    "SweepSpec",
-    "TraceChoice",
-    "plan_sweep",
-    "with_forecasts",
-]
+__all__ = ["ALL", "Sweep", "SweepSpec", "plan_sweep", "spec_of"]
 
 ALL: Final = "all"
 NO_DEADLINE: Final = "It needs a deadline, which a service does not have."
@@ -146,28 +82,46 @@ def plan_sweep(lab: Lab, spec: SweepSpec) -> Sweep:
     sweep_id = hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
 
     def build() -> tuple[str, World]:
-        return identity["code"], with_forecasts(lab, world, models)
+        return identity["code"], _with_forecasts(lab, world, models)
 
-    config = {**identity, **description(spec, world, left_out)}
+    config = {**identity, **_description(spec, world, left_out)}
     plan = Plan(sweep_id, config, cells, build, run_planned_cell)
     references = {name: record.reference for name, record in models.items()}
     return Sweep(spec, plan, policies, left_out, world, references)
 
 
-def with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) -> World:
-    """The world with the forecasts of each model at each tick."""
-    forecasts = {
-        name: forecasts_of(lab.predictor.capacity(record.reference), world.panel)
-        for name, record in models.items()
-    }
-    return World(
-        world.panel,
-        world.spot_usd_per_hour,
-        world.on_demand_usd_per_hour,
-        world.buckets,
-        forecasts,
-        world.assumptions,
-    )
+def spec_of(config: Mapping[str, Any]) -> SweepSpec:
+    """The specification of a stored sweep.
+
+    Args:
+        config: of the sweep's record.
+    Raises:
+        NotAvailable: the record is from a version that did not store the whole specification.
+    """
+    try:
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in config["workloads"].items()
+        }
+        kinds: dict[str, type[Jobs | Services]] = {"Jobs": Jobs, "Services": Services}
+        kind = kinds[str(fields.pop("kind"))]
+        prices = dict(config["prices"])
+        file = prices.pop("file")
+        return SweepSpec(
+            traces=TraceChoice(Path(config["trace_dir"]), *config["read_as"]),
+            workloads=kind(**fields),
+            policies=tuple(config["policies"]),
+            models=(),
+            windows=config["windows"],
+            seed=config["seed"],
+            prices=Prices(**prices, file=Path(file) if file else None),
+        )
+    except (KeyError, TypeError) as exc:
+        raise NotAvailable(
+            "This sweep was stored by a version of SpotLab that did not store its whole "
+            "specification.",
+            remedy="Its figures can be viewed; to continue or replay it, set it up again.",
+        ) from exc
 
 
 def _files(traces: TraceChoice) -> list[Path]:
@@ -240,6 +194,41 @@ def _policies(
         if not name.startswith(SPOTLAB):
             policy_named(name, world, window.workload, window.first_tick, window.ticks)
     return (*chosen, ORACLE), left_out
+
+
+def _with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) -> World:
+    """The world with the forecasts of each model at each tick."""
+    forecasts = {
+        name: forecasts_of(lab.predictor.capacity(record.reference), world.panel)
+        for name, record in models.items()
+    }
+    return World(
+        world.panel,
+        world.spot_usd_per_hour,
+        world.on_demand_usd_per_hour,
+        world.buckets,
+        forecasts,
+        world.assumptions,
+    )
+
+
+def _description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
+    """Facts about a sweep that do not change its results, as plain values.
+
+    Returns:
+        {trace_dir, prices: {on_demand_usd_per_hour, spot_usd_per_hour, file, told}, gap_s,
+        assumptions, sources, left_out}.
+    """
+    panel = world.panel
+    prices = asdict(spec.prices) | {"file": str(spec.prices.file) if spec.prices.file else None}
+    return {
+        "trace_dir": str(spec.traces.folder),
+        "prices": prices,
+        "gap_s": panel.gap_s,
+        "assumptions": list(world.assumptions),
+        "sources": dict(zip(panel.names, panel.sources, strict=True)),
+        "left_out": dict(left_out),
+    }
 
 
 def _identity(

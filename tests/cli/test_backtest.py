@@ -177,7 +177,7 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
     monkeypatch.setenv("SPOTLAB_DASK_SCHEDULER", "tcp://127.0.0.1:1")
     monkeypatch.setattr("spotlab.sweeps.dask_pool.CONNECT_TIMEOUT_S", 0.2)
     assert main([*arguments, "--home", str(home)]) == 3
-    assert "No Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err
+    assert "No Dask scheduler answered at tcp://127.0.0.1:1" in capsys.readouterr().err
 
 
 def started(arguments: list[str]) -> subprocess.Popen[str]:

@@ -79,8 +79,8 @@ def test_another_process_sees_it_and_stops_it(
     until(jobs, "toy", 4)
 
     elsewhere = SweepJobs(store.sweeps, ProcessWorkers(1), home, StillClock())
-    seen = elsewhere.progress("toy")
-    assert (seen.state, seen.share, seen.text) == ("running", 0.4, "")
+    progress = elsewhere.progress("toy")
+    assert (progress.state, progress.share, progress.text) == ("running", 0.4, "")
     assert jobs.progress("toy").text == "4 of 10 cells"
     elsewhere.cancel("queued behind")
     elsewhere.cancel("toy")

@@ -59,18 +59,18 @@ def tries(folder: Path) -> list[int]:
 def test_a_sweep_keeps_every_cell_and_tells_how_far_it_is(
     store: Store, home: Path, folder: Path
 ) -> None:
-    told: list[tuple[str, float]] = []
-    results = run_toy(store, home, toy_plan(folder), lambda *line: told.append(line))
+    steps: list[tuple[str, float]] = []
+    results = run_toy(store, home, toy_plan(folder), lambda *line: steps.append(line))
 
     assert {key: result["number"] for key, result in results.items()} == {
         f"cell {number}": number for number in range(CELLS)
     }
-    assert [text for text, _ in told] == [
+    assert [text for text, _ in steps] == [
         "preparing the world",
         *(f"{done} of {CELLS} cells" for done in range(CELLS + 1)),
         "done",
     ]
-    shares = [share for _, share in told]
+    shares = [share for _, share in steps]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     record = store.sweeps.get("toy")
@@ -91,12 +91,12 @@ def test_a_sweep_that_was_stopped_goes_on(
     with pytest.raises(Cancelled, match=r"after [3-9] of 10 cells.*resumes from there"):
         run_toy(store, home, toy_plan(folder), cancelled=lambda: store.sweeps.get("toy").done >= 3)
     assert store.sweeps.get("toy").state == "cancelled"
-    kept = store.sweeps.finished("toy")
-    assert len(kept) >= 3
+    finished = store.sweeps.finished("toy")
+    assert len(finished) >= 3
 
     (folder / "hold").unlink()
     assert json.dumps(run_toy(store, home, toy_plan(folder))) == uninterrupted(tmp_path)
-    assert all(tries(folder).count(result["number"]) == 1 for result in kept.values())
+    assert all(tries(folder).count(result["number"]) == 1 for result in finished.values())
 
 
 def test_another_session_can_stop_it(store: Store, home: Path, folder: Path) -> None:

@@ -122,12 +122,12 @@ def _figures(card_figures_by_measure: Mapping[str, Mapping[str, float | None]]) 
     return [
         Figure(
             T2_CLEAN,
-            said,
+            label,
             card_figures_by_measure[measure].get("value"),
             card_figures_by_measure[measure].get("low"),
             card_figures_by_measure[measure].get("high"),
             CLEAN_TARGETS.get(measure),
         )
-        for measure, said in MEASURES.items()
+        for measure, label in MEASURES.items()
         if measure in card_figures_by_measure
     ]

@@ -138,8 +138,8 @@ def recipe_section(folder: Path, split: Split, train: Trainer, step: Step) -> Se
 def metric_figures(what: str, document: Document, targets: Mapping[str, Target]) -> list[Figure]:
     """The document's metrics as figures, with their targets if there are any."""
     return [
-        Figure(what, said, entry["value"], entry["low"], entry["high"], targets.get(measure))
-        for measure, said in MEASURES.items()
+        Figure(what, label, entry["value"], entry["low"], entry["high"], targets.get(measure))
+        for measure, label in MEASURES.items()
         if (entry := document["metrics"][measure])
     ]
 

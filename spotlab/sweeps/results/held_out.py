@@ -40,8 +40,8 @@ DESCRIPTION: Final = (
     f"SpotLab's policy uses the capacity recipe fitted on the first {TRAIN_SHARE:.0%} of the "
     "campaign's time, and every window lies in the rest. A zone's spot price is the time-weighted "
     f"mean that was recorded of {INSTANCE_TYPE} there from 2019-12-20 to 2020-03-23 (a zone "
-    f"without a record takes its region's mean); on-demand is {ON_DEMAND_USD:.2f} USD/h. None was recorded during "
-    "the campaign itself. Intervals draw windows in blocks of 92 h."
+    f"without a record takes its region's mean); on-demand is {ON_DEMAND_USD:.2f} USD/h. None was "
+    "recorded during the campaign itself. Intervals draw windows in blocks of 92 h."
 )
 
 

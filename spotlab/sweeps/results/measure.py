@@ -127,7 +127,7 @@ def _files(folder: Path) -> list[tuple[str, str, str]]:
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        licence = next((told for start, told in _LICENCES.items() if name.startswith(start)), "")
+        licence = next((text for start, text in _LICENCES.items() if name.startswith(start)), "")
         if path.is_file() and licence and "az-prices" not in name:
             found.append((name, digest_of_file(path), licence))
     return found

@@ -12,20 +12,14 @@ from spotlab.gym.results import differences, summarise
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.backtest import start_or_resume
-from spotlab.sweeps.plan import Jobs, Prices, Services, SweepSpec, TraceChoice
 from spotlab.sweeps.results import held_out
 from spotlab.sweeps.results.capacity import CAMPAIGN_2022, CAMPAIGN_2023
 from spotlab.sweeps.results.document import Figure, Section, Table, Target, interval, number
+from spotlab.sweeps.spec import RECORDED_PRICES, Jobs, Services, SweepSpec, TraceChoice
 from spotlab.training.saved_version import Step
 
 Document = dict[str, Any]
 
-ON_DEMAND_USD: Final = 3.06
-SPOT_USD: Final = 0.918
-PRICE_SOURCE: Final = (
-    "On-demand is 3.06 USD/h, the price of p3.2xlarge in us-east-1; spot 0.918 USD/h, the lowest "
-    "that was recorded of it in us-east-1, us-east-2 and us-west-2 from 2019-12-20 to 2020-03-23."
-)
 WINDOWS: Final = 30
 SERVICE_H: Final = 168.0
 SEED: Final = 7
@@ -39,7 +33,7 @@ CAMPAIGNS: Final = (
     ("2022-10-26, which it never saw", CAMPAIGN_2022),
 )
 JOBS: Final = Jobs(WORK_H, DEADLINES_H, CHANGEOVERS_H)
-SERVICES: Final = Services(SERVICE_H, ON_DEMAND_USD, CHANGEOVERS_H)
+SERVICES: Final = Services(SERVICE_H, RECORDED_PRICES.on_demand_usd_per_hour, CHANGEOVERS_H)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ def _section(
 ) -> Section:
     figures: list[Figure] = []
     tables: list[Table] = []
-    descriptions = [PRICE_SOURCE]
+    descriptions = [RECORDED_PRICES.told]
     for name, path in CAMPAIGNS:
         if not (folder / path).is_dir():
             return Section(title, "", skipped=f"{path} is not in the data folder.")
@@ -124,7 +118,7 @@ def _section(
             models=(),
             windows=WINDOWS,
             seed=SEED,
-            prices=Prices(ON_DEMAND_USD, SPOT_USD, None, PRICE_SOURCE),
+            prices=RECORDED_PRICES,
         )
 
         def progress(text: str, share: float, name: str = name) -> None:

@@ -130,8 +130,8 @@ def _by_pool(panels: Sequence[TracePanel], train: Trainer) -> list[_TestPanel]:
             for number in range(len(panels))
         ]
         train_pools = [
-            [place for place in range(len(panel.names)) if place not in held]
-            for panel, held in zip(panels, test_pools, strict=True)
+            [place for place in range(len(panel.names)) if place not in tested]
+            for panel, tested in zip(panels, test_pools, strict=True)
         ]
         forecast = train([(panel, float(panel.elapsed_h[-1])) for panel in panels], train_pools)
         tests += [
@@ -171,7 +171,7 @@ def _assess_horizon(tests: Sequence[_TestPanel], horizon_h: float, seed: int) ->
         np.concatenate(labels),
         np.concatenate(forecasts),
         np.concatenate(blocks),
-        {name: np.concatenate(said) for name, said in baselines.items()},
+        {name: np.concatenate(parts) for name, parts in baselines.items()},
         [(str(name), pool_names == name) for name in np.unique(pool_names)],
         seed=seed,
     )
