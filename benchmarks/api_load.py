@@ -10,11 +10,10 @@ import os
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks._http import Client, request_at_rate
 from benchmarks._people import prepare_home
 from benchmarks._server import Server
+from benchmarks._timing import latency_line
 
 ON_REQUEST = True
 API = "/api/v1"
@@ -42,11 +41,13 @@ def main(rate: str = "200", seconds: str = "60") -> None:
         f"the generator, load average {os.getloadavg()[0]:.1f}"
     )
     for name in sorted(responses.latencies_s):
-        _print_latencies(name, responses.latencies_s[name])
-    _print_latencies(
-        "all", [took for of_path in responses.latencies_s.values() for took in of_path]
+        print(latency_line(name, responses.latencies_s[name]))
+    print(
+        latency_line(
+            "all", [took for of_path in responses.latencies_s.values() for took in of_path]
+        )
     )
-    _print_latencies("generator late", responses.send_delays_s)
+    print(latency_line("generator late", responses.send_delays_s))
     print(
         f"errors {sum(responses.errors.values())}; statuses {dict(responses.statuses)}; server "
         f"memory {memory:+.0f} MB, processor {cpu:.0f} s; stopped in {stop_s:.1f} s, exit code "
@@ -77,9 +78,3 @@ def _paths(instances: list[str], experiments: list[int]) -> list[tuple[str, str]
             ("its candidates", f"/experiments/{experiment}/candidates"),
         ]
     return [(name, API + path) for name, path in paths]
-
-
-def _print_latencies(name: str, latencies_s: list[float]) -> None:
-    count = len(latencies_s)
-    p50, p95, p99 = np.percentile(np.array(latencies_s) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {count:>6}   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   p99 {p99:7.1f} ms")

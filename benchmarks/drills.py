@@ -23,19 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from sqlalchemy import make_url
-
 from benchmarks._http import Client
 from benchmarks._people import prepare_home
+from benchmarks._postgres import new_database
 from benchmarks._proxy import Proxy
 from benchmarks._server import ROOT, Server, free_port, get
 from spotlab.store import open_store
 
 ON_REQUEST = True
-POSTGRES = os.environ.get(
-    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
-)
 WRITE_EVERY_S = 0.7
 MAX_RECOVERY_S = 90.0
 """Longest time for the recovery."""
@@ -189,19 +184,13 @@ def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None], Callab
 @contextmanager
 def postgres_behind_proxy() -> Iterator[tuple[str, Proxy]]:
     """A new database behind a proxy that can be cut."""
-    url = make_url(POSTGRES)
-    name = f"spotlab_drill_{secrets.token_hex(4)}"
-    admin = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        through = url.set(host="127.0.0.1", port=proxy.port, database=name)
-        yield through.render_as_string(hide_password=False), proxy
-    finally:
-        proxy.close()
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database() as url:
+        proxy = Proxy((url.host or "127.0.0.1", url.port or 5432))
+        try:
+            through = url.set(host="127.0.0.1", port=proxy.port)
+            yield through.render_as_string(hide_password=False), proxy
+        finally:
+            proxy.close()
 
 
 @contextmanager

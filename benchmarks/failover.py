@@ -16,20 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import make_url
 
+from benchmarks._postgres import new_database
 from spotlab.domain.ports import Lease, RunState
 from spotlab.store import Store, open_store
 
 ON_REQUEST = True
-POSTGRES = os.environ.get(
-    "SPOTLAB_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"
-)
 LEASE = "scheduler"
 TIMEOUT_S = 180.0
 
@@ -44,8 +40,9 @@ def main(**options: str) -> None:
     with tempfile.TemporaryDirectory() as home:
         _measure("SQLite", None, Path(home), kills, ttl_s)
     try:
-        with _postgres() as url, tempfile.TemporaryDirectory() as home:
-            _measure("PostgreSQL", url, Path(home), kills, ttl_s)
+        with new_database() as url, tempfile.TemporaryDirectory() as home:
+            address = url.render_as_string(hide_password=False)
+            _measure("PostgreSQL", address, Path(home), kills, ttl_s)
     except psycopg.OperationalError as exc:
         print(f"PostgreSQL  not measured: {str(exc).splitlines()[0]}")
 
@@ -126,17 +123,3 @@ def _wait_for(condition: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             sys.exit(f"Timed out after {TIMEOUT_S:g} s.")
         time.sleep(0.005)
-
-
-@contextmanager
-def _postgres() -> Iterator[str]:
-    """A new database, dropped at the end."""
-    name = f"spotlab_failover_{os.getpid()}"
-    url = make_url(POSTGRES)
-    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(server, autocommit=True, connect_timeout=3) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        try:
-            yield url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

@@ -10,19 +10,19 @@ not.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 import pandas as pd
 
+from benchmarks._timing import best_s
 from spotlab.features.windows import MIN_COVERAGE, ChangePoints, window
 
 POINTS_A_POOL = 216  # 90 days of DescribeSpotPriceHistory: 268,058 rows of 1,241 Linux pools
 WINDOWS_H = (168.0, 720.0)
-RUNS = 3
 Stats = tuple[np.ndarray, ...]
 
 
@@ -94,32 +94,23 @@ def with_numba(points: ChangePoints) -> Stats:
     return (*stats, points.price_at(24.0))
 
 
-def best_s(run: Callable[[Any], Stats], points: Any) -> tuple[float, Stats]:
-    """Seconds (best of RUNS after a warm-up), and the result."""
-    stats = run(points)
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run(points)
-        times.append(time.perf_counter() - started)
-    return min(times), stats
-
-
 def main(pools: int = 6000) -> None:
     """Print seconds and ratios."""
     points = synthetic_points(pools)
     pool = np.repeat(np.arange(pools), np.diff(points.offsets))
     frame = pd.DataFrame({"pool": pool, "age_h": points.age_h, "price": points.price})
-    took, expected = best_s(with_spotlab, points)
+    expected = with_spotlab(points)
+    took = best_s(lambda: with_spotlab(points))
     print(f"price windows of {pools:,} pools, {len(points.price):,} change points")
     print(f"  spotlab (numpy)   {took:7.3f} s   1.0")
-    for name, run, given in (
+    peers: tuple[tuple[str, Callable[[Any], Stats], Any], ...] = (
         ("pandas groupby", with_pandas, frame),
         ("numba loop", with_numba, points),
-    ):
-        peer, stats = best_s(run, given)
-        for mine, theirs in zip(expected, stats, strict=True):
+    )
+    for name, run, given in peers:
+        for mine, theirs in zip(expected, run(given), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+        peer = best_s(partial(run, given))
         print(f"  {name:16}  {peer:7.3f} s   {peer / took:.1f}")
 
 

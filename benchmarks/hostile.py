@@ -19,11 +19,10 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks._http import Client, Responses, request_at_rate
 from benchmarks._people import prepare_home
 from benchmarks._server import Server
+from benchmarks._timing import latency_line
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.runtime.model_catalogue import current_user
@@ -63,8 +62,8 @@ def main(seconds: str = "300", before: str = "60", rate: str = "20") -> None:
         finally:
             code, stop_s = server.stop()
     print(f"{rate} reads/s, an open loop, on {os.cpu_count()} processors shared with all of this")
-    _print_latencies(f"before, {before} s", baseline)
-    _print_latencies(f"attacked, {seconds} s", attacked)
+    print(_summary(f"before, {before} s", baseline))
+    print(_summary(f"attacked, {seconds} s", attacked))
     print(f"attack: {', '.join(f'{count} x {what}' for what, count in tally.most_common())}")
     print(
         f"server {'never restarted' if alive else 'GONE'}; memory {memory:+.0f} MB; stopped in "
@@ -144,11 +143,6 @@ def _zipped(files: dict[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def _print_latencies(name: str, answers: Responses) -> None:
-    latencies_s = np.array([each for of_path in answers.latencies_s.values() for each in of_path])
-    p50, p95, p99 = np.percentile(latencies_s * 1e3, [50, 95, 99])
-    errors = sum(answers.errors.values())
-    print(
-        f"{name:<16} {len(latencies_s):>6} requests   p50 {p50:7.1f} ms   p95 {p95:7.1f} ms   "
-        f"p99 {p99:7.1f} ms   {errors} errors"
-    )
+def _summary(name: str, responses: Responses) -> str:
+    latencies_s = [each for of_path in responses.latencies_s.values() for each in of_path]
+    return f"{latency_line(name, latencies_s)}   {sum(responses.errors.values())} errors"

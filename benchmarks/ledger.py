@@ -11,14 +11,15 @@ from __future__ import annotations
 import io
 import json
 import random
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import pandas as pd
 
+from benchmarks._timing import best_s
 from spotlab.domain.decision import Candidate
 from spotlab.domain.market import Pool, Provenance
 from spotlab.store import candidate_codec
@@ -91,8 +92,8 @@ def main(pools: str = "900") -> None:
         if name in ("spotlab", "msgspec JSON"):
             assert read(stored) == rows, f"{name} returns other candidates"
         figures = [
-            _best_ms(store),
-            _best_ms(lambda read=read, stored=stored: read(stored)),
+            1e3 * best_s(store, RUNS),
+            1e3 * best_s(partial(read, stored), RUNS),
             len(stored) / 1024,
         ]
         base = base or figures
@@ -101,15 +102,6 @@ def main(pools: str = "900") -> None:
             f"   open {figures[1]:6.1f} ms {figures[1] / base[1]:5.1f}"
             f"   {figures[2]:7.0f} KiB {figures[2] / base[2]:5.1f}"
         )
-
-
-def _best_ms(run: Callable[[], object]) -> float:
-    times = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return min(times) * 1000
 
 
 if __name__ == "__main__":

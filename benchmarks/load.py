@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks._server import Server
 from benchmarks._sessions import Session, Tally, click_through
+from benchmarks._timing import latency_line
 
 ON_REQUEST = True
 PAGES = ["instances", "candidates", "explanations", "experiments", "health"]
@@ -114,11 +115,11 @@ def _report(
     )
     all_reruns_s = [took for of_page in tally.reruns_s.values() for took in of_page]
     for name in PAGES:
-        _print_latencies(name, tally.reruns_s.get(name, []))
-    _print_latencies("all pages", all_reruns_s)
-    _print_latencies("first run", tally.first_runs_s)
-    _print_latencies("live updates", tally.fragment_reruns_s)
-    _print_latencies("generator late", tally.wake_delays_s)
+        print(latency_line(name, tally.reruns_s.get(name, [])))
+    print(latency_line("all pages", all_reruns_s))
+    print(latency_line("first run", tally.first_runs_s))
+    print(latency_line("live updates", tally.fragment_reruns_s))
+    print(latency_line("generator late", tally.wake_delays_s))
     print(f"errors {len(tally.errors)}; received {tally.received_bytes / 1e6:.0f} MB")
     for error in sorted(set(tally.errors))[:10]:
         print(f"  {tally.errors.count(error)} × {error}")
@@ -131,12 +132,3 @@ def _report(
             f"{memory[-1][1]:.0f} at the end; {slope:+.1f} MB/min over the last two thirds; "
             f"processor {cpu:.0f} s"
         )
-
-
-def _print_latencies(name: str, latencies_s: list[float]) -> None:
-    if not latencies_s:
-        print(f"{name:<16} none")
-        return
-    count = len(latencies_s)
-    p50, p95, p99 = np.percentile(np.array(latencies_s) * 1e3, [50, 95, 99])
-    print(f"{name:<16} {count:>6}   p50 {p50:7.0f} ms   p95 {p95:7.0f} ms   p99 {p99:7.0f} ms")

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
+from benchmarks._timing import best_s
 from spotlab.domain.ports import OnlineRow
 from spotlab.features.embedded import join_server
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.features.views import POOL, SPOT_RISK
 
-RUNS = 3
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Peer = tuple[str, Callable[[Sequence[OnlineRow]], object], Callable[[Sequence[OnlineRow]], object]]
 
@@ -109,17 +109,6 @@ def peers(client: redis.Redis) -> list[Peer]:
     ]
 
 
-def best_s(run: Callable[[Sequence[OnlineRow]], object], rows: Sequence[OnlineRow]) -> float:
-    """Seconds: the best of RUNS after a warm-up."""
-    run(rows)
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run(rows)
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
 def main(count: int = 15_000) -> None:
     """Print seconds and ratios."""
     rows = synthetic_rows(count)
@@ -136,7 +125,7 @@ def report(client: redis.Redis, rows: Sequence[OnlineRow]) -> None:
     print(f"  {'':16}  {'write':>9}  ratio  {'read':>9}  ratio")
     ours = None
     for label, write, read in peers(client):
-        seconds = best_s(write, rows), best_s(read, rows)
+        seconds = best_s(partial(write, rows)), best_s(partial(read, rows))
         assert read(rows) == rows, label
         ours = ours or seconds
         (wrote, took), (our_write, our_read) = seconds, ours
@@ -145,10 +134,10 @@ def report(client: redis.Redis, rows: Sequence[OnlineRow]) -> None:
             f"  {took:7.3f} s  {took / our_read:5.1f}"
         )
     store = RedisOnlineStore(client)
-    list_all_s = best_s(lambda _: store.keys(SPOT_RISK), rows)
-    list_region_s = best_s(lambda _: store.keys(SPOT_RISK, ("region-1",)), rows)
+    list_all_s = best_s(lambda: store.keys(SPOT_RISK))
+    list_region_s = best_s(lambda: store.keys(SPOT_RISK, ("region-1",)))
     older = [replace(row, event_time=row.event_time - timedelta(seconds=1)) for row in rows]
-    reject_older_s = best_s(lambda _: store.write(SPOT_RISK, older), rows)
+    reject_older_s = best_s(lambda: store.write(SPOT_RISK, older))
     print(f"  list all keys {list_all_s:.3f} s, of one region {list_region_s:.4f} s; ", end="")
     print(f"reject as many older rows {reject_older_s:.3f} s")
 

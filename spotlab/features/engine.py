@@ -12,15 +12,8 @@ import numpy as np
 
 from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import MarketData, Pool
-from spotlab.features import (
-    advisor_features,
-    history_features,
-    offer_features,
-    price_features,
-    type_features,
-)
 from spotlab.features.panel import Panel
-from spotlab.features.views import NAMES
+from spotlab.features.views import MODULES, NAMES
 
 
 def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureFrame:
@@ -37,17 +30,7 @@ def compute(market: MarketData, pools: Sequence[Pool] | None = None) -> FeatureF
         pools that are not in the market.
     """
     panel = Panel.of(market, market.pools() if pools is None else pools)
-    columns = {
-        name: values
-        for module in (
-            price_features,
-            history_features,
-            advisor_features,
-            offer_features,
-            type_features,
-        )
-        for name, values in module.columns(panel).items()
-    }
+    columns = {name: values for module in MODULES for name, values in module.columns(panel).items()}
     values = np.empty((len(panel.pools), len(NAMES)), dtype=np.float64)
     for column, name in enumerate(NAMES):
         values[:, column] = columns[name]

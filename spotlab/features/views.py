@@ -27,16 +27,16 @@ BASICS: Final = (
     "vcpu_count",
     "memory_gb",
 )
+MODULES: Final = (
+    price_features,
+    history_features,
+    advisor_features,
+    offer_features,
+    type_features,
+)
+"""Modules of features; each has FEATURES and a function `columns` that computes them."""
 _ALL: Final[dict[str, Feature]] = {
-    feature.name: feature
-    for module in (
-        price_features,
-        history_features,
-        advisor_features,
-        offer_features,
-        type_features,
-    )
-    for feature in module.FEATURES
+    feature.name: feature for module in MODULES for feature in module.FEATURES
 }
 FEATURES: Final[tuple[Feature, ...]] = (
     *(_ALL[name] for name in BASICS),

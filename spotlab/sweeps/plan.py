@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -202,14 +202,7 @@ def _with_forecasts(lab: Lab, world: World, models: Mapping[str, ModelRecord]) -
         name: forecasts_of(lab.predictor.capacity(record.reference), world.panel)
         for name, record in models.items()
     }
-    return World(
-        world.panel,
-        world.spot_usd_per_hour,
-        world.on_demand_usd_per_hour,
-        world.buckets,
-        forecasts,
-        world.assumptions,
-    )
+    return replace(world, forecasts=forecasts)
 
 
 def _description(spec: SweepSpec, world: World, left_out: Mapping[str, str]) -> dict[str, Any]:
@@ -238,7 +231,7 @@ def _identity(
     models: Mapping[str, ModelRecord],
     policies: tuple[str, ...],
 ) -> dict[str, Any]:
-    buckets = [None if math.isnan(bucket) else bucket for bucket in _buckets(world)]
+    buckets = [] if world.buckets is None else world.buckets.tolist()
     return {
         "code": code_digest(),
         "traces": {path.name: digest_of_file(path) for path in files},
@@ -250,9 +243,5 @@ def _identity(
         "seed": spec.seed,
         "on_demand_usd_per_hour": world.on_demand_usd_per_hour,
         "spot_usd_per_hour": world.spot_usd_per_hour[0].tolist(),
-        "advisor_buckets": buckets,
+        "advisor_buckets": [None if math.isnan(bucket) else bucket for bucket in buckets],
     }
-
-
-def _buckets(world: World) -> list[float]:
-    return [] if world.buckets is None else world.buckets.tolist()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -121,7 +120,7 @@ def assess(
 
 
 def _scores(outcome: FloatArray, forecast: FloatArray) -> Document:
-    return {name: _rounded(value) for name, value in asdict(scores(outcome, forecast)).items()}
+    return {name: _rounded(value) for name, value in scores(outcome, forecast).as_dict().items()}
 
 
 def _interval_document(interval: Interval) -> Document:

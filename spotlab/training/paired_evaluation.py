@@ -25,7 +25,7 @@ from spotlab.domain.traces import TracePanel
 from spotlab.errors import Cancelled
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.formats import EVALUATION_ONLY
-from spotlab.recorded.traces import read_traces, trace_files
+from spotlab.recorded.traces import trace_files
 from spotlab.training.advisor.evaluation import (
     BUCKET,
     HORIZON_H,
@@ -102,13 +102,7 @@ def of_traces(
     """
     progress("reading the traces", 0.05)
     files = trace_files(paths)
-    traces = read_traces(
-        files,
-        polarity=options.polarity,
-        gap_s=options.gap_s,
-        format=options.format,
-        nodes=options.nodes,
-    )
+    traces = options.read(files)
     panels = campaigns(traces, files)
     parts = [(panel, capacity_rows(panel, horizon_h)) for panel in panels]
     all_forecasts: list[FloatArray] = []

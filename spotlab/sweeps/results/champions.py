@@ -47,7 +47,8 @@ def capacity_section(folder: Path, model: ModelWithCard, forecast: Forecast, ste
     for what, path, nodes in EVALUATED:
         for horizon_h in HORIZONS_H:
             step(f"{title}: {what}, {horizon_h:g} h")
-            document = _on_traces(folder / path, model, forecast, horizon_h, nodes)
+            options = TraceOptions(nodes=nodes)
+            document = evaluate_traces(model, forecast, [folder / path], horizon_h, options)
             name = f"{what}, {horizon_h:g} h"
             if document["learned_from"]:
                 name += " (learned from this record: no test)"
@@ -86,12 +87,6 @@ def advisor_section(folder: Path, model: AdvisorForecaster, clock: Clock, step: 
         figures,
         tables,
     )
-
-
-def _on_traces(
-    path: Path, model: ModelWithCard, forecast: Forecast, horizon_h: float, nodes: int
-) -> Document:
-    return evaluate_traces(model, forecast, [path], horizon_h, TraceOptions(nodes=nodes))
 
 
 def _tables(name: str, document: Document) -> list[Table]:

@@ -127,8 +127,7 @@ class BoosterFitter:
 
     def score(self, booster: lightgbm.Booster, rows: Rows) -> FloatArray:
         """(len(rows),) raw score, log-odds."""
-        raw_score = booster.predict(self.scoring_matrix[rows], raw_score=True, num_threads=1)
-        return np.asarray(raw_score, dtype=np.float64)
+        return raw_score(booster, self.scoring_matrix[rows])
 
     def families(self, rows: Rows) -> list[str]:
         """The family of each of these rows."""
@@ -161,6 +160,12 @@ class BoosterFitter:
             feature_name=list(recipe.FEATURES),
             reference=reference,
         )
+
+
+def raw_score(booster: lightgbm.Booster, matrix: Matrix) -> FloatArray:
+    """(n,) uncalibrated score of each row, log-odds."""
+    score = booster.predict(matrix, raw_score=True, num_threads=1)
+    return np.asarray(score, dtype=np.float64)
 
 
 def last_bucket_forecast(data: Dataset, folds: int) -> FloatArray:

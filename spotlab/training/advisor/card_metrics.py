@@ -23,6 +23,7 @@ from spotlab.training.advisor.datasets import (
     recorded_market,
     with_labels,
 )
+from spotlab.training.advisor.evaluation import persistence
 from spotlab.training.advisor.labels import TRAILING, high, rate_position
 from spotlab.training.scores import (
     auc,
@@ -202,10 +203,12 @@ def _pair_scores(pairs: list[Document]) -> Document:
         np.concatenate([pair[name] for pair in pairs])
         for name in ("outcome", "bucket", "shipped", "trees alone")
     )
-    level = bucket.astype(np.intp)
-    persistence = (np.bincount(level, weights=outcome) / np.bincount(level).clip(1))[level]
     scored = ~np.isnan(shipped)
-    forecasts = {"shipped": shipped, "trees alone": trees, "persistence": persistence}
+    forecasts = {
+        "shipped": shipped,
+        "trees alone": trees,
+        "persistence": persistence(outcome, bucket),
+    }
     return {
         name: scores(outcome[scored], forecast[scored]).as_dict()
         for name, forecast in forecasts.items()

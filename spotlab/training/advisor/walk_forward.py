@@ -27,7 +27,7 @@ from spotlab.features.engine import compute
 from spotlab.inference.calibration import HIGH_BUCKET
 from spotlab.inference.calibrators import apply, sigmoid
 from spotlab.training.advisor import recipe
-from spotlab.training.advisor.booster import BoosterFitter, scoring_matrix
+from spotlab.training.advisor.booster import BoosterFitter, raw_score, scoring_matrix
 from spotlab.training.advisor.datasets import (
     VARIABLE,
     Dataset,
@@ -171,20 +171,15 @@ def _forecast(
 ) -> list[PairForecasts]:
     """Forecasts for every later snapshot, by the recipe fitted on `known`."""
     candidate = recipe.CANDIDATES[0]
-    fitter, rows = (
-        BoosterFitter(known, rounds=recipe.ROUNDS, seed=seed),
-        np.arange(len(known.bucket)),
-    )
-    validated = validate(fitter, candidate, rows)
-    booster = fitter.fit(candidate, rows, validated.rounds)
+    fitter = BoosterFitter(known, rounds=recipe.ROUNDS, seed=seed)
+    validated = validate(fitter, candidate, fitter.rows)
+    booster = fitter.fit(candidate, fitter.rows, validated.rounds)
     outcome = high(known.bucket)
     shares = _share_after_each_bucket(known.frame.column(recipe.BUCKET), outcome)
     tested = []
     for after, data in later.items():
         bucket = data.frame.column(recipe.BUCKET)
-        score = np.asarray(
-            booster.predict(scoring_matrix(data), raw_score=True, num_threads=1), dtype=np.float64
-        )
+        score = raw_score(booster, scoring_matrix(data))
         tested.append(
             PairForecasts(
                 before=now,

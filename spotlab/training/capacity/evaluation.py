@@ -67,6 +67,12 @@ class TraceOptions:
     gap_s: float | None = None
     nodes: int = 1
 
+    def read(self, files: Sequence[Path]) -> list[Trace]:
+        """The traces in the files. Raises InvalidInput for a rejected file."""
+        return read_traces(
+            files, polarity=self.polarity, gap_s=self.gap_s, format=self.format, nodes=self.nodes
+        )
+
 
 def evaluate_traces(
     model: ModelWithCard,
@@ -91,18 +97,8 @@ def evaluate_traces(
     Raises:
         InvalidInput: a file is rejected or too short, or there is no row.
     """
-    declared = options or TraceOptions()
     files = trace_files(paths)
-    traces = _uniquely_named(
-        files,
-        read_traces(
-            files,
-            polarity=declared.polarity,
-            gap_s=declared.gap_s,
-            format=declared.format,
-            nodes=declared.nodes,
-        ),
-    )
+    traces = _uniquely_named(files, (options or TraceOptions()).read(files))
     evaluated = [
         _evaluated(panel, horizon_h, forecast, model) for panel in campaigns(traces, files)
     ]

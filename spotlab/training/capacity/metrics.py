@@ -13,12 +13,13 @@ from spotlab.domain.traces import TracePanel
 from spotlab.errors import InvalidInput
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import fit_baselines, forecast_baselines
+from spotlab.training.capacity.evaluation import Forecast
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import assess
 
 FloatArray = NDArray[np.float64]
 Document = dict[str, Any]
-Forecast = Callable[[TracePanel, CapacityRows], FloatArray]
+
 Trainer = Callable[[Sequence[tuple[TracePanel, float]], Sequence[Sequence[int]] | None], Forecast]
 
 POOL_FOLDS: Final = 5

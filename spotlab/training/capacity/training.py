@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spotlab.domain.traces import Trace, TracePanel
 from spotlab.inference.capacity import CapacityModel
 from spotlab.inference.card import parse_card
-from spotlab.recorded.traces import read_traces, trace_files
+from spotlab.recorded.traces import trace_files
 from spotlab.training.advisor.hyperparameters import Budget, search
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import fit_baselines
@@ -90,19 +90,13 @@ def train_capacity(
         Cancelled: nothing was written.
     """
     parsed_split = CapacitySplit.parse(split)
-    declared = options or TraceOptions()
+
     fits = parsed_split.fits + 1
     trials = budget.trials if budget else 0
     step = counted_steps(progress, cancelled, fits * _STEPS_A_FIT + trials + 3)
     step("Reading traces and computing features")
     files = trace_files(_folders(data))
-    traces = read_traces(
-        files,
-        polarity=declared.polarity,
-        gap_s=declared.gap_s,
-        format=declared.format,
-        nodes=declared.nodes,
-    )
+    traces = (options or TraceOptions()).read(files)
     panels = campaigns(traces, files)
     settings, searched = _settings(panels, budget, seed, step)
     measured = measure(
