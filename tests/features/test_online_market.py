@@ -230,7 +230,7 @@ class Delayed(MemoryStore):
     """A writer that sleeps between its look at the store and its first write."""
 
     def __init__(self, shelf: MemoryStore, meanwhile: Callable[[], object]) -> None:
-        self.rows, self.asked, self._meanwhile = shelf.rows, 0, meanwhile
+        self.rows, self.reads, self._meanwhile = shelf.rows, 0, meanwhile
 
     def write(self, view: OnlineView, rows: Sequence[OnlineRow]) -> int:
         meanwhile, self._meanwhile = self._meanwhile, lambda: None

@@ -50,9 +50,7 @@ def forecaster(model: CapacityForecaster) -> Forecast:
     """A function that computes features of rows and the model's forecasts for them."""
 
     def forecast(panel: TracePanel, rows: CapacityRows) -> FloatArray:
-        frame = compute_capacity(panel)
-        columns = [frame.names.index(name) for name in model.feature_names]
-        matrix = np.ascontiguousarray(frame.rows(rows.tick, rows.pool)[:, columns])
+        matrix = compute_capacity(panel).select(model.feature_names, rows.tick, rows.pool)
         return model.loss_probability(matrix, rows.horizon_h)
 
     return forecast
