@@ -84,7 +84,7 @@ def test_an_interrupt_leaves_nothing_half_written(
     def strike(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(advisor_training, "level_where_fresh", strike)
+    monkeypatch.setattr(advisor_training, "level_by_snapshot", strike)
     code, document, _ = run()
 
     assert (code, document["error"]) == (1, "Stopped.")

@@ -17,9 +17,9 @@ from spotlab.training.advisor.hyperparameters import Budget, search
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.baselines import fit_baselines
 from spotlab.training.capacity.card import card, draft_card
-from spotlab.training.capacity.evaluation import TraceOptions, campaigns, forecaster
+from spotlab.training.capacity.evaluation import Forecast, TraceOptions, campaigns, forecaster
 from spotlab.training.capacity.fit import SETTINGS, CapacityFit, fit_capacity, validation_loss
-from spotlab.training.capacity.metrics import CapacitySplit, Forecast, measure
+from spotlab.training.capacity.metrics import CapacitySplit, measure
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.capacity.training_rows import training_rows
 from spotlab.training.provenance import training_traces
