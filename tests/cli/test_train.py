@@ -84,7 +84,7 @@ def test_an_interrupt_leaves_nothing_half_written(
     def strike(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(advisor_training, "level_where_fresh", strike)
+    monkeypatch.setattr(advisor_training, "level_by_snapshot", strike)
     code, document, _ = run()
 
     assert (code, document["error"]) == (1, "Stopped.")
@@ -121,7 +121,7 @@ def test_a_version_is_never_written_over(run: Run) -> None:
     [
         (("--data", "a", "b"), "advisor", "one folder"),
         (("--data", "a"), "", "differ by task"),
-        (("--split", "time"), "advisor", "none of an advisor model's"),
+        (("--split", "time"), "advisor", "not valid for an advisor model"),
     ],
     ids=["two folders", "data of no task", "a split of another task"],
 )

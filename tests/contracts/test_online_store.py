@@ -111,7 +111,7 @@ def test_a_row_of_very_many_values_is_kept_whole(shop: Shop, risk: OnlineView) -
 @pytest.mark.parametrize(
     ("refused", "why"),
     [
-        (row("r", "t", at=NOON.replace(tzinfo=None)), "naive"),
+        (row("r", "t", at=NOON.replace(tzinfo=None)), "no time zone"),
         (row("r", "t", set_of={object()}), "JSON"),
         (row("r", "t", text="\ud800"), "JSON"),
         (row("r", n=1), "region, instance_type"),

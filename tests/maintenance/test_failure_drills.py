@@ -48,7 +48,7 @@ def test_a_postgres_that_goes_away_loses_nothing_and_comes_back_by_itself() -> N
             with pytest.raises(DatabaseDown, match="does not answer"):
                 ask()
 
-        proxy.mend()
+        proxy.restore()
         accepted += [write(store) for _ in range(3)]
         assert there(store) == accepted
         assert store.audit.check().broken_at is None

@@ -30,10 +30,10 @@ def folder(tmp_path: Path) -> Path:
     return write_campaign(tmp_path / "traces")
 
 
-def asked_twice(lab: Lab, spec: SweepSpec) -> tuple[str, str]:
+def planned_twice(lab: Lab, spec: SweepSpec) -> tuple[str, str]:
     first = plan_sweep(lab, spec).plan
-    kept = json.loads(json.dumps(first.config))
-    return first.sweep_id, plan_sweep(lab, spec_of(kept)).plan.sweep_id
+    stored = json.loads(json.dumps(first.config))
+    return first.sweep_id, plan_sweep(lab, spec_of(stored)).plan.sweep_id
 
 
 @pytest.mark.parametrize("workloads", [JOBS, SERVICES], ids=["jobs", "services"])
@@ -41,14 +41,14 @@ def asked_twice(lab: Lab, spec: SweepSpec) -> tuple[str, str]:
 def test_the_same_is_asked_again(
     lab: Lab, folder: Path, workloads: Jobs | Services, policies: tuple[str, ...]
 ) -> None:
-    first, again = asked_twice(lab, spec_for(folder, workloads, policies))
+    first, again = planned_twice(lab, spec_for(folder, workloads, policies))
     assert first == again
 
 
 def test_prices_of_a_file_are_found_again(lab: Lab, folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("trace,spot_usd_per_hour\nzone-a,0.3\nzone-b,0.4\nzone-c,0.5\n")
-    first, again = asked_twice(lab, replace(spec_for(folder), prices=Prices(1.0, 0.0, file)))
+    first, again = planned_twice(lab, replace(spec_for(folder), prices=Prices(1.0, 0.0, file)))
     assert first == again
 
 
@@ -61,5 +61,5 @@ def test_what_was_kept_says_what_it_rests_on(lab: Lab, folder: Path) -> None:
 
 
 def test_a_record_that_says_too_little_is_named() -> None:
-    with pytest.raises(NotAvailable, match="did not write down"):
+    with pytest.raises(NotAvailable, match="did not store its whole specification"):
         spec_of({"toy": True})

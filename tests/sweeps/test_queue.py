@@ -11,7 +11,7 @@ from spotlab.errors import NotFound
 from spotlab.store import Store, open_store
 from spotlab.sweeps.process_pool import ProcessWorkers
 from spotlab.sweeps.queue import SweepJobs
-from spotlab.sweeps.run import alone
+from spotlab.sweeps.run import exclusive_lock
 from tests.support import toys
 from tests.support.market import StillClock
 from tests.support.sweeping import CELLS, toy_plan
@@ -79,8 +79,8 @@ def test_another_process_sees_it_and_stops_it(
     until(jobs, "toy", 4)
 
     elsewhere = SweepJobs(store.sweeps, ProcessWorkers(1), home, StillClock())
-    seen = elsewhere.progress("toy")
-    assert (seen.state, seen.share, seen.text) == ("running", 0.4, "")
+    progress = elsewhere.progress("toy")
+    assert (progress.state, progress.share, progress.text) == ("running", 0.4, "")
     assert jobs.progress("toy").text == "4 of 10 cells"
     elsewhere.cancel("queued behind")
     elsewhere.cancel("toy")
@@ -127,14 +127,14 @@ def test_a_sweep_that_nobody_runs_is_not_called_running(
     store.sweeps.open("toy", {}, CELLS, StillClock().now())
     store.sweeps.begin("toy")
     assert jobs.progress("toy").state == "interrupted"
-    with alone(home, "toy"):
+    with exclusive_lock(home, "toy"):
         assert jobs.progress("toy").state == "running"
 
 
 def test_it_waits_for_the_sweep_of_another_process(
     jobs: SweepJobs, home: Path, folder: Path
 ) -> None:
-    with alone(home, "other"):
+    with exclusive_lock(home, "other"):
         jobs.submit(toy_plan(folder))
         assert not jobs.wait(0.2)
         assert jobs.progress("toy").state == "queued"

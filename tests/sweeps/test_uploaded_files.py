@@ -24,11 +24,11 @@ def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
 
 
 def test_no_more_is_kept_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploaded_files, "MAX_KEPT_BYTES", 100)
+    monkeypatch.setattr(uploaded_files, "MAX_STORED_BYTES", 100)
     place, _ = keep(tmp_path, TRACES, {"a.json": bytes(60)})
     keep(tmp_path, PRICES, {"b.csv": bytes(30)})
 
-    with pytest.raises(NotAvailable, match="as much as they may"):
+    with pytest.raises(NotAvailable, match="reached their limit"):
         keep(tmp_path, TRACES, {"c.json": bytes(11)})
 
     assert [folder.name for folder in (tmp_path / TRACES).iterdir()] == [place.name]
@@ -48,7 +48,7 @@ class Sent:
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", "", "a\0b", "a" * 300])
 def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot be the name"):
+    with pytest.raises(InvalidInput, match="not a valid file name"):
         keep(tmp_path, TRACES, {name: b"x"})
     assert list(tmp_path.iterdir()) == []
 

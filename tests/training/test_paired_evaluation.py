@@ -67,7 +67,7 @@ def test_a_model_that_learned_from_a_file_is_named(trace: Path) -> None:
     known = training_traces(read_traces([trace]), [trace])
     rows = meet((Named("one", card={"training_traces": known}), Named("other")), trace)
     assert rows.warnings == (
-        "one@1.0.0 learned from 1 of 1 files, which flatters it: zone-a (the same file).",
+        "one@1.0.0 was trained on 1 of 1 files, which flatters it: zone-a (the same file).",
     )
 
 
