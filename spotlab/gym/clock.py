@@ -43,7 +43,7 @@ class Clock:
         return -(-self.changeover // self.per_tick)
 
     @property
-    def rest(self) -> int:
+    def work_after_changeover(self) -> int:
         """Quanta of useful work in the tick in which a changeover ends."""
         return self.changeover_ticks * self.per_tick - self.changeover
 
@@ -63,9 +63,11 @@ def clock_for(workload: Workload, tick_h: float, ticks: int) -> Clock:
             remedy="Give a longer trace, or a shorter workload.",
         )
     job = isinstance(workload, DeadlineJob)
-    work = _up(workload.work_h, quantum_h) if isinstance(workload, DeadlineJob) else 0
-    checkpoint = _up(workload.checkpoint_h, quantum_h) if isinstance(workload, DeadlineJob) else 0
-    changeover = _up(workload.changeover_h, quantum_h)
+    work = _quanta(workload.work_h, quantum_h) if isinstance(workload, DeadlineJob) else 0
+    checkpoint = (
+        _quanta(workload.checkpoint_h, quantum_h) if isinstance(workload, DeadlineJob) else 0
+    )
+    changeover = _quanta(workload.changeover_h, quantum_h)
     if job and work + changeover > length * per_tick:
         raise InvalidInput(
             f"In whole ticks of {tick_h:g} h, a deadline of {workload.length_h:g} h is too short "
@@ -75,5 +77,5 @@ def clock_for(workload: Workload, tick_h: float, ticks: int) -> Clock:
     return Clock(quantum_h, per_tick, length, work, changeover, checkpoint)
 
 
-def _up(hours: float, quantum_h: float) -> int:
+def _quanta(hours: float, quantum_h: float) -> int:
     return math.ceil(hours / quantum_h - _ROUNDING)

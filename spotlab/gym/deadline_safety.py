@@ -52,7 +52,7 @@ def to_on_demand(view: View) -> Action:
 
 def slack_h(view: View) -> float:
     """Hours to spare if on-demand were started now, after the loss of what is not checkpointed."""
-    return view.deadline_in_h - view.left_h - view.at_risk_h - view.changeover_h
+    return view.deadline_in_h - view.work_left_h - view.at_risk_h - view.changeover_h
 
 
 def slack_after_h(view: View, action: Action) -> float:
@@ -60,7 +60,7 @@ def slack_after_h(view: View, action: Action) -> float:
 
     Infinite where on-demand goes on, or where the work is done within the tick.
     """
-    place, ready_h, next_place, next_h = _after(view, action)
+    place, ready_h, next_place, next_h = _state_after(view, action)
     hands_over = next_place is not None and next_h <= view.tick_h + _ROUNDING_H
     if place == ON_DEMAND and not hands_over:
         return math.inf
@@ -68,21 +68,23 @@ def slack_after_h(view: View, action: Action) -> float:
     worked_h = 0.0 if place is None else max(0.0, until_h - ready_h)
     keeps = action.do in {Do.STAY, Do.MOVE, Do.CANCEL}
     at_risk_h = view.at_risk_h if keeps else 0.0
-    if worked_h >= view.left_h - _ROUNDING_H:
+    if worked_h >= view.work_left_h - _ROUNDING_H:
         return math.inf
     if not hands_over:
-        gained_h = _lasting(view, at_risk_h + worked_h) - at_risk_h
+        gained_h = _checkpointed_h(view, at_risk_h + worked_h) - at_risk_h
         on_demand_in_h = view.changeover_h
         if next_place == ON_DEMAND:
             on_demand_in_h = next_h - view.tick_h
     else:
         after_h = view.tick_h - until_h
-        gained_h = worked_h + (after_h if next_place == ON_DEMAND else _lasting(view, after_h))
+        gained_h = worked_h + (
+            after_h if next_place == ON_DEMAND else _checkpointed_h(view, after_h)
+        )
         on_demand_in_h = 0.0 if next_place == ON_DEMAND else view.changeover_h
-    return view.deadline_in_h - view.tick_h - (view.left_h - gained_h) - on_demand_in_h
+    return view.deadline_in_h - view.tick_h - (view.work_left_h - gained_h) - on_demand_in_h
 
 
-def _after(view: View, action: Action) -> tuple[int | None, float, int | None, float]:
+def _state_after(view: View, action: Action) -> tuple[int | None, float, int | None, float]:
     """Where instances are once the action is done, and hours until each is ready."""
     if action.do is Do.STOP:
         return None, 0.0, None, 0.0
@@ -92,10 +94,10 @@ def _after(view: View, action: Action) -> tuple[int | None, float, int | None, f
         return view.place, view.ready_in_h, action.place, view.changeover_h
     if action.do is Do.CANCEL:
         return view.place, view.ready_in_h, None, 0.0
-    return view.place, view.ready_in_h, view.moving_to, view.moved_in_h
+    return view.place, view.ready_in_h, view.moving_to, view.move_ready_in_h
 
 
-def _lasting(view: View, worked_h: float) -> float:
+def _checkpointed_h(view: View, worked_h: float) -> float:
     """Hours of work since the last checkpoint that a later one has saved."""
     if view.checkpoint_h == 0.0:
         return worked_h

@@ -31,10 +31,10 @@ class Market:
         )
         """(ticks, places) whether it can be started."""
         self._paid = np.vstack([np.zeros(self.places), np.cumsum(self.usd, axis=0)])
-        self._ends = self._ends_of_spells()
-        self._ending: dict[int, list[int]] = {}
+        self._ends = self._spell_ends()
+        self._places_ending: dict[int, list[int]] = {}
         for tick, place in np.argwhere(self.up[:-1] & ~self.up[1:]):
-            self._ending.setdefault(int(tick) + 1, []).append(int(place))
+            self._places_ending.setdefault(int(tick) + 1, []).append(int(place))
 
     @property
     def places(self) -> int:
@@ -45,12 +45,12 @@ class Market:
         """The place as actions name it."""
         return ON_DEMAND if number == self.places - 1 else number
 
-    def goes_on(self, tick: int) -> NDArray[np.bool_]:
+    def stays_up(self, tick: int) -> NDArray[np.bool_]:
         """(places,) up at this tick and at the next one, which may be the end of the window."""
         last = tick + 1 == len(self.up)
         return np.asarray(self.up[tick] if last else self.up[tick] & self.up[tick + 1])
 
-    def lasts(self, tick: int, ticks: int) -> NDArray[np.bool_]:
+    def stays_up_for(self, tick: int, ticks: int) -> NDArray[np.bool_]:
         """(places,) up at this tick and for `ticks` ticks, all inside the window."""
         if tick + ticks > len(self.up):
             return np.zeros(self.places, dtype=bool)
@@ -62,14 +62,21 @@ class Market:
 
     def ending_at(self, tick: int) -> list[int]:
         """Places that are up until this tick, and not at it."""
-        return self._ending.get(tick, [])
+        return self._places_ending.get(tick, [])
 
     def starts_usd(self, tick: int) -> FloatArray:
         """(places,) USD per hour × quanta of a changeover that begins with this tick."""
         clock = self._clock
         last = tick + clock.changeover_ticks
         whole = (self._paid[last] - self._paid[tick]) * clock.per_tick
-        return np.asarray(whole - (self.usd[last - 1] * clock.rest if clock.rest else 0.0))
+        return np.asarray(
+            whole
+            - (
+                self.usd[last - 1] * clock.work_after_changeover
+                if clock.work_after_changeover
+                else 0.0
+            )
+        )
 
     def start_usd(self, tick: int, place: int) -> float:
         """The same, of one place."""
@@ -96,7 +103,7 @@ class Market:
             return np.full(self.places, np.inf), np.zeros(self.places)
         return np.where(lasts, self.starts_usd(tick), whole), np.asarray(down, dtype=np.float64)
 
-    def _ends_of_spells(self) -> NDArray[np.int64]:
+    def _spell_ends(self) -> NDArray[np.int64]:
         ends = np.empty(self.up.shape, dtype=np.int64)
         end = np.full(self.places, len(self.up))
         for tick in reversed(range(len(self.up))):

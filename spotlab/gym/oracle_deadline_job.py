@@ -100,7 +100,7 @@ class JobHindsight:
         run = np.full((market.places, clock.work + 1), np.inf)
         few = min(per_tick, clock.work)
         run[:, : few + 1] = paid * np.arange(few + 1)
-        goes_on = market.goes_on(tick)
+        goes_on = market.stays_up(tick)
         run[goes_on, per_tick + 1 :] = (paid * per_tick + after[:, 1:-per_tick])[goes_on]
         run[~market.up[tick]] = np.inf
         return run
@@ -110,7 +110,7 @@ class JobHindsight:
         clock, market = self._clock, self._market
         best = np.full(clock.work + 1, np.inf)
         best[0] = 0.0
-        for place in np.flatnonzero(market.lasts(tick, clock.changeover_ticks)):
+        for place in np.flatnonzero(market.stays_up_for(tick, clock.changeover_ticks)):
             free, bound = self._free(tick, int(place), ready[place]), self._bound(tick, int(place))
             cost = free if bound is None else np.minimum(free, bound)
             cost += market.start_usd(tick, int(place))
@@ -123,7 +123,7 @@ class JobHindsight:
 
     def _free(self, tick: int, place: int, ready: FloatArray) -> FloatArray:
         """Cost from readiness on, for a run that loses nothing."""
-        clock, rest = self._clock, self._clock.rest
+        clock, rest = self._clock, self._clock.work_after_changeover
         if rest == 0:
             return ready.copy()
         price = self._market.usd[tick + clock.changeover_ticks - 1, place]
@@ -139,14 +139,14 @@ class JobHindsight:
         spell = self._spells.get((place, market.end(tick, place)))
         if spell is None:
             return None
-        kept, cost = self._kept(tick, spell.ends), np.full(clock.work + 1, np.inf)
+        kept, cost = self._checkpointed(tick, spell.ends), np.full(clock.work + 1, np.inf)
         if kept < clock.work:
             after = spell.after[spell.at(tick + clock.changeover_ticks)]
             paid = market.run_usd(tick, spell.ends, place)
             cost[kept + 1 :] = paid + after[1 : clock.work + 1 - kept]
         return cost
 
-    def _kept(self, tick: int, ends: int) -> int:
+    def _checkpointed(self, tick: int, ends: int) -> int:
         worked = (ends - tick) * self._clock.per_tick - self._clock.changeover
         step = self._clock.checkpoint or 1
         return worked // step * step
@@ -163,7 +163,7 @@ class JobHindsight:
         done_meanwhile = clock.changeover
         inside = tick + clock.changeover_ticks <= clock.ticks
         if inside and done_meanwhile < clock.work:
-            stays = market.lasts(tick, clock.changeover_ticks)
+            stays = market.stays_up_for(tick, clock.changeover_ticks)
             paid = market.starts_usd(tick)[stays]
             move = paid[:, None] + start[1 : clock.work + 1 - done_meanwhile]
             rows = np.flatnonzero(stays)
@@ -178,7 +178,7 @@ class JobHindsight:
 
     def _open_spells(self, tick: int, idle: FloatArray) -> None:
         """Note the pools whose spell ends as the next tick begins; `idle` is the cost there."""
-        for place in np.flatnonzero(self._market.up[tick] & ~self._market.goes_on(tick)):
+        for place in np.flatnonzero(self._market.up[tick] & ~self._market.stays_up(tick)):
             ends = tick + 1
             if ends < self._clock.ticks:
                 begins = np.full(self._clock.work + 1, ends, dtype=np.int32)
@@ -218,13 +218,13 @@ class JobHindsight:
             if self._start_bound[tick, left]:
                 ends = self._market.end(tick, place)
                 spell = self._spells[place, ends]
-                left -= self._kept(tick, ends)
+                left -= self._checkpointed(tick, ends)
                 begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][left])
                 if begins == ends:
                     return ends, left
                 tick, verb = begins, Do.MOVE
                 continue
-            left -= clock.rest
+            left -= clock.work_after_changeover
             tick += clock.changeover_ticks
             while left > 0 and self._run_choice[tick, place, left] == _RUN:
                 left, tick = left - clock.per_tick, tick + 1

@@ -45,7 +45,7 @@ class ServiceHindsight:
         idle = 0.0
         for tick in reversed(range(clock.ticks)):
             paid = market.usd[tick] * clock.per_tick
-            run = paid + np.where(market.goes_on(tick), ready[-1], idle)
+            run = paid + np.where(market.stays_up(tick), ready[-1], idle)
             run[~market.up[tick]] = np.inf
             start = self._start(tick, run if clock.changeover_ticks == 0 else ready[1])
             waited = idle + self._down_usd * clock.per_tick
@@ -61,12 +61,14 @@ class ServiceHindsight:
     def _start(self, tick: int, ready: FloatArray) -> float:
         """Least cost of an instance started now, without the downtime until it is ready."""
         clock, market = self._clock, self._market
-        lasts = market.lasts(tick, clock.changeover_ticks)
+        lasts = market.stays_up_for(tick, clock.changeover_ticks)
         if not lasts.any():
             return np.inf
         cost = market.starts_usd(tick) + ready
-        if clock.rest:
-            cost = cost + market.usd[tick + clock.changeover_ticks - 1] * clock.rest
+        if clock.work_after_changeover:
+            cost = (
+                cost + market.usd[tick + clock.changeover_ticks - 1] * clock.work_after_changeover
+            )
         place = int(np.argmin(np.where(lasts, cost, np.inf)))
         self._start_place[tick] = place
         return float(cost[place])

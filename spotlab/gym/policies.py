@@ -111,16 +111,16 @@ _SIMPLE: Final[dict[str, Callable[[], Policy]]] = {
     "lowest_advisor_bucket": LowestAdvisorBucket,
     "eager_failover": EagerFailover,
 }
-_UNIFORM: Final = {"uniform_progress": False, "uniform_progress_multi": True}
+_UNIFORM_PROGRESS: Final = {"uniform_progress": False, "uniform_progress_multi": True}
 ORACLE: Final = "oracle"
-_BY_BUCKET: Final = "lowest_advisor_bucket"
+_LOWEST_BUCKET: Final = "lowest_advisor_bucket"
 
 
 def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     """Names of the policies that can run in this world, the oracle last: what "all" means."""
-    names = [name for name in _SIMPLE if name != _BY_BUCKET or _has_buckets(world)]
+    names = [name for name in _SIMPLE if name != _LOWEST_BUCKET or _has_buckets(world)]
     if isinstance(workload, DeadlineJob):
-        names += _UNIFORM
+        names += _UNIFORM_PROGRESS
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 
@@ -134,25 +134,25 @@ def policy_named(
     """
     if name == ORACLE:
         return Oracle(world, workload, first_tick, ticks)
-    policy = _plain(name, world, workload)
+    policy = _without_safety_net(name, world, workload)
     return WithSafetyNet(policy) if isinstance(workload, DeadlineJob) else policy
 
 
-def _plain(name: str, world: World, workload: Workload) -> Policy:
-    if name == _BY_BUCKET and not _has_buckets(world):
+def _without_safety_net(name: str, world: World, workload: Workload) -> Policy:
+    if name == _LOWEST_BUCKET and not _has_buckets(world):
         raise InvalidInput(
-            f"{_BY_BUCKET} needs an advisor bucket of at least one pool.",
+            f"{_LOWEST_BUCKET} needs an advisor bucket of at least one pool.",
             remedy="Give the pools' buckets, or leave this policy out.",
         )
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    if name in _UNIFORM:
+    if name in _UNIFORM_PROGRESS:
         if not isinstance(workload, DeadlineJob):
             raise InvalidInput(
                 f"{name} needs a deadline, which a service has not.",
                 remedy="Choose another policy, or a job.",
             )
-        return UniformProgress(multi=_UNIFORM[name])
+        return UniformProgress(multi=_UNIFORM_PROGRESS[name])
     if name.startswith(SPOTLAB):
         model = name.removeprefix(SPOTLAB)
         if model not in world.forecasts:
@@ -162,7 +162,7 @@ def _plain(name: str, world: World, workload: Workload) -> Policy:
                 remedy="Name a model whose forecasts were computed for this trace.",
             )
         return SpotlabPolicy(model)
-    names = ", ".join([*_SIMPLE, *_UNIFORM, f"{SPOTLAB}MODEL", ORACLE])
+    names = ", ".join([*_SIMPLE, *_UNIFORM_PROGRESS, f"{SPOTLAB}MODEL", ORACLE])
     raise InvalidInput(f"There is no policy {name!r}.", remedy=f"Choose among {names}.")
 
 

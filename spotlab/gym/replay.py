@@ -54,7 +54,7 @@ def replay(world: World, cell: Cell) -> Replay:
     seen: list[tuple[float, float]] = []
 
     def watch(view: View) -> None:
-        seen.append((view.elapsed_h, clock.work * clock.quantum_h - view.left_h))
+        seen.append((view.elapsed_h, clock.work * clock.quantum_h - view.work_left_h))
 
     result = run_cell(world, cell, timeline=True, watch=watch)
     steps = result.timeline
@@ -99,11 +99,14 @@ def spans_of(steps: Iterable[Step], changeover_h: float, end_h: float) -> list[S
     end(runs, end_h)
     end(starts, end_h)
     return sorted(
-        [*_lived(lives, changeover_h), *_idle(lives, end_h)], key=lambda span: span.start_h
+        [*_instance_spans(lives, changeover_h), *_idle_spans(lives, end_h)],
+        key=lambda span: span.start_h,
     )
 
 
-def _lived(lives: Iterable[tuple[str, float, float]], changeover_h: float) -> Iterable[Span]:
+def _instance_spans(
+    lives: Iterable[tuple[str, float, float]], changeover_h: float
+) -> Iterable[Span]:
     for place, since, until in lives:
         ready = min(until, since + changeover_h)
         if ready > since:
@@ -112,7 +115,7 @@ def _lived(lives: Iterable[tuple[str, float, float]], changeover_h: float) -> It
             yield Span(place, "running", ready, until)
 
 
-def _idle(lives: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[Span]:
+def _idle_spans(lives: Iterable[tuple[str, float, float]], end_h: float) -> Iterable[Span]:
     reached = 0.0
     for _, since, until in sorted(lives, key=lambda life: life[1]):
         if since > reached:

@@ -45,7 +45,7 @@ def summarise(
         InvalidInput: no result, policies with different windows, or jobs mixed with services.
     """
     table = _by_policy(results)
-    workload = _kind(results)
+    workload = _workload_kind(results)
     oracle = table.get(ORACLE)
     draws = _draws(next(iter(table.values())), seed, block_ticks)
     return {
@@ -73,15 +73,15 @@ def means(
     draws = _draws(next(iter(table.values())), seed, block_ticks)
     return {
         name: {
-            "cost_usd": _mean_in(_of(rows, lambda row: row.cost_usd), draws),
-            "moves": _mean_in(_of(rows, lambda row: row.moves), draws),
-            "downtime_h": _mean_in(_of(rows, lambda row: row.downtime_h), draws),
+            "cost_usd": _mean_with_interval(_values(rows, lambda row: row.cost_usd), draws),
+            "moves": _mean_with_interval(_values(rows, lambda row: row.moves), draws),
+            "downtime_h": _mean_with_interval(_values(rows, lambda row: row.downtime_h), draws),
         }
         for name, rows in table.items()
     }
 
 
-def _mean_in(values: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
+def _mean_with_interval(values: FloatArray, draws: FloatArray) -> tuple[float, float, float]:
     means = (draws @ values) / draws.sum(axis=1)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(values.mean()), float(low), float(high)
@@ -129,9 +129,11 @@ def ratio(
 
 def _pair(first: str, second: str, table: _Table, draws: FloatArray) -> dict[str, Any]:
     one, other = table[first], table[second]
-    cost = ratio(_of(one, lambda row: row.cost_usd), _of(other, lambda row: row.cost_usd), draws)
+    cost = ratio(
+        _values(one, lambda row: row.cost_usd), _values(other, lambda row: row.cost_usd), draws
+    )
     down = ratio(
-        _of(one, lambda row: row.downtime_h), _of(other, lambda row: row.downtime_h), draws
+        _values(one, lambda row: row.downtime_h), _values(other, lambda row: row.downtime_h), draws
     )
     names = ("cost_ratio", "low", "high", "downtime_ratio", "downtime_low", "downtime_high")
     return {
@@ -160,7 +162,7 @@ def _window(cell: Cell) -> tuple[int, int, int, str]:
     return cell.first_tick, cell.ticks, cell.seed, repr(cell.workload)
 
 
-def _kind(results: Sequence[CellResult]) -> str:
+def _workload_kind(results: Sequence[CellResult]) -> str:
     kinds = {isinstance(one.cell.workload, DeadlineJob) for one in results}
     if len(kinds) != 1:
         raise InvalidInput(
@@ -182,17 +184,17 @@ def _draws(rows: Sequence[CellResult], seed: int, block_ticks: int) -> FloatArra
     return np.asarray(drawn[:, member], dtype=np.float64)
 
 
-def _of(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:
+def _values(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> FloatArray:
     return np.array([value(row) for row in rows], dtype=np.float64)
 
 
 def _mean(rows: Sequence[CellResult], value: Callable[[CellResult], float]) -> float:
-    return float(_of(rows, value).mean())
+    return float(_values(rows, value).mean())
 
 
 def _figures(rows: Sequence[CellResult]) -> dict[str, Any]:
-    cost = _of(rows, lambda row: row.cost_usd)
-    on_demand = _of(rows, lambda row: row.on_demand_cost_usd)
+    cost = _values(rows, lambda row: row.cost_usd)
+    on_demand = _values(rows, lambda row: row.on_demand_cost_usd)
     return {
         "cost_usd": float(cost.mean()),
         "relative_to_on_demand": float(cost.sum() / on_demand.sum()) if on_demand.sum() else None,
@@ -208,7 +210,9 @@ def _regret(
     if oracle is None:
         return {"regret": None, "low": None, "high": None}
     figures = ratio(
-        _of(rows, lambda row: row.objective_usd), _of(oracle, lambda row: row.objective_usd), draws
+        _values(rows, lambda row: row.objective_usd),
+        _values(oracle, lambda row: row.objective_usd),
+        draws,
     )
     values = [None if one is None else one - 1.0 for one in figures]
     return dict(zip(("regret", "low", "high"), values, strict=True))

@@ -85,15 +85,15 @@ class SpotlabPolicy:
         """Start, move, wait or fall back to on-demand."""
         offers = self._offers(view)
         if not isinstance(view.workload, Service):
-            self._remember(view, offers)
+            self._record_cost(view, offers)
         self._note_downtime(view)
         if view.moving_to is not None or (view.place is not None and view.ready_in_h > 0.0):
             return STAY
         if view.place is None:
-            return self._from_nothing(view, offers)
+            return self._decide_without_instance(view, offers)
         return _move(view, offers)
 
-    def _from_nothing(self, view: View, offers: _Offers) -> Action:
+    def _decide_without_instance(self, view: View, offers: _Offers) -> Action:
         best, on_demand = offers.best, view.on_demand_usd_per_hour
         if isinstance(view.workload, Service):
             if best is not None and offers.usd_per_hour[best] < on_demand:
@@ -104,7 +104,7 @@ class SpotlabPolicy:
             why = "no pool is worth it, and downtime costs more than on-demand"
             return Action(Do.START, ON_DEMAND, why) if worth > on_demand else STAY
         spare_h = slack_h(view) - _reserve_h(view)
-        if best is not None and offers.usd_per_hour[best] <= self._most(view, spare_h):
+        if best is not None and offers.usd_per_hour[best] <= self._max_usd_per_hour(view, spare_h):
             return _start(best, offers)
         if spare_h >= 0.0:
             return STAY
@@ -116,16 +116,16 @@ class SpotlabPolicy:
         elif self._down_since_h is None:
             self._down_since_h = view.elapsed_h
 
-    def _most(self, view: View, spare_h: float) -> float:
+    def _max_usd_per_hour(self, view: View, spare_h: float) -> float:
         """What an hour may cost now: with time to spare, what enough of the past hours cost."""
         if spare_h <= 0.0 or len(self._costs) * view.tick_h < MIN_LOOKBACK_H:
             return np.inf
-        share = CHOOSINESS + view.left_h / (view.left_h + spare_h)
+        share = CHOOSINESS + view.work_left_h / (view.work_left_h + spare_h)
         if share >= 1.0:
             return np.inf
         return float(np.quantile(self._costs[-_ticks(view) :], share))
 
-    def _remember(self, view: View, offers: _Offers) -> None:
+    def _record_cost(self, view: View, offers: _Offers) -> None:
         """Keep what the best hour cost at each tick, on-demand at most."""
         most = view.on_demand_usd_per_hour
         if not self._costs:
@@ -176,7 +176,7 @@ def _move(view: View, offers: _Offers) -> Action:
     on_demand = place == ON_DEMAND
     price = view.on_demand_usd_per_hour if on_demand else float(offers.price[place])
     risk = 0.0 if on_demand else float(offers.risk[place])
-    stay_h = min(view.left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
+    stay_h = min(view.work_left_h, offers.horizon_h, 1.0 / max(float(offers.hazard[best]), 1e-9))
     safer_usd = (risk - float(offers.risk[best])) * offers.outage_usd
     saved_usd = safer_usd + (price - float(offers.price[best])) * stay_h
     paid_usd = view.changeover_h * float(offers.price[best])
@@ -200,7 +200,7 @@ def _start(best: int, offers: _Offers) -> Action:
 def _reserve_h(view: View) -> float:
     """Hours to keep for coming back to spot, and being lost again, until the work is done."""
     once_h = view.changeover_h + 0.5 * view.checkpoint_h + view.tick_h
-    return once_h * (1.0 + LOSSES_PER_H * view.left_h)
+    return once_h * (1.0 + LOSSES_PER_H * view.work_left_h)
 
 
 def _ticks(view: View) -> int:

@@ -122,7 +122,7 @@ def run_cell(
     """
     policy = policy_named(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
     if watch is not None:
-        policy = _Watched(policy, watch)
+        policy = _ObservedPolicy(policy, watch)
     outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)
     return CellResult(
         cell,
@@ -136,7 +136,7 @@ def run_cell(
     )
 
 
-class _Watched:
+class _ObservedPolicy:
     """A policy that somebody looks over the shoulder of."""
 
     def __init__(self, policy: Policy, watch: Callable[[View], None]) -> None:

@@ -49,7 +49,7 @@ class UniformProgress:
             return STAY
         up = self._up(view)
         if view.place is None:
-            if view.deadline_in_h < view.left_h + 2.0 * view.changeover_h + view.checkpoint_h:
+            if view.deadline_in_h < view.work_left_h + 2.0 * view.changeover_h + view.checkpoint_h:
                 self._to_the_end = True
                 return _on_demand(view, "safety net: on-demand until the end")
             if up.any():
@@ -77,7 +77,7 @@ def _ahead_h(view: View, at_h: float) -> float:
     """Hours of work done more than uniform progress asks for at `at_h`."""
     job = view.workload
     assert isinstance(job, DeadlineJob)
-    return (job.work_h - view.left_h) - at_h * job.work_h / job.deadline_h
+    return (job.work_h - view.work_left_h) - at_h * job.work_h / job.deadline_h
 
 
 def _most_available(view: View) -> int:

@@ -91,10 +91,10 @@ class View:
     place: int | None
     ready_in_h: float
     moving_to: int | None
-    moved_in_h: float
+    move_ready_in_h: float
     changeover_h: float
     checkpoint_h: float
-    left_h: float
+    work_left_h: float
     at_risk_h: float
     deadline_in_h: float
     elapsed_h: float
@@ -144,22 +144,22 @@ class Past:
     @property
     def available(self) -> FloatArray:
         """(n, p) rows so far, read-only."""
-        return self._seen(self._available)
+        return self._rows_so_far(self._available)
 
     @property
     def prices(self) -> FloatArray:
         """(n, p) rows so far, read-only."""
-        return self._seen(self._prices)
+        return self._rows_so_far(self._prices)
 
     @property
     def forecasts(self) -> dict[str, tuple[tuple[float, FloatArray], ...]]:
         """Of each model, rows so far, read-only."""
         return {
-            model: tuple((horizon_h, self._seen(rows)) for horizon_h, _, rows in forecasts)
+            model: tuple((horizon_h, self._rows_so_far(rows)) for horizon_h, _, rows in forecasts)
             for model, forecasts in self._risks.items()
         }
 
-    def _seen(self, buffer: FloatArray) -> FloatArray:
+    def _rows_so_far(self, buffer: FloatArray) -> FloatArray:
         seen = buffer[: self._written]
         seen.flags.writeable = False
         return seen

@@ -16,7 +16,7 @@ WORK_H: Final = 48.0
 DEADLINES_H: Final = (52.0, 92.0)
 CHANGEOVERS_H: Final = (0.02, 0.4)
 """The ranges of Wu et al., NSDI 2024: 48 h of work, drawn uniformly between these."""
-MOST_WINDOWS: Final = 100_000
+MAX_WINDOWS: Final = 100_000
 """More would take days; a window costs from milliseconds to seconds a policy."""
 
 
@@ -55,7 +55,7 @@ def deadline_windows(
         InvalidInput: fewer than one window or over MOST_WINDOWS, a negative seed, or a part too
             short for the longest deadline, or a deadline within a tick.
     """
-    first, last = _rows(panel, part, deadlines_h[1], n)
+    first, last = _row_range(panel, part, deadlines_h[1], n)
     rng, draws = _generator(seed), []
     for _ in range(n):
         job = DeadlineJob(
@@ -64,7 +64,7 @@ def deadline_windows(
             float(rng.uniform(*changeovers_h)),
             checkpoint_h,
         )
-        draws.append(_placed(job, panel, first, last, rng))
+        draws.append(_draw_window(job, panel, first, last, rng))
     return tuple(draws)
 
 
@@ -83,11 +83,11 @@ def service_windows(
     Raises:
         InvalidInput: as `deadline_windows`.
     """
-    first, last = _rows(panel, part, hours, n)
+    first, last = _row_range(panel, part, hours, n)
     rng, draws = _generator(seed), []
     for _ in range(n):
         service = Service(hours, float(rng.uniform(*changeovers_h)), downtime_usd_per_hour)
-        draws.append(_placed(service, panel, first, last, rng))
+        draws.append(_draw_window(service, panel, first, last, rng))
     return tuple(draws)
 
 
@@ -97,14 +97,14 @@ def _generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _rows(
+def _row_range(
     panel: TracePanel, part: tuple[float, float], longest_h: float, n: int
 ) -> tuple[int, int]:
     if n < 1:
         raise InvalidInput(f"{n} windows were asked for.", remedy="Ask for at least one.")
-    if n > MOST_WINDOWS:
+    if n > MAX_WINDOWS:
         raise InvalidInput(
-            f"{n:,} windows were asked for.", remedy=f"Ask for at most {MOST_WINDOWS:,}."
+            f"{n:,} windows were asked for.", remedy=f"Ask for at most {MAX_WINDOWS:,}."
         )
     rows = len(panel.elapsed_h)
     first, last = math.floor(part[0] * rows), math.floor(part[1] * rows)
@@ -116,7 +116,7 @@ def _rows(
     return first, last
 
 
-def _placed(
+def _draw_window(
     workload: Workload, panel: TracePanel, first: int, last: int, rng: np.random.Generator
 ) -> Window:
     ticks = math.floor(workload.length_h * 3600.0 / panel.gap_s + 1e-9)

@@ -124,7 +124,7 @@ def test_lengths_are_rounded_against_the_workload() -> None:
     script = Script(t0=start(ON_DEMAND))
     simulate(world, DeadlineJob(100 / 3600, 0.26, 50 / 3600, 0.0), 0, 20, script)
     assert script.views[0].changeover_h == pytest.approx(90 / 3600)
-    assert script.views[0].left_h == pytest.approx(135 / 3600)
+    assert script.views[0].work_left_h == pytest.approx(135 / 3600)
     assert script.views[0].deadline_in_h == pytest.approx(10 * 90 / 3600)
 
 

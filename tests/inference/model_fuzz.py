@@ -32,7 +32,7 @@ import numpy as np
 
 from spotlab.domain.features import Matrix
 from spotlab.errors import ArtefactRefused
-from spotlab.inference.boosters import ProvedBooster
+from spotlab.inference.boosters import ValidatedBooster
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_limits import TreeLimits
@@ -92,7 +92,7 @@ def verdict(content: bytes) -> str:
     """REFUSED, PREDICTED, or WRONG with the reason."""
     try:
         model = prove_trees(content, _LIMITS)
-        booster = ProvedBooster(content, model.feature_names, _LIMITS)
+        booster = ValidatedBooster(content, model.feature_names, _LIMITS)
     except ArtefactRefused:
         return REFUSED
     rows = _rows(model)
@@ -109,7 +109,7 @@ def verdict(content: bytes) -> str:
     return PREDICTED
 
 
-def _contributions(booster: ProvedBooster, rows: Matrix) -> Matrix | None:
+def _contributions(booster: ValidatedBooster, rows: Matrix) -> Matrix | None:
     try:
         return booster.contributions(rows)
     except lightgbm().basic.LightGBMError:

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from spotlab.errors import ArtefactRefused, InvalidInput
-from spotlab.inference.estimator_checks import MAX_TREE_DEPTH, prove
+from spotlab.inference.estimator_checks import MAX_TREE_DEPTH, validate_estimator
 from spotlab.inference.estimators import open_estimator
 from tests.support import models, skops_files
 
@@ -229,7 +229,7 @@ def test_what_scikit_learn_fits_is_proved_and_predicts_as_before(estimator: Any)
         unknown[::3, 2] = np.nan
     frame = models.frame_of(unknown)
     estimator.fit(frame, models.outcomes(matrix))
-    prove(estimator)
+    validate_estimator(estimator)
 
     assert (
         reopened(estimator).log_odds(unknown).tolist()

@@ -16,7 +16,7 @@ from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.explain import REST, difference, explain
 from spotlab.inference.explanation_text import (
-    IN_LOG_ODDS,
+    LOG_ODDS_NOTE,
     difference_in_words,
     in_words,
     percent,
@@ -108,7 +108,7 @@ def test_sentences_have_numbers_units_and_a_warning(
     assert said[0].startswith("m6i.large in us-east-1a: 0.")
     assert "within 24 h" in said[0]
     assert said[1].startswith("Its interruption bucket last month (<5 %) lowers the risk most (−")
-    assert said[-1] == IN_LOG_ODDS
+    assert said[-1] == LOG_ODDS_NOTE
 
 
 def test_sentences_say_which_pool_is_safer(model: CheckedModel, frame: FeatureFrame) -> None:

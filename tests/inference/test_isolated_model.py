@@ -25,7 +25,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, ModelFailed, NotAvaila
 from spotlab.features.capacity_model.features import compute_capacity
 from spotlab.inference import artefacts
 from spotlab.inference.model_process import PROGRAM, WorkerLimits
-from spotlab.inference.model_workers import IDLE_S, RESTS_FOR_S, ModelWorkers
+from spotlab.inference.model_workers import BLOCKED_S, IDLE_S, ModelWorkers
 from spotlab.inference.predictor import Isolation, Predictor
 from spotlab.processes.limits import landlock_version
 from tests.conftest import ROOT
@@ -148,7 +148,7 @@ def test_so_does_one_of_capacity_at_any_horizon(tmp_path: Path) -> None:
 def test_a_large_matrix_is_asked_about_in_pieces(
     sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spotlab.inference.isolated_model.QUESTION_BYTES", 8 * 4 * 70)
+    monkeypatch.setattr("spotlab.inference.isolated_model.MAX_REQUEST_BYTES", 8 * 4 * 70)
     model, inside = sent.save(), sent.inside.get("toy")
     assert same(model.hazard_per_hour(ROWS), inside.hazard_per_hour(ROWS))
     assert same(model.contributions(ROWS), inside.contributions(ROWS))
@@ -187,7 +187,7 @@ def test_one_that_fails_is_ended_named_and_left_alone_for_a_while(
     with pytest.raises(ModelFailed, match=FAILURES[behaves]):
         sent.predictor.get("toy")
     assert sent.workers.pids() == {}, "no process was started for it"
-    sent.watch.now_s += RESTS_FOR_S
+    sent.watch.now_s += BLOCKED_S
     assert sent.predictor.get("toy") is model
 
 
@@ -363,7 +363,7 @@ def test_one_killed_between_two_questions_is_not_the_models_fault(sent: Sent) ->
     before = model.hazard_per_hour(ROWS)
     pid = sent.pid(model)
     os.kill(pid, signal.SIGKILL)
-    child = sent.workers._places[model.digest].process.child
+    child = sent.workers._slots[model.digest].process.child
     assert child is not None
     until(lambda: not child.alive(), "it has ended")
     assert same(model.hazard_per_hour(ROWS), before)
@@ -374,7 +374,7 @@ def test_a_process_is_replaced_before_its_processor_time_is_used_up(hasty: Sent)
     model = hasty.save()
     model.hazard_per_hour(ROWS)
     pid = hasty.pid(model)
-    place = hasty.workers._places[model.digest]
+    place = hasty.workers._slots[model.digest]
     place.process._busy_s = 18.5
     model.hazard_per_hour(ROWS)
     assert hasty.workers.pids() == {}

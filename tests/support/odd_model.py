@@ -40,7 +40,7 @@ class Odd:
     def _score(self, rows: Any) -> Any:
         return getattr(self, self._behaves)(rows)
 
-    def _score_parts(self, rows: Any) -> Any:
+    def _score_contributions(self, rows: Any) -> Any:
         return self.crash(rows) if self._behaves == "explain_nothing" else self._score(rows)
 
     def explain_nothing(self, rows: Any) -> Any:
