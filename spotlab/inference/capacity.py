@@ -96,7 +96,7 @@ class CapacityModel(CheckedInput):
         each = np.arange(len(rows))
         parts = (1.0 - place.share) * explained[low, each] + place.share * explained[high, each]
         return scatter_accepted(accepted, parts), scatter_accepted(
-            accepted, said - parts.sum(axis=1)
+            accepted, log_odds - parts.sum(axis=1)
         )
 
     def _levels(self, rows: Matrix, last: int) -> FloatArray:

@@ -8,7 +8,10 @@ from typing import Final
 from spotlab.domain.risk import BUCKET_LABELS
 from spotlab.inference.explain import REST, Change, Difference, Explanation
 
-LOG_ODDS_NOTE: Final = "Contributions are in log-odds: they add up there, not in percent, so they are not shares of the risk."
+LOG_ODDS_NOTE: Final = (
+    "Contributions are in log-odds. They do not add up in percent, so they are not shares of the "
+    "risk."
+)
 LOG_PRICE: Final = "log_spot_price"
 LOG_GAPS: Final = ("family_price_gap", "series_price_gap")
 _MINUS: Final = "−"
@@ -79,8 +82,8 @@ def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]
     than = "riskier than" if difference.log_odds > 0 else "safer than"
     head = (
         f"{after.pool.label} is {than if _is_notable(difference.log_odds) else 'as risky as'} "
-        f"{before.pool.label}: {percent(after.risk.value)} compared with {percent(before.risk.value)} "
-        f"within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
+        f"{before.pool.label}: {percent(after.risk.value)} compared with "
+        f"{percent(before.risk.value)} within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
     )
     steps = [
         _change_sentence(change)

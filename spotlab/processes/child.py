@@ -93,7 +93,7 @@ class Child:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def end_after_error(self, error: Exception) -> str:
-        """`end` after an error; waits briefly if the pipe was closed, because it may be crashing."""
+        """`end` after an error; if the pipe was closed, waits for a crash to finish."""
         if isinstance(error, PipeClosed):
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_EXIT_WAIT_S)
