@@ -209,7 +209,7 @@ def test_a_second_supervisor_gives_way(home: Path, monkeypatch: pytest.MonkeyPat
         pid = membership.pid
         monkeypatch.setattr(supervisor, "STOP_S", 0.1)
         monkeypatch.setattr(os, "fork", lambda: pytest.fail("it went on"))
-        with pytest.raises(SystemExit, match="Another beacon is alive already"):
+        with pytest.raises(SystemExit, match="Another beacon is already running"):
             supervisor.main([str(run_dir(home)), NAME, "1", "no-such-program"])
         assert membership.pid == pid
         assert is_running(pid or 0)
@@ -253,13 +253,13 @@ while True:
 def test_a_start_that_fails_shows_the_end_of_the_log(home: Path) -> None:
     program = "import sys; print('x' * 5000); sys.exit('the port is taken')"
     began = time.monotonic()
-    with pytest.raises(NotAvailable, match=r"ended while it started.*the port is taken") as caught:
+    with pytest.raises(NotAvailable, match=r"ended during start-up.*the port is taken") as caught:
         join(beacon(home, program=program))
     assert time.monotonic() - began < 5.0, "it is not waited for until the time is up"
     assert len(str(caught.value)) < 1000
     files = Files(run_dir(home), NAME)
     assert not files.is_alive()
-    with pytest.raises(NotAvailable, match="no-such-program cannot be run: No such file"):
+    with pytest.raises(NotAvailable, match="no-such-program cannot be started: No such file"):
         join(replace(beacon(home), command=("no-such-program",)))
 
 
@@ -268,7 +268,7 @@ def test_a_helper_that_never_answers_is_ended(home: Path) -> None:
     mute = replace(
         beacon(home, program=program), ready=lambda: False, start_timeout_s=0.5, idle_s=60.0
     )
-    with pytest.raises(NotAvailable, match=r"did not answer within 0.5 s.*starting up"):
+    with pytest.raises(NotAvailable, match=r"did not respond within 0.5 s.*starting up"):
         join(mute)
     assert not Files(run_dir(home), NAME).is_alive(), "nobody can join it any more"
 
@@ -276,7 +276,7 @@ def test_a_helper_that_never_answers_is_ended(home: Path) -> None:
 def test_a_left_membership_says_so(home: Path) -> None:
     membership = join(beacon(home))
     membership.close()
-    with pytest.raises(NotAvailable, match="was left"):
+    with pytest.raises(NotAvailable, match="was closed"):
         membership.ensure()
 
 
@@ -326,7 +326,7 @@ def test_a_file_system_without_locks_is_named(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(NotAvailable, match=r"cannot lock files.*local disk"):
+    with pytest.raises(NotAvailable, match=r"does not support file locks.*local disk"):
         join(beacon(tmp_path))
 
 
@@ -337,7 +337,7 @@ def test_the_run_folder_is_the_owners_alone(tmp_path: Path) -> None:
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotAvailable, match="file/run cannot be made: Not a directory"):
+    with pytest.raises(NotAvailable, match="file/run cannot be created: Not a directory"):
         run_dir(tmp_path / "file")
     (tmp_path / "run").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NotAvailable, match="run"):

@@ -1,4 +1,4 @@
-"""A cell watched: where instances ran, and how far its work was."""
+"""Replay of one cell, with the spans in which instances ran and the progress of the work."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spotlab.gym.world import World
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One thing that lasted.
+    """A period in one state.
 
     Args:
-        place: a pool's name or "on-demand"; None: nowhere.
-        state: running, starting (paid, and not useful yet) or idle (nothing runs or starts).
-        start_h, end_h: hours since the window began.
+        place: a pool's name or "on-demand"; None: no instance.
+        state: running, starting (paid, but not useful yet) or idle (nothing runs or starts).
+        start_h, end_h: hours since the start of the window.
     """
 
     place: str | None
@@ -32,13 +32,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A cell's result with all that happened.
+    """A cell's result with its history.
 
     Args:
         result: with its timeline.
         spans: by start.
-        progress: (hours since the window began, hours of work done) a tick; () for a service.
-        end_h: when the work was done, or the window's length.
+        progress: (hours since the start of the window, hours of work done) per tick; () for a
+            service.
+        end_h: hours until the work was done, or the window's length.
     """
 
     result: CellResult
@@ -48,7 +49,7 @@ class Replay:
 
 
 def replay(world: World, cell: Cell) -> Replay:
-    """Run a cell once more, and keep what happened. Raises InvalidInput as `run_cell`."""
+    """Run a cell again and record its history. Raises InvalidInput as `run_cell`."""
     job = cell.workload if isinstance(cell.workload, DeadlineJob) else None
     clock = clock_for(cell.workload, world.tick_h, cell.ticks)
     seen: list[tuple[float, float]] = []
@@ -67,12 +68,12 @@ def replay(world: World, cell: Cell) -> Replay:
 
 
 def spans_of(steps: Iterable[Step], changeover_h: float, end_h: float) -> list[Span]:
-    """A timeline's steps as what lasted.
+    """The periods between a timeline's steps.
 
     Args:
         steps: in order.
-        changeover_h: hours from an instance's start until it is useful.
-        end_h: when it ended.
+        changeover_h: hours from an instance's start until it is ready.
+        end_h: end of the last period, hours.
     """
     lives: list[tuple[str, float, float]] = []
     runs: tuple[str, float] | None = None

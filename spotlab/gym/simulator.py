@@ -1,8 +1,8 @@
-"""One tick loop with exact accounts.
+"""Simulator of one workload under one policy, with exact costs.
 
-At a tick: instances in pools that are not available are lost, the policy decides, then the tick
-passes. Prices hold for their tick. An instance is paid from its start until its end, ready or
-not; a job's last instance until the work is done.
+At each tick, instances in unavailable pools are lost, then the policy decides, then the tick
+passes. Prices are constant within a tick. An instance is paid from its start until its end, whether
+it is ready or not; a job's last instance is paid until the work is done.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from spotlab.gym.world import World
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of a timeline.
+    """An event in a timeline.
 
     Args:
-        tick: number in the window.
-        time_h: hours since the window began.
-        what: start, move, cancel, stop, interrupted, start failed, ready, done, missed.
-        origin, target: pools' names, "on-demand", or None.
-        why: the policy's words, or the simulator's.
+        tick: its number in the window.
+        time_h: hours since the start of the window.
+        what: start, move, cancel, stop, interrupted, start failed, ready, done or missed.
+        origin, target: a pool's name, "on-demand", or None.
+        why: the reason, from the policy or the simulator.
     """
 
     tick: int
@@ -37,18 +37,18 @@ class Step:
     why: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The step as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Step:
-        """What `to_json` wrote."""
+        """The step from the output of `to_json`."""
         return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a replay came to; see `cells.CellResult` for the meaning of the fields."""
+    """The outcome of a simulation; `sweep_cell.CellResult` describes the fields."""
 
     cost_usd: float
     on_demand_cost_usd: float
@@ -68,19 +68,19 @@ def simulate(
     *,
     timeline: bool = False,
 ) -> Outcome:
-    """Replay a workload under a policy from the world's tick `first_tick`.
+    """Run a workload under a policy from the world's tick `first_tick`.
 
     Args:
-        ticks: length of the window; the workload may end before it.
-        timeline: whether to keep every action.
+        ticks: length of the window; the workload may end earlier.
+        timeline: whether to record every step.
     Raises:
-        InvalidInput: the window is not in the world, or an action that cannot be done.
+        InvalidInput: the window is not in the world, or the policy returned an invalid action.
     """
     if first_tick < 0 or first_tick + ticks > world.ticks:
         raise InvalidInput(
-            f"Ticks {first_tick} to {first_tick + ticks} are not all in a trace of "
+            f"The window from tick {first_tick} to {first_tick + ticks} is not inside a trace of "
             f"{world.ticks} ticks.",
-            remedy="Give a window inside the trace.",
+            remedy="Choose a window inside the trace.",
         )
     clock = clock_for(workload, world.tick_h, ticks)
     replay = _Simulation(world, workload, clock, first_tick, timeline)
@@ -96,7 +96,7 @@ def simulate(
 
 @dataclass(slots=True)
 class _Instance:
-    """An instance: where, and quanta until it is ready."""
+    """An instance: its place, and the quanta until it is ready."""
 
     place: int
     ready_in: int
@@ -122,7 +122,7 @@ class _Simulation:
         self._finished = False
 
     def remove_lost(self, tick: int) -> None:
-        """Take away the instances whose pool is not available at this tick."""
+        """Remove the instances whose pool is not available at this tick."""
         if self._starting is not None and not self._is_up(tick, self._starting.place):
             self._record(tick, "start failed", self._starting.place, None, "capacity lost")
             self._starting = None
@@ -133,7 +133,7 @@ class _Simulation:
             self._running, self._starting = self._starting, None
 
     def act(self, tick: int, action: Action) -> None:
-        """Carry out what the policy decided."""
+        """Carry out the policy's action."""
         if action.do is Do.STAY:
             return
         origin = self._place
@@ -153,7 +153,7 @@ class _Simulation:
         self._record(tick, action.do.value, origin, None, action.why)
 
     def pass_tick(self, tick: int) -> bool:
-        """Let the tick pass; whether the job is done."""
+        """Advance by one tick; returns whether the job is done."""
         for quantum in range(self._clock.per_tick):
             self._hand_over(tick, quantum)
             if self._pass_quantum(tick):
@@ -177,7 +177,7 @@ class _Simulation:
         return self._work_one_quantum()
 
     def view(self, tick: int, past: Past) -> View:
-        """What the policy may know at this tick."""
+        """The policy's view at this tick."""
         clock, runs = self._clock, self._running
         quanta_left = (clock.ticks - tick) * clock.per_tick
         left = clock.work - self._work_done if clock.work else quanta_left
@@ -208,7 +208,7 @@ class _Simulation:
         return None if self._running is None else self._running.place
 
     def outcome(self) -> Outcome:
-        """The accounts, once the window is over."""
+        """The outcome, after the end of the window."""
         clock, on_demand = self._clock, self._world.on_demand_usd_per_hour
         missed = bool(clock.work) and not self._finished
         if missed:
@@ -266,16 +266,18 @@ class _Simulation:
     def _checked_place(self, tick: int, action: Action) -> int:
         place = action.place
         if place is None or not ON_DEMAND <= place < len(self._world.panel.names):
-            raise InvalidInput(f"{action.do} names no place.", remedy="Name a pool or on-demand.")
+            raise InvalidInput(
+                f"The action {action.do} has no valid place.", remedy="Name a pool or on-demand."
+            )
         if not self._is_up(tick, place):
             raise InvalidInput(
                 f"{self._name(place)} is not available at tick {tick}.",
-                remedy="Start an instance where the view says it is up.",
+                remedy="Start an instance in a pool that is up in the view.",
             )
         if action.do is Do.MOVE and self._running is not None and self._running.ready_in > 0:
             raise InvalidInput(
-                f"A move at tick {tick}, while the instance to move is still starting.",
-                remedy="Wait until it is ready, or start anew.",
+                f"The move at tick {tick} is invalid: the instance is still starting.",
+                remedy="Wait until it is ready, or start another instance.",
             )
         return place
 

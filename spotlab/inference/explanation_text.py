@@ -83,7 +83,8 @@ def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]
     head = (
         f"{after.pool.label} is {than if _is_notable(difference.log_odds) else 'as risky as'} "
         f"{before.pool.label}: {percent(after.risk.value)} compared with "
-        f"{percent(before.risk.value)} within {after.risk.horizon_h:g} h ({signed(difference.log_odds)} log-odds)."
+        f"{percent(before.risk.value)} within {after.risk.horizon_h:g} h "
+        f"({signed(difference.log_odds)} log-odds)."
     )
     steps = [
         _change_sentence(change)

@@ -224,7 +224,7 @@ def test_a_type_that_is_not_on_the_list_is_named(tmp_path: Path) -> None:
 def test_a_skops_file_that_is_none_is_refused(tmp_path: Path) -> None:
     card = json.dumps(models.card(kind="sklearn", file="model.skops")).encode()
 
-    with pytest.raises(ArtefactRefused, match="is no skops file"):
+    with pytest.raises(ArtefactRefused, match="is not a skops file"):
         artefacts.save(tmp_path, card, b"not a zip")
     with pytest.raises(ArtefactRefused, match="is a pickle"):
         artefacts.save(tmp_path, card, b"\x80\x04K\x01.")

@@ -113,7 +113,7 @@ BROKEN: list[tuple[Callable[[Path], object], str]] = [
     (fewer_features, "only in the model: vcpu_count"),
     (other_name, "only in the card: memory_gb"),
     (other_order, "in another order"),
-    (no_booster, "model.txt: header: .this is no model. stands where version belongs"),
+    (no_booster, "model.txt: header: .this is no model. is in the place of version"),
     (lambda folder: write_card(folder, format=2), "format 2 is newer"),
     (lambda folder: write_card(folder, file="../model.txt"), "is not a file here"),
     (lambda folder: write_card(folder, file="card.json"), "is named by the card but is not"),

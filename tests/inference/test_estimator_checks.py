@@ -175,7 +175,10 @@ LINEAR = {
     "scale of 0": (with_attribute("1.scale_", np.zeros(4)), "scale_ holds a 0"),
     "more statistics": (with_attribute("0.statistics_", np.ones(9)), "statistics_ is not"),
     "unknown statistics": (with_attribute("0.statistics_", np.full(4, np.nan)), "statistics_"),
-    "filling with text": (with_attribute("0.missing_values", "x"), "replaces what is no number"),
+    "filling with text": (
+        with_attribute("0.missing_values", "x"),
+        "replaces values that are not",
+    ),
     "other type": (with_attribute("0._fit_dtype", np.dtype(np.float32)), "_fit_dtype"),
     "no type": (without("0._fill_dtype"), "_fill_dtype is not float64"),
     "no parameter": (without("0.add_indicator"), "SimpleImputer lacks 'add_indicator'"),

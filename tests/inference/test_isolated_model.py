@@ -159,13 +159,13 @@ FAILURES = {
     "crash_as_it_opens": r"crashed \(SIGSEGV\)",
     "abort": r"crashed \(SIGABRT\)",
     "leave": r"crashed \(exit code 0\)",
-    "swallow": "took more than 512 MB",
-    "answer_more": "gave what is no answer",
-    "answer_less": "gave what is no answer",
-    "answer_floats": "gave what is no answer",
-    "answer_endlessly": "gave what is no answer",
-    "answer_noise": "gave what is no answer",
-    "hang_up": "gave what is no answer",
+    "swallow": "used more than 512 MB",
+    "answer_more": "sent an invalid response",
+    "answer_less": "sent an invalid response",
+    "answer_floats": "sent an invalid response",
+    "answer_endlessly": "sent an invalid response",
+    "answer_noise": "sent an invalid response",
+    "hang_up": "sent an invalid response",
 }
 
 
@@ -179,7 +179,7 @@ def test_one_that_fails_is_ended_named_and_left_alone_for_a_while(
         pytest.raises(ModelFailed, match=f"Model toy@1.0.0 {FAILURES[behaves]}") as failed,
     ):
         model.hazard_per_hour(ROWS)
-    assert "asked again in 5 min" in failed.value.remedy
+    assert "used again in 5 min" in failed.value.remedy
     assert "toy@1.0.0" in caplog.text
     assert sent.workers.pids() == {}
     with pytest.raises(ModelFailed, match=r"toy@1\.0\.0"):
@@ -194,7 +194,7 @@ def test_one_that_fails_is_ended_named_and_left_alone_for_a_while(
 @pytest.mark.parametrize("behaves", ["hang", "spin"])
 def test_one_that_never_answers_is_ended(hasty: Sent, behaves: str) -> None:
     model = hasty.save(behaves)
-    with pytest.raises(ModelFailed, match="took more than 1 s in its own process and was ended"):
+    with pytest.raises(ModelFailed, match="took more than 1 s in its own process and was stopped"):
         model.hazard_per_hour(ROWS)
     assert hasty.workers.pids() == {}
 
@@ -210,7 +210,7 @@ def test_one_that_was_stopped_is_ended(hasty: Sent) -> None:
 
 
 def test_numbers_that_are_none_are_no_answer(sent: Sent) -> None:
-    with pytest.raises(ModelFailed, match="answers what is no number"):
+    with pytest.raises(ModelFailed, match="returned values that are not finite numbers"):
         sent.save("answer_nan").hazard_per_hour(ROWS)
 
 
@@ -223,7 +223,7 @@ def test_what_it_says_is_shown_as_plain_words(sent: Sent) -> None:
     with pytest.raises(ModelFailed) as failed:
         model.hazard_per_hour(ROWS)
     told = str(failed.value)
-    assert told.startswith("Model toy@1.0.0 has no answer (ValueError click ")
+    assert told.startswith("Model toy@1.0.0 failed (ValueError click ")
     assert not {"[", "<", "://", "www."} & {
         part for part in ("[", "<", "://", "www.") if part in told
     }
@@ -386,7 +386,7 @@ def test_a_program_that_does_not_start_is_not_the_models_fault(tmp_path: Path) -
     sent = Sent(tmp_path, program="tests.support.no_such_module")
     model = sent.save()
     for _ in range(2):
-        with pytest.raises(NotAvailable, match="No process for model") as failed:
+        with pytest.raises(NotAvailable, match="The process for model") as failed:
             model.hazard_per_hour(ROWS)
         assert not isinstance(failed.value, ModelFailed)
     sent.workers.close()

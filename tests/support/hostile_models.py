@@ -104,12 +104,12 @@ HOSTILE: Final[Mapping[str, tuple[Callable[[str], str], str]]] = {
     "own child": (own_child, r"Tree \d+, node 0: its left child is itself; each node has one"),
     "far leaf": (far_leaf, r"Tree \d+, node 0: its left child is leaf 199999999; the tree has 3"),
     "near leaf": (near_leaf, r"Tree \d+, node 0: its left child is leaf 4999; the tree has 3"),
-    "far column": (far_column, r"Tree \d+: split_feature holds 100000000, outside 0 to"),
+    "far column": (far_column, r"Tree \d+: split_feature contains 100000000, outside 0 to"),
     "far node": (far_node, r"Tree \d+, node 0: its right child is node 90000000; the tree has 2"),
     "circle": (circle, r"Tree \d+, node 1: its left child is the root; each node has one"),
-    "no category": (no_category, r"Tree \d+, node 0: its categories are set 70000000; the tree"),
+    "no category": (no_category, r"Tree \d+, node 0: it uses category set 70000000; the tree"),
     "far category": (far_category, r"Tree \d+: cat_threshold has 1 values, not 200000000"),
-    "many a round": (many_a_round, "num_tree_per_iteration is '2000000000'; only 1 is read"),
+    "many a round": (many_a_round, "num_tree_per_iteration is '2000000000'; only 1 is accepted"),
 }
 """How each is made from a sound text, and what its refusal says (a pattern)."""
 
