@@ -68,9 +68,9 @@ class Market:
         """(places,) cost of a changeover that starts at this tick, USD per hour × quanta."""
         clock = self._clock
         last = tick + clock.changeover_ticks
-        whole = (self._paid[last] - self._paid[tick]) * clock.per_tick
+        ticks_usd = (self._paid[last] - self._paid[tick]) * clock.per_tick
         return np.asarray(
-            whole
+            ticks_usd
             - (
                 self.usd[last - 1] * clock.work_after_changeover
                 if clock.work_after_changeover
@@ -84,8 +84,8 @@ class Market:
 
     def run_usd(self, tick: int, ends: int, place: int) -> float:
         """Cost from ready until `ends` after a start at `tick`, USD per hour × quanta."""
-        whole = (self._paid[ends, place] - self._paid[tick, place]) * self._clock.per_tick
-        return float(whole - self.starts_usd(tick)[place])
+        ticks_usd = (self._paid[ends, place] - self._paid[tick, place]) * self._clock.per_tick
+        return float(ticks_usd - self.starts_usd(tick)[place])
 
     def overlap(self, tick: int) -> tuple[FloatArray, FloatArray]:
         """Cost of the old instance while a new one, started at `tick`, is not ready.
@@ -96,12 +96,16 @@ class Market:
         """
         clock = self._clock
         ends = self._ends[tick]
-        whole = (self._paid[ends, np.arange(self.places)] - self._paid[tick]) * clock.per_tick
+        until_lost_usd = (
+            self._paid[ends, np.arange(self.places)] - self._paid[tick]
+        ) * clock.per_tick
         lasts = ends >= tick + clock.changeover_ticks
         down = np.where(lasts, 0, clock.changeover - (ends - tick) * clock.per_tick)
         if tick + clock.changeover_ticks > len(self.up):
             return np.full(self.places, np.inf), np.zeros(self.places)
-        return np.where(lasts, self.starts_usd(tick), whole), np.asarray(down, dtype=np.float64)
+        return np.where(lasts, self.starts_usd(tick), until_lost_usd), np.asarray(
+            down, dtype=np.float64
+        )
 
     def _spell_ends(self) -> NDArray[np.int64]:
         ends = np.empty(self.up.shape, dtype=np.int64)

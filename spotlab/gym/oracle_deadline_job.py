@@ -100,8 +100,8 @@ class JobHindsight:
         clock, market = self._clock, self._market
         paid, per_tick = market.usd[tick][:, None], clock.per_tick
         run = np.full((market.places, clock.work + 1), np.inf)
-        few = min(per_tick, clock.work)
-        run[:, : few + 1] = paid * np.arange(few + 1)
+        within_tick = min(per_tick, clock.work)
+        run[:, : within_tick + 1] = paid * np.arange(within_tick + 1)
         goes_on = market.stays_up(tick)
         run[goes_on, per_tick + 1 :] = (paid * per_tick + after[:, 1:-per_tick])[goes_on]
         run[~market.up[tick]] = np.inf
@@ -130,8 +130,8 @@ class JobHindsight:
             return ready.copy()
         price = self._market.usd[tick + clock.changeover_ticks - 1, place]
         cost = np.empty(clock.work + 1)
-        few = min(rest, clock.work)
-        cost[: few + 1] = price * np.arange(few + 1)
+        within_tick = min(rest, clock.work)
+        cost[: within_tick + 1] = price * np.arange(within_tick + 1)
         cost[rest + 1 :] = price * rest + ready[1 : clock.work + 1 - rest]
         return cost
 
@@ -141,11 +141,11 @@ class JobHindsight:
         spell = self._spells.get((place, market.end(tick, place)))
         if spell is None:
             return None
-        kept, cost = self._checkpointed(tick, spell.ends), np.full(clock.work + 1, np.inf)
-        if kept < clock.work:
+        saved, cost = self._checkpointed(tick, spell.ends), np.full(clock.work + 1, np.inf)
+        if saved < clock.work:
             after = spell.after[spell.at(tick + clock.changeover_ticks)]
             paid = market.run_usd(tick, spell.ends, place)
-            cost[kept + 1 :] = paid + after[1 : clock.work + 1 - kept]
+            cost[saved + 1 :] = paid + after[1 : clock.work + 1 - saved]
         return cost
 
     def _checkpointed(self, tick: int, ends: int) -> int:
@@ -172,8 +172,8 @@ class JobHindsight:
             old = best[rows, done_meanwhile + 1 :]
             better = move < old
             best[rows, done_meanwhile + 1 :] = np.where(better, move, old)
-            kept = choice[rows, done_meanwhile + 1 :]
-            choice[rows, done_meanwhile + 1 :] = np.where(better, _MOVE, kept)
+            previous = choice[rows, done_meanwhile + 1 :]
+            choice[rows, done_meanwhile + 1 :] = np.where(better, _MOVE, previous)
         best[~market.up[tick]] = np.inf
         best[:, 0] = 0.0
         return best
@@ -201,42 +201,42 @@ class JobHindsight:
     def plan(self) -> dict[int, Action]:
         """The optimal actions by tick; at other ticks nothing is done."""
         clock, actions = self._clock, dict[int, Action]()
-        tick, left = 0, clock.work
-        while left > 0 and tick < clock.ticks:
-            if not self._idle_starts[tick, left]:
+        tick, work_left = 0, clock.work
+        while work_left > 0 and tick < clock.ticks:
+            if not self._idle_starts[tick, work_left]:
                 tick += 1
                 continue
-            tick, left = self._follow(tick, left, Do.START, actions)
+            tick, work_left = self._follow(tick, work_left, Do.START, actions)
         return actions
 
     def _follow(
-        self, tick: int, left: int, verb: Do, actions: dict[int, Action]
+        self, tick: int, work_left: int, verb: Do, actions: dict[int, Action]
     ) -> tuple[int, int]:
         """Add the actions from a start until no instance runs; returns the tick and work left."""
         clock = self._clock
         while True:
-            place = int(self._start_place[tick, left])
+            place = int(self._start_place[tick, work_left])
             actions[tick] = Action(verb, place=self._market.place(place), why="hindsight")
-            if self._start_bound[tick, left]:
+            if self._start_bound[tick, work_left]:
                 ends = self._market.end(tick, place)
                 spell = self._spells[place, ends]
-                left -= self._checkpointed(tick, ends)
-                begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][left])
+                work_left -= self._checkpointed(tick, ends)
+                begins = int(spell.begins[spell.at(tick + clock.changeover_ticks)][work_left])
                 if begins == ends:
-                    return ends, left
+                    return ends, work_left
                 tick, verb = begins, Do.MOVE
                 continue
-            left -= clock.work_after_changeover
+            work_left -= clock.work_after_changeover
             tick += clock.changeover_ticks
-            while left > 0 and self._run_choice[tick, place, left] == _RUN:
-                left, tick = left - clock.per_tick, tick + 1
-            if left <= 0:
+            while work_left > 0 and self._run_choice[tick, place, work_left] == _RUN:
+                work_left, tick = work_left - clock.per_tick, tick + 1
+            if work_left <= 0:
                 return tick, 0
-            if self._run_choice[tick, place, left] == _STOP:
-                return self._stop(tick, left, actions)
-            left, verb = left - clock.changeover, Do.MOVE
+            if self._run_choice[tick, place, work_left] == _STOP:
+                return self._stop(tick, work_left, actions)
+            work_left, verb = work_left - clock.changeover, Do.MOVE
 
-    def _stop(self, tick: int, left: int, actions: dict[int, Action]) -> tuple[int, int]:
-        if not self._idle_starts[tick, left]:
+    def _stop(self, tick: int, work_left: int, actions: dict[int, Action]) -> tuple[int, int]:
+        if not self._idle_starts[tick, work_left]:
             actions[tick] = Action(Do.STOP, why="hindsight")
-        return tick, left
+        return tick, work_left

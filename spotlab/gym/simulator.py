@@ -178,9 +178,9 @@ class _Simulation:
 
     def view(self, tick: int, past: Past) -> View:
         """The policy's view at this tick."""
-        clock, runs = self._clock, self._running
+        clock, running = self._clock, self._running
         quanta_left = (clock.ticks - tick) * clock.per_tick
-        left = clock.work - self._work_done if clock.work else quanta_left
+        work_left = clock.work - self._work_done if clock.work else quanta_left
         return View(
             tick,
             self._world.tick_h,
@@ -192,12 +192,12 @@ class _Simulation:
             self._world.buckets,
             past.forecasts,
             self._place,
-            0.0 if runs is None else runs.ready_in * clock.quantum_h,
+            0.0 if running is None else running.ready_in * clock.quantum_h,
             None if self._starting is None else self._starting.place,
             0.0 if self._starting is None else self._starting.ready_in * clock.quantum_h,
             clock.changeover * clock.quantum_h,
             clock.checkpoint * clock.quantum_h,
-            left * clock.quantum_h,
+            work_left * clock.quantum_h,
             self._uncheckpointed * clock.quantum_h,
             quanta_left * clock.quantum_h,
             tick * self._world.tick_h,
@@ -214,25 +214,31 @@ class _Simulation:
         if missed:
             self._record(clock.ticks, "missed", None, "on-demand", "finished after the deadline")
             self._finish_late()
-        alone = clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+        on_demand_quanta = (
+            clock.work + clock.changeover if clock.work else clock.ticks * clock.per_tick
+        )
         cost = self._cost_quanta_usd * clock.quantum_h
         downtime_h = 0.0 if clock.work else self._down_quanta * clock.quantum_h
-        worth = self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
+        downtime_usd_per_hour = (
+            self._workload.downtime_usd_per_hour if isinstance(self._workload, Service) else 0.0
+        )
         return Outcome(
             cost,
-            alone * clock.quantum_h * on_demand,
+            on_demand_quanta * clock.quantum_h * on_demand,
             missed,
             max(0, self._start_count - 1),
             downtime_h,
-            cost + downtime_h * worth,
+            cost + downtime_h * downtime_usd_per_hour,
             tuple(self._steps),
         )
 
     def _finish_late(self) -> None:
-        runs = self._running
-        ready_in = runs.ready_in if runs and runs.place == ON_DEMAND else self._clock.changeover
-        left = self._clock.work - self._work_done + ready_in
-        self._cost_quanta_usd += left * self._world.on_demand_usd_per_hour
+        running = self._running
+        ready_in = (
+            running.ready_in if running and running.place == ON_DEMAND else self._clock.changeover
+        )
+        quanta = self._clock.work - self._work_done + ready_in
+        self._cost_quanta_usd += quanta * self._world.on_demand_usd_per_hour
 
     def _hand_over(self, tick: int, quantum: int) -> None:
         if self._starting is None or self._starting.ready_in > 0:

@@ -68,9 +68,9 @@ class UniformProgress:
             return view.up
         if self._pool is None:
             self._pool = _most_available(view)
-        alone = np.zeros(len(view.names), dtype=bool)
-        alone[self._pool] = view.up[self._pool]
-        return alone
+        only_pool = np.zeros(len(view.names), dtype=bool)
+        only_pool[self._pool] = view.up[self._pool]
+        return only_pool
 
 
 def _ahead_h(view: View, at_h: float) -> float:

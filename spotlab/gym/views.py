@@ -160,6 +160,6 @@ class Past:
         }
 
     def _rows_so_far(self, buffer: FloatArray) -> FloatArray:
-        seen = buffer[: self._written]
-        seen.flags.writeable = False
-        return seen
+        rows = buffer[: self._written]
+        rows.flags.writeable = False
+        return rows

@@ -78,12 +78,12 @@ class CheckedModel(CheckedInput, ABC):
         parts, base = calibrators.spread(self._spec.calibration.rate, parts, base)
         rule = self._spec.persistence
         if rule is not None:
-            kept, older, fresh = calibration.rate_score_contributions(
+            persistence, age, fresh_level = calibration.rate_score_contributions(
                 self._spec, rule, self._score(rows), rows
             )
-            parts[:, self.feature_names.index(rule.bucket_feature)] += kept
-            parts[:, self.feature_names.index(rule.age_feature)] += older
-            base = base + fresh
+            parts[:, self.feature_names.index(rule.bucket_feature)] += persistence
+            parts[:, self.feature_names.index(rule.age_feature)] += age
+            base = base + fresh_level
         return scatter_accepted(accepted, parts), scatter_accepted(accepted, base)
 
     @abstractmethod

@@ -50,6 +50,6 @@ class ValidatedBooster:
             return np.zeros((0, rows.shape[1] + 1))
         return self._predict(rows, pred_contrib=True)
 
-    def _predict(self, rows: Matrix, **wanted: bool) -> NDArray[np.float64]:
+    def _predict(self, rows: Matrix, **options: bool) -> NDArray[np.float64]:
         threads: dict[str, Any] = {"num_threads": 1} if len(rows) < SINGLE_THREAD_ROWS else {}
-        return np.asarray(self._booster.predict(rows, **wanted, **threads), dtype=np.float64)
+        return np.asarray(self._booster.predict(rows, **options, **threads), dtype=np.float64)

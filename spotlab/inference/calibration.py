@@ -127,8 +127,8 @@ def _blended_share(
     gap_h = gaps_h(rule, bucket, age_h)
     share = sigmoid(calibrated + level_correction(rule, drift, gap_h))
     excess = excess_persistence(rule, gap_h)
-    kept = np.where(np.isnan(bucket), 0.0, if_kept)
-    return np.asarray(excess * kept + (1.0 - excess) * share, dtype=np.float64)
+    persisting = np.where(np.isnan(bucket), 0.0, if_kept)
+    return np.asarray(excess * persisting + (1.0 - excess) * share, dtype=np.float64)
 
 
 def _bucket_and_age(

@@ -143,8 +143,8 @@ class CapacityModel(CheckedInput):
 
     def _tree_scores(self, rows: Matrix, horizon_h: float, *, contributions: bool) -> FloatArray:
         matrix = with_horizon(rows, horizon_h)
-        wanted = self._booster.contributions if contributions else self._booster.raw_score
-        return wanted(matrix)
+        predict = self._booster.contributions if contributions else self._booster.raw_score
+        return predict(matrix)
 
     def _position(self, horizon_h: float) -> _KnotPosition:
         if not 0.0 < horizon_h < np.inf:

@@ -208,10 +208,10 @@ def _refused(problem: str) -> ArtefactRefused:
 
 
 def _check_format(text: dict[str, Any]) -> None:
-    found = text.get("format")
-    if isinstance(found, int) and found > CARD_FORMAT:
+    version = text.get("format")
+    if isinstance(version, int) and version > CARD_FORMAT:
         raise _refused(
-            f"format {found} is newer than this version of SpotLab reads (up to {CARD_FORMAT})"
+            f"format {version} is newer than this version of SpotLab reads (up to {CARD_FORMAT})"
         )
 
 
@@ -257,8 +257,8 @@ def _check_advisor(spec: CardSpec, names: list[str]) -> None:
             f"rate_low {spec.rate_low} and rate_high {spec.rate_high} are not a valid range"
         )
     for use, calibrator in msgspec.structs.asdict(spec.calibration).items():
-        if wrong := problem(calibrator):
-            raise _refused(f"calibration.{use} {wrong}")
+        if message := problem(calibrator):
+            raise _refused(f"calibration.{use} {message}")
     if spec.persistence is not None:
         _check_persistence(spec.persistence, names)
 
@@ -286,8 +286,8 @@ def _check_capacity(spec: CapacitySpec) -> None:
         sized = len(knot.with_others) == len(knot.alone) == len(spec.features) + 1
         if not sized or not all(math.isfinite(weight) for weight in weights):
             raise _refused(f"knots: the knot of {knot.horizon_h:g} h needs one weight per feature")
-        if wrong := problem(knot.calibration):
-            raise _refused(f"knots: the calibration of {knot.horizon_h:g} h {wrong}")
+        if message := problem(knot.calibration):
+            raise _refused(f"knots: the calibration of {knot.horizon_h:g} h {message}")
 
 
 def _check_persistence(rule: Persistence, names: list[str]) -> None:

@@ -102,8 +102,8 @@ def _check_attributes(fitted: Any) -> None:
     allowed = {*parameters, *_PRIVATE_ATTRIBUTES.get(kind.__name__, ())}
     held = getattr(fitted, "__dict__", {})
     for name in held:
-        fitted_one = name.endswith("_") and not name.startswith("_")
-        if (name not in allowed and not fitted_one) or hasattr(kind, name):
+        is_fitted = name.endswith("_") and not name.startswith("_")
+        if (name not in allowed and not is_fitted) or hasattr(kind, name):
             raise _version_mismatch(
                 f"{kind.__name__} has the attribute {name!r}, which fitting does not set"
             )
@@ -149,8 +149,8 @@ def _check_imputer(step: Any, features: int) -> None:
             "SimpleImputer: adds columns, or replaces values that are not numbers"
         )
     for name in ("_fit_dtype", "_fill_dtype"):
-        found = getattr(step, name, None)
-        if not isinstance(found, np.dtype) or found != np.float64:
+        dtype = getattr(step, name, None)
+        if not isinstance(dtype, np.dtype) or dtype != np.float64:
             raise ArtefactRefused(f"SimpleImputer: {name} is not float64")
 
 
@@ -184,9 +184,9 @@ def _check_boosting(step: Any, features: int) -> None:
     ):
         raise ArtefactRefused("does not have one tree per round")
     for number, (tree,) in enumerate(rounds):
-        wrong = _tree_problem(tree, features)
-        if wrong:
-            raise ArtefactRefused(f"tree {number}: {wrong}")
+        problem = _tree_problem(tree, features)
+        if problem:
+            raise ArtefactRefused(f"tree {number}: {problem}")
 
 
 def _tree_problem(tree: Any, features: int) -> str:
@@ -261,14 +261,14 @@ def _equal_arrays(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 def _finite_array(step: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
     """A fitted array; raises unless it has the shape and is finite."""
-    found = getattr(step, name, None)
+    values = getattr(step, name, None)
     if (
-        not isinstance(found, np.ndarray)
-        or found.shape != shape
-        or found.dtype not in (np.float64, np.float32)
-        or not np.isfinite(found).all()
+        not isinstance(values, np.ndarray)
+        or values.shape != shape
+        or values.dtype not in (np.float64, np.float32)
+        or not np.isfinite(values).all()
     ):
         raise ArtefactRefused(
             f"{type(step).__name__}: {name} is not an array of finite numbers of shape {shape}"
         )
-    return found
+    return values

@@ -57,13 +57,13 @@ class CheckedInput:
         Raises:
             InvalidInput: the matrix is not (n, f) float64.
         """
-        wrong = self._invalid_cells(matrix)
+        invalid = self._invalid_cells(matrix)
         return {
             int(row): "; ".join(
                 self._refusal_reason(int(column), float(matrix[row, column]))
-                for column in np.flatnonzero(wrong[row])
+                for column in np.flatnonzero(invalid[row])
             )
-            for row in np.flatnonzero(wrong.any(axis=1))
+            for row in np.flatnonzero(invalid.any(axis=1))
         }
 
     def _refusal_reason(self, column: int, value: float) -> str:

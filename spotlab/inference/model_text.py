@@ -120,11 +120,13 @@ def _decode(content: bytes, limits: TreeLimits) -> str:
         raise ArtefactRefused(
             "is not a LightGBM text model", remedy="A text model starts with 'tree'."
         )
-    odd = content.translate(None, _PRINTABLE)
-    if odd:
-        line = content.count(b"\n", 0, content.index(odd[:1])) + 1
-        why = "a carriage return" if odd[:1] == b"\r" else f"the byte {odd[0]:#04x}"
-        raise format_error(f"Line {line}", f"contains {why}; only printable ASCII is accepted")
+    unexpected = content.translate(None, _PRINTABLE)
+    if unexpected:
+        line = content.count(b"\n", 0, content.index(unexpected[:1])) + 1
+        problem = (
+            "a carriage return" if unexpected[:1] == b"\r" else f"the byte {unexpected[0]:#04x}"
+        )
+        raise format_error(f"Line {line}", f"contains {problem}; only printable ASCII is accepted")
     return content.decode("ascii")
 
 
@@ -169,10 +171,10 @@ def _read_features(header: dict[str, str]) -> tuple[str, ...]:
 
 
 def _split_entries(key: str, value: str, count: int) -> list[str]:
-    found = value.count(" ") + 1
-    if found != count:
+    entry_count = value.count(" ") + 1
+    if entry_count != count:
         raise format_error(
-            "header", f"{key} has {found} entries, but max_feature_idx requires {count}"
+            "header", f"{key} has {entry_count} entries, but max_feature_idx requires {count}"
         )
     entries = value.split(" ")
     if "" in entries or "=" in value:

@@ -189,11 +189,11 @@ class Predictor:
         return sorted({name for parent in self._models_dirs for name in _folders(parent)})
 
     def _versions(self, name: str) -> list[Path]:
-        found: dict[str, Path] = {}
+        folders: dict[str, Path] = {}
         for parent in self._models_dirs:
             for version in _folders(parent / name):
-                found.setdefault(version, parent / name / version)
-        return [found[version] for version in sorted(found, key=version_key, reverse=True)]
+                folders.setdefault(version, parent / name / version)
+        return [folders[version] for version in sorted(folders, key=version_key, reverse=True)]
 
 
 def _verified(folder: Path, digest: str) -> Artefact:

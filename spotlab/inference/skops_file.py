@@ -156,17 +156,17 @@ def _same_dtype(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
     """Every object of the schema that skops would build."""
-    left = [(schema, 0)]
-    while left:
-        item, depth = left.pop()
+    pending = [(schema, 0)]
+    while pending:
+        item, depth = pending.pop()
         if depth > _MAX_DEPTH:
             raise ArtefactRefused(f"its schema is nested more than {_MAX_DEPTH} levels deep")
         if isinstance(item, dict):
-            left += [(value, depth + 1) for value in item.values()]
+            pending += [(value, depth + 1) for value in item.values()]
             if not _NODE_KEYS.isdisjoint(item):
                 yield item
         elif isinstance(item, list):
-            left += [(value, depth + 1) for value in item]
+            pending += [(value, depth + 1) for value in item]
 
 
 def _check_type(node: Mapping[str, Any]) -> None:

@@ -85,11 +85,11 @@ def leaf_rows(
     step = max(1, math.ceil(total / most))
     base = draw_rows(columns, len(range(0, total, step)), seed)
     rows = []
-    ways = (way for tree in trees for way in _leaf_paths(tree))
-    for number, (tree, way) in enumerate(ways):
-        if number % step == 0 and (found := _values_for_path(tree, way, columns)) is not None:
+    paths = (path for tree in trees for path in _leaf_paths(tree))
+    for number, (tree, path) in enumerate(paths):
+        if number % step == 0 and (values := _values_for_path(tree, path, columns)) is not None:
             row = base[number // step]
-            for column, value in found.items():
+            for column, value in values.items():
                 row[column] = value
             rows.append(row)
     return np.array(rows).reshape(len(rows), len(columns))
@@ -129,38 +129,38 @@ def _leaf_paths(tree: Tree) -> Iterator[tuple[Tree, _Path]]:
     if not tree.left_child:
         yield tree, []
         return
-    open_ways: list[tuple[int, _Path]] = [(0, [])]
-    while open_ways:
-        node, way = open_ways.pop()
+    open_paths: list[tuple[int, _Path]] = [(0, [])]
+    while open_paths:
+        node, path = open_paths.pop()
         for child, left in ((tree.left_child[node], True), (tree.right_child[node], False)):
-            longer = [*way, (node, left)]
+            longer = [*path, (node, left)]
             if child >= 0:
-                open_ways.append((child, longer))
+                open_paths.append((child, longer))
             else:
                 yield tree, longer
 
 
-def _values_for_path(tree: Tree, way: _Path, columns: Sequence[Bounds]) -> dict[int, float] | None:
+def _values_for_path(tree: Tree, path: _Path, columns: Sequence[Bounds]) -> dict[int, float] | None:
     """A value for each column on a path; None if no values lead along it."""
-    asked: dict[int, _Path] = {}
-    for node, left in way:
-        asked.setdefault(tree.split_feature[node], []).append((node, left))
-    found = {}
-    for column, turns in asked.items():
-        for value in _candidates(tree, turns, columns[column]):
-            if all(goes_left(tree, node, value) == left for node, left in turns):
-                found[column] = value
+    splits_by_column: dict[int, _Path] = {}
+    for node, left in path:
+        splits_by_column.setdefault(tree.split_feature[node], []).append((node, left))
+    values = {}
+    for column, splits in splits_by_column.items():
+        for value in _candidates(tree, splits, columns[column]):
+            if all(goes_left(tree, node, value) == left for node, left in splits):
+                values[column] = value
                 break
         else:
             return None
-    return found
+    return values
 
 
-def _candidates(tree: Tree, turns: _Path, column: Bounds) -> Iterator[float]:
-    """Values within the bounds that include one for the given turns, if there is any."""
+def _candidates(tree: Tree, splits: _Path, column: Bounds) -> Iterator[float]:
+    """Values within the bounds that include one for the given splits, if there is any."""
     low, high = column.low, column.high
     categories: list[float] = []
-    for node, left in turns:
+    for node, left in splits:
         threshold = tree.threshold[node]
         if tree.decision_type[node] & CATEGORICAL:
             categories += _sample_categories(tree, int(threshold))
@@ -179,10 +179,10 @@ def _candidates(tree: Tree, turns: _Path, column: Bounds) -> Iterator[float]:
 def _sample_categories(tree: Tree, number: int) -> list[float]:
     """Some categories of a set, and the value after each."""
     begin, end = tree.cat_boundaries[number : number + 2]
-    found = [
+    sample = [
         32.0 * word + bit
         for word in range(min(end - begin, _MAX_CATEGORIES))
         for bit in range(32)
         if tree.cat_threshold[begin + word] >> bit & 1
     ][:_MAX_CATEGORIES]
-    return [*found, *(value + 1.0 for value in found), 32.0 * (end - begin)]
+    return [*sample, *(value + 1.0 for value in sample), 32.0 * (end - begin)]

@@ -146,16 +146,16 @@ def _linear_leaves(where: str, lines: Iterator[str], leaves: int, features: int)
     """The columns of the linear models in a tree's leaves, in the leaves' order."""
     _tokens(where, "leaf_const", _value(where, lines, "leaf_const"), _NUMBERS, leaves)
     value = _value(where, lines, "num_features")
-    each = integers(where, "num_features", value, 0, features, leaves)
-    columns = _leaf_groups(where, "leaf_features", _value(where, lines, "leaf_features"), each)
-    slopes = _leaf_groups(where, "leaf_coeff", _value(where, lines, "leaf_coeff"), each)
-    _tokens(where, "leaf_coeff", slopes, _NUMBERS, sum(each))
-    return integers(where, "leaf_features", columns, 0, features - 1, sum(each))
+    counts = integers(where, "num_features", value, 0, features, leaves)
+    columns = _leaf_groups(where, "leaf_features", _value(where, lines, "leaf_features"), counts)
+    slopes = _leaf_groups(where, "leaf_coeff", _value(where, lines, "leaf_coeff"), counts)
+    _tokens(where, "leaf_coeff", slopes, _NUMBERS, sum(counts))
+    return integers(where, "leaf_features", columns, 0, features - 1, sum(counts))
 
 
-def _leaf_groups(where: str, key: str, value: str, each: list[int]) -> str:
+def _leaf_groups(where: str, key: str, value: str, counts: list[int]) -> str:
     """The numbers only; LightGBM writes a space after each number, and another after each leaf."""
-    ends = list(accumulate(each, initial=0))
+    ends = list(accumulate(counts, initial=0))
     numbers = value.split(maxsplit=ends[-1])
     if len(numbers) != ends[-1]:
         raise format_error(
@@ -191,14 +191,14 @@ def integers(where: str, key: str, value: str, low: int, high: int, count: int) 
 
 def _tokens(where: str, key: str, value: str, pattern: re.Pattern[str], count: int) -> list[str]:
     if value and not pattern.fullmatch(value):
-        good = pattern.match(value)
-        odd = value[good.end() if good else 0 :]
+        valid = pattern.match(value)
+        unexpected = value[valid.end() if valid else 0 :]
         raise format_error(
-            where, f"{key} contains {excerpt(odd)} instead of numbers separated by spaces"
+            where, f"{key} contains {excerpt(unexpected)} instead of numbers separated by spaces"
         )
-    found = value.count(" ") + 1 if value else 0
-    if found != count:
-        raise format_error(where, f"{key} has {found} values, not {count}")
+    value_count = value.count(" ") + 1 if value else 0
+    if value_count != count:
+        raise format_error(where, f"{key} has {value_count} values, not {count}")
     return value.split(" ") if value else []
 
 

@@ -57,8 +57,10 @@ def socket_dir(home: Path) -> Path:
         if noted:
             return _private_folder(Path(noted))
         name = f"spotlab-{os.getuid()}-{hashlib.sha256(bytes(run)).hexdigest()[:16]}"
-        wanted = Path(tempfile.gettempdir()) / name
-        folder = _private_folder(wanted if _fits_socket(wanted) else Path(_SHORT_PARENT) / name)
+        preferred = Path(tempfile.gettempdir()) / name
+        folder = _private_folder(
+            preferred if _fits_socket(preferred) else Path(_SHORT_PARENT) / name
+        )
         os.write(note, bytes(folder))
         return folder
 
