@@ -44,7 +44,8 @@ def asking(
         patched.setattr(labs, "Settings", lambda **given: Settings(database_url=url, **given))
         with labs.small_lab(folder / "home", folder / "models") as lab:
             lab.settings = lab.settings.model_copy(update=PLENTY)
-            yield Asking(lab, admin=BOSS)
+            with Asking(lab, admin=BOSS) as asking:
+                yield asking
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,9 @@ def odd_ask(
         if request.param == "postgres":
             patch.setenv("SPOTLAB_DATABASE_URL", request.getfixturevalue("postgres_url"))
         with small_lab(home / "home", home / "models") as lab:
-            yield Asking(fill(lab), admin=Principal("boss", Role.ADMIN, via="a test"))
+            boss = Principal("boss", Role.ADMIN, via="a test")
+            with Asking(fill(lab), admin=boss) as asking:
+                yield asking
 
 
 def fill(lab: Lab) -> Lab:

@@ -102,14 +102,17 @@ def no_module(schema: Any, _files: Files) -> None:
 
 EDITS: dict[str, tuple[Callable[[Any, Files], None], str]] = {
     "unfolds": (unfolding, "is not a skops file|with the id"),
-    "one array, many times": (repeated, "whose id is no number above 0"),
-    "array of another name": (named_otherwise, "not named by its node's id"),
+    "one array, many times": (repeated, "whose id is not an integer above 0"),
+    "array of another name": (named_otherwise, "not named after its node's id"),
     "seeding without end": (seeded_for_ever, "random generator"),
     "generator without form": (formless_generator, "random generator in an unknown format"),
-    "unwritten memory": (raw_memory, "builds numpy.ndarray by 'ConstructorFromReduceNode'"),
-    "deep": (deep, "nested more than 64 deep"),
-    "long value": (long_value, "value of over 4096 characters"),
-    "id of text": (id_of_text, "id is no number"),
+    "unwritten memory": (
+        raw_memory,
+        "builds numpy.ndarray with the loader 'ConstructorFromReduceNode'",
+    ),
+    "deep": (deep, "nested more than 64 levels deep"),
+    "long value": (long_value, "value of more than 4096 characters"),
+    "id of text": (id_of_text, "id is not an integer"),
     "no module": (no_module, "is not a skops file"),
 }
 
@@ -189,10 +192,10 @@ def twice() -> bytes:
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "damaged data": (damaged_data, "is not a skops file"),
     "encrypted": (encrypted, "is not a skops file"),
-    "other method": (lambda: put_together({SCHEMA: b"{}"}, zipfile.ZIP_LZMA), "than deflate"),
-    "two of a name": (twice, "two files of one name"),
+    "other method": (lambda: put_together({SCHEMA: b"{}"}, zipfile.ZIP_LZMA), "other than deflate"),
+    "two of a name": (twice, "two files with the same name"),
     "a bomb": (lambda: put_together({"1.npy": bytes(65 * 2**20)}), "unpacks to more than 64 MB"),
-    "a long schema": (lambda: put_together({SCHEMA: b" " * 2**23 + b"{}"}), "over 8 MB"),
+    "a long schema": (lambda: put_together({SCHEMA: b" " * 2**23 + b"{}"}), "larger than 8 MB"),
     "deep JSON": (lambda: put_together({SCHEMA: b"[" * 200_000}), "is not a skops file"),
     "large number": (lambda: put_together({SCHEMA: b"1" * 10_000}), "is not a skops file"),
     "no schema": (lambda: put_together({"1.npy": b""}), "is not a skops file"),
