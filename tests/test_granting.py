@@ -1,8 +1,8 @@
-"""Nobody grants what they do not have: every actor, every granting verb, every user it is done to.
+"""No user can grant rights that they do not have: every actor, action and target is tried.
 
-What is expected is one rule, spelled out here and nowhere taken from the code: what is granted, and
-what the user it is done to has before and after, is all the actor's own. Verbs and operations are
-found, not listed; one that has no entry here fails.
+The expectation is one rule that is written here and not taken from the code: the actor must have
+the granted rights and accounts, and those of the target before and after the action. Methods and
+operations are discovered; one without an entry in this module fails.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ SCOPES: Final = (
     RIGHTS[Role.OPERATOR] | {Right.CHANGE_USERS},
     frozenset(Right) - {Right.CHANGE_USERS},
 )
-"""Of tokens that act."""
+"""Scopes of the actors' tokens."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who tries; `secret` is what a request of theirs carries."""
+    """A user or token that performs an action; `secret` is the credential in its requests."""
 
     told: str
     user: str
@@ -74,7 +74,7 @@ class Actor:
     secret: str
 
     def owns(self, rights: frozenset[Right], accounts: Accounts) -> bool:
-        """The rule: whether all of this is their own."""
+        """Whether the actor has all of these rights and accounts."""
         if not rights <= self.rights:
             return False
         if self.accounts is None:
@@ -84,7 +84,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Target:
-    """A user that something is done to, and a token of theirs."""
+    """A user on whom an action is performed, and one of their tokens."""
 
     name: str
     role: Role
@@ -94,7 +94,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Try:
-    """A verb tried on a user: what they have after it, or what somebody new has."""
+    """An action on a user, with the rights and accounts of that or of the new user afterwards."""
 
     told: str
     act: Callable[[Desk, str], object]
@@ -112,7 +112,7 @@ def two_accounts(lab: Lab) -> Lab:
 
 
 def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
-    """One user by session and by tokens of several scopes."""
+    """One user, signed in with a session and with tokens of several scopes."""
     name = f"{role}-{'of-one' if accounts else 'of-all'}"
     add_user(lab, name, role, accounts)
     cookie = signed_in(lab, name).token
@@ -126,7 +126,7 @@ def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
 
 
 def targets_of(lab: Lab) -> list[Target]:
-    """Users who see all, one, another, both and no account, and of other roles."""
+    """Users who see all, one, the other, both or no accounts, and users of other roles."""
     made = []
     some = [(Role.VIEWER, seen) for seen in SEEN]
     some += product((Role.OPERATOR, Role.ADMIN), (None, ("acme",)))
@@ -139,7 +139,7 @@ def targets_of(lab: Lab) -> list[Target]:
 
 
 def tries(target: Target) -> Iterator[Try]:
-    """Every verb, with what it grants."""
+    """Every action, with what it grants."""
     rights, seen = RIGHTS[target.role], target.accounts
     for role, accounts in product(ROLES, SEEN):
         yield Try(
@@ -189,13 +189,13 @@ GRANTING: Final = {
     TokensDesk: {"create", "revoke"},
     MyDesk: {"create_token"},
 }
-"""Tried here."""
+"""Methods that are tried here."""
 ASKING: Final = {
     UsersDesk: {"list", "get", "theirs", "sessions"},
     TokensDesk: {"list"},
     MyDesk: {"user", "sessions", "tokens", "change_password", "end_session", "revoke_token"},
 }
-"""They give nothing to anybody; those of MyDesk are about whoever asks alone."""
+"""Methods that grant nothing; those of MyDesk concern only the user who calls them."""
 
 
 @pytest.mark.parametrize("part", GRANTING, ids=lambda part: part.__name__)
@@ -206,7 +206,7 @@ def test_every_verb_is_tried(part: type) -> None:
 
 
 def expected(actor: Actor, target: Target, each: Try | Request) -> bool:
-    """The rule: what is granted, and what the user has before and after, is the actor's own."""
+    """The rule: the actor has what is granted, and what the target has before and after."""
     had = each.new or actor.owns(RIGHTS[target.role], target.accounts)
     return Right.CHANGE_USERS in actor.rights and had and actor.owns(each.rights, each.accounts)
 
@@ -219,7 +219,7 @@ def restore(lab: Lab, target: Target) -> None:
 
 
 def again(lab: Lab, actor: Actor) -> Principal:
-    """The actor as they were at first, in a new session."""
+    """The actor in a new session."""
     begun = Sessions(lab).begin(actor.user, "a test", VISIT)
     assert begun is not None
     return replace(actor.who, session_id=begun.session.session_id)
@@ -252,18 +252,18 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
                     wrong.append(f"{actor.told}: {each.told} of {target}: {said}")
                 if changed and not each.new:
                     restore(lab, target)
-                if target is own and actor.who.session_id:  # which a change of one's own may end
+                if target is own and actor.who.session_id:  # it may have ended
                     desk = Desk(lab, again(lab, actor))
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
     assert (tried[True] > 100) is (role is Role.ADMIN), tried
 
 
-# The same by requests
+# The same through the API
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, with what it grants."""
+    """An API request, with what it grants."""
 
     operation: str
     method: str
@@ -275,7 +275,7 @@ class Request:
 
 
 def requests_of(target: Target) -> Iterator[Request]:
-    """Every operation that grants, as it is sent about a user."""
+    """A request of every granting operation for a user."""
     rights, seen, user = RIGHTS[target.role], target.accounts, f"/users/{target.name}"
 
     def listed(accounts: Accounts) -> list[str] | None:
@@ -372,11 +372,11 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
     assert (tried[True] > 50) is (role is Role.ADMIN), tried
 
 
-# What was reproduced, and what outlives who granted it
+# Reproduced attacks, and grants that outlive the user who made them
 
 
 def by_session(lab: Lab, name: str) -> Desk:
-    """A user at the desk, signed in."""
+    """The desk of a user who is signed in."""
     return Desk(lab, Gate(lab).session(signed_in(lab, name).token))
 
 

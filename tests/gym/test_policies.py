@@ -219,9 +219,9 @@ def test_spotlab_uses_the_model_that_is_named() -> None:
     ("name", "words"),
     [
         ("no_such", "There is no policy 'no_such'"),
-        ("spotlab:unknown", "needs forecasts of 'unknown'; there are those of: some-model"),
+        ("spotlab:unknown", "needs forecasts of 'unknown'. Available forecasts: some-model"),
         ("uniform_progress", "needs a deadline"),
-        ("lowest_advisor_bucket", "needs an advisor bucket"),
+        ("lowest_advisor_bucket", "needs the advisor bucket"),
     ],
 )
 def test_a_policy_that_cannot_run_is_refused_by_name(name: str, words: str) -> None:

@@ -130,5 +130,5 @@ def test_lengths_are_rounded_against_the_workload() -> None:
 
 def test_a_window_outside_the_trace_is_refused() -> None:
     world = world_of(np.ones((20, 1)), [1.0])
-    with pytest.raises(InvalidInput, match="not all in a trace of 20 ticks"):
+    with pytest.raises(InvalidInput, match="not inside a trace of 20 ticks"):
         simulate(world, Service(10 * MINUTE, 0.0, 1.0), 15, 10, Script())

@@ -104,7 +104,7 @@ def test_a_row_out_of_range_is_refused_alone_and_said(model: CheckedModel) -> No
     assert np.isnan(model.contributions(matrix)[0][1]).all()
     assert model.refusals(matrix) == {
         1: "advisor_bucket is 7 (1), outside 0..4",
-        2: "vcpu_count is unknown, which the model does not take",
+        2: "vcpu_count is unknown, which the model does not accept",
     }
 
 

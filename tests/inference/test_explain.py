@@ -117,7 +117,7 @@ def test_sentences_say_which_pool_is_safer(model: CheckedModel, frame: FeatureFr
     said = difference_in_words(difference(risky, safe))
 
     assert said[0].startswith("m6i.large in us-east-1a is safer than p3.16xlarge in us-east-1:")
-    assert "Its interruption bucket last month is <5 % against >20 %: safer (−" in said[1]
+    assert "bucket last month is <5 % compared with >20 %: safer (−" in said[1]
     assert "as risky as" in difference_in_words(difference(safe, safe))[0]
 
 

@@ -1,4 +1,4 @@
-"""A model that somebody sent answers from another process, which may do whatever it likes."""
+"""Uploaded models run in separate processes, which are not trusted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Watch:
 
 
 class Sent:
-    """Models in a folder of uploads, each asked in a process of its own."""
+    """Models in a folder of uploads, each in its own process."""
 
     def __init__(self, folder: Path, program: str = odd_model.PROGRAM, **limits: Any) -> None:
         self.folder = folder
@@ -86,9 +86,17 @@ def sent(tmp_path: Path) -> Iterator[Sent]:
     until(lambda: not opened.workers.pids(), "no model process is left")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
+    """The same for tests that may use one process, because they do not end or change it."""
+    opened = Sent(tmp_path_factory.mktemp("models"))
+    yield opened
+    opened.workers.close()
+
+
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[Sent]:
-    """The same with little time for an answer."""
+    """The same with a short time limit."""
     opened = Sent(tmp_path, wall_s=1.0)
     yield opened
     opened.workers.close()
@@ -102,8 +110,8 @@ def same(mine: Any, theirs: Any) -> bool:
 
 
 @pytest.mark.parametrize("count", [0, 1, 199, 5000])
-def test_it_answers_the_same_numbers_bit_for_bit(sent: Sent, count: int) -> None:
-    model, inside = sent.save(), sent.inside.get("toy")
+def test_it_answers_the_same_numbers_bit_for_bit(shared: Sent, count: int) -> None:
+    model, inside = shared.save(), shared.inside.get("toy")
     rows = models.rows(count)
     rows[: count // 3, 3] = np.nan  # refused by the card
     for ask in ("hazard_per_hour", "monthly_rate", "raw_score", "high_bucket_probability"):
@@ -146,10 +154,10 @@ def test_so_does_one_of_capacity_at_any_horizon(tmp_path: Path) -> None:
 
 
 def test_a_large_matrix_is_asked_about_in_pieces(
-    sent: Sent, monkeypatch: pytest.MonkeyPatch
+    shared: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spotlab.inference.isolated_model.MAX_REQUEST_BYTES", 8 * 4 * 70)
-    model, inside = sent.save(), sent.inside.get("toy")
+    model, inside = shared.save(), shared.inside.get("toy")
     assert same(model.hazard_per_hour(ROWS), inside.hazard_per_hour(ROWS))
     assert same(model.contributions(ROWS), inside.contributions(ROWS))
 
@@ -222,12 +230,12 @@ def test_what_it_says_is_shown_as_plain_words(sent: Sent) -> None:
     model = sent.save("object")
     with pytest.raises(ModelFailed) as failed:
         model.hazard_per_hour(ROWS)
-    told = str(failed.value)
-    assert told.startswith("Model toy@1.0.0 failed (ValueError click ")
+    message = str(failed.value)
+    assert message.startswith("Model toy@1.0.0 failed (ValueError click ")
     assert not {"[", "<", "://", "www."} & {
-        part for part in ("[", "<", "://", "www.") if part in told
+        part for part in ("[", "<", "://", "www.") if part in message
     }
-    assert len(told) < 500
+    assert len(message) < 500
     assert sent.pid(model), "a question that was too much ends nothing"
 
 
@@ -269,14 +277,19 @@ def test_its_process_has_no_secret_no_file_and_its_limits(
     assert limits["Max open files"] == "0"
 
 
-REACHES = ("open_a_file", "connect", "start_a_program", "allow_itself_more", "signal_the_app")
+@pytest.fixture(scope="module")
+def succeeded(shared: Sent) -> dict[str, float]:
+    """1.0 for each attempt that succeeded in a compromised process, otherwise 0.0."""
+    model = shared.save("try_everything", version="3.0.0")
+    scores = model.library.score(ROWS[: len(odd_model.ATTEMPTS)])
+    return dict(zip(odd_model.ATTEMPTS, scores.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("behaves", REACHES)
-def test_subverted_it_reaches_nothing(sent: Sent, behaves: str) -> None:
-    if behaves == "signal_the_app" and landlock_version() < 6:
-        pytest.skip("this kernel's Landlock does not keep signals in: it needs version 6")
-    assert sent.save(behaves).library.score(ROWS).tolist() == [0.0] * len(ROWS)
+@pytest.mark.parametrize("attempt", odd_model.ATTEMPTS)
+def test_subverted_it_reaches_nothing(succeeded: dict[str, float], attempt: str) -> None:
+    if attempt == "signal_the_app" and landlock_version() < 6:
+        pytest.skip("this kernel's Landlock does not block signals: it needs version 6")
+    assert succeeded[attempt] == 0.0
 
 
 APP = """
@@ -398,26 +411,26 @@ def test_nothing_is_asked_once_the_app_leaves(sent: Sent) -> None:
     pid = sent.pid(model)
     sent.workers.close()
     assert not is_running(pid)
-    with pytest.raises(NotAvailable, match="leaving"):
+    with pytest.raises(NotAvailable, match="shutting down"):
         model.hazard_per_hour(ROWS)
 
 
 def test_leaving_ends_a_question_too(sent: Sent) -> None:
     model = sent.save("hang")
-    told: list[SpotlabError] = []
+    errors: list[SpotlabError] = []
 
     def ask() -> None:
         try:
             model.hazard_per_hour(ROWS)
         except SpotlabError as exc:
-            told.append(exc)
+            errors.append(exc)
 
     thread = threading.Thread(target=ask)
     thread.start()
     until(sent.workers.pids, "it was asked")
     sent.workers.close()
     thread.join(20.0)
-    assert "leaving" in told[0].message
+    assert "shutting down" in errors[0].message
 
 
 def test_trust_moves_it_inside_and_out_again_at_once(sent: Sent) -> None:
@@ -450,7 +463,7 @@ def test_files_that_change_before_its_process_starts_are_refused(
     other = models.saved(tmp_path / "other", summary="changed afterwards")
     for name in ("card.json", "SHA256SUMS", "model.txt"):
         (tmp_path / "toy" / "1.0.0" / name).write_bytes((other / name).read_bytes())
-    with pytest.raises(ArtefactRefused, match="were changed"):
+    with pytest.raises(ArtefactRefused, match="have changed"):
         model.hazard_per_hour(ROWS)
 
 

@@ -100,7 +100,7 @@ def test_both_give_the_same_risks_and_reasons(lab_with: Opener, tmp_path: Path) 
     ("behaves", "why"),
     [
         ("crash", "crashed (SIGSEGV) in its own process"),
-        ("answer_noise", "sent an invalid response in its own process and was stopped"),
+        ("answer_noise", "sent an invalid response from its own process and was stopped"),
         ("object", "failed (ValueError"),
     ],
 )

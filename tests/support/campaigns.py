@@ -1,4 +1,4 @@
-"""A small made-up campaign on disk, and a sweep over it that takes moments."""
+"""Trace files of a small synthetic campaign, and a quick sweep over it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def spec_for(
     policies: tuple[str, ...] = POLICIES,
     windows: int = 4,
 ) -> SweepSpec:
-    """A few windows of it."""
+    """A sweep of a few windows."""
     return SweepSpec(TraceChoice(folder), workloads, policies, (), windows, 7, GIVEN)
 
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
-    """The sweep, run to its end."""
+    """The report of the finished sweep."""
     return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
 
 
 class Here:
-    """Workers that are this process: quick to hire."""
+    """Workers that run in this process, which is quick."""
 
     def run(
         self,

@@ -1,4 +1,4 @@
-"""Small feeds in AWS's formats, invented: the shapes are AWS's, the numbers are not."""
+"""Small feeds in AWS's formats, with invented numbers."""
 
 from __future__ import annotations
 

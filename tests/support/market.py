@@ -1,4 +1,4 @@
-"""A small market to rank, and a model that takes its hazard from the advisor bucket."""
+"""A small market to rank, and a model whose hazard follows from the advisor bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ["region", "availability_zone", "operating_system", "instance_type"]
 
 
 class StillClock:
-    """A clock that stands where it is put."""
+    """A clock that changes only when a test sets it."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at
@@ -33,7 +33,7 @@ class StillClock:
 
 
 class BucketModel:
-    """Hazard of a pool's current advisor bucket: simple enough to check by hand."""
+    """A model whose hazard is that of a pool's current advisor bucket."""
 
     name = "bucket"
     version = "1"

@@ -21,11 +21,11 @@ CLIENT, SECRET = "spotlab", "a secret of the client"
 
 @dataclass
 class Provider:
-    """Vouches for whoever `claims` says, without asking.
+    """Authenticates the user in `claims` without asking for a password.
 
     Args:
-        url: where it listens.
-        claims: of the next ID token.
+        url: its address.
+        claims: claims of the next ID token.
     """
 
     url: str = ""
@@ -56,13 +56,13 @@ class Provider:
 
     def id_token(self, nonce: str) -> str:
         now = int(time.time())
-        told = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce}
-        return jwt.encode(told | self.claims, self.key, "RS256", headers={"kid": "1"})
+        claims = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce}
+        return jwt.encode(claims | self.claims, self.key, "RS256", headers={"kid": "1"})
 
 
 @contextmanager
 def provider() -> Iterator[Provider]:
-    """A provider that listens until the end."""
+    """A running provider."""
     made = Provider()
 
     class Handler(BaseHTTPRequestHandler):
