@@ -17,7 +17,7 @@ SECRET_PATH = "/services/T0/B0/hunter2-secret"
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: the statuses in turn, then 200."""
+    """The received requests and the responses: the statuses in turn, then 200."""
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Receiver:
 
 @contextmanager
 def receiving(*statuses: int) -> Iterator[Receiver]:
-    """A receiver that listens until the end."""
+    """A running receiver."""
     receiver = Receiver(statuses=list(statuses))
 
     class Handler(BaseHTTPRequestHandler):
