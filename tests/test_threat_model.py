@@ -43,7 +43,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 
 def test_every_input_and_every_try_names_a_test() -> None:
-    for title in ("## What reads each input", "## What was tried, and held"):
+    for title in ("## Inputs and what reads them", "## Attacks that were tried"):
         table = PAGE.partition(title)[2].partition("\n## ")[0]
         rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
         assert len(rows) > 10
