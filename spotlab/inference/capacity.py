@@ -102,7 +102,7 @@ class CapacityModel(CheckedInput):
     def _levels(self, rows: Matrix, last: int) -> FloatArray:
         """(last + 1, n) calibrated log-odds of each knot, before they are made non-decreasing."""
         alone = self._without_others(rows)
-        values = self._scaled(rows)
+        values = on_scale(rows, self._spec.columns)
         levels = np.empty((last + 1, len(rows)))
         for number, knot in enumerate(self._spec.knots[: last + 1]):
             score = self._linear(values, alone, number).sum(axis=1) + self._intercepts(
@@ -117,7 +117,7 @@ class CapacityModel(CheckedInput):
         """(n, f) contributions to a knot's calibrated log-odds."""
         knot = self._spec.knots[number]
         alone = self._without_others(rows)
-        parts = self._linear(self._scaled(rows), alone, number)
+        parts = self._linear(on_scale(rows, self._spec.columns), alone, number)
         base = self._intercepts(alone, number)
         if knot.trees:
             trees = self._tree_scores(rows, knot.horizon_h, contributions=True)
@@ -128,9 +128,6 @@ class CapacityModel(CheckedInput):
     def _without_others(self, rows: Matrix) -> NDArray[np.bool_]:
         of_others = [column.of_others for column in self._spec.columns]
         return np.asarray(np.isnan(rows[:, of_others]).all(axis=1))
-
-    def _scaled(self, rows: Matrix) -> Matrix:
-        return on_scale(rows, self._spec.columns)
 
     def _linear(self, values: Matrix, alone: NDArray[np.bool_], number: int) -> Matrix:
         knot = self._spec.knots[number]
