@@ -1,4 +1,4 @@
-"""Every schedule there is, by trying each action at each tick: the oracle's oracle."""
+"""Exhaustive search over all schedules, as a reference for the oracle."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from spotlab.gym.world import World
 
 
 def least_objective(world: World, workload: Workload) -> float:
-    """The least objective of any sequence of actions that misses no deadline."""
+    """The minimum objective over all sequences of actions that meet the deadline."""
     clock = clock_for(workload, world.tick_h, world.ticks)
     pools = len(world.panel.names)
     worth = workload.downtime_usd_per_hour if isinstance(workload, Service) else 0.0
     known: dict[tuple[object, ...], float] = {}
 
     def rest(tick: int, replay: _Simulation) -> float:
-        """Least objective from before the actions of `tick`, over what was paid until then."""
+        """Minimum objective from `tick` on, in addition to the cost so far."""
         if tick == clock.ticks:
             end = replay.outcome()
             return math.inf if end.missed else end.objective_usd

@@ -1,4 +1,4 @@
-"""The replay: exact accounts of small cases, done by hand."""
+"""The simulator: small cases with costs calculated by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTE = 1.0 / 60.0
 
 
 class Script:
-    """Does what it is told, by tick."""
+    """Returns given actions by tick."""
 
     def __init__(self, **actions: Action) -> None:
         self._actions = {int(key[1:]): action for key, action in actions.items()}

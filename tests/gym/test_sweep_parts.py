@@ -1,4 +1,4 @@
-"""Cells, windows and figures: what sweeps are made of."""
+"""Cells, windows and statistics of sweeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model answers only what its card allows, and its contributions add up."""
+"""A model predicts only rows that its card allows, and its contributions add up."""
 
 from __future__ import annotations
 

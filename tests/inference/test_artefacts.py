@@ -1,4 +1,4 @@
-"""An artefact is read only when every byte of it is listed, checked and harmless."""
+"""An artefact is loaded only if its files are listed, unchanged and safe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support import models
 
 
 def resum(folder: Path) -> None:
-    """Write SHA256SUMS anew, as someone who meddles would."""
+    """Write SHA256SUMS again, as an attacker would."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.iterdir())

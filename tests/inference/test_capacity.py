@@ -1,4 +1,4 @@
-"""A capacity model's risk: any horizon, never falling, explained, and refused where it must be."""
+"""Capacity models: any horizon, non-decreasing risk, explanations and rejected cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An estimator whose trees or numbers no fit leaves is refused before anything is computed."""
+"""An estimator whose trees or numbers cannot result from fitting is rejected before it is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Nodes = NDArray[Any]
 
 
 def reopened(fitted: Any) -> Any:
-    """It, through a file."""
+    """The estimator, written to a file and read again."""
     return open_estimator(skops.io.dumps(fitted), TYPICAL)
 
 
@@ -35,12 +35,12 @@ def inner(nodes: Nodes) -> NDArray[np.intp]:
 
 
 def to_itself(nodes: Nodes) -> None:
-    """The root is its own child: whoever asks never gets an answer."""
+    """The root is its own child: an endless loop."""
     nodes["left"][0] = nodes["right"][0] = 0
 
 
 def in_a_ring(nodes: Nodes) -> None:
-    """An inner node is its own only parent, and its parent leads past it."""
+    """An inner node is its own only parent, and is not reachable from the root."""
     below = int(nodes["left"][0])
     assert nodes["is_leaf"][below] == 0
     nodes["left"][0], nodes["left"][below] = nodes["left"][below], below

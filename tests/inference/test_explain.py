@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> CheckedModel:
 
 @pytest.fixture
 def frame() -> FeatureFrame:
-    """Columns in another order than the model's, and one more."""
+    """The model's columns in another order, with an additional one."""
     values = np.array([[2.0, 0.0, 2.0, -2.0, 9.0], [64.0, 4.0, 2.0, math.nan, 9.0]])
     refused = np.array([[math.nan, 9.0, 2.0, 0.0, 9.0]])
     names = ("vcpu_count", "advisor_bucket", "advisor_age_h", "log_spot_price", "unused")

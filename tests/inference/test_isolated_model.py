@@ -36,7 +36,7 @@ ROWS = models.rows(300)
 
 
 class Watch:
-    """Seconds that pass when a test says so."""
+    """A monotonic clock that changes only when a test sets it."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

@@ -1,4 +1,4 @@
-"""A model's text is read only as LightGBM writes it, so that no two readers can differ."""
+"""A model's text is accepted only in the format that LightGBM writes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_shipped_models_are_proved_without_lightgbm(folder: object) -> None:
 
 
 def line(key: str, value: str, kind: str = "plain") -> Change:
-    """A change of the first line of a key, in a model of a kind."""
+    """A change of the first line with a key, for a kind of model."""
     pattern = re.compile(rf"^{key}=.*$", re.MULTILINE)
 
     def change(_: str) -> str:

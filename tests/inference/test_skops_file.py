@@ -1,4 +1,4 @@
-"""A skops file that skops would not have written is refused before skops reads it."""
+"""A skops file that skops would not write is rejected before skops reads it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def boosting() -> Any:
 
 
 def root(schema: Any) -> dict[str, Any]:
-    """What the estimator's own attributes are."""
+    """The attributes of the estimator in the schema."""
     attributes: dict[str, Any] = schema["content"]["content"]
     return attributes
 
 
 def unfolding(schema: Any, _files: Files) -> None:
-    """Sixty lists, each of which holds the next one twice: 2^60 to walk."""
+    """Sixty lists, each of which contains the next one twice: 2^60 nodes to visit."""
     inner: Any = node("builtins.list", "ListNode", [], BIG)
     for number in range(1, 60):
         twice = [inner, {"__id__": BIG + number - 1}]
@@ -46,7 +46,7 @@ def unfolding(schema: Any, _files: Files) -> None:
 
 
 def repeated(schema: Any, files: Files) -> None:
-    """One array of 8 MB, which two hundred nodes name: 1.6 GB."""
+    """One array of 8 MB that two hundred nodes name: 1.6 GB."""
     files["0.npy"] = skops_files.saved_array(np.zeros(2**20))
     one = {
         **{"__module__": "numpy", "__class__": "ndarray", "__loader__": "NdArrayNode"},
@@ -76,7 +76,7 @@ def formless_generator(schema: Any, _files: Files) -> None:
 
 
 def raw_memory(schema: Any, _files: Files) -> None:
-    """An array that is never written: it shows what the process had in its memory."""
+    """An uninitialised array, which would expose the memory of the process."""
     size = node("builtins.tuple", "TupleNode", [node("builtins.str", "JsonNode", "1000")])
     root(schema)["tol"] = node("numpy.ndarray", "ConstructorFromReduceNode", size)
 
@@ -166,7 +166,7 @@ def files_of(fitted: Any) -> Files:
 
 
 def damaged_data() -> bytes:
-    """A deflated schema whose data is no deflate data."""
+    """A compressed schema with invalid deflate data."""
     packed = bytearray(put_together({SCHEMA: b"{}" * 200}))
     packed[30 + len(SCHEMA) : 30 + len(SCHEMA) + 4] = b"\xff\xff\xff\xff"
     return bytes(packed)
@@ -181,7 +181,7 @@ def encrypted() -> bytes:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def twice() -> bytes:
-    """Two schemas: what is checked must be what is read."""
+    """Two schemas: the one that is checked must be the one that is read."""
     packed = skops_files.io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for content in (b"{}", files_of(boosting())[SCHEMA]):
@@ -223,7 +223,7 @@ def test_what_skops_writes_passes(fitted: Callable[[], Any]) -> None:
 
 
 def test_damage_anywhere_is_refused_or_harmless() -> None:
-    """Of 300 files with a few bytes changed each is refused, or opens and predicts."""
+    """Each of 300 files with a few changed bytes is rejected, or opens and predicts."""
     content = skops.io.dumps(boosting())
     matrix = models.rows(20)
     chance = random.Random(7)

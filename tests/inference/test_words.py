@@ -1,4 +1,4 @@
-"""A sentence never contradicts itself."""
+"""Sentences of explanations."""
 
 from __future__ import annotations
 
