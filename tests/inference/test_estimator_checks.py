@@ -104,7 +104,7 @@ def test_a_tree_is_no_deeper_than_shap_can_follow() -> None:
     fitted._predictors[0][0].nodes = chain(MAX_TREE_DEPTH)
     assert np.isfinite(reopened(fitted).log_odds(models.rows(3))).all()
 
-    fitted._predictors[0][0].nodes = chain(500_000)
+    fitted._predictors[0][0].nodes = chain(50_000)
     with pytest.raises(ArtefactRefused, match="deeper than 256"):
         reopened(fitted)
 
