@@ -66,7 +66,7 @@ SCOPES: Final = (
 class Actor:
     """A user or token that performs an action; `secret` is the credential in its requests."""
 
-    told: str
+    label: str
     user: str
     rights: frozenset[Right]
     accounts: Accounts
@@ -96,7 +96,7 @@ class Target:
 class Try:
     """An action on a user, with the rights and accounts of that or of the new user afterwards."""
 
-    told: str
+    label: str
     act: Callable[[Desk, str], object]
     rights: frozenset[Right] = frozenset()
     accounts: Accounts = ()
@@ -120,8 +120,8 @@ def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
     made = [Actor(name, name, RIGHTS[role], accounts, mine.who, cookie)]
     for scopes in SCOPES if role is Role.ADMIN else (RIGHTS[role],):
         _, token = mine.create_token("of a test", scopes, DAY)
-        told = f"{name} with {len(scopes)} scopes"
-        made.append(Actor(told, name, scopes, accounts, Gate(lab).bearer(token), token))
+        label = f"{name} with {len(scopes)} scopes"
+        made.append(Actor(label, name, scopes, accounts, Gate(lab).bearer(token), token))
     return made
 
 
@@ -172,8 +172,8 @@ def tries(target: Target) -> Iterator[Try]:
         ("reset_password", lambda desk, name: desk.users.reset_password(name)),
         ("revoke", lambda desk, _name: desk.tokens.revoke(target.token_id)),
     )
-    for told, act in same:
-        yield Try(told, act, rights, seen)
+    for label, act in same:
+        yield Try(label, act, rights, seen)
     for scopes in ({Right.READ}, {Right.READ, Right.EVALUATE}, set(Right)):
         if scopes <= rights:
             yield Try(
@@ -237,19 +237,19 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
         own = Target(actor.user, role, seen, targets[0].token_id)
         for target in (own, *targets):
             for each in tries(target):
-                if each.new != (target is own) and (each.new or each.told == "revoke"):
+                if each.new != (target is own) and (each.new or each.label == "revoke"):
                     continue
                 allowed, before = expected(actor, target, each), lab.store.audit.count()
                 name = f"new-{sum(tried.values())}" if each.new else target.name
-                said = "done"
+                result = "done"
                 try:
                     each.act(desk, name)
                 except (Forbidden, NotFound, InvalidInput) as exc:
-                    said = str(exc)
+                    result = str(exc)
                 tried[allowed] += 1
                 changed = lab.store.audit.count() != before
-                if allowed != (said == "done") or (changed and not allowed):
-                    wrong.append(f"{actor.told}: {each.told} of {target}: {said}")
+                if allowed != (result == "done") or (changed and not allowed):
+                    wrong.append(f"{actor.label}: {each.label} of {target}: {result}")
                 if changed and not each.new:
                     restore(lab, target)
                 if target is own and actor.who.session_id:  # it may have ended
@@ -362,8 +362,8 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
                     changed = lab.store.audit.count() != before
                     good = answer.status_code in ((200, 201) if allowed else (403, 404, 422))
                     if not good or (changed and not allowed):
-                        said = f"{answer.status_code} {answer.text}"
-                        wrong.append(f"{actor.told}: {each.method} {each.path} {body}: {said}")
+                        result = f"{answer.status_code} {answer.text}"
+                        wrong.append(f"{actor.label}: {each.method} {each.path} {body}: {result}")
                     if changed and not each.new:
                         restore(lab, target)
 
@@ -384,9 +384,9 @@ def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
     add_user(two_accounts, "eve", Role.ADMIN, ("acme",))
     eve = by_session(two_accounts, "eve")
     for accounts, refused in ((None, Forbidden), (("acme", "zeta"), InvalidInput)):
-        with pytest.raises(refused) as told:
+        with pytest.raises(refused) as error:
             eve.users.set("eve", accounts=accounts)
-        assert "zeta" not in (told.value.remedy or "").replace("'zeta'", ""), (
+        assert "zeta" not in (error.value.remedy or "").replace("'zeta'", ""), (
             "names nothing foreign"
         )
     assert two_accounts.store.users.get("eve").accounts == ("acme",)

@@ -33,8 +33,8 @@ MODULES = sorted(
 
 def takes_a_lab(function: ast.FunctionDef) -> bool:
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    said = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
-    return any(text.strip("'\"") == "Lab" for text in said)
+    annotations = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
+    return any(text.strip("'\"") == "Lab" for text in annotations)
 
 
 UNCHECKED: Final = ("runtime", "monitoring", "maintenance", "scheduling", "sweeps")

@@ -68,26 +68,26 @@ def provider() -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            parameters = {name: values[0] for name, values in parse_qs(parts.query).items()}
             if parts.path == "/authorize":
                 code = secrets.token_urlsafe(16)
-                made.codes[code] = asked
-                back = urlencode({"code": code, "state": asked["state"]})
+                made.codes[code] = parameters
+                back = urlencode({"code": code, "state": parameters["state"]})
                 self.send_response(302)
-                self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+                self.send_header("Location", f"{parameters['redirect_uri']}?{back}")
                 self.end_headers()
                 return
             self._answer(made.keys() if parts.path == "/keys" else made.metadata())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            asked = made.codes.pop(parse_qs(body)["code"][0])
+            parameters = made.codes.pop(parse_qs(body)["code"][0])
             self._answer(
                 {
                     "access_token": secrets.token_urlsafe(16),
                     "token_type": "Bearer",
                     "expires_in": 300,
-                    "id_token": made.id_token(asked["nonce"]),
+                    "id_token": made.id_token(parameters["nonce"]),
                 }
             )
 

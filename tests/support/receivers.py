@@ -51,13 +51,13 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
             if receiver.hold is not None:
                 receiver.hold.wait(30)
             status = receiver.statuses.pop(0) if receiver.statuses else 200
-            said = receiver.said.encode()
+            content = receiver.said.encode()
             self.send_response(status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None: ...
 
