@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import pytest
+from sqlalchemy import event
 from starlette.requests import HTTPConnection
 
 from spotlab.api.application import build
@@ -79,6 +80,36 @@ class Asking:
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://lab") as client:
             return await client.request(method, url, **{**options, "headers": headers})
+
+
+class OnBothDatabases:
+    """Sends generated requests on SQLite, and those that depend on the database on PostgreSQL too.
+
+    A request that is rejected on SQLite without any SQL statement cannot differ on PostgreSQL.
+    """
+
+    def __init__(self) -> None:
+        self._rejected_without_sql: set[str] = set()
+
+    def send(self, asking: Asking, method: str, url: str, **options: Any) -> httpx.Response | None:
+        """The response; None if the request need not be repeated on this database."""
+        engine, request = asking.lab.store.engine, repr((method, url, options))
+        is_first = engine.dialect.name == "sqlite"
+        if not is_first and request in self._rejected_without_sql:
+            return None
+        statements: list[Any] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            statements.append(statement)
+
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            response = asking(method, url, **options)
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        if is_first and response.status_code >= 400 and not statements:
+            self._rejected_without_sql.add(request)
+        return response
 
 
 @pytest.fixture(scope="module")
