@@ -1,8 +1,8 @@
-"""Nobody grants what they do not have: every actor, every granting verb, every user it is done to.
+"""No user can grant rights that they do not have: every actor, action and target is tried.
 
-What is expected is one rule, spelled out here and nowhere taken from the code: what is granted, and
-what the user it is done to has before and after, is all the actor's own. Verbs and operations are
-found, not listed; one that has no entry here fails.
+The expectation is one rule that is written here and not taken from the code: the actor must have
+the granted rights and accounts, and those of the target before and after the action. Methods and
+operations are discovered; one without an entry in this module fails.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ SCOPES: Final = (
     RIGHTS[Role.OPERATOR] | {Right.CHANGE_USERS},
     frozenset(Right) - {Right.CHANGE_USERS},
 )
-"""Of tokens that act."""
+"""Scopes of the actors' tokens."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who tries; `secret` is what a request of theirs carries."""
+    """A user or token that performs an action; `secret` is the credential in its requests."""
 
-    told: str
+    label: str
     user: str
     rights: frozenset[Right]
     accounts: Accounts
@@ -74,7 +74,7 @@ class Actor:
     secret: str
 
     def owns(self, rights: frozenset[Right], accounts: Accounts) -> bool:
-        """The rule: whether all of this is their own."""
+        """Whether the actor has all of these rights and accounts."""
         if not rights <= self.rights:
             return False
         if self.accounts is None:
@@ -84,7 +84,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Target:
-    """A user that something is done to, and a token of theirs."""
+    """A user on whom an action is performed, and one of their tokens."""
 
     name: str
     role: Role
@@ -94,9 +94,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Try:
-    """A verb tried on a user: what they have after it, or what somebody new has."""
+    """An action on a user, with the rights and accounts of that or of the new user afterwards."""
 
-    told: str
+    label: str
     act: Callable[[Desk, str], object]
     rights: frozenset[Right] = frozenset()
     accounts: Accounts = ()
@@ -112,7 +112,7 @@ def two_accounts(lab: Lab) -> Lab:
 
 
 def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
-    """One user by session and by tokens of several scopes."""
+    """One user, signed in with a session and with tokens of several scopes."""
     name = f"{role}-{'of-one' if accounts else 'of-all'}"
     add_user(lab, name, role, accounts)
     cookie = signed_in(lab, name).token
@@ -120,13 +120,13 @@ def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
     made = [Actor(name, name, RIGHTS[role], accounts, mine.who, cookie)]
     for scopes in SCOPES if role is Role.ADMIN else (RIGHTS[role],):
         _, token = mine.create_token("of a test", scopes, DAY)
-        told = f"{name} with {len(scopes)} scopes"
-        made.append(Actor(told, name, scopes, accounts, Gate(lab).bearer(token), token))
+        label = f"{name} with {len(scopes)} scopes"
+        made.append(Actor(label, name, scopes, accounts, Gate(lab).bearer(token), token))
     return made
 
 
 def targets_of(lab: Lab) -> list[Target]:
-    """Users who see all, one, another, both and no account, and of other roles."""
+    """Users who see all, one, the other, both or no accounts, and users of other roles."""
     made = []
     some = [(Role.VIEWER, seen) for seen in SEEN]
     some += product((Role.OPERATOR, Role.ADMIN), (None, ("acme",)))
@@ -139,7 +139,7 @@ def targets_of(lab: Lab) -> list[Target]:
 
 
 def tries(target: Target) -> Iterator[Try]:
-    """Every verb, with what it grants."""
+    """Every action, with what it grants."""
     rights, seen = RIGHTS[target.role], target.accounts
     for role, accounts in product(ROLES, SEEN):
         yield Try(
@@ -172,8 +172,8 @@ def tries(target: Target) -> Iterator[Try]:
         ("reset_password", lambda desk, name: desk.users.reset_password(name)),
         ("revoke", lambda desk, _name: desk.tokens.revoke(target.token_id)),
     )
-    for told, act in same:
-        yield Try(told, act, rights, seen)
+    for label, act in same:
+        yield Try(label, act, rights, seen)
     for scopes in ({Right.READ}, {Right.READ, Right.EVALUATE}, set(Right)):
         if scopes <= rights:
             yield Try(
@@ -189,13 +189,13 @@ GRANTING: Final = {
     TokensDesk: {"create", "revoke"},
     MyDesk: {"create_token"},
 }
-"""Tried here."""
+"""Methods that are tried here."""
 ASKING: Final = {
     UsersDesk: {"list", "get", "theirs", "sessions"},
     TokensDesk: {"list"},
     MyDesk: {"user", "sessions", "tokens", "change_password", "end_session", "revoke_token"},
 }
-"""They give nothing to anybody; those of MyDesk are about whoever asks alone."""
+"""Methods that grant nothing; those of MyDesk concern only the user who calls them."""
 
 
 @pytest.mark.parametrize("part", GRANTING, ids=lambda part: part.__name__)
@@ -206,7 +206,7 @@ def test_every_verb_is_tried(part: type) -> None:
 
 
 def expected(actor: Actor, target: Target, each: Try | Request) -> bool:
-    """The rule: what is granted, and what the user has before and after, is the actor's own."""
+    """The rule: the actor has what is granted, and what the target has before and after."""
     had = each.new or actor.owns(RIGHTS[target.role], target.accounts)
     return Right.CHANGE_USERS in actor.rights and had and actor.owns(each.rights, each.accounts)
 
@@ -219,7 +219,7 @@ def restore(lab: Lab, target: Target) -> None:
 
 
 def again(lab: Lab, actor: Actor) -> Principal:
-    """The actor as they were at first, in a new session."""
+    """The actor in a new session."""
     begun = Sessions(lab).begin(actor.user, "a test", VISIT)
     assert begun is not None
     return replace(actor.who, session_id=begun.session.session_id)
@@ -237,33 +237,33 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
         own = Target(actor.user, role, seen, targets[0].token_id)
         for target in (own, *targets):
             for each in tries(target):
-                if each.new != (target is own) and (each.new or each.told == "revoke"):
+                if each.new != (target is own) and (each.new or each.label == "revoke"):
                     continue
                 allowed, before = expected(actor, target, each), lab.store.audit.count()
                 name = f"new-{sum(tried.values())}" if each.new else target.name
-                said = "done"
+                result = "done"
                 try:
                     each.act(desk, name)
                 except (Forbidden, NotFound, InvalidInput) as exc:
-                    said = str(exc)
+                    result = str(exc)
                 tried[allowed] += 1
                 changed = lab.store.audit.count() != before
-                if allowed != (said == "done") or (changed and not allowed):
-                    wrong.append(f"{actor.told}: {each.told} of {target}: {said}")
+                if allowed != (result == "done") or (changed and not allowed):
+                    wrong.append(f"{actor.label}: {each.label} of {target}: {result}")
                 if changed and not each.new:
                     restore(lab, target)
-                if target is own and actor.who.session_id:  # which a change of one's own may end
+                if target is own and actor.who.session_id:  # it may have ended
                     desk = Desk(lab, again(lab, actor))
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
     assert (tried[True] > 100) is (role is Role.ADMIN), tried
 
 
-# The same by requests
+# The same through the API
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, with what it grants."""
+    """An API request, with what it grants."""
 
     operation: str
     method: str
@@ -275,7 +275,7 @@ class Request:
 
 
 def requests_of(target: Target) -> Iterator[Request]:
-    """Every operation that grants, as it is sent about a user."""
+    """A request of every granting operation for a user."""
     rights, seen, user = RIGHTS[target.role], target.accounts, f"/users/{target.name}"
 
     def listed(accounts: Accounts) -> list[str] | None:
@@ -362,8 +362,8 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
                     changed = lab.store.audit.count() != before
                     good = answer.status_code in ((200, 201) if allowed else (403, 404, 422))
                     if not good or (changed and not allowed):
-                        said = f"{answer.status_code} {answer.text}"
-                        wrong.append(f"{actor.told}: {each.method} {each.path} {body}: {said}")
+                        result = f"{answer.status_code} {answer.text}"
+                        wrong.append(f"{actor.label}: {each.method} {each.path} {body}: {result}")
                     if changed and not each.new:
                         restore(lab, target)
 
@@ -372,11 +372,11 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
     assert (tried[True] > 50) is (role is Role.ADMIN), tried
 
 
-# What was reproduced, and what outlives who granted it
+# Reproduced attacks, and grants that outlive the user who made them
 
 
 def by_session(lab: Lab, name: str) -> Desk:
-    """A user at the desk, signed in."""
+    """The desk of a user who is signed in."""
     return Desk(lab, Gate(lab).session(signed_in(lab, name).token))
 
 
@@ -384,9 +384,9 @@ def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
     add_user(two_accounts, "eve", Role.ADMIN, ("acme",))
     eve = by_session(two_accounts, "eve")
     for accounts, refused in ((None, Forbidden), (("acme", "zeta"), InvalidInput)):
-        with pytest.raises(refused) as told:
+        with pytest.raises(refused) as error:
             eve.users.set("eve", accounts=accounts)
-        assert "zeta" not in (told.value.remedy or "").replace("'zeta'", ""), (
+        assert "zeta" not in (error.value.remedy or "").replace("'zeta'", ""), (
             "names nothing foreign"
         )
     assert two_accounts.store.users.get("eve").accounts == ("acme",)

@@ -13,7 +13,7 @@ from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
 from spotlab.telemetry.text import hides_something
-from tests.api.conftest import Asking
+from tests.api.conftest import Asking, OnBothDatabases
 from tests.support.databases import KINDS, postgres_url
 from tests.support.lab import FLEET, save_toy_model, small_lab
 from tests.support.odd_values import BODY_VALUES, CURSORS, ODD, cursor
@@ -35,6 +35,7 @@ NAMES: Final = {"jobs": "retention", "users": "ana"}
 AWS: Final = ("create_account", "change_account", "validate_account", "collect_market")
 """The AWS of the lab refuses: 502 is right where AWS was asked."""
 ENDLESS: Final = "stream_logs"
+REQUESTS: Final = OnBothDatabases()
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -48,7 +49,9 @@ def odd_ask(
         if request.param == "postgres":
             patch.setenv("SPOTLAB_DATABASE_URL", request.getfixturevalue("postgres_url"))
         with small_lab(home / "home", home / "models") as lab:
-            yield Asking(fill(lab), admin=Principal("boss", Role.ADMIN, via="a test"))
+            boss = Principal("boss", Role.ADMIN, via="a test")
+            with Asking(fill(lab), admin=boss) as asking:
+                yield asking
 
 
 def fill(lab: Lab) -> Lab:
@@ -104,7 +107,9 @@ def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
                     asked = address(path, **{name: value})
                 else:
                     asked = f"{address(path)}?{urlencode({name: value})}"
-                answer = odd_ask(method, asked)
+                answer = REQUESTS.send(odd_ask, method, asked)
+                if answer is None:
+                    continue
                 faults += fault(operation, f"{name}={value!r}", answer)
                 if name == "cursor" and value in CURSORS:
                     known = answer.status_code in (200, 404)  # 404: so is any other made-up one
@@ -120,8 +125,10 @@ def test_no_field_of_a_body_is_the_servers_fault(odd_ask: Asking) -> None:
             continue
         headers = {"Content-Type": "application/json", "If-Match": "*"}
         for field, sent in bodies(content["example"]):
-            answer = odd_ask(method, address(path), content=sent.encode(), headers=headers)
-            faults += fault(operation, f"{field} {sent}", answer)
+            answer = REQUESTS.send(
+                odd_ask, method, address(path), content=sent.encode(), headers=headers
+            )
+            faults += [] if answer is None else fault(operation, f"{field} {sent}", answer)
     assert faults == []
 
 

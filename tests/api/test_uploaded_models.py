@@ -33,7 +33,7 @@ def test_whoever_asks_for_it_is_told_what_it_did_and_when_to_ask_again(ask: Aski
         assert answer.status_code == 503, answer.text
         problem = answer.json()
         assert problem["detail"] == f"Model {SENT} crashed (SIGSEGV) in its own process."
-        assert "asked again in 5 min" in problem["remedy"]
+        assert "used again in 5 min" in problem["remedy"]
         assert 0 < int(answer.headers["retry-after"]) <= 300
     assert ask("GET", f"/explanation?pool={POOL}").status_code == 200
     assert ask("GET", "/candidates").json()["model"] == "toy@1.0.0"

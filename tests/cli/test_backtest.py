@@ -129,7 +129,7 @@ def test_prices_and_buckets_from_a_file(run: Run, tmp_path: Path) -> None:
         (("--policies", "spotlab:luck"), 1, "No model 'luck'"),
         (("--model", "luck"), 1, "No model 'luck'"),
         (("--policies", "spotlab:advisor-lgbm"), 1, "a model of the task advisor"),
-        (("--deadline-h", "7000"), 1, "does not hold 7000 h"),
+        (("--deadline-h", "7000"), 1, "is shorter than 7000 h"),
         (("--work-h", "9"), 1, "too short for 9 h of work"),
         (("--spot-usd", "1"), 2, "Give --on-demand-usd with"),
         (("--prices-file", "none.csv", "--on-demand-usd", "2"), 1, "none.csv: it cannot be read"),

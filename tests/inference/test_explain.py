@@ -16,7 +16,7 @@ from spotlab.inference import artefacts
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.explain import REST, difference, explain
 from spotlab.inference.explanation_text import (
-    IN_LOG_ODDS,
+    LOG_ODDS_NOTE,
     difference_in_words,
     in_words,
     percent,
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> CheckedModel:
 
 @pytest.fixture
 def frame() -> FeatureFrame:
-    """Columns in another order than the model's, and one more."""
+    """The model's columns in another order, with an additional one."""
     values = np.array([[2.0, 0.0, 2.0, -2.0, 9.0], [64.0, 4.0, 2.0, math.nan, 9.0]])
     refused = np.array([[math.nan, 9.0, 2.0, 0.0, 9.0]])
     names = ("vcpu_count", "advisor_bucket", "advisor_age_h", "log_spot_price", "unused")
@@ -108,7 +108,7 @@ def test_sentences_have_numbers_units_and_a_warning(
     assert said[0].startswith("m6i.large in us-east-1a: 0.")
     assert "within 24 h" in said[0]
     assert said[1].startswith("Its interruption bucket last month (<5 %) lowers the risk most (−")
-    assert said[-1] == IN_LOG_ODDS
+    assert said[-1] == LOG_ODDS_NOTE
 
 
 def test_sentences_say_which_pool_is_safer(model: CheckedModel, frame: FeatureFrame) -> None:
@@ -117,7 +117,7 @@ def test_sentences_say_which_pool_is_safer(model: CheckedModel, frame: FeatureFr
     said = difference_in_words(difference(risky, safe))
 
     assert said[0].startswith("m6i.large in us-east-1a is safer than p3.16xlarge in us-east-1:")
-    assert "Its interruption bucket last month is <5 % against >20 %: safer (−" in said[1]
+    assert "bucket last month is <5 % compared with >20 %: safer (−" in said[1]
     assert "as risky as" in difference_in_words(difference(safe, safe))[0]
 
 

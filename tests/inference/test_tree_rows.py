@@ -1,4 +1,4 @@
-"""Rows are made for the leaves of a model, and reach them."""
+"""Rows created for the leaves of a model reach them."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_what_cannot_be_is_named_and_cannot_be_started(
 ) -> None:
     app = open_page("backtests")
     app.number_input(key="backtest-deadline-to").set_value(500.0).run()
-    assert any("does not hold 500 h" in box.value for box in app.warning)
+    assert any("is shorter than 500 h" in box.value for box in app.warning)
     assert app.button(key="backtest-start").disabled
 
 

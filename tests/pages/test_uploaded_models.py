@@ -47,7 +47,7 @@ def test_a_failure_is_an_error_state_and_then_the_champions_turn(lab: Lab, open_
     app = open_page("explanations", decision=str(experiment.experiment_id))
     assert not app.exception
     assert f"Model {SENT} crashed (SIGSEGV) in its own process." in said(app)
-    assert "asked again in 5 min" in said(app)
+    assert "used again in 5 min" in said(app)
     app = open_page("candidates", instance=WEB)
     assert not app.exception
     assert f"The assigned model {SENT} crashed (SIGSEGV) in its own process" in said(app)

@@ -99,8 +99,8 @@ def test_both_give_the_same_risks_and_reasons(lab_with: Opener, tmp_path: Path) 
     ("behaves", "why"),
     [
         ("crash", "crashed (SIGSEGV) in its own process"),
-        ("answer_noise", "gave what is no answer in its own process and was ended"),
-        ("object", "has no answer (ValueError"),
+        ("answer_noise", "sent an invalid response from its own process and was stopped"),
+        ("object", "failed (ValueError"),
     ],
 )
 def test_an_own_model_that_fails_is_replaced_by_the_champion_and_it_is_said(

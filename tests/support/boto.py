@@ -14,7 +14,7 @@ EC2 = 'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'
 
 
 def client(service: str, *, attempts: int = 3) -> Any:
-    """A client with the same retries as in production ("standard" mode)."""
+    """A client with SpotLab's retry mode ("standard")."""
     return boto3.client(
         service,
         region_name="us-east-1",
@@ -25,7 +25,7 @@ def client(service: str, *, attempts: int = 3) -> Any:
 
 
 class Answers:
-    """Returns the next response for each request, and the last one repeatedly."""
+    """Responds to each request with the next of the answers, and then repeats the last one."""
 
     def __init__(self, client: Any, *answers: Answer) -> None:
         self.answers = list(answers)

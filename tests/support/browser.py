@@ -1,4 +1,4 @@
-"""A browser without sockets or scripts: stores cookies, submits forms, opens websockets."""
+"""An in-process browser without scripts: it stores cookies, submits forms and opens websockets."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Browser:
     """Sends requests to an ASGI app.
 
     Args:
-        app: what it asks.
-        base: scheme and name of the server.
-        client: where it comes from.
-        cookies: what it keeps.
+        app: the app.
+        base: scheme and host name of the server.
+        client: the browser's address and port.
+        cookies: the stored cookies.
     """
 
     app: ASGIApp
@@ -61,7 +61,7 @@ class Browser:
         return self.post(action[1], data=sent, headers=self.origin)
 
     def opens(self, path: str, origin: str) -> Message:
-        """The server's first message to a websocket: accept or close."""
+        """The server's first message on a websocket: accept or close."""
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers = {"host": self.base.partition("//")[2], "origin": origin, "cookie": pairs}
         scope = {

@@ -1,4 +1,4 @@
-"""A small invented campaign on disk, and a quick sweep over it."""
+"""Trace files of a small synthetic campaign, and a quick sweep over it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def spec_for(
     policies: tuple[str, ...] = POLICIES,
     windows: int = 4,
 ) -> SweepSpec:
-    """A sweep over a few windows of the campaign."""
+    """A sweep of a few windows."""
     return SweepSpec(TraceChoice(folder), workloads, policies, (), windows, 7, GIVEN)
 
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
-    """The completed sweep."""
+    """The report of the finished sweep."""
     return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
 
 
 class Here:
-    """Workers within this process, which start immediately."""
+    """Workers that run in this process, which is quick."""
 
     def run(
         self,

@@ -18,7 +18,7 @@ QUICK = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_LOGGING__DISTRIBUTED": "critical",
 }
-"""The scheduler gives up an item after one death of a worker, to keep tests quick."""
+"""The scheduler gives up an item after one worker died, which makes tests quick."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cluster:
 
 @contextmanager
 def dask_cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """The cluster ends at the latest with this process."""
+    """A cluster that ends with this process at the latest."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.dask_cluster", str(workers)],

@@ -22,7 +22,7 @@ def client(
 
 
 def role_keys(served: RunningServer, account: Account, external_id: str) -> dict[str, str]:
-    """Credentials from AssumeRole, as arguments of boto3.client."""
+    """The credentials from AssumeRole, as arguments of boto3.client."""
     answer = client(served, "sts").assume_role(
         RoleArn=account.role_arn, RoleSessionName="spotlab", ExternalId=external_id
     )["Credentials"]

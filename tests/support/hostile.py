@@ -24,13 +24,13 @@ from tests.support.cards import DETAILS, save_carded_model
 CANARY: Final = (
     ":red[x] ![c](http://e.example/p) [l](javascript:a) $y$ <b>z</b> `q` *s* \u202e\x1b[2J\nFAKE"
 )
-"""Colour, a picture that tells who looks, a script, mathematics, HTML, code, emphasis, text turned
-round, a terminal's escape sequence and a line of its own."""
+"""Colour, a tracking image, a script, mathematics, HTML, code, emphasis, reversed text, a terminal
+escape sequence and a line break."""
 ME: Final = Principal("ana", Role.ADMIN, via="session", session_id="s" * 16)
 
 
 def make_hostile(lab: Lab) -> Lab:
-    """Put the canary wherever a `small_lab` stores text from users or AWS."""
+    """Store the canary in every field with untrusted text; for a `small_lab`."""
     now, by = lab.clock.now(), By(CANARY, lab.clock.now(), CANARY, CANARY)
     fleet = lab.store.fleet
     fleet.save_account(Account(CANARY, "999999999999", CANARY, CANARY, (CANARY,), emulated=True))
@@ -54,7 +54,7 @@ def make_hostile(lab: Lab) -> Lab:
     lab.store.audit.add(by, CANARY, CANARY, {CANARY: CANARY}, [CANARY])
     _add_rule(lab, by)
     _add_people(lab, by)
-    _tell(lab)
+    _add_log_lines(lab)
     _run_job(lab)
     for record in lab.store.registry.records():
         if record.state != "champion":
@@ -98,7 +98,7 @@ def _add_people(lab: Lab, by: By) -> None:
         lab.store.tokens.add(token, f"x{number}", by)
 
 
-def _tell(lab: Lab) -> None:
+def _add_log_lines(lab: Lab) -> None:
     for level in ("INFO", "ERROR"):
         line: dict[str, Any] = dict.fromkeys(
             ("message", "component", "process", "role", "request_id", "user", "account"), CANARY

@@ -1,8 +1,8 @@
-"""A process that competes for the lease and runs two small jobs; tests stop and kill it.
+"""A worker process with two small jobs, for tests that kill and stop it.
 
-python -m tests.support.job_worker URL FOLDER TTL_S: says "ready", then "leads TOKEN" whenever it
-begins to lead. The job "often" adds a line to FOLDER/often; "slow" stays at work until FOLDER/go is
-there, deaf to whoever asks it to stop, and then says whether it could still write.
+python -m tests.support.job_worker URL FOLDER TTL_S: prints "ready", then "leads TOKEN" each time
+that it becomes the leader. The job "often" adds a line to FOLDER/often. The job "slow" runs until
+FOLDER/go exists, ignores cancellation, and then prints whether it could still write.
 """
 
 from __future__ import annotations

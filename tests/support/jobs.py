@@ -1,4 +1,4 @@
-"""Schedulers in one process, on clocks that tests move."""
+"""Schedulers in one process, with clocks that tests control."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TTL_S = 10.0
 
 
 class Stopwatch:
-    """A stopwatch that tests advance."""
+    """A monotonic clock that changes only when a test sets it."""
 
     def __init__(self) -> None:
         self.s = 0.0
@@ -40,12 +40,13 @@ class Stopwatch:
 
 @dataclass
 class Work:
-    """Work of a job that reports when it runs, and can be blocked.
+    """A job's function that reports its runs and can be blocked.
 
     Args:
-        held: while set, a run stays at work.
-        heeds: it stops when it is asked to.
-        before_end: called at its end, inside its fence.
+        held: while set, a run continues until `go` is set.
+        heeds: whether it stops when it is cancelled.
+        gives: its result.
+        before_end: called at the end of a run, inside its fence.
     """
 
     held: bool = False
@@ -75,14 +76,14 @@ def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about:
 
 @dataclass
 class Office:
-    """A lab, a wall clock and a stopwatch that several schedulers share."""
+    """A lab, a wall clock and a monotonic clock that several schedulers share."""
 
     lab: Lab
     wall: StillClock
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def scheduler(self, name: str, *jobs: Job) -> Scheduler:
-        """A scheduler whose ticks the test triggers."""
+        """A scheduler whose ticks are called by the test."""
         return Scheduler(
             self.lab, name, jobs=jobs, ttl_s=TTL_S, monotonic=self.watch, jitter=lambda _most: 0.0
         )
@@ -94,7 +95,7 @@ class Office:
 
 
 def office(store: Store, folder: Path) -> Office:
-    """A lab on this store, with stopped clocks."""
+    """A lab on this store, with clocks that the test controls."""
     wall = StillClock()
     return Office(lab_over(store, folder, wall), wall)
 
@@ -118,13 +119,13 @@ def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
 
 
 def look(scheduler: Scheduler) -> None:
-    """A heartbeat and a check for due jobs."""
+    """Run one step of the leader election and one tick of the scheduler."""
     scheduler.leadership.step()
     scheduler.tick()
 
 
 def settle(scheduler: Scheduler) -> None:
-    """Wait for running jobs, and record their results."""
+    """Wait for running jobs, and have their results recorded."""
     for run in list(scheduler._running.values()):
         run.join(10)
     look(scheduler)

@@ -1,4 +1,4 @@
-"""Users of each role, for tests."""
+"""Principals of each role, for tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BEN = Principal("ben", Role.ADMIN, via="a test")
 
 
 def person(role: Role, *accounts: str) -> Principal:
-    """A user of this role, who sees all accounts if none is given."""
+    """A principal with this role, for the named accounts or, if none is named, for all."""
     return Principal(f"the {role}", role, accounts or None, via="a test")
 
 
 def look_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
-    """Sign this user in to pages under AppTest, which has no cookies."""
+    """Open pages as this principal under AppTest, which does not support cookies."""
     monkeypatch.setattr(identity, "reader", lambda *, used: who)

@@ -17,7 +17,7 @@ SECRET_PATH = "/services/T0/B0/hunter2-secret"
 
 @dataclass
 class Receiver:
-    """Received requests, and the statuses to return in turn, then 200."""
+    """The received requests and the responses: the statuses in turn, then 200."""
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Receiver:
 
 @contextmanager
 def receiving(*statuses: int) -> Iterator[Receiver]:
-    """A receiver that listens until the end of the test."""
+    """A running receiver."""
     receiver = Receiver(statuses=list(statuses))
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,13 +51,13 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
             if receiver.hold is not None:
                 receiver.hold.wait(30)
             status = receiver.statuses.pop(0) if receiver.statuses else 200
-            said = receiver.said.encode()
+            content = receiver.said.encode()
             self.send_response(status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
-            self.send_header("Content-Length", str(len(said)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None: ...
 

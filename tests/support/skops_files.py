@@ -1,4 +1,4 @@
-"""skops files, unpacked, changed and packed again."""
+"""Unpacking, editing and packing skops files."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def linear() -> Any:
 
 
 def taken_apart(content: bytes) -> Files:
-    """Content of each member by name."""
+    """The content of each member by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def put_together(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip of the files."""
+    """A zip archive of the files."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
         for name, content in files.items():
@@ -60,7 +60,7 @@ def put_together(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def edited(fitted: Any, edit: Callable[[Any, Files], None]) -> bytes:
-    """The estimator's file after its schema and arrays were edited in place."""
+    """The estimator's file after `edit` changed its schema and arrays in place."""
     files = taken_apart(skops.io.dumps(fitted))
     schema = json.loads(files[SCHEMA])
     edit(schema, files)
@@ -80,7 +80,7 @@ def nodes(schema: Any, loader: str) -> Iterator[dict[str, Any]]:
 
 
 def first_array(schema: Any) -> dict[str, Any]:
-    """A node whose array has a file of its own."""
+    """The first node whose array is stored in a file."""
     return next(node for node in nodes(schema, "NdArrayNode") if node["type"] == "numpy")
 
 
@@ -98,7 +98,7 @@ def node(name: str, loader: str, content: Any, own_id: int | None = None) -> dic
 
 
 def saved_array(array: NDArray[Any]) -> bytes:
-    """An array as numpy saves it."""
+    """An array in numpy's file format."""
     saved = io.BytesIO()
     np.save(saved, array, allow_pickle=False)
     return saved.getvalue()

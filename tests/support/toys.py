@@ -1,4 +1,4 @@
-"""Functions that workers can import, as cells without a world."""
+"""Functions that workers can import, in place of the simulation of cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spotlab.errors import InvalidInput
 
 
 def power(base: float, exponent: int) -> float:
-    """Work of a normal item."""
+    """An ordinary item."""
     return float(base) ** exponent
 
 
@@ -20,7 +20,7 @@ def where(_shared: object, _item: object) -> tuple[int, str]:
 
 
 def refuse_odd(_shared: object, item: int) -> int:
-    """Raises for odd numbers: a SpotlabError for 1, a Python error for the others."""
+    """Raises for odd numbers: a SpotLab error for 1, a Python error for the others."""
     if item == 1:
         raise InvalidInput("1 is odd.", remedy="Use 2.")
     if item % 2:
@@ -29,7 +29,7 @@ def refuse_odd(_shared: object, item: int) -> int:
 
 
 def die_once(marks: Path, item: int) -> int:
-    """Kills its worker at the first attempt of item 2; every attempt creates a file."""
+    """Kills its worker the first time that item 2 is tried; each attempt creates a file."""
     tries = len(list(marks.glob(f"{item}.*")))
     (marks / f"{item}.{tries}").touch()
     if item == 2 and tries == 0:
@@ -45,7 +45,7 @@ def always_die_at_2(_shared: object, item: int) -> int:
 
 
 class Unloadable:
-    """An object that can be pickled, but not unpickled by another process."""
+    """An object that can be pickled, but not unpickled in another process."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return _refuse_elsewhere, (str(os.getpid()),)
@@ -56,7 +56,7 @@ def _refuse_elsewhere(pid: str) -> str:
 
 
 def hold_some(folder: Path, number: int) -> dict[str, float]:
-    """Creates a file; from number 4 on, it does not end while a file named hold exists."""
+    """Creates a file; from number 4 on, does not end if a file named "hold" exists."""
     (folder / f"tried.{number}.{os.getpid()}").touch()
     if number >= 4 and (folder / "hold").exists():
         signal.pause()
@@ -64,7 +64,7 @@ def hold_some(folder: Path, number: int) -> dict[str, float]:
 
 
 def die_once_in_a_sweep(folder: Path, number: int) -> dict[str, float]:
-    """A cell whose worker is killed at the first attempt of number 2."""
+    """A cell whose worker is killed the first time that it runs number 2."""
     return {"number": die_once(folder, number)}
 
 

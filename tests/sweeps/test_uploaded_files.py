@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from spotlab.ui.models.comparison_files import sent
 
 from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.sweeps import uploaded_files
 from spotlab.sweeps.uploaded_files import PRICES, TRACES, keep
-from spotlab.ui.models.comparison_files import sent
 
 
 def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
