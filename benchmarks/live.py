@@ -129,7 +129,7 @@ async def ready(screen: Screen, page: str) -> None:
     """Open a page until the first run is over and it shows itself."""
     for _ in range(120):
         await screen.open(page)
-        if not any("First SpotLab lists" in text for text in screen.texts):
+        if not any("SpotLab lists the fleet" in text for text in screen.texts):
             return
         await asyncio.sleep(0.5)
     raise RuntimeError("the first run does not end")
