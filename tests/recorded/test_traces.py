@@ -149,7 +149,7 @@ def test_a_tick_without_a_line_has_no_record(tmp_path: Path) -> None:
 REBUILT = {"availability_zone": "us-east-1a", "instance_type": "p3.2xlarge", "gap_seconds": 600}
 BAD_JSON: dict[str, tuple[str, str]] = {
     "no JSON": ("gap: 600", "no JSON"),
-    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "cut off"),
+    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "truncated"),
     "a list": ("[1, 0]", "no JSON object"),
     "other keys": ('{"ticks": [1, 0]}', "neither 'data' nor 'available'"),
     "data is text": ('{"metadata": {"gap_seconds": 600}, "data": "1010"}', "data is no list"),
@@ -247,7 +247,7 @@ def cut(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "wrong"), [(cut, "cut off"), (damaged, "corrupt|JSON")], ids=["cut", "damaged"]
+    ("spoil", "wrong"), [(cut, "truncated"), (damaged, "corrupt|JSON")], ids=["cut", "damaged"]
 )
 def test_spoilt_gzip_is_refused(tmp_path: Path, spoil: Callable[[Path], Path], wrong: str) -> None:
     data = files.ups_and_downs(400, 3)

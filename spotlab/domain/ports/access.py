@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from spotlab.domain.access import RIGHTS, Reach, Right, Role
 
@@ -166,21 +166,3 @@ class AuditFilter:
     accounts: tuple[str, ...] | None = None
     alert_rules: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-
-
-class AuditLog(Protocol):
-    """Every change; entries are added in the transaction of the change itself."""
-
-    def entries(
-        self, where: AuditFilter = ..., *, limit: int = 100, offset: int = 0
-    ) -> list[AuditEntry]:
-        """Newest first."""
-        ...
-
-    def count(self, where: AuditFilter = ...) -> int:
-        """How many there are."""
-        ...
-
-    def check(self, kept: str = "") -> AuditCheck:
-        """Follow the chain from its first entry to its last; a head that was kept is one of it."""
-        ...

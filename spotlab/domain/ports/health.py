@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 
@@ -93,34 +93,3 @@ class Probe:
     state: str
     latency_ms: float | None
     reason: str
-
-
-class ProbeLog(Protocol):
-    """Recorded probes, kept in SQL."""
-
-    def record(self, probes: Sequence[Probe]) -> None:
-        """Keep them, in one transaction."""
-        ...
-
-    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
-        """Keep those that nobody else recorded.
-
-        Args:
-            probes: of a time in which this process could not record.
-            within: a probe of the same component this near says enough.
-        Returns:
-            How many were kept.
-        """
-        ...
-
-    def since(self, moment: datetime, component: str | None = None) -> Sequence[Probe]:
-        """Probes from then on, oldest first; without reasons where no component is named."""
-        ...
-
-    def newest(self, since: datetime) -> Mapping[str, Probe]:
-        """The newest probe of each component since then, with its reason."""
-        ...
-
-    def last_success(self, component: str) -> datetime | None:
-        """When a component was last healthy; None: never, as far as is recorded."""
-        ...

@@ -144,18 +144,6 @@ class Listing:
     error: str
 
 
-class InstanceSource(Protocol):
-    """Where the instances of one account are listed."""
-
-    def instances(self, account: Account) -> list[Instance]:
-        """Running spot and on-demand instances in the account's regions.
-
-        Raises:
-            AwsError: the account could not be read.
-        """
-        ...
-
-
 class Fleet(Protocol):
     """The accounts and instances SpotLab looks after, with what a user set on them."""
 

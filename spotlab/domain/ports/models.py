@@ -63,6 +63,20 @@ class RiskModel(Protocol):
         ...
 
 
+@runtime_checkable
+class BucketModel(Protocol):
+    """A model that also says how likely a pool's next advisor bucket is at least 3."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the matrix it wants, in order."""
+        ...
+
+    def high_bucket_probability(self, matrix: Matrix) -> NDArray[np.float64]:
+        """(n,) probabilities; NaN for a refused row."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A registered model version.
