@@ -1,6 +1,6 @@
-"""What the pipeline asks of the world: small protocols, each with several adapters.
+"""Protocols that adapters implement, and the records that stores return.
 
-bootstrap (runtime/) picks them.
+bootstrap (runtime/) chooses the adapters.
 """
 
 from spotlab.domain.ports.access import (

@@ -1,4 +1,4 @@
-"""Port of alert rules and what was sent."""
+"""Records of sent notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class DeliveryState(StrEnum):
-    """What became of telling an alert."""
+    """State of a notification's delivery."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -20,18 +20,18 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An alert, and what became of telling it.
+    """A notification and its delivery.
 
     Args:
-        alert_id: grows; a receiver sees it, and may drop what it has seen.
-        rule_id: whose.
-        at: when it was found, aware UTC.
+        alert_id: increasing; sent along, so that receivers can ignore duplicates.
+        rule_id: of the rule.
+        at: when the condition was found, aware UTC.
         message: as JSON values.
-        state: what became of it.
-        attempts: how often it was tried.
-        next_try_at: when it is tried (again); None: never.
-        sent_at: when the receiver took it; None: it has not.
-        error: what the receiver answered last, where it did not take it.
+        state: of the delivery.
+        attempts: number of attempts.
+        next_try_at: time of the next attempt; None: no further attempt.
+        sent_at: when the receiver accepted it; None: not yet.
+        error: the receiver's last response, if it did not accept the notification.
     """
 
     alert_id: int
