@@ -158,7 +158,7 @@ def columns(now: datetime) -> dict[str, Column]:
     """The columns of the audit log."""
     return {
         "number": Column("#", str, number=True),
-        "when": Column("when", at(now, formatting.ago)),
+        "when": Column("time", at(now, formatting.ago)),
         "actor": Column("user", help="“spotlab” is the app itself."),
         "via": Column("via", help="Session, API token, command line, …; “itself”: the app."),
         "action": Column("action"),

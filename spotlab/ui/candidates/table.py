@@ -53,7 +53,7 @@ def headline(ranking: Ranking, instance: Instance | None, current: Candidate | N
 
 def describe(requirements: Requirements) -> str:
     """The requirements in words."""
-    return ", ".join(_demands(requirements)) or "none: every Linux pool"
+    return ", ".join(_demands(requirements)) or "none (every Linux pool)"
 
 
 def _demands(need: Requirements) -> Iterator[str]:
@@ -124,7 +124,7 @@ def columns(horizon_h: float, palette: Palette) -> dict[str, Column]:
             number=True,
         ),
         "below": Column(
-            "below on-demand",
+            "discount",
             formatting.percent,
             "1 − spot / on-demand. “—”: on-demand price unknown.",
             number=True,

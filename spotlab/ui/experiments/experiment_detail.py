@@ -124,7 +124,7 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.policy.horizon_h
     shown = frame.head(table.TOP)
-    widgets.rows_left(len(shown), len(frame), "candidate")
+    widgets.rows_left(len(shown), len(frame), "scored pool")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}

@@ -33,9 +33,11 @@ def show(name: str, health: Health, palette: Palette) -> None:
         st.subheader("Failures", anchor=False)
         if day.failures:
             _show_failures(day, palette, health.now)
+        elif day.probes:
+            count = formatting.count(len(day.probes), "probe")
+            st.write(f"No failures: it was healthy in {count} of the last 24 h.")
         else:
-            probes = f"all {len(day.probes):,} found it healthy" if day.probes else "no data"
-            st.write(f"No failures in the probes of the last 24 h: {probes}.")
+            st.write("No probes were recorded in the last 24 h.")
         _show_needs(name)
     export.offer(lambda: _exported(day, name), f"health-{name}", "part-file")
 

@@ -102,7 +102,7 @@ def _show_row(part: PartHealth, health: Health, palette: Palette) -> None:
             f"{badge} **{state.name}** {formatting.plain(state.reason)}{_consequence(part)}"
         )
         st.caption(
-            f"last success {formatting.ago(part.last_success_at, health.now)}",
+            f"last success: {formatting.ago(part.last_success_at, health.now)}",
             help=formatting.moment(part.last_success_at),
         )
     row[1].markdown(

@@ -116,7 +116,7 @@ def region_columns(now: datetime) -> dict[str, Column]:
         "types": Column("types", "{:,}".format, number=True),
         "price": Column("median price USD/h", formatting.usd, "Over all pools.", number=True),
         "discount": Column(
-            "median below on-demand",
+            "median discount",
             formatting.percent,
             "1 − spot / on-demand. “—”: no on-demand price is known for the region.",
             number=True,
