@@ -21,7 +21,11 @@ def show_decision(experiment_id: int) -> None:
 
 def show_history() -> None:
     """Every decision, newest first."""
-    desk, now, versions = session.desk(), session.now(), live_updates.seen(Topic.EXPERIMENTS)
+    desk, now, versions = (
+        session.desk(),
+        session.now(),
+        live_updates.topic_versions(Topic.EXPERIMENTS),
+    )
     top, fleet = st.container(), session.fleet()
     models = [record.reference for record in desk.models.records()]
     filters = table.show_filters(fleet, models, now)
@@ -34,7 +38,7 @@ def show_history() -> None:
     with bottom:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
             widgets.rows_left(len(rows), total, "decision")
-            live_updates.follow(
+            live_updates.rerun_page_on_change(
                 versions,
                 lambda: table.new_decisions(session.desk().decisions.count(filters) - total),
             )

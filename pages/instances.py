@@ -19,7 +19,7 @@ from spotlab.ui.instances import actions, table
 
 guard.require(Right.READ)
 
-versions = live_updates.seen(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
+versions = live_updates.topic_versions(Topic.EXPERIMENTS, Topic.FLEET, Topic.MARKET)
 now = session.now()
 instances = session.fleet()
 decisions = session.decisions()
@@ -48,7 +48,9 @@ shown = table.matching(fleet, accounts, regions, verdicts, text)
 action, progress = filters[4].container(), st.container()
 with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
     widgets.rows_left(len(shown), len(fleet), "instance")
-    live_updates.follow(versions, lambda: table.NEWS if live_updates.selected("fleet") else "")
+    live_updates.rerun_page_on_change(
+        versions, lambda: table.NEWS if live_updates.has_selection("fleet") else ""
+    )
 selected = tables.show(
     shown,
     table.columns(PolicyParams().horizon_h, now, palette()),

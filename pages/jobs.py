@@ -17,7 +17,7 @@ colours = palette()
 def show() -> None:
     """The table of jobs, one job with its runs, and the processes."""
     with errors.boundary():
-        versions = live_updates.seen(Topic.JOBS)
+        versions = live_updates.topic_versions(Topic.JOBS)
         overview = session.desk().jobs.overview()
         widgets.headline(job_table.headline(overview), job_table.small_print(overview))
         job_table.show_jobs(overview, colours)
@@ -31,7 +31,7 @@ def show() -> None:
         job_detail.show_history(chosen, overview.at, colours)
         st.subheader("Processes", anchor=False)
         job_table.show_processes(overview, colours)
-        live_updates.follow_here(versions)
+        live_updates.rerun_fragment_on_change(versions)
 
 
 show()

@@ -22,7 +22,7 @@ def show_tail() -> None:
         pause = st.toggle("Pause", key="pause", help="New lines are not shown while this is on.")
         log_table.show_download(filters, max_lines)
     tail, now = log_table.last_tail(filters), lab.clock.now()
-    paused = tail is not None and (pause or live_updates.selected("lines"))
+    paused = tail is not None and (pause or live_updates.has_selection("lines"))
     with top:
         try:
             if tail is None or not paused:

@@ -32,7 +32,7 @@ def test_the_fragment_is_run_again_once_its_news_concerns_it(
     monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: ctx)
     look_as(monkeypatch, ANA)
     look: Any = live_updates._check_for_fragment.__wrapped__  # type: ignore[attr-defined]
-    since = live_updates.seen(Topic.JOBS)
+    since = live_updates.topic_versions(Topic.JOBS)
     look("shown", since, 0.0, lambda: True)
     bus.publish(Topic.JOBS)
     look("shown", since, time.monotonic() + 60, lambda: True)
@@ -68,7 +68,7 @@ def test_an_open_screen_is_left_once_its_session_has_ended(
     bus = LocalBus()
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
     monkeypatch.setattr(live_updates.st, "rerun", again)
-    since = live_updates.seen(Topic.JOBS)
+    since = live_updates.topic_versions(Topic.JOBS)
     given = (
         (since, 0.0, None)
         if look is live_updates._check_for_page

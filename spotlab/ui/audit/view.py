@@ -170,7 +170,7 @@ def columns(now: datetime) -> dict[str, Column]:
 
 def offer_export(filters: AuditFilter) -> None:
     """Buttons that export the filtered entries."""
-    desk = session.later()
+    desk = session.deferred_desk()
 
     def table() -> export.Table:
         return exported(desk().audit.list(filters, limit=MOST_EXPORTED))

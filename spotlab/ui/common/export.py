@@ -130,7 +130,7 @@ def offer(table: Callable[[], Table], file_name: str, key: str) -> None:
 
 
 def _deferred(write: Callable[[Table], bytes], table: Callable[[], Table]) -> Callable[[], bytes]:
-    reader = identity.later()
+    reader = identity.deferred_reader()
 
     def build() -> bytes:
         reader().require(Right.READ)

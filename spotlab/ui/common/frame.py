@@ -47,7 +47,7 @@ def main() -> None:
         with logs.correlated():
             _show(page, user)
     finally:
-        st.session_state.pop(identity.BY_ITSELF, None)
+        st.session_state.pop(identity.AUTOMATIC_RERUN, None)
         metrics.SCRIPT_RUNS.labels(page=name).inc()
         metrics.SCRIPT_SECONDS.labels(page=name).observe(time.perf_counter() - started)
 

@@ -20,7 +20,7 @@ USER: Final = "user of this screen"
 def require(right: Right) -> Principal:
     """The user, if they have this right; else the page stops here and shows the reason."""
     try:
-        user = identity.reader(used=identity.BY_ITSELF not in st.session_state)
+        user = identity.reader(used=identity.AUTOMATIC_RERUN not in st.session_state)
     except SpotlabError as exc:
         errors.show(exc)
         st.stop()

@@ -16,7 +16,7 @@ from spotlab.domain.access import Principal
 from spotlab.errors import NotSignedIn
 from spotlab.runtime import app_process
 
-BY_ITSELF: Final = "automatic rerun"
+AUTOMATIC_RERUN: Final = "automatic rerun"
 """In the session state while a page reruns after a live update: without an action of the user, an
 open screen must not keep its session alive."""
 
@@ -42,7 +42,7 @@ def reader(*, used: bool) -> Principal:
     return _from_cookie(st.context.cookies.get(SESSION_COOKIE), used=used)
 
 
-def later() -> Callable[[], Principal]:
+def deferred_reader() -> Callable[[], Principal]:
     """A function that returns the user when a deferred file is built.
 
     That happens outside of a page's run, where there are no cookies, and possibly after the session

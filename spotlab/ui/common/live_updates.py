@@ -30,7 +30,7 @@ None: the change does not concern this page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TopicVersions:
     """The versions of some topics when a page began to read.
 
     Args:
@@ -41,24 +41,19 @@ class Seen:
     versions: Mapping[Topic, int]
     at: float
 
-    def moved(self) -> list[Topic]:
+    def changed_topics(self) -> list[Topic]:
         """The topics with a newer version."""
         bus = session.lab().bus
         return [topic for topic, version in self.versions.items() if bus.version(topic) != version]
 
 
-def seen(*topics: Topic) -> Seen:
+def topic_versions(*topics: Topic) -> TopicVersions:
     """The present versions of topics; call it before the page reads anything."""
     bus = session.lab().bus
-    return Seen({topic: bus.version(topic) for topic in topics}, time.monotonic())
+    return TopicVersions({topic: bus.version(topic) for topic in topics}, time.monotonic())
 
 
-def refresh_on(*topics: Topic) -> None:
-    """Rerun the page after a change in one of these topics; call it before the page reads."""
-    follow(seen(*topics))
-
-
-def follow(since: Seen, hold: Hold | None = None) -> None:
+def rerun_page_on_change(since: TopicVersions, hold: Hold | None = None) -> None:
     """Rerun the page after a change.
 
     Args:
@@ -68,7 +63,9 @@ def follow(since: Seen, hold: Hold | None = None) -> None:
     _check_for_page(since, _rest_until(since), hold)
 
 
-def follow_here(since: Seen, concerns: Callable[[], bool] = lambda: True) -> None:
+def rerun_fragment_on_change(
+    since: TopicVersions, concerns: Callable[[], bool] = lambda: True
+) -> None:
     """Rerun the fragment that calls this after a change, but not the page.
 
     Args:
@@ -78,30 +75,30 @@ def follow_here(since: Seen, concerns: Callable[[], bool] = lambda: True) -> Non
     _check_for_fragment(streamlit_internals.fragment_id(), since, _rest_until(since), concerns)
 
 
-def _rest_until(since: Seen) -> float:
+def _rest_until(since: TopicVersions) -> float:
     now = time.monotonic()
     return now + max(MIN_REST_S, 2.0 * (now - since.at))
 
 
 @st.fragment(run_every=CHECK_EVERY_S)
 def _check_for_fragment(
-    fragment_id: str, since: Seen, rest_until: float, concerns: Callable[[], bool]
+    fragment_id: str, since: TopicVersions, rest_until: float, concerns: Callable[[], bool]
 ) -> None:
     _rerun_if_session_ended()
-    if since.moved() and time.monotonic() >= rest_until and concerns():
+    if since.changed_topics() and time.monotonic() >= rest_until and concerns():
         streamlit_internals.rerun_fragment(fragment_id)
 
 
-def selected(key: str) -> bool:
+def has_selection(key: str) -> bool:
     """Whether a row of a table is selected: its rows must not move then."""
     selection = st.session_state.get(key, {}).get("selection", {})
     return bool(selection.get("rows") or selection.get("cells"))
 
 
 @st.fragment(run_every=CHECK_EVERY_S)
-def _check_for_page(since: Seen, rest_until: float, hold: Hold | None) -> None:
+def _check_for_page(since: TopicVersions, rest_until: float, hold: Hold | None) -> None:
     _rerun_if_session_ended()
-    moved = since.moved()
+    moved = since.changed_topics()
     if not moved or time.monotonic() < rest_until:
         return
     label = _label(since, hold) if hold is not None else ""
@@ -110,7 +107,7 @@ def _check_for_page(since: Seen, rest_until: float, hold: Hold | None) -> None:
     if Topic.MARKET in moved:
         session.forget_market_of(session.lab().bus.version(Topic.MARKET))
     if not label:
-        st.session_state[identity.BY_ITSELF] = True
+        st.session_state[identity.AUTOMATIC_RERUN] = True
     st.rerun()
 
 
@@ -124,7 +121,7 @@ def _rerun_if_session_ended() -> None:
         return
 
 
-def _label(since: Seen, hold: Hold) -> str | None:
+def _label(since: TopicVersions, hold: Hold) -> str | None:
     """The result of `hold`; called again after more changes, or if there was no label yet."""
     bus = session.lab().bus
     versions = (since.at, *(bus.version(topic) for topic in since.versions))

@@ -40,9 +40,9 @@ def desk() -> Desk:
     return Desk(lab(), identity.current())
 
 
-def later() -> Callable[[], Desk]:
+def deferred_desk() -> Callable[[], Desk]:
     """A function that returns the services when a deferred file is built; checks the user then."""
-    reader = identity.later()
+    reader = identity.deferred_reader()
     return lambda: Desk(app_process.lab(), reader())
 
 

@@ -166,7 +166,7 @@ def sources(origins: Iterable[Provenance], now: datetime) -> None:
 
 def export(frame: Callable[[], pd.DataFrame], file_name: str, key: str) -> None:
     """Two buttons that build a file of all rows when they are clicked."""
-    reader = identity.later()
+    reader = identity.deferred_reader()
 
     def rows() -> pd.DataFrame:
         reader().require(Right.READ)

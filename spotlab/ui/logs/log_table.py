@@ -237,7 +237,7 @@ def _plain(value: object) -> str:
 
 def show_download(filters: LogFilter, max_lines: int) -> None:
     """A button that builds a file of the filtered lines when it is clicked."""
-    desk = session.later()
+    desk = session.deferred_desk()
     st.download_button(
         "Download",
         data=lambda: as_json_lines(desk().logs.query(filters, limit=max_lines).lines),
