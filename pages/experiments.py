@@ -21,11 +21,8 @@ def show_decision(experiment_id: int) -> None:
 
 def show_history() -> None:
     """Every decision, newest first."""
-    desk, now, versions = (
-        session.desk(),
-        session.now(),
-        live_updates.topic_versions(Topic.EXPERIMENTS),
-    )
+    versions = live_updates.topic_versions(Topic.EXPERIMENTS)
+    desk, now = session.desk(), session.now()
     top, fleet = st.container(), session.fleet()
     models = [record.reference for record in desk.models.records()]
     filters = table.show_filters(fleet, models, now)

@@ -57,7 +57,7 @@ def rerun_page_on_change(since: TopicVersions, hold: Hold | None = None) -> None
     """Rerun the page after a change.
 
     Args:
-        since: from `seen`.
+        since: from `topic_versions`.
         hold: called after a change.
     """
     _check_for_page(since, _rest_until(since), hold)
@@ -69,7 +69,7 @@ def rerun_fragment_on_change(
     """Rerun the fragment that calls this after a change, but not the page.
 
     Args:
-        since: from `seen`.
+        since: from `topic_versions`.
         concerns: called after a change: whether it affects the fragment.
     """
     _check_for_fragment(streamlit_internals.fragment_id(), since, _rest_until(since), concerns)
@@ -98,13 +98,13 @@ def has_selection(key: str) -> bool:
 @st.fragment(run_every=CHECK_EVERY_S)
 def _check_for_page(since: TopicVersions, rest_until: float, hold: Hold | None) -> None:
     _rerun_if_session_ended()
-    moved = since.changed_topics()
-    if not moved or time.monotonic() < rest_until:
+    topics = since.changed_topics()
+    if not topics or time.monotonic() < rest_until:
         return
     label = _label(since, hold) if hold is not None else ""
     if label is None or (label and not _is_clicked(label)):
         return
-    if Topic.MARKET in moved:
+    if Topic.MARKET in topics:
         session.forget_market_of(session.lab().bus.version(Topic.MARKET))
     if not label:
         st.session_state[identity.AUTOMATIC_RERUN] = True
