@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from spotlab.domain.access import Right
 from spotlab.telemetry import logs
-from spotlab.ui.common import errors, identity
+from spotlab.ui.common import errors, identity, permissions
 from spotlab.ui.common.formatting import plain
 
 T = TypeVar("T")
@@ -96,6 +97,31 @@ def begin(slot: str, title: str, work: Work[Any]) -> None:
     run = current(slot)
     if run is None or run.finished:
         st.session_state[f"run:{slot}"] = start(title, work)
+
+
+def start_button(
+    label: str,
+    slot: str,
+    right: Right,
+    on_click: Callable[..., None],
+    args: tuple[object, ...] = (),
+    *,
+    icon: str,
+    key: str | None = None,
+) -> None:
+    """The main button of a page, which starts a run; disabled during a run or without the right."""
+    run, reason = current(slot), permissions.why_not(right)
+    st.button(
+        label,
+        type="primary",
+        icon=icon,
+        on_click=on_click,
+        args=args,
+        disabled=reason is not None or (run is not None and not run.finished),
+        help=reason,
+        key=key,
+        width="stretch",
+    )
 
 
 def take(slot: str) -> Run[Any] | None:

@@ -32,19 +32,14 @@ CHAMPION: Final = "champion"
 
 def show_button(ids: Sequence[str]) -> None:
     """The page's main action: evaluate the selected instances, or all."""
-    run, reason = background_tasks.current(SLOT), permissions.why_not(Right.EVALUATE)
-    busy = run is not None and not run.finished
-    label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
-    st.button(
-        label,
-        type="primary",
+    background_tasks.start_button(
+        f"Evaluate {len(ids)} selected" if ids else "Evaluate all",
+        SLOT,
+        Right.EVALUATE,
+        _evaluate,
+        (list(ids) or None,),
         icon=":material/play_arrow:",
-        on_click=_evaluate,
-        args=(list(ids) or None,),
-        disabled=busy or reason is not None,
-        help=reason,
         key="evaluate-now",
-        width="stretch",
     )
 
 

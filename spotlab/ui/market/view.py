@@ -12,7 +12,7 @@ from spotlab.domain.access import Right
 from spotlab.domain.market import FeedKind, MarketData, Pool
 from spotlab.domain.ports import SnapshotInfo
 from spotlab.ui import charts
-from spotlab.ui.common import background_tasks, formatting, permissions, session, tables
+from spotlab.ui.common import background_tasks, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 
@@ -74,15 +74,8 @@ def show_outcome() -> None:
 
 def show_collect() -> None:
     """The page's main action: collect the market."""
-    run, reason = background_tasks.current(SLOT), permissions.why_not(Right.COLLECT)
-    st.button(
-        "Collect now",
-        type="primary",
-        icon=":material/sync:",
-        on_click=_collect,
-        disabled=reason is not None or (run is not None and not run.finished),
-        help=reason,
-        width="stretch",
+    background_tasks.start_button(
+        "Collect now", SLOT, Right.COLLECT, _collect, icon=":material/sync:"
     )
 
 
