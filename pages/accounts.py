@@ -1,4 +1,4 @@
-"""The Accounts page: which AWS accounts are managed, and does each of them work?"""
+"""Which AWS accounts are managed, and does each of them work?"""
 
 import streamlit as st
 
@@ -21,7 +21,7 @@ with left:
     widgets.rows_left(len(standings), len(standings), "account")
 with right:
     actions.show_list_now()
-selected = tables.show(
+picked = tables.show(
     table.rows(standings),
     table.columns(now, palette()),
     name="Accounts",
@@ -29,8 +29,8 @@ selected = tables.show(
     select=("single-row", "single-cell"),
     rows=[each.account.name for each in standings],
 )
-if selected:
-    actions.show_details(standings[selected[0]], now)
+if picked:
+    actions.show_details(standings[picked[0]], now)
 elif standings:
-    st.caption("Select a row to see its details.")
+    st.caption("Select a row to see whether it works.")
 actions.show_add()

@@ -1,4 +1,4 @@
-"""The Alerts page: who is notified of which conditions, and are notifications delivered?"""
+"""Who is told when something goes wrong, and does it reach them?"""
 
 import streamlit as st
 
@@ -7,33 +7,33 @@ from spotlab.ui.alerts import actions, form, table
 from spotlab.ui.common import errors, formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 
-user = guard.require(Right.READ)
-MAX_DELIVERIES = 200
+who = guard.require(Right.READ)
+MOST = 200
 
 
 @st.fragment(run_every=30)
-def show_alerts() -> None:
-    """Firing alerts, rules and notifications, updated every 30 s."""
+def show_now() -> None:
+    """What rings and what was told; looked at again every 30 s."""
     with errors.boundary():
-        if message := st.session_state.pop(form.DONE, ""):
-            st.toast(formatting.plain(message), icon=":material/check:")
+        if said := st.session_state.pop(form.DONE, ""):
+            st.toast(formatting.plain(said), icon=":material/check:")
         desk, now = session.desk().alerts, session.now()
-        rules, deliveries = desk.rules(), desk.history(limit=MAX_DELIVERIES)
+        rules, told = desk.rules(), desk.history(limit=MOST)
         widgets.headline(
-            table.headline(rules, deliveries),
-            "The scheduler's leader checks the rules every 30 s.",
+            table.headline(rules, told),
+            "Rules are looked at every 30 s by the scheduler's leader.",
         )
         table.show_ringing(rules, now, palette())
         if rules:
             chosen = table.show_rules(rules, now, palette())
-            if chosen is not None and user.may(Right.CHANGE_ALERTS):
+            if chosen is not None and who.may(Right.CHANGE_ALERTS):
                 actions.show(chosen)
         else:
-            widgets.empty("No alert rules.", "add one below, if you may change alert rules.")
-        table.show_history(deliveries, desk.count(), now, palette())
+            widgets.empty("There are no alert rules.", "add one below, if you may change alerts.")
+        table.show_history(told, desk.count(), now, palette())
 
 
-show_alerts()
-if user.may(Right.CHANGE_ALERTS):
+show_now()
+if who.may(Right.CHANGE_ALERTS):
     with errors.boundary():
         form.show_add()

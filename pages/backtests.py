@@ -1,4 +1,4 @@
-"""The Backtests page: what would each policy have cost on recorded availability?"""
+"""What would each policy have cost on recorded availability?"""
 
 import streamlit as st
 
@@ -22,28 +22,28 @@ now, colours = session.now(), palette()
 
 
 def show_sweep(sweep_id: str) -> None:
-    """One backtest: progress, results, and one window in detail."""
+    """One backtest: how far it is, what it came to, one window of it."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
         actions.show_all()
     record = session.desk().backtests.get(sweep_id)
     figures = backtests_figures.figures(record)
-    top = st.container()
+    answer = st.container()
     progress.show(record)
     view = backtests_results.pick() if figures is not None else "results"
     if figures is not None and view == "replay":
         chosen = replay.choose(record, figures)
-        with top:
+        with answer:
             widgets.headline(replay.headline(record, figures, chosen), results.which(record, now))
         replay.show(record, chosen, colours)
         return
-    with top:
+    with answer:
         widgets.headline(
             results.headline(record, figures), results.small_print(record, figures, now)
         )
     if figures is None:
         widgets.empty(
-            "No window is complete yet, so there are no results.",
-            "wait for the first windows; their results appear automatically.",
+            "No window is complete yet, so there is nothing to compare.",
+            "wait for the first ones; they appear here automatically.",
         )
         return
     results.show(record, figures, now, colours)
@@ -52,15 +52,15 @@ def show_sweep(sweep_id: str) -> None:
 
 
 def show_all() -> None:
-    """The newest results, a form to start a backtest, and the list of backtests."""
+    """What is known, a form to find out more, and what was asked before."""
     records = table.known()
     widgets.headline(table.headline(records), table.SMALL_PRINT)
     table.show_form()
     table.show(records, now)
 
 
-sweep_id = st.query_params.get("sweep", "")
-if sweep_id:
-    show_sweep(sweep_id)
+asked = st.query_params.get("sweep", "")
+if asked:
+    show_sweep(asked)
 else:
     show_all()

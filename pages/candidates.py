@@ -20,8 +20,8 @@ model, problem = market.in_force(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 requirements = filters.show_requirements(row, base, scored.table)
-outage_usd_per_hour = on_demand_price(instance.pool, scored) if instance else None
-ranking = session.ranking(requirements, model, outage_usd_per_hour)
+workload_usd_per_hour = on_demand_price(instance.pool, scored) if instance else None
+ranking = session.ranking(requirements, model, workload_usd_per_hour)
 current = table.current_of(ranking, instance) if instance else None
 candidates = ranking.candidates
 

@@ -1,4 +1,4 @@
-"""The Jobs page: do the scheduled jobs run, and which process runs them?"""
+"""Do the scheduled jobs run, and who runs them?"""
 
 import streamlit as st
 
@@ -9,28 +9,28 @@ from spotlab.ui.common.theme import palette
 from spotlab.ui.jobs import job_detail, job_table
 
 guard.require(Right.READ)
-REFRESH_S = 30
+LOOK_EVERY_S = 30
 colours = palette()
 
 
-@st.fragment(run_every=REFRESH_S)
+@st.fragment(run_every=LOOK_EVERY_S)
 def show() -> None:
-    """The table of jobs, one job with its runs, and the processes."""
+    """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
         versions = live_updates.topic_versions(Topic.JOBS)
-        overview = session.desk().jobs.overview()
-        widgets.headline(job_table.headline(overview), job_table.small_print(overview))
-        job_table.show_jobs(overview, colours)
-        st.subheader("Job details", anchor=False)
-        names = {view.job.name: view.job.title for view in overview.jobs}
+        seen = session.desk().jobs.overview()
+        widgets.headline(job_table.headline(seen), job_table.small_print(seen))
+        job_table.show_jobs(seen, colours)
+        st.subheader("One job", anchor=False)
+        names = {view.job.name: view.job.title for view in seen.jobs}
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = widgets.pick_one("Job", names, "job") or next(iter(names))
-            view = next(view for view in overview.jobs if view.job.name == chosen)
+            view = next(view for view in seen.jobs if view.job.name == chosen)
             job_detail.show_actions(view)
         job_detail.show_about(view)
-        job_detail.show_history(chosen, overview.at, colours)
+        job_detail.show_history(chosen, seen.at, colours)
         st.subheader("Processes", anchor=False)
-        job_table.show_processes(overview, colours)
+        job_table.show_processes(seen, colours)
         live_updates.rerun_fragment_on_change(versions)
 
 

@@ -1,4 +1,4 @@
-"""The Models page: which models are in use, and how good are they?"""
+"""Which model is trusted for what, and how good is it?"""
 
 import streamlit as st
 
@@ -22,21 +22,22 @@ from spotlab.ui.models import (
 
 user = guard.require(Right.READ)
 now, colours = session.now(), palette()
-top = st.container()
+answer = st.container()
 
 
-def show_leaderboard() -> None:
-    """All versions, one table per task."""
+def show_board() -> None:
+    """Every version, a table a task."""
     entries = queries.entries()
     records = [entry.record for entry in entries]
-    with top:
+    with answer:
         widgets.headline(leaderboard.headline(records), leaderboard.small_print(records))
     for notice in session.desk().models.notices():
         st.info(formatting.plain(notice), icon=":material/rule:")
     if not entries:
         leaderboard.show_empty()
-    if selected := leaderboard.show(entries, now, colours):
-        tabs.open_card(selected)
+    picked = leaderboard.show(entries, now, colours)
+    if picked:
+        tabs.open_card(picked)
     st.caption(f"Select a row to open its card. {leaderboard.OWN_ROWS}")
     leaderboard.show_export(records, now)
     upload.show()
@@ -44,38 +45,38 @@ def show_leaderboard() -> None:
 
 
 def show_card() -> None:
-    """The model card of one version."""
+    """One version, whole."""
     entry = queries.entry(tabs.pick_model(queries.entries()))
-    record, facts = entry.record, card_parser.read(entry.record.card)
-    with top:
-        widgets.headline(card.headline(record, facts), card.small_print(entry, now))
+    record, told = entry.record, card_parser.read(entry.record.card)
+    with answer:
+        widgets.headline(card.headline(record, told), card.small_print(entry, now))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        card.show_label(facts)
+        card.show_label(told)
     with right, st.container(border=True):
         actions.show(entry, user)
-    card.show_figures(facts, colours)
-    sections = {
+    card.show_figures(told, colours)
+    parts = {
         "Subgroups": card.show_subgroups,
         "Data": card.show_data,
         "Features": card.show_features,
         "Limits": card.show_limits,
     }
-    *section_tabs, history_tab, json_tab = st.tabs([*sections, "History", "Full card"])
-    for tab, show in zip(section_tabs, sections.values(), strict=True):
+    *sections, past, whole = st.tabs([*parts, "History", "Whole card"])
+    for tab, show in zip(sections, parts.values(), strict=True):
         with tab:
-            show(facts)
-    with history_tab:
+            show(told)
+    with past:
         history.show(record, now)
-    with json_tab:
+    with whole:
         card.show_whole(record)
 
 
-def show_pair() -> None:
+def show_versus() -> None:
     """Two models on the same rows."""
     request = head_to_head.choose(queries.entries())
     result = head_to_head.outcome(request)
-    with top:
+    with answer:
         widgets.headline(head_to_head.headline(request, result), head_to_head.SMALL_PRINT)
     head_to_head.show_button(request)
     if result is not None and request is not None:
@@ -84,15 +85,15 @@ def show_pair() -> None:
 
 def show_use() -> None:
     """Challengers, outcomes and drift."""
-    results = queries.outcomes()
-    with top:
-        widgets.headline(in_use.headline(results), in_use.SMALL_PRINT)
-    in_use.show(results, queries.instance_names(), now, colours)
-    outcomes.show(results, session.desk().decisions.oldest(), now, colours)
+    seen = queries.outcomes()
+    with answer:
+        widgets.headline(in_use.headline(seen), in_use.SMALL_PRINT)
+    in_use.show(seen, queries.instance_names(), now, colours)
+    outcomes.show(seen, session.desk().decisions.oldest(), now, colours)
     st.header("Drift", anchor=False)
     drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)
 
 
 actions.show_outcome()
-VIEWS = {"leaderboard": show_leaderboard, "card": show_card, "versus": show_pair, "use": show_use}
-VIEWS[tabs.pick()]()
+SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_versus, "use": show_use}
+SHOW[tabs.pick()]()

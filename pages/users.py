@@ -1,4 +1,4 @@
-"""The Users page: who may sign in, and what may they do?"""
+"""Who may sign in, and what may they do?"""
 
 import streamlit as st
 
@@ -9,17 +9,17 @@ from spotlab.ui.users import view
 
 guard.require(Right.CHANGE_USERS)
 
-now, users = session.now(), session.desk().users.list()
-widgets.headline(view.headline(users, now), view.small_print())
+now, known = session.now(), session.desk().users.list()
+widgets.headline(view.headline(known, now), view.small_print())
 view.show_outcome()
-if not users:
+if not known:
     widgets.empty(
         "There are no users yet.",
-        "add one below, with `spotlab users add`, or with the link that the server printed.",
+        "add one below, with `spotlab users add`, or by the link that the server printed.",
     )
-selected = view.show(users, now, palette()) if users else None
-if selected is not None:
-    view.show_details(selected, now)
-elif users:
-    st.caption("Select a row to change a user's role or accounts, or to reset their password.")
+chosen = view.show(known, now, palette()) if known else None
+if chosen is not None:
+    view.show_details(chosen, now)
+elif known:
+    st.caption("Select a row to change somebody's role or accounts, or to help them in.")
 view.show_add()

@@ -158,12 +158,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The cost of one interruption.
+    """What one interruption costs.
 
     Args:
         work_lost_h: hours of work that must be done again.
         recovery_h: hours until the replacement does useful work.
-        usd_per_hour: value of an hour: the on-demand price of the instance.
+        usd_per_hour: what an hour is worth: the on-demand price of the instance.
     """
 
     work_lost_h: float
@@ -179,7 +179,7 @@ class Outage:
 def expected_cost(
     price: float | FloatArray, hazard_per_hour: float | FloatArray, outage: Outage
 ) -> FloatArray:
-    """Expected cost of an hour on a pool, including the cost of interruptions.
+    """Cost of an hour on a pool, counting what an interruption costs.
 
     Args:
         price: spot price, USD per hour.

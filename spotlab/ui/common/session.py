@@ -114,7 +114,7 @@ def _health(desk: Desk, version: int) -> Health:  # noqa: ARG001  (reads again a
 def ranking(
     requirements: Requirements, model: str | None, outage_usd_per_hour: float | None
 ) -> Ranking:
-    """All pools of the market now, ranked for these requirements. Shared: do not modify."""
+    """Every pool of the market now, ranked for these requirements. Shared: not to be changed."""
     return _ranking(requirements, model, outage_usd_per_hour, reader())
 
 
