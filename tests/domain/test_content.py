@@ -57,7 +57,7 @@ def test_what_unpacks_to_more_than_is_taken_stops_there() -> None:
         (b'a,b\n1,"' + b"x" * 200_000, "not CSV"),
         (b"a,b\n1,2,3\n", "more or fewer fields"),
         (b"a,c\n1,2\n", "lacks b"),
-        (b"a,b\n\xff,2\n", "no text"),
+        (b"a,b\n\xff,2\n", "not text"),
         (b"", "lacks a, b"),
     ],
 )

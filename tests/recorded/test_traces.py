@@ -148,7 +148,7 @@ def test_a_tick_without_a_line_has_no_record(tmp_path: Path) -> None:
 
 REBUILT = {"availability_zone": "us-east-1a", "instance_type": "p3.2xlarge", "gap_seconds": 600}
 BAD_JSON: dict[str, tuple[str, str]] = {
-    "no JSON": ("gap: 600", "no JSON"),
+    "no JSON": ("gap: 600", "not JSON"),
     "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "truncated"),
     "a list": ("[1, 0]", "no JSON object"),
     "other keys": ('{"ticks": [1, 0]}', "neither 'data' nor 'available'"),
