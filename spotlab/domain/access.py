@@ -216,8 +216,7 @@ class Principal:
         missing = [MEANINGS[right] for right in Right if right in reach.rights - self.rights]
         if missing:
             raise Forbidden(
-                f"{self.name} may not grant or revoke the right to {'; '.join(missing)}, without "
-                "having it.",
+                f"{self.name} may not do this: it requires the right to {'; '.join(missing)}.",
                 remedy="No user can grant or take over more than their own rights"
                 + (", and no token more than its scopes." if self.scopes is not None else "."),
             )
