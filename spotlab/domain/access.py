@@ -222,7 +222,7 @@ class Principal:
             )
         if not self.reach.sees(reach.accounts):
             raise Forbidden(
-                f"{self.name} does not see all of the accounts concerned.",
+                f"{self.name} does not see every account concerned.",
                 remedy=f"Choose from the accounts: {', '.join(self.accounts or ()) or 'none'}.",
             )
 

@@ -115,7 +115,7 @@ def observe_files(
 
     MediaFileManager.add = add  # type: ignore[method-assign,assignment]
     MediaFileManager.add_deferred = add_deferred  # type: ignore[method-assign,assignment]
-    MediaFileManager.execute_deferred = execute_deferred  # type: ignore[method-assign]
+    MediaFileManager.execute_deferred = execute_deferred  # type: ignore[method-assign,assignment]
 
 
 def uploaded_bytes(session_id: str) -> tuple[int, int]:
