@@ -23,7 +23,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
         app.text_input(key="new-user-name").set_value(name)
         button(app, "Add").click().run()
     assert app.title[0].value == "2 users, 0 active administrators"
-    assert list(app.dataframe[0].value["state"]) == ["never signed in"] * 2
+    assert list(app.dataframe[0].value["state"]) == ["not signed in yet"] * 2
     assert "/choose-password?code=" in app.code[0].value, "the link of who was added last"
     assert "Give bea this link, valid for a day." in said(app)
     first = app.code[0].value
@@ -47,7 +47,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     assert app.code[0].value != first
     button(app, "Disable").click().run()
     assert not app.code, "a link is not shown beside another change"
-    assert list(app.dataframe[0].value["state"]) == ["never signed in", "disabled"]
+    assert list(app.dataframe[0].value["state"]) == ["not signed in yet", "disabled"]
     assert button(app, "Enable")
 
     app.text_input(key="new-user-name").set_value("ana")

@@ -39,8 +39,8 @@ def standing(user: User, now: datetime) -> str:
     if user.locked_until is not None and user.locked_until > now:
         return "locked"
     if user.must_change:
-        return "must choose a password"
-    return "active" if user.last_sign_in_at is not None else "never signed in"
+        return "to choose a password"
+    return "active" if user.last_sign_in_at is not None else "not signed in yet"
 
 
 def change(before: Any, after: Any) -> str:
