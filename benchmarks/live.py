@@ -129,7 +129,7 @@ async def open_when_ready(screen: Screen, page: str) -> None:
     """Open a page repeatedly until the first run has ended."""
     for _ in range(120):
         await screen.open(page)
-        if not any("First SpotLab lists" in text for text in screen.texts):
+        if not any("SpotLab lists the fleet" in text for text in screen.texts):
             return
         await asyncio.sleep(0.5)
     raise RuntimeError("The first run has not ended.")

@@ -10,7 +10,7 @@ from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)
 
-live_updates.refresh_on(Topic.FLEET)
+live_updates.rerun_page_on_change(live_updates.topic_versions(Topic.FLEET))
 now, standings = session.now(), session.desk().accounts.standings()
 widgets.headline(table.headline(standings), table.small_print(standings, now))
 actions.show_outcome()

@@ -17,7 +17,7 @@ colours = palette()
 def show() -> None:
     """The answer and a row a job; one job with its runs; a row a process."""
     with errors.boundary():
-        news = live_updates.seen(Topic.JOBS)
+        versions = live_updates.topic_versions(Topic.JOBS)
         seen = session.desk().jobs.overview()
         widgets.headline(job_table.headline(seen), job_table.small_print(seen))
         job_table.show_jobs(seen, colours)
@@ -31,7 +31,7 @@ def show() -> None:
         job_detail.show_history(chosen, seen.at, colours)
         st.subheader("Processes", anchor=False)
         job_table.show_processes(seen, colours)
-        live_updates.follow_here(news)
+        live_updates.rerun_fragment_on_change(versions)
 
 
 show()

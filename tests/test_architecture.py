@@ -37,6 +37,9 @@ ONLY_IN = {
     "starlette": {"api", "app"},
     "moto": {"demo"},
 }
+STREAMLIT_INTERNALS = "streamlit_internals.py"
+PUBLIC_STREAMLIT = {"delta_generator", "navigation"}
+"""Modules of Streamlit that others may import, for types; all else is undocumented."""
 SHARE_OF_ALL_LINES = {"runtime": 0.06}
 LARGEST_SHARE = 0.175
 MODULES = sorted(
@@ -73,6 +76,13 @@ def test_imports_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[0] in ONLY_IN and room not in ONLY_IN[parts[0]]:
             breaches.append(f"line {line}: {parts[0]} belongs in {sorted(ONLY_IN[parts[0]])}")
+        if (
+            parts[0] == "streamlit"
+            and len(parts) > 1
+            and parts[1] not in PUBLIC_STREAMLIT
+            and path.name != STREAMLIT_INTERNALS
+        ):
+            breaches.append(f"line {line}: only {STREAMLIT_INTERNALS} may import {name}")
         if parts[0] != "spotlab" or len(parts) < 2 or parts[1] not in FLOOR_OF:
             continue
         other = parts[1]

@@ -88,7 +88,7 @@ def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
         body = answer.json()
         if not {"type", "title", "status", "detail", "errors"} <= set(body) or not body["detail"]:
             return [where]
-        if "does not answer" in body["detail"]:
+        if "does not answer" in body["detail"] or "does not respond" in body["detail"]:
             return [where]
     return []
 

@@ -93,7 +93,7 @@ def test_specifications_from_csv(tmp_path: Path) -> None:
         ("us-east-1,m5.large,1,2", "line 2 has more or fewer fields"),
         ("nowhere,m5.large,1", "'nowhere' is not a region"),
         ("us-east-1,m5,1", "'m5' is not an instance type"),
-        ('us-east-1,"m5.large,1', "no CSV"),
+        ('us-east-1,"m5.large,1', "not CSV"),
     ],
 )
 def test_a_wrong_price_line_is_named(tmp_path: Path, line: str, words: str) -> None:

@@ -257,7 +257,7 @@ def test_a_refused_feed_leaves_the_last_good_one_in_force() -> None:
     server = Server(ok(), ok(encoded(small)), ok(b"<html>"), ok())
     feed = server.feed()
     before = feed.fetch({})[0]
-    for words in ("1 rows, and the last good one had 4", "no JSON"):
+    for words in ("1 rows, and the last good one had 4", "not JSON"):
         with pytest.raises(FeedRefused, match=words):
             feed.fetch({})
     assert feed.fetch({})[0].digest == before.digest

@@ -14,7 +14,7 @@ from spotlab.aws.session import Sessions
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.market import Pool
-from spotlab.domain.ports import Account, InstanceSource
+from spotlab.domain.ports import Account
 from spotlab.errors import AccessDenied, AwsError, AwsUnreachable
 from tests.support.boto import client
 
@@ -63,8 +63,7 @@ class Fleet:
         return Ec2Instances(sessions)
 
     def read(self) -> list[Instance]:
-        source: InstanceSource = self.source()
-        return source.instances(ACCOUNT)
+        return self.source().instances(ACCOUNT)
 
 
 def test_instances_of_every_region_and_page() -> None:

@@ -133,7 +133,7 @@ def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
         Gate(lab).bearer(shown)
     code, told = typed.json("tokens", "create", "ana", "ci", "--scope", "everything")
     assert code == 1
-    assert "'everything' is no scope." in told["error"]
+    assert "'everything' is not a scope." in told["error"]
 
 
 def test_a_command_acts_as_the_user_of_its_token(
@@ -145,7 +145,7 @@ def test_a_command_acts_as_the_user_of_its_token(
     assert typed.json("audit", "verify")[0] == 0
     code, told = typed.json("users", "list")
     assert code == 1
-    assert "Ask for the scope users:write." in told["error"]
+    assert "Use a token with the scope users:write." in told["error"]
 
 
 def test_the_audit_log_is_listed_and_a_change_to_it_is_told(typed: Terminal, lab: Lab) -> None:

@@ -12,7 +12,6 @@ from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.interruptions import Exposure, InterruptionKind, Record
 from spotlab.domain.market import MarketName
 from spotlab.domain.outcomes import OutcomeState, Target
-from spotlab.domain.ports import DriftLog, InterruptionLog, OutcomeLedger, ShadowLog
 from spotlab.store import Store
 from tests.support import builders as make
 from tests.support.outcomes import event, market_sketch, outcome, shadow_decision
@@ -34,14 +33,13 @@ def hours_of(store: Store, until: float = 1000.0) -> float:
     return sum(record.exposure_h for record in records.values())
 
 
-def test_the_repositories_are_what_the_ports_ask_for(store: Store) -> None:
-    """The type checker compares them; here each answers an empty question."""
-    log: InterruptionLog = store.interruptions
-    shadows: ShadowLog = store.shadows
-    outcomes: OutcomeLedger = store.outcomes
-    drift: DriftLog = store.drift
-    assert (log.events(), shadows.list(), outcomes.list()) == ([], [], [])
-    assert drift.list(PUBLIC, "toy@1") == []
+def test_empty_repositories_return_nothing(store: Store) -> None:
+    assert (store.interruptions.events(), store.shadows.list(), store.outcomes.list()) == (
+        [],
+        [],
+        [],
+    )
+    assert store.drift.list(PUBLIC, "toy@1") == []
 
 
 def test_events_come_back_newest_first_and_once(store: Store) -> None:

@@ -36,7 +36,7 @@ for _ in range(10):
             by = By(actor, datetime.now(UTC))
             registry.move("advisor-lgbm", version, ModelAction.CHAMPION, by)
         except InvalidInput as exc:
-            assert "is the champion" in str(exc) or "is champion already" in str(exc), exc
+            assert "is the champion" in str(exc) or "is already champion" in str(exc), exc
 """
 
 
@@ -165,17 +165,17 @@ PATHS = {
     "champion from candidate": ((), "champion", "is candidate"),
     "champion when rejected": (("reject",), "champion", "is rejected"),
     "champion when disabled": (("graduate", "disable"), "champion", "is disabled"),
-    "champion twice": (("graduate", "champion"), "champion", "is champion already"),
-    "graduate twice": (("graduate",), "graduate", "is graduated already"),
+    "champion twice": (("graduate", "champion"), "champion", "is already champion"),
+    "graduate twice": (("graduate",), "graduate", "is already graduated"),
     "reject the archived": (("archive",), "reject", "is archived"),
     "reject the champion": (("graduate", "champion"), "reject", "is the champion"),
     "archive the champion": (("graduate", "champion"), "archive", "is the champion"),
     "graduate the champion": (("graduate", "champion"), "graduate", "is the champion"),
     "disable the champion": (("graduate", "champion"), "disable", "is the champion"),
-    "enable twice": ((), "enable", "is enabled already"),
-    "disable twice": (("disable",), "disable", "is disabled already"),
-    "step down alone": (("graduate", "champion"), "step down", "cannot be moved"),
-    "register again": ((), "register", "cannot be moved"),
+    "enable twice": ((), "enable", "is already enabled"),
+    "disable twice": (("disable",), "disable", "is already disabled"),
+    "step down alone": (("graduate", "champion"), "step down", "does not allow the action"),
+    "register again": ((), "register", "does not allow the action"),
 }
 
 

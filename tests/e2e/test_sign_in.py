@@ -90,7 +90,7 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(page).to_have_url(re.compile("/health$"))
-    expect(page.locator("h1")).not_to_contain_text("Getting SpotLab ready", timeout=120_000)
+    expect(page.locator("h1")).not_to_contain_text("Preparing SpotLab", timeout=120_000)
     settle(page)
     cookies = {kept["name"]: kept for kept in page.context.cookies()}
     assert cookies["spotlab_session"]["httpOnly"]

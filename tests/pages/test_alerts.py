@@ -98,7 +98,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     app.text_input(key=f"alert-pool {form}").set_value("somewhere")
     app.number_input(key=f"alert-price threshold {form}").set_value(0.25)
     button(app, "Save").click().run()
-    assert "'somewhere' is no region:zone:type:system." in app.error[0].value
+    assert "'somewhere' is not of the form region:zone:type:system." in app.error[0].value
     assert desk.rule(key) == rule
 
     desk.change(key, condition=(asked := replace(asked, again_h=12)))

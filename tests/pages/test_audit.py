@@ -18,7 +18,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     Desk(lab, BEN).users.set("vera", role=Role.OPERATOR, reason="she is on call")
     entries = lab.store.audit.count()
     app = open_page("audit")
-    assert app.title[0].value == f"{entries} changes recorded, and the chain holds"
+    assert app.title[0].value == f"{entries} changes recorded, and the hash chain is intact"
     app.text_input(key="who").set_value("ben").run()
     table = app.dataframe[0].value
     assert list(table["action"]) == ["user.change"]
@@ -43,5 +43,5 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
         )
     view._check.clear()
     app.run()
-    assert app.title[0].value == f"The log is not as it was written, from entry {number} on"
-    assert "compare with a backup" in app.error[0].value
+    assert app.title[0].value == f"The log was altered from entry {number} onward"
+    assert "compare the log with a backup" in app.error[0].value

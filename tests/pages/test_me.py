@@ -33,7 +33,7 @@ def test_password_tokens_and_sessions_of_ones_own(
     button(app, "Create a token").click().run()
     token = app.code[0].value
     assert token.startswith("spl_")
-    button(app, "I have it: hide it").click().run()
+    button(app, "I have copied it: hide").click().run()
     assert not app.code, "it is shown once"
     assert "grafana" in said(app)
     button(app, "Revoke").click().run()

@@ -78,7 +78,7 @@ def test_a_file_is_made_for_who_is_signed_in_when_it_is_clicked_on(
     signed = signed_in(lab)
     cookies = {SESSION_COOKIE: signed.token}
     monkeypatch.setattr(guard.st, "context", SimpleNamespace(cookies=cookies))
-    desk = session.later()
+    desk = session.deferred_desk()
     cookies.clear()  # a file is made outside of a page's run
     assert desk().audit.list()
     lab.store.sessions.revoke(signed.session.session_id, By("ana", lab.clock.now()))

@@ -10,7 +10,7 @@ from spotlab.ui.users import view
 from tests.pages.conftest import Open, button, said, select
 from tests.support.people import ANA
 
-PUT_AWAY = "I have it: hide it"
+PUT_AWAY = "I have copied it: hide"
 
 
 def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) -> None:

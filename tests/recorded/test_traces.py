@@ -148,8 +148,8 @@ def test_a_tick_without_a_line_has_no_record(tmp_path: Path) -> None:
 
 REBUILT = {"availability_zone": "us-east-1a", "instance_type": "p3.2xlarge", "gap_seconds": 600}
 BAD_JSON: dict[str, tuple[str, str]] = {
-    "no JSON": ("gap: 600", "no JSON"),
-    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "cut off"),
+    "no JSON": ("gap: 600", "not JSON"),
+    "cut off": ('{"metadata": {"gap_seconds": 600}, "data": [1, 0', "truncated"),
     "a list": ("[1, 0]", "not a JSON object"),
     "other keys": ('{"ticks": [1, 0]}', "neither 'data' nor 'available'"),
     "data is text": ('{"metadata": {"gap_seconds": 600}, "data": "1010"}', "data is not a list"),
@@ -250,7 +250,7 @@ def truncate(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "wrong"), [(truncate, "cut off"), (damage, "corrupt|JSON")], ids=["cut", "damaged"]
+    ("spoil", "wrong"), [(truncate, "truncated"), (damage, "corrupt|JSON")], ids=["cut", "damaged"]
 )
 def test_spoilt_gzip_is_refused(tmp_path: Path, spoil: Callable[[Path], Path], wrong: str) -> None:
     data = files.ups_and_downs(400, 3)

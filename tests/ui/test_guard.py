@@ -70,7 +70,7 @@ def test_without_sign_in_the_reader_on_loopback_is_the_local_administrator() -> 
 def test_without_sign_in_the_page_is_refused_anywhere_else() -> None:
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
-    assert "no sign-in" in app.error[0].value
+    assert "without sign-in" in app.error[0].value
 
 
 @pytest.mark.parametrize("bound_to", ["127.0.0.1", "0.0.0.0"], indirect=True)
@@ -85,8 +85,8 @@ def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatc
     look_as(monkeypatch, person(Role.VIEWER))
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
-    assert "evaluate instances: operator, admin" in app.error[0].value
-    assert app.title[0].value == "This page is not for your role"
+    assert "evaluate instances. Roles with this right: operator, admin" in app.error[0].value
+    assert app.title[0].value == "Your role does not allow this page"
 
 
 def test_a_role_with_the_right_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:

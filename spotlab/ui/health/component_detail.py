@@ -1,4 +1,4 @@
-"""One component's day: states, latency, failures with reasons, and what depends on it."""
+"""One component's last 24 hours: states, latency, failures, and its dependencies."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ MOST_FAILURES = 50
 
 
 def pick() -> str | None:
-    """The part whose day is shown, in the URL."""
+    """The component whose details are shown; the choice is in the URL."""
     names = {name: f"{name}: {MEANINGS[name]}" for name in COMPONENTS}
-    return widgets.pick_one("Look at one part", names, "part", blank="pick a part to see its day")
+    return widgets.pick_one(
+        "Component details", names, "part", blank="choose a component to see its last 24 hours"
+    )
 
 
 def show(name: str, health: Health, palette: Palette) -> None:
-    """Everything about one part. Raises DatabaseDown."""
-    part, day = health.part(name), session.desk().health.day(name)
+    """The details of one component. Raises DatabaseDown."""
+    day = session.desk().health.day(name)
     with st.container(border=True):
         st.header(name, anchor=False)
         _show_charts(name, health, day, palette)
-        st.subheader("What went wrong", anchor=False)
+        st.subheader("Failures", anchor=False)
         if day.failures:
             _show_failures(day, palette, health.now)
+        elif day.probes:
+            count = formatting.count(len(day.probes), "probe")
+            st.write(f"No failures: it was healthy in {count} of the last 24 h.")
         else:
-            probes = formatting.count(len(day.probes), "probe")
-            st.write(f"None of {probes} of the last 24 h found it worse than the one before.")
+            st.write("No probes were recorded in the last 24 h.")
         _show_needs(name)
-    export.offer(lambda: _exported(day, name), f"health-{part.state.name}", "part-file")
+    export.offer(lambda: _exported(day, name), f"health-{name}", "part-file")
 
 
 def _show_charts(name: str, health: Health, day: PartDay, palette: Palette) -> None:
@@ -66,11 +70,11 @@ def _show_failures(day: PartDay, palette: Palette, now: datetime) -> None:
     tables.show(
         frame,
         {
-            "at": Column("since", tables.at(now, formatting.ago), "When it was first found."),
+            "at": Column("since", tables.at(now, formatting.ago), "When a probe first found it."),
             "state": Column(
                 "state", formatting.state_mark, colour=lambda state: palette.of_state(str(state))
             ),
-            "reason": Column("why", width="large"),
+            "reason": Column("reason", width="large"),
         },
         name="Failures",
         key="part-failures",
@@ -83,19 +87,19 @@ def _show_needs(name: str) -> None:
     with left:
         st.subheader("Depends on", anchor=False)
         for need in depends_on(name):
-            st.markdown(f"**{need.on}**{_stops(need.stops)}. Without it: {need.without}")
+            st.markdown(f"**{need.on}**{_required(need.stops)}. Without it: {need.without}")
         if not depends_on(name):
-            st.write("Nothing of SpotLab.")
+            st.write("No other component.")
     with right:
         st.subheader("Needed by", anchor=False)
         for need in needed_by(name):
-            st.markdown(f"**{need.part}**{_stops(need.stops)}. Without {name}: {need.without}")
+            st.markdown(f"**{need.part}**{_required(need.stops)}. Without {name}: {need.without}")
         if not needed_by(name):
-            st.write("Nothing of SpotLab.")
+            st.write("No other component.")
 
 
-def _stops(stops: bool) -> str:
-    return " (cannot do without)" if stops else ""
+def _required(stops: bool) -> str:
+    return " (required)" if stops else ""
 
 
 def _exported(day: PartDay, name: str) -> export.Table:

@@ -1,4 +1,4 @@
-"""What can be done with instances on their page."""
+"""Actions on the Instances page: evaluate, assign a model, set shadow mode."""
 
 from __future__ import annotations
 
@@ -31,20 +31,15 @@ CHAMPION: Final = "champion"
 
 
 def show_button(ids: Sequence[str]) -> None:
-    """The page's one action, for who may: evaluate what is selected, or all."""
-    running, reason = background_tasks.current(SLOT), permissions.why_not(Right.EVALUATE)
-    busy = running is not None and not running.finished
-    label = f"Evaluate {len(ids)} selected" if ids else "Evaluate all"
-    st.button(
-        label,
-        type="primary",
+    """The page's main action: evaluate the selected instances, or all."""
+    background_tasks.start_button(
+        f"Evaluate {len(ids)} selected" if ids else "Evaluate all",
+        SLOT,
+        Right.EVALUATE,
+        _evaluate,
+        (list(ids) or None,),
         icon=":material/play_arrow:",
-        on_click=_evaluate,
-        args=(list(ids) or None,),
-        disabled=busy or reason is not None,
-        help=reason,
         key="evaluate-now",
-        width="stretch",
     )
 
 
@@ -58,20 +53,20 @@ def _evaluate(ids: list[str] | None) -> None:
 
 
 def show_outcome() -> None:
-    """What the last evaluation gave, once."""
+    """A toast with the result of the last evaluation, once."""
     run = background_tasks.take(SLOT)
     if run is None:
         return
     session.forget_market()
-    made: list[Experiment] | None = run.result
-    if made is not None:
-        failed = sum(bool(experiment.error) for experiment in made)
-        note = f"{count(len(made), 'decision')} recorded"
-        st.toast(note + (f", {failed} could not be decided." if failed else "."))
+    experiments: list[Experiment] | None = run.result
+    if experiments is not None:
+        failed = sum(bool(experiment.error) for experiment in experiments)
+        text = f"{count(len(experiments), 'decision')} recorded"
+        st.toast(text + (f"; {failed} failed." if failed else "."))
 
 
 def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime) -> None:
-    """Why, for one instance; and what a user may set on it."""
+    """The last decision about one instance with its reason, and its settings."""
     instance = session.desk().instances.get(instance_id)
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
@@ -85,7 +80,7 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
                     f"{formatting.plain(last.reason or last.error)}"
                 )
                 st.caption(
-                    f"{instance_id} · decided {ago(last.created_at, now)} by {last.model} from "
+                    f"{instance_id} · evaluated {ago(last.created_at, now)} with {last.model}, "
                     f"{count(last.candidates_evaluated, 'candidate')}",
                     help=moment(last.created_at),
                 )
@@ -110,16 +105,16 @@ def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
         key=f"model {instance_id}",
         on_change=_assign,
         args=(instance_id,),
-        help="Which model's risk the next evaluation uses.",
+        help="The model whose risks the next evaluation uses.",
         disabled=not may,
     )
     st.toggle(
-        "Shadow: decide and record only",
+        "Shadow mode: decide and record only",
         value=shadow,
         key=f"shadow {instance_id}",
         on_change=_set_shadow,
         args=(instance_id,),
-        help="Execution is off in this version, so nothing is carried out either way.",
+        help="Execution is off in this version: no decision is carried out, with or without it.",
         disabled=not may,
     )
     permissions.caption(Right.CHANGE_INSTANCES)
