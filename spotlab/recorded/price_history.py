@@ -94,7 +94,7 @@ def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None and member.name.endswith(".json"):
                     yield Path(member.name).name, file.read()
     except tarfile.TarError as exc:
-        reject(path, f"its tar data is cut off or corrupt ({exc})", "a complete tar archive")
+        reject(path, f"its tar data is truncated or corrupt ({exc})", "a complete tar archive")
 
 
 def _from_json(content: bytes, where: str) -> dict[Key, float]:
