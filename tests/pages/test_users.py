@@ -15,7 +15,7 @@ PUT_AWAY = "I have it: hide it"
 
 def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) -> None:
     app = open_page("users")
-    assert app.title[0].value == "0 users: nobody can sign in yet"
+    assert app.title[0].value == "0 users: no one can sign in yet"
     app.text_input(key="new-user-name").set_value("not a name!")
     button(app, "Add").click().run()
     assert "That is no name for a user." in app.warning[0].value
@@ -25,7 +25,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     assert app.title[0].value == "2 users, 0 active administrators"
     assert list(app.dataframe[0].value["state"]) == ["not signed in yet"] * 2
     assert "/choose-password?code=" in app.code[0].value, "the link of who was added last"
-    assert "Give bea this link, valid for a day." in said(app)
+    assert "Send bea this link; it is valid for a day." in said(app)
     first = app.code[0].value
     button(app, PUT_AWAY).click().run()
     assert not app.code
@@ -43,7 +43,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     assert list(app.dataframe[0].value["role"]) == ["viewer", "operator"]
     assert list(app.dataframe[0].value["accounts"]) == ["all", "acme"]
     button(app, "Reset the password").click().run()
-    assert "Give vera this link" in said(app)
+    assert "Send vera this link" in said(app)
     assert app.code[0].value != first
     button(app, "Disable").click().run()
     assert not app.code, "a link is not shown beside another change"
