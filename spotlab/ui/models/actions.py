@@ -13,7 +13,6 @@ from spotlab.domain.ports import ModelRecord
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_catalogue import ModelEntry
 from spotlab.runtime.model_selection import RISK_TASK
-
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import errors, formatting, permissions, session, widgets
 from spotlab.ui.models import card_facts, queries
@@ -74,7 +73,7 @@ def consequence(
     if action is ModelAction.CHAMPION:
         replaced = f", replacing {champion.reference}, which becomes graduated" if champion else ""
         instances = formatting.count(without_own, "instance")
-        effect = f" It evaluates {instances} without an assigned model." if decides else ""
+        effect = f" {instances} without an assigned model will use it." if decides else ""
         return f"{name} becomes the champion for {task}{replaced}.{effect}"
     if action is ModelAction.GRADUATE:
         shadow = " and runs in shadow alongside the champion" if decides else ""

@@ -1,8 +1,8 @@
 """Parser of model cards.
 
-The head of a card is fixed, its figures are not: cards of different tasks and of older versions have
-them in different places. Only this module knows those places. An uploaded card may contain anything,
-so a value of an unexpected form counts as absent.
+The head of a card is fixed, its figures are not: cards of different tasks and of older versions
+have them in different places. Only this module knows those places. An uploaded card may contain
+anything, so a value of an unexpected form counts as absent.
 """
 
 from __future__ import annotations

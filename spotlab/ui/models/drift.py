@@ -1,4 +1,4 @@
-"""Whether the market, the predictions or their reasons have moved."""
+"""Drift of features, predictions and contributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def show(report: DriftReport | None, now: datetime, palette: Palette) -> None:
     if report is None:
         widgets.empty(
             "No market has been collected, so drift is unknown.",
-            "collect the market on the Instances page.",
+            "press “Collect now” on the Market page.",
         )
         return
     if not report.moved:
