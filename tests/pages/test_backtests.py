@@ -70,7 +70,7 @@ def test_a_backtest_is_set_up_run_and_answered_in_the_first_line(
     app = to_its_end(app)
     assert not app.exception
     title = app.title[0].value
-    assert title.startswith("On 2 windows of 3 zones ")
+    assert title.startswith("On 2 windows of 3 zones, ")
     assert "finishes the 6 h job for" in title
     assert "less than on-demand" in title
     assert "more than the oracle" in title
