@@ -76,7 +76,7 @@ def test_an_operator_runs_pauses_and_schedules(
         True,
         "every 2 h",
     )
-    row = app.dataframe[0].value.set_index("title").loc["Join outcomes"]
+    row = app.dataframe[0].value.set_index("title").loc["Record outcomes"]
     assert (row["standing"], row["schedule"], row["next"]) == (
         "○ paused",
         "every 2 h*",
@@ -90,7 +90,7 @@ def test_a_schedule_that_is_none_is_explained(lab: Lab, open_page: Open) -> None
     app = open_page("jobs", job="outcomes")
     next(box for box in app.text_input if box.label == "Schedule").set_value("every 2 parsecs")
     press(app, "Set")
-    assert "'every 2 parsecs' is no schedule" in said(app)
+    assert "'every 2 parsecs' is not a valid schedule" in said(app)
     assert "outcomes" not in lab.store.jobs.settings()
 
 
