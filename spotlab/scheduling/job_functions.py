@@ -9,7 +9,7 @@ from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import By
 from spotlab.maintenance.retention import sweep
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate
@@ -98,7 +98,7 @@ def probe(lab: Lab, _tell: Progress, _cancelled: Cancelled) -> Mapping[str, Any]
 
 def evaluate_alerts(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Evaluate the alert rules and send the notifications that are due."""
-    return look(lab, cancelled)
+    return evaluate_rules(lab, cancelled)
 
 
 def delete_old_data(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:

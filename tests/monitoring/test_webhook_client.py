@@ -27,7 +27,7 @@ from tests.support import builders as make
 from tests.support.receivers import LOOPBACK, receiving
 
 PUBLIC = "93.184.215.14"
-REFUSED = "never asked"
+REFUSED = "its address is not allowed"
 Found = list[tuple[Any, ...]]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.domain.access import Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
@@ -41,7 +41,7 @@ def test_firing_alerts_and_notifications(
     Desk(lab, ANA).alerts.add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     online.down = True
     prober_of(lab).round(lab)
-    look(lab)
+    evaluate_rules(lab)
     app = open_page("alerts")
     assert app.title[0].value == "1 alert firing, 1 rule enabled"
     ringing, rules, history = (table.value for table in app.dataframe)

@@ -18,7 +18,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     assert app.title[0].value == "0 users: no one can sign in yet"
     app.text_input(key="new-user-name").set_value("not a name!")
     button(app, "Add").click().run()
-    assert "That is no name for a user." in app.warning[0].value
+    assert "This is not a valid user name." in app.warning[0].value
     for name in ("vera", "bea"):
         app.text_input(key="new-user-name").set_value(name)
         button(app, "Add").click().run()
