@@ -42,7 +42,7 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     assert desk.get("vera").email == "vera@example.org", "somebody else's change stays"
     assert list(app.dataframe[0].value["role"]) == ["viewer", "operator"]
     assert list(app.dataframe[0].value["accounts"]) == ["all", "acme"]
-    button(app, "Reset the password").click().run()
+    button(app, "Reset password").click().run()
     assert "Send vera this link" in said(app)
     assert app.code[0].value != first
     button(app, "Disable").click().run()

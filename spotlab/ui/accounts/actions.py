@@ -99,11 +99,12 @@ def _description(standing: AccountStanding, now: datetime) -> str:
     account = standing.account
     role = f"assumes `{account.role_arn}`" if account.role_arn else "uses its own credentials"
     external = ", with an external id" if account.external_id else ""
-    listed = formatting.ago(standing.listing.at, now) if standing.listing.at else "never"
+    at = standing.listing.at
+    listed = f"last listed {formatting.ago(at, now)}" if at else "never listed"
     return (
-        f"{account.aws_account_id} in {formatting.listed(account.regions)}: SpotLab "
-        f"{role}{external}. "
-        f"{formatting.count(standing.instances, 'instance')}, last listed {listed}."
+        f"AWS account {account.aws_account_id}; regions: "
+        f"{formatting.listed(account.regions) or 'none'}. SpotLab {role}{external}. "
+        f"{formatting.count(standing.instances, 'instance')}, {listed}."
     )
 
 

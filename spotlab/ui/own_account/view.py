@@ -41,7 +41,7 @@ EXPIRIES: Final = {
 def headline(who: Principal) -> str:
     """Name, role, and how many rights the user has."""
     return (
-        f"You are {who.name}, {ROLE_WORDS[who.role]}, with {len(who.rights)} of "
+        f"{who.name}: {ROLE_WORDS[who.role]} with {len(who.rights)} of "
         f"{formatting.count(len(Right), 'right')}"
     )
 

@@ -196,7 +196,7 @@ def _show_actions(user: User, now: datetime) -> None:
         )
     if session.settings().auth != "oidc" and user.active:
         st.button(
-            "Reset the password",
+            "Reset password",
             icon=":material/lock_reset:",
             on_click=_reset,
             args=(name,),
