@@ -32,6 +32,6 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def matches(secret: str, kept: str) -> bool:
+def matches(secret: str, stored_hash: str) -> bool:
     """Whether a secret has this stored hash, compared in constant time."""
-    return hmac.compare_digest(hashed(secret), kept)
+    return hmac.compare_digest(hashed(secret), stored_hash)

@@ -25,14 +25,14 @@ def foreign(lab: Lab, who: Principal) -> Callable[[str], str]:
     words = {word for a in accounts for word in (a.name, a.aws_account_id, a.role_arn) if word}
     longest_first = sorted(words, key=len, reverse=True)
     every = lab.store.fleet.instances(active_only=False)
-    seen = {instance.instance_id for instance in every if who.sees(instance.account)}
+    visible_ids = {instance.instance_id for instance in every if who.sees(instance.account)}
 
-    def hidden(text: str) -> str:
+    def redact(text: str) -> str:
         for word in longest_first:
             text = re.sub(rf"(?<![\w-])'?{re.escape(word)}'?(?![\w-])", "another account", text)
-        return INSTANCE.sub(lambda m: m[0] if m[0] in seen else "another instance", text)
+        return INSTANCE.sub(lambda m: m[0] if m[0] in visible_ids else "another instance", text)
 
-    return hidden
+    return redact
 
 
 def everywhere(value: Any, hidden: Callable[[str], str]) -> Any:

@@ -127,18 +127,18 @@ class Sessions:
             raise NotSignedIn("This session is unknown.", remedy=SIGN_IN)
         if ended := self._gate.ended(session, found.user, now):
             raise NotSignedIn(ended, remedy=SIGN_IN)
-        following = self._renewal.sign(ticket, now)
+        next_renewal = self._renewal.sign(ticket, now)
         by = By(ticket.user, now, "a renewal token was used twice", "session")
-        became = self._lab.store.sessions.renew(
-            ticket.session_id, hashed(renewal), hashed(following), by, GRACE
+        outcome = self._lab.store.sessions.renew(
+            ticket.session_id, hashed(renewal), hashed(next_renewal), by, GRACE
         )
-        if became is Renewal.REUSED:
+        if outcome is Renewal.REUSED:
             log.error("a renewal token of %s was used twice; the session was ended", ticket.user)
             self._gate.forget()
-        if became in (Renewal.REUSED, Renewal.ENDED):
+        if outcome in (Renewal.REUSED, Renewal.ENDED):
             raise NotSignedIn("This session was ended.", remedy=SIGN_IN)
         token = self._token(session)
-        return SignedIn(session, token, following if became is Renewal.ROTATED else "")
+        return SignedIn(session, token, next_renewal if outcome is Renewal.ROTATED else "")
 
     def sign_out(self, ticket: Ticket, *, everywhere: bool = False) -> None:
         """End a session, or all sessions of its user."""

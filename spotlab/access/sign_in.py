@@ -25,7 +25,7 @@ log = logging.getLogger("spotlab.access")
 FREE_FAILURES: Final = 5
 FIRST_LOCK_S: Final = 30.0
 LONGEST_LOCK_S: Final = 900.0
-REFUSED: Final = NotSignedIn(
+REJECTED: Final = NotSignedIn(
     "The name or password is wrong, or sign-in is locked for now.",
     remedy="After several failures in a row a user is locked for some time, except in browsers in "
     "which they have signed in before; an administrator can unlock the user.",
@@ -49,20 +49,20 @@ class SignIn(Sessions):
         name, failures = typed_name(name), Failures(self._lab)
         device = Devices(self._lab).known(visit.device, name)
         trusted = device != "" and failures.count(PER_BROWSER, device)
-        counted = (PER_BROWSER, device) if trusted else (PER_ADDRESS, visit.address)
+        counter = (PER_BROWSER, device) if trusted else (PER_ADDRESS, visit.address)
         if not trusted:
-            failures.refuse(*counted)
+            failures.refuse(*counter)
         try:
             signed_in = self._session_if_right(name, password, visit, trusted)
         except SpotlabError:  # such as a database that does not answer
-            failures.forgive(*counted)
+            failures.forgive(*counter)
             raise
         if signed_in is None:
             if trusted:
                 failures.count(PER_ADDRESS, visit.address)
             log.warning("a sign-in failed from %s", visit.address)
-            raise REFUSED
-        failures.forgive(*counted)
+            raise REJECTED
+        failures.forgive(*counter)
         return signed_in
 
     def _session_if_right(
@@ -99,9 +99,9 @@ class SignIn(Sessions):
         refuse_weak(password, name)
         user = new_user(name, Role.ADMIN, None, "", now)
         by = By(name, now, "the first administrator", "one-time link")
-        kept = passwords().hash(password)
-        self._lab.store.links.make_first_administrator(hashed(code), user, kept, by)
-        return self._begin_or_raise(name, "link", visit, kept)
+        password_hash = passwords().hash(password)
+        self._lab.store.links.make_first_administrator(hashed(code), user, password_hash, by)
+        return self._begin_or_raise(name, "link", visit, password_hash)
 
     def by_password_link(self, code: str, name: str, password: str, visit: Visit) -> SignedIn:
         """Set a user's password with a link, and start a session.
@@ -118,10 +118,10 @@ class SignIn(Sessions):
         """
         refuse_weak(password, name)
         by = By(name, self._lab.clock.now(), "", "one-time link")
-        kept = passwords().hash(password)
-        user = self._lab.store.links.choose_password(hashed(code), kept, by)
+        password_hash = passwords().hash(password)
+        user = self._lab.store.links.choose_password(hashed(code), password_hash, by)
         self._gate.forget()
-        return self._begin_or_raise(user.name, "link", visit, kept)
+        return self._begin_or_raise(user.name, "link", visit, password_hash)
 
     def change_password(self, name: str, old: str, new: str, session_id: str, via: str) -> None:
         """Change the password of a signed-in user; the user's other sessions end.
@@ -136,13 +136,15 @@ class SignIn(Sessions):
         failures = Failures(self._lab)
         failures.refuse(PER_BROWSER, session_id)
         found = self._lab.store.users.find(name)
-        kept = found.password_hash if found is not None else None
-        if not passwords().check(kept, old) or kept is None:
+        old_hash = found.password_hash if found is not None else None
+        if not passwords().check(old_hash, old) or old_hash is None:
             raise InvalidInput("The old password is wrong.", remedy="Type it again.")
         failures.forgive(PER_BROWSER, session_id)
         by = By(name, self._lab.clock.now(), "", via)
-        following = passwords().hash(new)
-        self._lab.store.users.set_password(name, following, by, checked=kept, session_id=session_id)
+        new_hash = passwords().hash(new)
+        self._lab.store.users.set_password(
+            name, new_hash, by, checked=old_hash, session_id=session_id
+        )
         self._gate.forget()
 
     def by_provider(self, user: User, visit: Visit) -> SignedIn:

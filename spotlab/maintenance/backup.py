@@ -119,13 +119,13 @@ def back_up(
             shutil.copyfile(home / SECRET_KEY, folder / SECRET_KEY)
         manifest = _manifest(folder, copied, made_at, has_key)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        whole = folder.with_name(f"{folder.name}.tar")
+        packed = folder.with_name(f"{folder.name}.tar")
         try:
-            _pack(folder, manifest, whole)
-            digest, size = hashed(whole), whole.stat().st_size
-            os.link(whole, target)  # unlike a rename, it overwrites nothing
+            _pack(folder, manifest, packed)
+            digest, size = hashed(packed), packed.stat().st_size
+            os.link(packed, target)  # unlike a rename, it overwrites nothing
         finally:
-            whole.unlink(missing_ok=True)
+            packed.unlink(missing_ok=True)
     return Backup(target, manifest, size, digest, tuple(left_out))
 
 
@@ -169,7 +169,7 @@ def _copy_models(uploads: Path, target: Path) -> list[str]:
     Links are not followed, because they can lead out of the home or in a circle. Pipes are not
     opened.
     """
-    left_out: list[str] = []
+    others: list[str] = []
     folders = [uploads] if uploads.is_dir() else []
     for folder in folders:  # grows while it is walked
         place = target / folder.relative_to(uploads)
@@ -182,8 +182,8 @@ def _copy_models(uploads: Path, target: Path) -> list[str]:
             elif entry.is_file(follow_symlinks=False) and is_plain(entry.name):
                 _copy_plain(Path(entry.path), place / entry.name)
             else:
-                left_out.append(Path(entry.path).relative_to(uploads.parent).as_posix())
-    return left_out
+                others.append(Path(entry.path).relative_to(uploads.parent).as_posix())
+    return others
 
 
 def _copy_plain(source: Path, target: Path) -> None:
@@ -193,8 +193,8 @@ def _copy_plain(source: Path, target: Path) -> None:
         shutil.copyfileobj(content, copy)
 
 
-def _pack(folder: Path, manifest: Manifest, whole: Path) -> None:
-    with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+def _pack(folder: Path, manifest: Manifest, file: Path) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         with tarfile.open(fileobj=out, mode="w") as archive:
             for name in (MANIFEST, *manifest.files):
                 archive.add(folder / name, name, recursive=False, filter=_anonymous)

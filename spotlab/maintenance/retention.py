@@ -72,21 +72,21 @@ def sweep(
     before = {what: now - timedelta(days=days) for what, days in kept_days(lab.settings).items()}
     if not dry_run:
         realise(lab.store, lab.model, now)
-    gone: dict[str, int] = {}
+    deleted: dict[str, int] = {}
     report, stop = tell or _no_progress, cancelled or _never
     try:
         for place, (what, step) in enumerate(_steps(lab, before, now, dry_run)):
             report(what, place / (len(RULES) + 1))
             while not stop() and (count := step()):
-                gone[what] = gone.get(what, 0) + count
+                deleted[what] = deleted.get(what, 0) + count
                 if dry_run:
                     break
             if stop():
                 break
     finally:
-        if gone and not dry_run:
-            lab.store.audit.add(by, "data.retention", "database", None, gone)
-    return Swept(gone, before, dry_run, whole=not stop())
+        if deleted and not dry_run:
+            lab.store.audit.add(by, "data.retention", "database", None, deleted)
+    return Swept(deleted, before, dry_run, whole=not stop())
 
 
 def kept_days(settings: Settings) -> dict[str, float]:

@@ -75,20 +75,20 @@ class Leadership:
         Raises:
             DatabaseDown: neither is possible.
         """
-        began = self._monotonic()
+        started = self._monotonic()
         if self._held is not None:
             if self._leases.beat(self.name, self._held):
-                self._renewed = began
+                self._renewed = started
                 return
             self._held, self._seen_at = None, None
-        seen = self._leases.look(self.name)
-        if self._seen_at is None or seen != self._seen:
-            self._seen, self._seen_at = seen, self._monotonic()
-        if seen is None or seen.released or self._age_s(self._seen_at) > self._ttl_s:
-            began = self._monotonic()
-            held = self._leases.take(self.name, self.holder, seen, self._clock.now())
-            if held is not None:
-                self._renewed, self._held = began, held
+        lease = self._leases.look(self.name)
+        if self._seen_at is None or lease != self._seen:
+            self._seen, self._seen_at = lease, self._monotonic()
+        if lease is None or lease.released or self._age_s(self._seen_at) > self._ttl_s:
+            started = self._monotonic()
+            token = self._leases.take(self.name, self.holder, lease, self._clock.now())
+            if token is not None:
+                self._renewed, self._held = started, token
 
     def release(self) -> None:
         """Release the lease, so that another process can lead immediately. Raises DatabaseDown."""

@@ -79,11 +79,15 @@ def _restricted_to_author(lab: Lab, rule: AlertRule) -> AlertRule | None:
         return rule
     if not found.user.active or Right.CHANGE_ALERTS not in RIGHTS[found.user.role]:
         return None
-    now, then = found.user.accounts, rule.condition.accounts
-    if now is None:
+    user_accounts, rule_accounts = found.user.accounts, rule.condition.accounts
+    if user_accounts is None:
         return rule
-    seen = now if then is None else tuple(name for name in then if name in now)
-    return replace(rule, condition=replace(rule.condition, accounts=seen))
+    visible = (
+        user_accounts
+        if rule_accounts is None
+        else tuple(name for name in rule_accounts if name in user_accounts)
+    )
+    return replace(rule, condition=replace(rule.condition, accounts=visible))
 
 
 def _record(lab: Lab, check: ConditionCheck, rule: AlertRule) -> int:

@@ -39,20 +39,20 @@ _MAX_SHOWN: Final = 3
 def app_server(lab: Lab) -> ComponentState:
     """Whether an app server runs, on any machine."""
     now = lab.clock.now()
-    seen = lab.store.signs.processes("app")
-    if not seen:
+    processes = lab.store.signs.processes("app")
+    if not processes:
         reason = "No app server has sent a heartbeat yet."
         return ComponentState(APP_SERVER, UNKNOWN, reason, None, None, now)
-    newest = max(each.seen_at for each in seen)
-    alive = [each for each in seen if now - each.seen_at <= FRESH]
+    newest = max(each.seen_at for each in processes)
+    alive = [each for each in processes if now - each.seen_at <= FRESH]
     if not alive:
         age_s = (now - newest).total_seconds()
         reason = f"No heartbeat for {age_s / 60:.0f} min."
         return ComponentState(APP_SERVER, DOWN, reason, newest, None, now)
-    named = ", ".join(f"{each.host} ({each.pid})" for each in alive[:_MAX_SHOWN])
+    names = ", ".join(f"{each.host} ({each.pid})" for each in alive[:_MAX_SHOWN])
     more = f" and {len(alive) - _MAX_SHOWN} more" if len(alive) > _MAX_SHOWN else ""
     count = f"{len(alive)} app server{'' if len(alive) == 1 else 's'}"
-    return ComponentState(APP_SERVER, HEALTHY, f"{count}: {named}{more}.", newest, None, now)
+    return ComponentState(APP_SERVER, HEALTHY, f"{count}: {names}{more}.", newest, None, now)
 
 
 def scheduler(lab: Lab) -> ComponentState:

@@ -120,13 +120,13 @@ def _part(
     now: datetime,
 ) -> PartHealth:
     found = spells([(probe.at, probe.state) for probe in probes], since, now)
-    mine = done[state.name]
-    known = [at for at in (state.last_success_at, mine.last_ok_at) if at is not None]
+    work = done[state.name]
+    known = [at for at in (state.last_success_at, work.last_ok_at) if at is not None]
     return PartHealth(
         state=state,
         uptime=uptime(found),
         spells=tuple(found),
-        done=mine,
+        done=work,
         last_success_at=max(known, default=None),
         slots=tuple(_slots(found, probes, since, now)),
     )
@@ -147,11 +147,11 @@ def _slot(
     step: timedelta,
 ) -> Slot:
     ends = begins + step
-    seen = {spell.state for spell in found if spell.since < ends and spell.until > begins}
+    states = {spell.state for spell in found if spell.since < ends and spell.until > begins}
     first, last = bisect.bisect_left(times, begins), bisect.bisect_left(times, ends)
-    took = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
-    worst = min(seen - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
-    return Slot(worst, took[len(took) // 2] if took else None)
+    latencies = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
+    worst = min(states - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
+    return Slot(worst, latencies[len(latencies) // 2] if latencies else None)
 
 
 _SEVERITY: Final = (DOWN, "degraded", HEALTHY)

@@ -33,7 +33,7 @@ def _planned(spec: SweepSpec, _desk: Desk) -> Sweep:
     return _desk.backtests.plan(spec)
 
 
-def kept(sweep_id: str) -> SweepRecord | None:
+def find(sweep_id: str) -> SweepRecord | None:
     """The record of a sweep; None: it was never started."""
     known = session.desk().backtests.list(limit=1000)
     return next((record for record in known if record.sweep_id == sweep_id), None)

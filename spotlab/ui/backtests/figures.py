@@ -28,14 +28,14 @@ class Figures:
         kind: "deadline" or "service".
         policies: in the order of their regret, the oracle first.
         windows: results by policy, by number of the window.
-        asked: number of windows of the sweep.
+        total_windows: number of windows of the sweep.
         summary, pairs, means: see `gym.results`.
     """
 
     kind: str
     policies: tuple[str, ...]
     windows: Mapping[int, Mapping[str, CellResult]]
-    asked: int
+    total_windows: int
     summary: Mapping[str, Any]
     pairs: Sequence[Mapping[str, Any]]
     means: Mapping[str, Mapping[str, tuple[float, float, float]]]
@@ -43,7 +43,7 @@ class Figures:
     @property
     def partial(self) -> bool:
         """Whether some windows are not finished."""
-        return len(self.windows) < self.asked
+        return len(self.windows) < self.total_windows
 
     @property
     def named(self) -> str:
@@ -97,7 +97,7 @@ def from_cells(record: SweepRecord, cells: Mapping[str, Mapping[str, Any]]) -> F
         kind=summary["workload"],
         policies=tuple(by_regret),
         windows=complete,
-        asked=record.config["windows"],
+        total_windows=record.config["windows"],
         summary=summary,
         pairs=differences(results, **bootstrap),
         means=means(results, **bootstrap),

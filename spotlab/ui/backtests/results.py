@@ -49,7 +49,7 @@ def headline(record: SweepRecord, figures: Figures | None) -> str:
     rows = f"{formatting.count(windows, 'window')} of {labels.zones(config)}"
     if figures.partial:
         rows = (
-            f"{windows} of {formatting.count(figures.asked, 'window')} so far, "
+            f"{windows} of {formatting.count(figures.total_windows, 'window')} so far, "
             f"{labels.zones(config)}"
         )
     return (
@@ -245,7 +245,7 @@ def exported(record: SweepRecord, figures: Figures, now: datetime) -> export.Tab
         "high": "Regret 97.5 %",
     }
     headers.pop("downtime_h" if figures.kind == "deadline" else "misses")
-    partial = f" of {figures.asked}" if figures.partial else ""
+    partial = f" of {figures.total_windows}" if figures.partial else ""
     return export.Table(
         frame=rows(record, figures).assign(
             policy=[labels.policy(name, config["models"]) for name in figures.policies]

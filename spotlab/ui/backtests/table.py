@@ -63,7 +63,7 @@ def show_form() -> None:
 
 
 def _show_start(sweep: Sweep | None) -> None:
-    record = actions.kept(sweep.plan.sweep_id) if sweep is not None else None
+    record = actions.find(sweep.plan.sweep_id) if sweep is not None else None
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Start" if record is None else "Open" if record.state == "done" else "Resume"
         pressed = st.button(
