@@ -13,7 +13,6 @@ from spotlab.monitoring.health.concurrent_probes import ConcurrentCalls
 from spotlab.runtime.lab import Lab
 
 LIMIT_S: Final = 3.0
-LAB: Final = "start"
 
 
 @dataclass(frozen=True, slots=True)
