@@ -1,4 +1,4 @@
-"""Who somebody is: sessions, renewal, tokens, passwords, and all that must not get in."""
+"""Sessions, renewal, tokens and passwords, and everything that must be rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler on clocks that a test moves: what runs, what is left out, and who may write."""
+"""The scheduler with controlled clocks: what runs, what is skipped, who may write."""
 
 from __future__ import annotations
 

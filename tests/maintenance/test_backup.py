@@ -1,4 +1,4 @@
-"""A backup made while others write, and brought back: on SQLite and PostgreSQL."""
+"""Backups made during writes, and their restore, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

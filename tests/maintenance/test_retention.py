@@ -1,4 +1,4 @@
-"""Retention over a lab: settled first, told, audited, stopped halfway."""
+"""Retention on a lab: outcomes first, then deletion, audited and cancellable."""
 
 from __future__ import annotations
 

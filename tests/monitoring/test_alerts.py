@@ -1,4 +1,4 @@
-"""Alert rules on a small lab, told to real HTTP servers on loopback."""
+"""Alert rules on a small lab, with real HTTP servers on loopback as receivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes are side by side and bounded; what cannot be recorded is kept."""
+"""Probes run in parallel with a time limit; unrecorded ones wait for the database."""
 
 from __future__ import annotations
 

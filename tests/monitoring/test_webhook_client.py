@@ -1,4 +1,4 @@
-"""Where a message may be sent, what is told of the answer, and how long it may take."""
+"""Allowed receivers, the reported response, and the time limit of a request."""
 
 from __future__ import annotations
 

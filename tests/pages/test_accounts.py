@@ -1,4 +1,4 @@
-"""The Accounts page: one is added, tried, and managed no more."""
+"""The Accounts page: an account is added, validated, and no longer managed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Backtests page: set up, watch, stop and go on, read, replay."""
+"""The Backtests page: set up, watch, cancel and resume, read, replay."""
 
 from __future__ import annotations
 

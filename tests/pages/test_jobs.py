@@ -1,4 +1,4 @@
-"""The Jobs page: do the jobs run, who runs them, and what may be done."""
+"""The Jobs page: jobs, leader and processes; run, pause and schedule."""
 
 from __future__ import annotations
 

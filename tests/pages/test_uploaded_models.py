@@ -1,4 +1,4 @@
-"""What the screens say of a model that somebody sent: where it runs, and that it failed."""
+"""Screens with an uploaded model: where it runs, and that it failed."""
 
 from __future__ import annotations
 

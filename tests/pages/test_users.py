@@ -1,4 +1,4 @@
-"""The Users page: somebody is added, trusted with more, and kept out."""
+"""The Users page: a user is added, gets another role, and is disabled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log line is one JSON object, can be followed through an evaluation, and holds no secret."""
+"""A log line is one JSON object with a correlation id and without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets are masked, and nothing else: an error reaches whoever has to act on it whole."""
+"""Secrets are masked, and nothing else: error messages stay complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines reach the store in order; a store that is down costs nobody any time, and is told."""
+"""Lines reach the store in order; an outage of the store delays no one and is reported."""
 
 from __future__ import annotations
 
