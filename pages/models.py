@@ -25,7 +25,7 @@ now, colours = session.now(), palette()
 answer = st.container()
 
 
-def show_leaderboard() -> None:
+def show_board() -> None:
     """Shows every version, in one table per task."""
     entries = queries.entries()
     records = [entry.record for entry in entries]
@@ -72,7 +72,7 @@ def show_card() -> None:
         card.show_whole(record)
 
 
-def show_head_to_head() -> None:
+def show_comparison() -> None:
     """Compares two models on the same rows."""
     request = head_to_head.choose(queries.entries())
     result = head_to_head.outcome(request)
@@ -83,7 +83,7 @@ def show_head_to_head() -> None:
         head_to_head.show(result, request, now, colours)
 
 
-def show_in_use() -> None:
+def show_use() -> None:
     """Shows challengers, outcomes and drift."""
     view = queries.outcomes()
     with answer:
@@ -95,10 +95,5 @@ def show_in_use() -> None:
 
 
 actions.show_outcome()
-SHOW = {
-    "leaderboard": show_leaderboard,
-    "card": show_card,
-    "versus": show_head_to_head,
-    "use": show_in_use,
-}
+SHOW = {"leaderboard": show_board, "card": show_card, "versus": show_comparison, "use": show_use}
 SHOW[tabs.pick()]()
