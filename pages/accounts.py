@@ -1,4 +1,4 @@
-"""Which AWS accounts are managed, and does each of them work?"""
+"""Which AWS accounts are managed, and can each of them be listed?"""
 
 import streamlit as st
 
@@ -32,5 +32,5 @@ picked = tables.show(
 if picked:
     actions.show_details(standings[picked[0]], now)
 elif standings:
-    st.caption("Select a row to see whether it works.")
+    st.caption("Select a row to validate or edit the account.")
 actions.show_add()

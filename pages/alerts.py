@@ -1,4 +1,4 @@
-"""Who is told when something goes wrong, and does it reach them?"""
+"""Which alerts fire, and do the notifications reach their receivers?"""
 
 import streamlit as st
 
@@ -8,20 +8,20 @@ from spotlab.ui.common import errors, formatting, guard, session, widgets
 from spotlab.ui.common.theme import palette
 
 who = guard.require(Right.READ)
-MOST = 200
+MAX_DELIVERIES = 200
 
 
 @st.fragment(run_every=30)
 def show_now() -> None:
-    """What rings and what was told; looked at again every 30 s."""
+    """Shows firing alerts, rules and notifications; refreshed every 30 s."""
     with errors.boundary():
-        if said := st.session_state.pop(form.DONE, ""):
-            st.toast(formatting.plain(said), icon=":material/check:")
+        if message := st.session_state.pop(form.DONE, ""):
+            st.toast(formatting.plain(message), icon=":material/check:")
         desk, now = session.desk().alerts, session.now()
-        rules, told = desk.rules(), desk.history(limit=MOST)
+        rules, deliveries = desk.rules(), desk.history(limit=MAX_DELIVERIES)
         widgets.headline(
-            table.headline(rules, told),
-            "Rules are looked at every 30 s by the scheduler's leader.",
+            table.headline(rules, deliveries),
+            "The leader of the scheduler evaluates the rules every 30 s.",
         )
         table.show_ringing(rules, now, palette())
         if rules:
@@ -30,7 +30,7 @@ def show_now() -> None:
                 actions.show(chosen)
         else:
             widgets.empty("There are no alert rules.", "add one below, if you may change alerts.")
-        table.show_history(told, desk.count(), now, palette())
+        table.show_history(deliveries, desk.count(), now, palette())
 
 
 show_now()

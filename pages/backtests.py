@@ -22,7 +22,7 @@ now, colours = session.now(), palette()
 
 
 def show_sweep(sweep_id: str) -> None:
-    """One backtest: how far it is, what it came to, one window of it."""
+    """Shows one backtest: its progress, its results, or the replay of one window."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
         actions.show_all()
     record = session.desk().backtests.get(sweep_id)
@@ -52,15 +52,15 @@ def show_sweep(sweep_id: str) -> None:
 
 
 def show_all() -> None:
-    """What is known, a form to find out more, and what was asked before."""
+    """Shows the newest result, the form of a new backtest, and the list."""
     records = table.known()
     widgets.headline(table.headline(records), table.SMALL_PRINT)
     table.show_form()
     table.show(records, now)
 
 
-asked = st.query_params.get("sweep", "")
-if asked:
-    show_sweep(asked)
+requested_id = st.query_params.get("sweep", "")
+if requested_id:
+    show_sweep(requested_id)
 else:
     show_all()

@@ -1,4 +1,4 @@
-"""One-time links: made, and told as an address."""
+"""One-time links for the first administrator and for choosing a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PASSWORD_FOR: Final = timedelta(hours=24)
 
 
 def first_administrator_link(lab: Lab) -> str | None:
-    """The path of a link that makes the first administrator; None: there is a user already."""
+    """Path of a link that creates the first administrator; None: there is a user already."""
     if lab.store.users.any():
         return None
     by = By(SPOTLAB.name, lab.clock.now(), "there is no user yet", "itself")
@@ -25,13 +25,13 @@ def first_administrator_link(lab: Lab) -> str | None:
 
 
 def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -> str:
-    """The path of a link with which a user chooses a password; it ends those before it.
+    """Path of a link with which a user chooses a password; earlier links become invalid.
 
     Args:
-        lab: everything there is.
-        name: whose password it is.
-        by: who makes it, and when.
-        grantors: the users on whose word it counts; see `Principal.vouching`.
+        lab: its store.
+        name: of the user.
+        by: who makes the link, and when.
+        grantors: users whose rights limit the link; see `Principal.vouching`.
     """
     return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR, grantors), by)
 

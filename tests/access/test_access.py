@@ -1,4 +1,4 @@
-"""Who somebody is: sessions, renewal, tokens, passwords, and all that must not get in."""
+"""Sessions, renewal, tokens and passwords, and everything that must be rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from spotlab.access import authentication as gate_module
 from spotlab.access import sign_in_throttle
-from spotlab.access.authentication import KNOWN_FOR_S, LOCAL_ADMINISTRATOR, Gate
+from spotlab.access.authentication import CACHED_FOR_S, LOCAL_ADMINISTRATOR, Gate
 from spotlab.access.oidc_users import Identity, user_of
 from spotlab.access.passwords import passwords, refuse_weak
 from spotlab.access.secret_key import FILE, secret_key
@@ -156,7 +156,7 @@ def test_a_session_ends_when_unused_and_at_its_end(lab: Lab) -> None:
     with pytest.raises(NotSignedIn, match="not used"):
         gate.session(unused.token, expired_too=True)
     forward(lab, hours=0.5)
-    with pytest.raises(NotSignedIn, match="reached its end"):
+    with pytest.raises(NotSignedIn, match="session has expired"):
         gate.session(used.token, expired_too=True)
     with pytest.raises(NotSignedIn):
         SignIn(lab).renew(used.renewal)
@@ -178,13 +178,13 @@ def test_a_revocation_is_seen_by_another_process_within_seconds(
     add_user(lab)
     kept, steady = signed_in(lab), Steady()
     elsewhere = Gate(lab, steady)  # hears no news: its memory is its own
-    elsewhere._memory = gate_module._Memory()
+    elsewhere._caches = gate_module._Caches()
     assert elsewhere.session(kept.token)
     monkeypatch.setattr(lab.bus, "publish", lambda _topic: None)
     Desk(lab, ANA).users.sign_out("ana")
     with pytest.raises(NotSignedIn):
         Gate(lab).session(kept.token)
-    steady.now_s += KNOWN_FOR_S
+    steady.now_s += CACHED_FOR_S
     with pytest.raises(NotSignedIn, match="was ended"):
         elsewhere.session(kept.token)
 
@@ -498,7 +498,7 @@ def test_the_key_is_made_once_and_kept_from_others(lab: Lab) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text().strip() not in repr(first)
     path.chmod(0o644)
-    with pytest.raises(InvalidSetting, match="Others may read"):
+    with pytest.raises(InvalidSetting, match="Other users may read"):
         secret_key(lab.settings)
     with pytest.raises(InvalidSetting, match="9 characters"):
         secret_key(with_settings(lab, secret_key=SecretStr("too short")).settings)

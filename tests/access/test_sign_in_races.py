@@ -1,4 +1,4 @@
-"""Doors that must not open by haste: many who sign in, renew or use a link at the same moment."""
+"""Races: simultaneous sign-ins, renewals and uses of a link."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def test_healthz_answers_whatever_the_parts_do(get: Get, monkeypatch: pytest.Mon
     assert answer.json() == {
         "ready": False,
         "reasons": {
-            "database": "It does not answer.",
-            "ML inference": "The database does not answer.",
+            "database": "It does not respond.",
+            "ML inference": "The database does not respond.",
         },
     }
 

@@ -22,7 +22,7 @@ from spotlab.domain.access import Principal, Role
 from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
 from spotlab.monitoring.health import report as health
-from spotlab.monitoring.health.request_stats import Counting
+from spotlab.monitoring.health.request_stats import RequestCounter
 from spotlab.monitoring.metrics import Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
@@ -113,7 +113,7 @@ def test_asks_for_its_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    counting = Counting()
+    counting = RequestCounter()
     monkeypatch.setattr(request_metrics, "COUNTING", counting)
     before = families(client.get("/metrics", headers=sent(TOKEN)).text)
     evaluate_instances(lab)

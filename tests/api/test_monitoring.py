@@ -13,7 +13,7 @@ from spotlab.domain.components import DATABASE, INSTANCE_MANAGER
 from spotlab.domain.market import MarketName
 from spotlab.domain.ports import AuditFilter, Probe
 from spotlab.errors import Cancelled
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.pipeline.collect import CollectReport, SourceReport
 from spotlab.runtime.lab import Lab
 from tests.api.conftest import FOREIGN, Asking
@@ -151,7 +151,7 @@ def test_what_rings_and_what_was_told_is_listed(ask: Asking, lab: Lab) -> None:
     made = rule(ask, condition={"kind": "risk", "threshold": 1e-9, "account": "acme"})
     rule(ask, name="theirs", condition={"kind": "risk", "threshold": 1e-9, "account": "other"})
     ask("POST", "/evaluations", json={})
-    look(lab)
+    evaluate_rules(lab)
     rings = ask("GET", "/alerts", "own").json()
     assert {each["rule_id"] for each in rings["items"]} == {made["rule_id"]}
     assert ask("GET", "/alerts").json()["total"] == rings["total"] + 1

@@ -64,10 +64,10 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
     ("words", "said"),
     [
         (("run", "laundry"), "There is no job 'laundry'. Available: first-run, "),
-        (("schedule", "outcomes", "every 2 parsecs"), "'every 2 parsecs' is no schedule"),
-        (("schedule", "outcomes", "0 3 * * 1"), "Name them, such as mon-fri"),
+        (("schedule", "outcomes", "every 2 parsecs"), "'every 2 parsecs' is not a valid schedule"),
+        (("schedule", "outcomes", "0 3 * * 1"), "Use names, such as mon-fri"),
         (("schedule", "outcomes", "every 1 s"), "Use 5 s to 31 d"),
-        (("schedule", "outcomes", "0 0 31 2 *"), "names a day that never comes"),
+        (("schedule", "outcomes", "0 0 31 2 *"), "names a date that does not exist"),
         (("schedule", "first-run", "every 1 h"), "What runs at start has no other schedule"),
     ],
 )

@@ -54,12 +54,12 @@ def test_what_is_no_backup_is_named_with_what_would_be(
     why = {
         tmp_path / "absent.tar": "cannot be read: No such file or directory.",
         tmp_path: "cannot be read: Is a directory.",
-        text: "is no backup of SpotLab.",
-        empty: "is no backup of SpotLab.",
-        other: "is no backup of SpotLab.",
+        text: "is not a SpotLab backup.",
+        empty: "is not a SpotLab backup.",
+        other: "is not a SpotLab backup.",
     }
     for file, problem in why.items():
         code, told = spotlab(capsys, "restore", str(file), "--home", str(home))
         assert code == 1
-        assert told["error"] == f"{file} {problem} Name a file that `spotlab backup FILE` made."
+        assert told["error"] == f"{file} {problem} Use a file made by `spotlab backup FILE`."
     assert not home.exists()

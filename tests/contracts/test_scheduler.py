@@ -1,4 +1,4 @@
-"""The scheduler on clocks that a test moves: what runs, what is left out, and who may write."""
+"""The scheduler with controlled clocks: what runs, what is skipped, who may write."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_job_that_does_not_stop_at_its_limit_is_ended_from_outside(desk: Offic
         look(one)
     assert work.runs == 1, "no second run beside a thread that is still there"
     assert states(desk)[1:] == [RunState.SKIPPED] * 2
-    assert runs(desk)[1].cause == "The run before it was still at work."
+    assert runs(desk)[1].cause == "The previous run had not ended."
 
     work.go.set()
     settle(one)
@@ -215,7 +215,7 @@ def test_what_nobody_ran_in_time_is_skipped_once_with_its_reason(desk: Office) -
     (skipped,) = runs(desk, "often")
     assert skipped.state is RunState.SKIPPED
     assert skipped.cause == (
-        "Nothing ran it when it was due; 290 min later was too late (limit 10 min)."
+        "No process ran it when it was due; 290 min later was too late (limit 10 min)."
     )
     desk.wait(600)
     look(two)
@@ -325,7 +325,7 @@ def test_shut_down_it_says_what_became_of_its_runs_and_lets_go(desk: Office) -> 
     assert found["heeds"] == (RunState.DONE, "")
     assert found["deaf"] == (
         RunState.CANCELLED,
-        "The process is shutting down. It was still at work; what it still writes is refused.",
+        "The process is shutting down. The run had not ended; its later writes are rejected.",
     )
     two = desk.scheduler("two")
     look(two)

@@ -12,8 +12,8 @@ from spotlab.domain.components import APP_SERVER
 from spotlab.domain.ports import Probe
 from spotlab.errors import DatabaseDown
 from spotlab.monitoring.health import request_stats
-from spotlab.monitoring.health.request_stats import Counting
-from spotlab.monitoring.health.success_rates import summed
+from spotlab.monitoring.health.request_stats import RequestCounter
+from spotlab.monitoring.health.success_rates import summarise
 from spotlab.store import Store
 from tests.support import builders as make
 
@@ -63,8 +63,8 @@ def test_requests_of_every_process_add_up_and_a_database_that_is_away_loses_none
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab: Any = SimpleNamespace(store=store)
-    assert summed([], [], store.served.since(at(0)))[APP_SERVER].rate.success is None
-    one, two = Counting(), Counting()
+    assert summarise([], [], store.served.since(at(0)))[APP_SERVER].rate.success is None
+    one, two = RequestCounter(), RequestCounter()
     for counting, name in ((one, "one"), (two, "two")):
         monkeypatch.setattr(request_stats, "process_id", lambda name=name: name)
         for number in range(49):
@@ -81,12 +81,12 @@ def test_requests_of_every_process_add_up_and_a_database_that_is_away_loses_none
     one.note(ok=True, took_s=0.02, at=at(51))  # the clock was set back
     one.keep(lab)
 
-    done = summed([], [], store.served.since(at(0)))[APP_SERVER]
+    done = summarise([], [], store.served.since(at(0)))[APP_SERVER]
     assert (done.rate.ok, done.rate.failed, done.measured) == (99, 2, 99)
     p50, p95, p99 = done.latency_ms
     assert p50 == p95 == pytest.approx(20, rel=0.05)
     assert p99 == pytest.approx(900, rel=0.05)
-    late = summed([], [], store.served.since(at(400)))[APP_SERVER]
+    late = summarise([], [], store.served.since(at(400)))[APP_SERVER]
     assert (late.rate.ok, late.rate.failed) == (0, 1)
     assert late.latency_ms == (None, None, None)
 

@@ -107,7 +107,7 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     assert _handshake(app.url, Cookie=kept, Origin=app.url) == 403
     # A page whose connection is still open acts no more, and leads to the sign-in and back.
-    other.get_by_role("button", name="Create a token").click()
+    other.get_by_role("button", name="Create token").click()
     other.get_by_role("link", name="Sign in").first.click()
     expect(other).to_have_url(re.compile(r"/sign-in\?next=%2Fme$"))
     page.goto(f"{app.url}/candidates")

@@ -1,4 +1,4 @@
-"""A backup made while others write, and brought back: on SQLite and PostgreSQL."""
+"""Backups made during writes, and their restore, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_a_backup_that_is_not_as_it_was_made_touches_nothing(
     refused(other, flipped, "database is not as it was backed up")
     cut = tmp_path / "b"
     cut.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
-    refused(other, cut, "no whole backup")
+    refused(other, cut, "not a complete backup")
     newer = rewritten(made, tmp_path / "c", "manifest.json", manifest_with(revision="9999"))
     refused(other, newer, "newer SpotLab")
     counts = json.loads(json.dumps(filled.backup(tmp_path / "d").manifest.counts))
@@ -560,7 +560,7 @@ def test_a_manifest_that_lies_is_refused(what: str, tmp_path: Path) -> None:
 
 def test_a_pipe_in_the_place_of_a_backup_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidInput, match="is no backup"):
+    with pytest.raises(InvalidInput, match="is not a"):
         Place(tmp_path / "there", None).restore(tmp_path / "pipe")
 
 

@@ -1,4 +1,4 @@
-"""Fast failure drills: what was accepted is there, what was refused says so, and it goes on."""
+"""Fast failure drills: accepted writes survive, rejected ones say so, work resumes."""
 
 from __future__ import annotations
 

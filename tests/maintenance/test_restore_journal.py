@@ -1,4 +1,4 @@
-"""A restore that is killed at any step leaves the old state or the new one, whole."""
+"""A restore that is killed at any step leaves the complete old or new state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention over a lab: settled first, told, audited, stopped halfway."""
+"""Retention on a lab: outcomes first, then deletion, audited and cancellable."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_it_stops_between_batches_and_tells_what_went(lab: Lab) -> None:
         )
         assert swept.gone == {"decisions": 2}
         assert not swept.whole
-        assert "Stopped before the end" in swept.words
+        assert "Stopped early" in swept.words
         assert heard == [rule.what for rule in RULES[:2]]
         assert lab.store.audit.count(AuditFilter(action="data.retention")) == 1
 

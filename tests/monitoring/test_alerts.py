@@ -1,4 +1,4 @@
-"""Alert rules on a small lab, told to real HTTP servers on loopback."""
+"""Alert rules on a small lab, with real HTTP servers on loopback as receivers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from spotlab.domain.components import DATABASE, DOWN, INSTANCE_MANAGER, PRICE_SC
 from spotlab.domain.ports import AuditFilter, DeliveryState, Probe
 from spotlab.errors import Forbidden, InvalidInput, NotAvailable, NotFound
 from spotlab.monitoring.alerts import webhook_client
-from spotlab.monitoring.alerts.conditions import Look
-from spotlab.monitoring.alerts.delivery import MOST_ATTEMPTS
-from spotlab.monitoring.alerts.evaluation import look
-from spotlab.monitoring.health.database_watch import look as watch_database
+from spotlab.monitoring.alerts.conditions import ConditionCheck
+from spotlab.monitoring.alerts.delivery import MAX_ATTEMPTS
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
+from spotlab.monitoring.health.database_watch import check_database as watch_database
 from spotlab.monitoring.health.prober import record_round
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
@@ -72,7 +72,7 @@ def pass_time(lab: Lab, **delta: float) -> dict[str, object]:
     assert isinstance(lab.clock, StillClock)
     lab.clock.forward(**delta)
     record_round(lab)
-    return look(lab)
+    return evaluate_rules(lab)
 
 
 def test_a_part_that_goes_down_is_told_once_again_and_when_it_is_back(
@@ -112,7 +112,7 @@ def test_a_receiver_is_told_of_no_account_that_the_author_does_not_see(
             lab.clock.forward(seconds=30)  # type: ignore[attr-defined]
             now = lab.clock.now()
             lab.store.probes.record([Probe(INSTANCE_MANAGER, now, DOWN, None, "zeta refused us.")])
-            look(lab)
+            evaluate_rules(lab)
         assert "zeta refused us." in receiver.messages[0]["text"]
         assert "another account refused us." in own.messages[0]["text"]
         assert not any(b"zeta" in body for _, body in own.got)
@@ -181,9 +181,9 @@ def test_attempts_are_bounded(lab: Lab, online: DictStore) -> None:
     with receiving(*[503] * 20) as receiver:
         rule = replace(REDIS_DOWN, again_h=0)
         desk(lab).add("redis", rule, Channel.WEBHOOK, receiver.address)
-        for _ in range(MOST_ATTEMPTS + 3):
+        for _ in range(MAX_ATTEMPTS + 3):
             pass_time(lab, minutes=40)
-        assert len(receiver.got) == MOST_ATTEMPTS
+        assert len(receiver.got) == MAX_ATTEMPTS
     (failed,) = desk(lab).history()
     assert (failed.state, failed.next_try_at) == (DeliveryState.FAILED, None)
     assert "503" in failed.error
@@ -237,7 +237,7 @@ def test_a_redirect_is_not_followed(lab: Lab, receiver: Receiver) -> None:
 def test_metadata_addresses_are_never_asked(host: str) -> None:
     answer = webhook_client.post(f"http://{host}/latest/meta-data", b"{}", "00", 0)
     assert (answer.ok, answer.final) == (False, True)
-    assert "never asked" in answer.words
+    assert "its address is not allowed" in answer.words
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_risk_and_price_of_instances_ring(lab: Lab, receiver: Receiver) -> None:
         ("p3", Condition(AlertKind.PRICE, pool=pool, threshold=0.4, of_on_demand=True)),
     ):
         desk(lab).add(name, about, Channel.WEBHOOK, receiver.address)
-    assert look(lab)["failed"] == ""
+    assert evaluate_rules(lab)["failed"] == ""
     by_rule = {message["rule"]["name"] for message in receiver.messages}
     assert by_rule == {"risk", "p1", "p3"}
     told = {m["key"] for m in receiver.messages if m["rule"]["name"] == "risk"}
@@ -335,18 +335,18 @@ def test_a_job_that_failed_says_of_how_many_rules_and_why_and_not_of_which(
     for name in ("acme's secret project", "another"):
         desk(lab).add(name, REDIS_DOWN, Channel.WEBHOOK, receiver.address)
 
-    def judge(_look: Look, _condition: Condition) -> list[Finding]:
+    def judge(_look: ConditionCheck, _condition: Condition) -> list[Finding]:
         raise NotAvailable("The online store is gone.", remedy="Start it.")
 
-    monkeypatch.setattr(Look, "judge", judge)
-    said = look(lab)["failed"]
-    assert said == "2 could not be looked at: The online store is gone. Start it."
+    monkeypatch.setattr(ConditionCheck, "judge", judge)
+    said = evaluate_rules(lab)["failed"]
+    assert said == "2 could not be evaluated: The online store is gone. Start it."
 
 
 def test_drift_without_a_reference_is_unknown(lab: Lab, receiver: Receiver) -> None:
     get_ready(lab)
     desk(lab).add("drift", Condition(AlertKind.DRIFT), Channel.WEBHOOK, receiver.address)
-    assert look(lab)["failed"] == ""
+    assert evaluate_rules(lab)["failed"] == ""
     assert receiver.events == []
 
 
@@ -421,10 +421,12 @@ def test_a_rule_sees_no_more_than_its_author_may_by_now(
     )
     by = Desk(lab, ANA).accounts.by("moved to another team")
     lab.store.users.change("oda", by, accounts=("another",))
-    look(lab)
+    evaluate_rules(lab)
     assert receiver.got == [], "no instance of an account that is not theirs any more"
     desk(lab, oda).add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     lab.store.users.change("oda", by, role=Role.VIEWER)
     online.down = True
-    assert pass_time(lab, seconds=30)["note"] == ("2 not watched: who made it may not any more.")
+    assert pass_time(lab, seconds=30)["note"] == (
+        "2 not evaluated: the author no longer has the right."
+    )
     assert receiver.got == []

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from spotlab.domain.components import DATABASE, ML_INFERENCE, REDIS_CACHE
 from spotlab.domain.uptime import MAX_HOLD, WINDOW
-from spotlab.monitoring.health.database_watch import look
+from spotlab.monitoring.health.database_watch import check_database
 from spotlab.monitoring.health.prober import record_round
 from spotlab.monitoring.health.report import Health, read
 from spotlab.runtime.lab import Lab
@@ -75,7 +75,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Health, int]
     while broken.now_s() < DAY_S:
         broken.apply()
         # As in production: where the database is down nobody leads, and the watch alone probes.
-        if not within(broken.now_s(), GAPS) and look(lab):
+        if not within(broken.now_s(), GAPS) and check_database(lab):
             record_round(lab)
         rounds += 1
         clock.forward(seconds=jitter.uniform(28, 32))

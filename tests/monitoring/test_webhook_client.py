@@ -1,4 +1,4 @@
-"""Where a message may be sent, what is told of the answer, and how long it may take."""
+"""Allowed receivers, the reported response, and the time limit of a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support import builders as make
 from tests.support.receivers import LOOPBACK, receiving
 
 PUBLIC = "93.184.215.14"
-REFUSED = "never asked"
+REFUSED = "its address is not allowed"
 Found = list[tuple[Any, ...]]
 
 

@@ -1,4 +1,4 @@
-"""The Accounts page: one is added, tried, and managed no more."""
+"""The Accounts page: an account is added, validated, and no longer managed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_account_is_added_tried_changed_and_put_away(lab: Lab, open_page: Ope
     button(app, "Validate").click().run()
     assert "No AWS in this test." in said(finish(app, "validate-account"))
     app.text_input(key="active-reason zeta").set_value("closed")
-    button(app, "Stop managing it").click().run()
+    button(app, "Stop managing").click().run()
     assert list(app.dataframe[0].value["state"]) == ["managed", "not managed"]
     desk = Desk(lab, ANA).accounts
     form = actions.key_of(desk.get("zeta"))

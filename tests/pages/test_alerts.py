@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.domain.access import Role
 from spotlab.domain.alerts import AlertKind, Channel, Condition
-from spotlab.monitoring.alerts.evaluation import look
+from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import prober_of
 from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
@@ -35,18 +35,18 @@ def test_without_rules_it_says_what_to_do(lab: Lab, open_page: Open) -> None:
     assert app.expander[0].label == "Add a rule"
 
 
-def test_what_rings_and_what_was_told(
+def test_firing_alerts_and_notifications(
     lab: Lab, online: DictStore, receiver: Receiver, open_page: Open
 ) -> None:
     Desk(lab, ANA).alerts.add("redis", REDIS_DOWN, Channel.WEBHOOK, receiver.address)
     online.down = True
     prober_of(lab).round(lab)
-    look(lab)
+    evaluate_rules(lab)
     app = open_page("alerts")
-    assert app.title[0].value == "1 alert rings of 1 rule"
+    assert app.title[0].value == "1 alert firing, 1 rule enabled"
     ringing, rules, history = (table.value for table in app.dataframe)
     assert list(ringing["subject"]) == ["Redis cache is down"]
-    assert list(rules["told"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
+    assert list(rules["receiver"]) == [f"webhook to http://127.0.0.1:{receiver.port}/…"]
     assert list(history["state"]) == ["● sent"]
     assert list(history["error"]) == ["It answered 200 OK."]
     assert SECRET_PATH not in said(app) + rules.to_csv() + history.to_csv()
@@ -67,7 +67,7 @@ def test_a_rule_is_added_with_the_form(lab: Lab, receiver: Receiver, open_page: 
     assert "hunter2" not in said(app)
 
 
-def test_what_is_wrong_with_a_field_stands_below_it(lab: Lab, open_page: Open) -> None:
+def test_an_error_of_a_field_is_shown_below_it(lab: Lab, open_page: Open) -> None:
     app = open_page("alerts")
     app.text_input(key="alert-name new").set_value("nowhere")
     app.text_input(key="alert-address new").set_value("ftp://nowhere")
@@ -116,7 +116,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     changed = desk.rule(key)
     assert (changed.name, changed.condition) == ("too dear", replace(asked, threshold=0.25))
     assert changed.shown_address == rule.shown_address
-    assert list(app.dataframe[0].value["rings_when"]) == [changed.condition.words]
+    assert list(app.dataframe[0].value["condition"]) == [changed.condition.words]
 
     button(app, "Send a test").click().run()
     assert receiver.events == ["test"]
@@ -124,7 +124,7 @@ def test_a_rule_is_changed_tested_silenced_and_deleted(
     button(app, "Switch off").click().run()
     assert not desk.rule(key).enabled
     assert list(app.dataframe[0].value["state"]) == ["○ off"]
-    button(app, "Delete it").click().run()
+    button(app, "Delete rule").click().run()
     assert desk.rules() == []
 
 

@@ -1,4 +1,4 @@
-"""What the screens say of a model that somebody sent: where it runs, and that it failed."""
+"""Screens with an uploaded model: where it runs, and that it failed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def lab(
 
 
 def test_its_card_says_where_it_runs_and_what_graduating_changes(lab: Lab, open_page: Open) -> None:
-    where = "runs in a process of its own until it is graduated"
+    where = "runs in a separate process until it is graduated"
     assert where not in said(open_page("models", view="card", model="toy@1.0.0"))
     app = open_page("models", view="card", model=SENT)
     assert where in said(app)
     app.pills[0].select("Graduate").run()
-    assert "It leaves its own process and runs inside the server's." in said(app)
+    assert "It moves from its separate process into the server's." in said(app)
 
 
 def test_a_failure_is_an_error_state_and_then_the_champions_turn(lab: Lab, open_page: Open) -> None:

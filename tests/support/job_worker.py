@@ -18,7 +18,7 @@ from spotlab.errors import Fenced
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling import schedules
-from spotlab.scheduling.background import WORKER, Presence, process_id
+from spotlab.scheduling.background import WORKER, ProcessHeartbeat, process_id
 from spotlab.scheduling.job_catalogue import Job
 from spotlab.scheduling.scheduler import Scheduler
 from spotlab.store import open_store
@@ -53,7 +53,7 @@ def main(url: str, folder: Path, ttl_s: float) -> None:
         Job("slow", "slow", "", "every 30 d", 0, 60, 60, slow, waits=False),
     )
     lab = lab_over(open_store(url or None, folder / "home" / "spotlab.db"), folder)
-    Presence(lab, WORKER).start()
+    ProcessHeartbeat(lab, WORKER).start()
     scheduler = Scheduler(lab, process_id(), jobs=jobs, ttl_s=ttl_s)
     scheduler.start()
     say("ready")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from spotlab.ui.models.comparison_files import sent
 
 from spotlab.errors import InvalidInput, NotAvailable
 from spotlab.sweeps import uploaded_files
 from spotlab.sweeps.uploaded_files import PRICES, TRACES, keep
+from spotlab.training.comparison_files import uploaded
 
 
 def test_the_same_files_are_kept_once(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["../x.json", "C:\\x.json", "é" * 300 + ".json", "con/..", "a\0b"])
 def test_what_a_browser_calls_a_file_can_be_kept(name: str, tmp_path: Path) -> None:
-    (file,) = sent([Sent(name)])
+    (file,) = uploaded([Sent(name)])
     place, new = keep(tmp_path, TRACES, {file.name: file.content})
     assert new
     assert [path.read_bytes() for path in place.iterdir()] == [b"x"]

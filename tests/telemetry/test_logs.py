@@ -1,4 +1,4 @@
-"""A log line is one JSON object, can be followed through an evaluation, and holds no secret."""
+"""A log line is one JSON object with a correlation id and without secrets."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ def configured() -> Iterator[None]:
         for name, each in manager.loggerDict.items()
         if isinstance(each, logging.Logger)
     }
-    before, alone, role = root.handlers[:], logs._alone, logs.role()
+    before, alone, role = root.handlers[:], logs._adopted, logs.role()
     yield
     logging.captureWarnings(False)
     root.handlers[:] = before
-    logs._alone, logs._role = alone, role
+    logs._adopted, logs._role = alone, role
     for name, (handlers, propagate) in known.items():
         logger = logging.getLogger(name)
         logger.handlers[:], logger.propagate = handlers, propagate

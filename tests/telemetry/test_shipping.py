@@ -1,4 +1,4 @@
-"""Lines reach the store in order; a store that is down costs nobody any time, and is told."""
+"""Lines reach the store in order; an outage of the store delays no one and is reported."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_dropped_counted_and_told(shipper: Shipper, store: 
     assert shipper.dropped == 15
     store.down = False
     until(lambda: len(store.kept) >= 11, "what was left arrived")
-    assert str(store.messages[0]).startswith("15 log lines were dropped here")
+    assert str(store.messages[0]).startswith("15 log lines were dropped")
     assert store.messages[1:] == [f"line {number}" for number in range(15, 25)]
     assert metrics.LOG_LINES_DROPPED._value.get() - counted == 15
     until(lambda: shipper.dropped == 0, "they are told once")

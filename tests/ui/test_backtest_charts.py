@@ -1,4 +1,4 @@
-"""Charts of backtests: nothing is hidden, everything has its name, and time is told truly."""
+"""Charts of backtests: nothing is hidden, and everything is labelled."""
 
 from __future__ import annotations
 

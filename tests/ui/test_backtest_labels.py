@@ -1,4 +1,4 @@
-"""Backtests in words, and traces that are sent and kept."""
+"""Labels of backtests, and uploaded traces."""
 
 from __future__ import annotations
 

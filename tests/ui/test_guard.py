@@ -17,7 +17,7 @@ from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.ui.audit.view import small_print
 from spotlab.ui.common.links import PAGE_TABLE
-from spotlab.ui.own_account.view import mighty_scope
+from spotlab.ui.own_account.view import scope_warning
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
 from tests.support.people import look_as, person
@@ -106,8 +106,8 @@ def test_the_guard_is_every_pages_first_statement(path: object) -> None:
 
 
 def test_who_may_give_a_token_everything_is_told_so_where_it_is_made() -> None:
-    assert "all that it may do" in mighty_scope(person(Role.ADMIN))
-    assert mighty_scope(person(Role.OPERATOR)) == ""
+    assert "every right that it has" in scope_warning(person(Role.ADMIN))
+    assert scope_warning(person(Role.OPERATOR)) == ""
 
 
 def test_a_reader_of_some_accounts_is_told_that_changes_are_left_out() -> None:

@@ -86,9 +86,9 @@ def test_results_are_kept_by_digest_and_the_oldest_goes() -> None:
 @pytest.mark.parametrize(
     ("action", "task", "said"),
     [
-        (ModelAction.CHAMPION, "advisor", "instead of toy@1.0.0, which becomes graduated"),
-        (ModelAction.CHAMPION, "advisor", "3 instances without a model of their own"),
-        (ModelAction.GRADUATE, "advisor", "runs in shadow beside the champion"),
+        (ModelAction.CHAMPION, "advisor", "replacing toy@1.0.0, which becomes graduated"),
+        (ModelAction.CHAMPION, "advisor", "3 instances without an assigned model"),
+        (ModelAction.GRADUATE, "advisor", "runs in shadow alongside the champion"),
         (ModelAction.REJECT, "advisor", "2 instances with this version will be evaluated by"),
         (ModelAction.ARCHIVE, "capacity", "is archived"),
         (ModelAction.DISABLE, "advisor", "until it is enabled again"),
@@ -154,15 +154,15 @@ def test_what_was_live_is_told_with_who_and_why() -> None:
     event = ModelEvent(
         1, NOW, "ann", "toy", "1.0.0", "advisor", "champion", "graduated", "champion", "good"
     )
-    told = history.live_at("advisor", NOW + timedelta(hours=1), event)
-    assert "**toy@1.0.0** was in force" in told
-    assert "by ann at 2026-03-01 12:00:00 UTC: good" in told
-    assert "no model was in force" in history.live_at("advisor", NOW, None)
+    told = history.champion_at("advisor", NOW + timedelta(hours=1), event)
+    assert "**toy@1.0.0** was champion for" in told
+    assert "ann made it champion at 2026-03-01 12:00:00 UTC: good" in told
+    assert "No model was champion for" in history.champion_at("advisor", NOW, None)
 
 
-def test_the_board_says_when_nobody_is_trusted() -> None:
+def test_the_leaderboard_says_when_there_is_no_champion() -> None:
     assert leaderboard.headline([entry("1.0.0", "candidate").record]) == (
-        "No model is trusted yet: 1 version, no champion"
+        "No champion yet: 1 version"
     )
     table = leaderboard.exported([entry("1.0.0", "champion").record], NOW).frame
     assert table["auc_low"][0] == 0.757

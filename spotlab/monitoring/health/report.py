@@ -1,4 +1,4 @@
-"""What the Health page, the API and the command line show of the components."""
+"""Health report of the components, for the Health page, the API and the command line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spotlab.domain.ports import ComponentState, Probe
 from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
 from spotlab.errors import SpotlabError
 from spotlab.monitoring.health.prober import probe_all
-from spotlab.monitoring.health.success_rates import Done, summed, works
+from spotlab.monitoring.health.success_rates import Done, read_work, summarise
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
 SLOTS: Final = 48
-"""A sparkline's points: one for each half hour."""
+"""Number of points of a sparkline: one per half hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Slot:
     """One point of a sparkline.
 
     Args:
-        state: the worst there was; unknown where nothing else is known.
-        latency_ms: the median; None where none was measured.
+        state: the worst known state; unknown if no state is known.
+        latency_ms: the median; None: none was measured.
     """
 
     state: str
@@ -37,14 +37,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """All that a row of Health shows.
+    """The health of one component.
 
     Args:
-        state: now, probed just now.
+        state: the present state, just probed.
         uptime: over the window, from recorded probes.
-        spells: the same, cut into states.
-        done: how often it worked in the window, and how fast.
-        last_success_at: when it last worked; None: never, as far as is known.
+        spells: periods of constant state in the window.
+        done: success rate and latencies in the window.
+        last_success_at: None: no success is known.
         slots: the sparkline, oldest first.
     """
 
@@ -58,13 +58,13 @@ class PartHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Every component.
+    """The health of all components.
 
     Args:
         since, now: the window.
-        parts: in the order they are shown.
-        probes: how many were recorded in the window, of all of them.
-        unread: why nothing recorded could be read; "": it could.
+        parts: in the order in which they are shown.
+        probes: number of recorded probes in the window.
+        unread: why the recorded data could not be read; "": it could.
     """
 
     since: datetime
@@ -74,18 +74,18 @@ class Health:
     unread: str
 
     def part(self, name: str) -> PartHealth:
-        """One of them."""
+        """The component of a name."""
         return next(each for each in self.parts if each.state.name == name)
 
 
 @dataclass(frozen=True, slots=True)
 class PartDay:
-    """One component's day, in detail.
+    """One component's last 24 hours in detail.
 
     Args:
         since, now: the window.
-        probes: recorded ones with their reasons, oldest first.
-        failures: newest first: each time it went from bad to worse, with the reason.
+        probes: recorded probes with their reasons, oldest first.
+        failures: the probes at which its state changed to one that is not healthy, newest first.
     """
 
     since: datetime
@@ -95,16 +95,16 @@ class PartDay:
 
 
 def read(lab: Lab) -> Health:
-    """Every component now, and its last 24 hours: one query for all probes."""
+    """Every component now and over its last 24 hours, with one query for all probes."""
     states = {state.name: state for state in probe_all(lab)}
     now = lab.clock.now()
     since, unread = now - WINDOW, ""
     try:
         recorded = lab.store.probes.since(since - MAX_HOLD)
         within = (p for p in recorded if p.at >= since)
-        done = summed(works(lab, since), within, lab.store.served.since(since))
+        done = summarise(read_work(lab, since), within, lab.store.served.since(since))
     except SpotlabError as exc:
-        recorded, done, unread = [], summed([], []), exc.message
+        recorded, done, unread = [], summarise([], []), exc.message
     by_part: dict[str, list[Probe]] = {name: [] for name in COMPONENTS}
     for probe in recorded:
         by_part.setdefault(probe.component, []).append(probe)
@@ -120,13 +120,13 @@ def _part(
     now: datetime,
 ) -> PartHealth:
     found = spells([(probe.at, probe.state) for probe in probes], since, now)
-    mine = done[state.name]
-    known = [at for at in (state.last_success_at, mine.last_ok_at) if at is not None]
+    work = done[state.name]
+    known = [at for at in (state.last_success_at, work.last_ok_at) if at is not None]
     return PartHealth(
         state=state,
         uptime=uptime(found),
         spells=tuple(found),
-        done=mine,
+        done=work,
         last_success_at=max(known, default=None),
         slots=tuple(_slots(found, probes, since, now)),
     )
@@ -147,11 +147,11 @@ def _slot(
     step: timedelta,
 ) -> Slot:
     ends = begins + step
-    seen = {spell.state for spell in found if spell.since < ends and spell.until > begins}
+    states = {spell.state for spell in found if spell.since < ends and spell.until > begins}
     first, last = bisect.bisect_left(times, begins), bisect.bisect_left(times, ends)
-    took = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
-    worst = min(seen - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
-    return Slot(worst, took[len(took) // 2] if took else None)
+    latencies = sorted(p.latency_ms for p in probes[first:last] if p.latency_ms is not None)
+    worst = min(states - {UNKNOWN}, key=_SEVERITY.index, default=UNKNOWN)
+    return Slot(worst, latencies[len(latencies) // 2] if latencies else None)
 
 
 _SEVERITY: Final = (DOWN, "degraded", HEALTHY)

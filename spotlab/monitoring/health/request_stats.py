@@ -1,6 +1,6 @@
-"""Counts the requests that this process answers, and keeps the counts in SQL.
+"""Request statistics of this process, saved in SQL.
 
-Each process keeps its own: every replica can show what all of them answered.
+Each process saves its own counts, so every replica can show the totals of all.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from spotlab.telemetry.logs import process_id
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
 
-MOST_SLOTS: Final = timedelta(hours=24) // SLOT
-"""The counts of a day stay here: the database may be down, and a clock that was set back counts on
-in an older slot."""
+MAX_SLOTS: Final = timedelta(hours=24) // SLOT
+"""A day of counts stays in memory: the database may be down, and after the clock was set back, an
+older slot continues."""
 _BEGAN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -30,8 +30,8 @@ class _Slot:
     took: Counter[int] = field(default_factory=Counter)
 
 
-class Counting:
-    """Counts answers by slot; safe to share between threads."""
+class RequestCounter:
+    """Counts responses by time slot; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class Counting:
         self._changed: set[datetime] = set()
 
     def note(self, *, ok: bool, took_s: float, at: datetime | None = None) -> None:
-        """One more answer; `at`: now."""
+        """Count one response; `at`: None means now."""
         now = at or datetime.now(UTC)
         begins = now - (now - _BEGAN) % SLOT
         with self._lock:
@@ -49,13 +49,13 @@ class Counting:
                 slot.took[class_of(took_s * 1e3)] += 1
             else:
                 slot.failed += 1
-            if len(self._slots) > MOST_SLOTS:
+            if len(self._slots) > MAX_SLOTS:
                 oldest = min(self._slots)
                 del self._slots[oldest]
                 self._changed.discard(oldest)
 
     def keep(self, lab: Lab) -> None:
-        """Keep what changed since the last time. Raises DatabaseDown: it waits for the next."""
+        """Save the changes since the last call. Raises DatabaseDown: the next call saves them."""
         with self._lock:
             changed, self._changed = self._changed, set()
             rows = [
@@ -70,4 +70,4 @@ class Counting:
             raise
 
 
-COUNTING: Final = Counting()
+COUNTING: Final = RequestCounter()

@@ -1,4 +1,4 @@
-"""What the components did, from wherever each one's work is written down."""
+"""Success rates and latencies of the components, from their recorded work."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _OK: Final = frozenset({HEALTHY, DEGRADED})
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a component did in a window.
+    """A component's work in a window.
 
     Args:
-        rate: how often it worked.
-        latency_ms: p50, p95 and p99 of what was measured; None each where nothing was.
-        measured: how many latencies that is of.
-        last_ok_at: when it last worked; None: not in the window.
-        asked: whether it is its probes that are counted, because it writes no work down.
+        rate: successes and failures.
+        latency_ms: p50, p95 and p99; None each: none was measured.
+        measured: number of measured latencies.
+        last_ok_at: last success; None: none in the window.
+        asked: whether its probes are counted, because it records no work.
     """
 
     rate: Rate
@@ -44,18 +44,18 @@ class Done:
     asked: bool
 
 
-def works(lab: Lab, since: datetime) -> list[Work]:
-    """All work that is written down since then: collects, listings, evaluations and jobs."""
+def read_work(lab: Lab, since: datetime) -> list[Work]:
+    """All work recorded since then: collects, listings, evaluations and jobs."""
     evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.works(since)]
     return [*lab.store.health.works(since), *lab.store.signs.works(since), *evaluated]
 
 
-def summed(
+def summarise(
     written: Iterable[Work], probes: Iterable[Probe], served: Sequence[Served] = ()
 ) -> Mapping[str, Done]:
-    """What each component did: its own work where it writes any down, else its probes' answers.
+    """Each component's work: its recorded work, or else its probes.
 
-    Of app servers it is the requests that all of them answered; nothing, where nobody asked.
+    For app servers, the requests that all of them answered.
     """
     by_work: dict[str, list[Work]] = {}
     for work in written:
@@ -66,13 +66,13 @@ def summed(
             answer = Work(probe.component, probe.at, probe.state in _OK, probe.latency_ms)
             by_probe.setdefault(probe.component, []).append(answer)
     found = {
-        name: _done(by_work.get(name) or by_probe.get(name, []), name not in by_work)
+        name: _summary(by_work.get(name) or by_probe.get(name, []), name not in by_work)
         for name in COMPONENTS
     }
-    return found | {APP_SERVER: _answered(served)}
+    return found | {APP_SERVER: _summary_of_requests(served)}
 
 
-def _answered(served: Sequence[Served]) -> Done:
+def _summary_of_requests(served: Sequence[Served]) -> Done:
     took = together(served)
     return Done(
         rate=Rate(took.total(), sum(each.failed for each in served)),
@@ -83,11 +83,11 @@ def _answered(served: Sequence[Served]) -> Done:
     )
 
 
-def _done(found: Sequence[Work], asked: bool) -> Done:
-    ok = [each for each in found if each.ok]
+def _summary(work: Sequence[Work], asked: bool) -> Done:
+    ok = [each for each in work if each.ok]
     took = [each.latency_ms for each in ok if each.latency_ms is not None]
     return Done(
-        rate=Rate(len(ok), len(found) - len(ok)),
+        rate=Rate(len(ok), len(work) - len(ok)),
         latency_ms=tuple(percentile(took, share) for share in QUANTILES),
         measured=len(took),
         last_ok_at=max((each.at for each in ok), default=None),

@@ -1,4 +1,4 @@
-"""What the Models page reads, shared between readers for some seconds."""
+"""Cached reads of the Models page, shared between users for some seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Desk: session
 
 
 def entries() -> Sequence[ModelEntry]:
-    """Every version, with its files checked; at most 10 s old. Shared: not to be changed."""
+    """Every version with its files checked, at most 10 s old. Shared: do not modify."""
     return _entries(session.reader())
 
 
@@ -31,7 +31,7 @@ def _entries(desk: Desk) -> Sequence[ModelEntry]:
 
 
 def forget() -> None:
-    """After a change: the next read is a new one."""
+    """Clear the caches after a change."""
     _entries.clear()
     _outcomes.clear()
 
@@ -40,7 +40,7 @@ def entry(reference: str) -> ModelEntry:
     """One version by "name@version".
 
     Raises:
-        NotFound: no such version; says which there are.
+        NotFound: no such version; its remedy lists the known ones.
     """
     known = {found.record.reference: found for found in entries()}
     if reference not in known:
@@ -52,8 +52,10 @@ def entry(reference: str) -> ModelEntry:
 
 
 def outcomes() -> OutcomesView | None:
-    """Predictions and shadow decisions of the active market; None: there is no market. Shared
-    between those who see the same accounts."""
+    """Predictions and shadow decisions of the active market; None: there is no market.
+
+    Shared between users who see the same accounts.
+    """
     try:
         return _outcomes(session.reader())
     except NoMarketData:
@@ -66,7 +68,7 @@ def _outcomes(desk: Desk) -> OutcomesView:
 
 
 def drifted(model: str) -> DriftReport | None:
-    """Drift of a model in the active market; None: there is no market. Shared, as above."""
+    """Drift of a model in the active market; None: there is no market. Shared by all users."""
     try:
         return _drifted(model, session.reader())
     except NoMarketData:
@@ -79,5 +81,5 @@ def _drifted(model: str, _desk: Desk) -> DriftReport:
 
 
 def instance_names() -> dict[str, str]:
-    """Names of the instances that are managed, by id."""
+    """Names of the managed instances, by id."""
     return {each.instance_id: each.name or each.instance_id for each in session.fleet()}
