@@ -9,10 +9,10 @@ from spotlab.ui.common import screen_files as screens
 from spotlab.ui.common.errors import show
 from spotlab.ui.common.upload_memory import held
 
-sign_in_oidc.use(oidc.StreamlitLogin())
+sign_in_oidc.register_login(oidc.StreamlitLogin())
 back_messages.limit()
-upload_limits.use(held)
-screen_files.use(screens.watch())
+upload_limits.register_stored_bytes(held)
+screen_files.register_owners(screens.watch())
 app = st.App(
     "spotlab/ui/common/frame.py",
     secrets=oidc.secrets(),

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from spotlab.api import docs_page, operation
 from spotlab.api.openapi import document
 from spotlab.api.request_state import Service
-from spotlab.api.response_cache import AtOnce
+from spotlab.api.response_cache import ResponseCacheMiddleware
 from spotlab.api.routes import (
     accounts,
     alerts,
@@ -83,7 +83,7 @@ def build(
         if isinstance(route, APIRoute)
     ]
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    app.add_middleware(AtOnce)
+    app.add_middleware(ResponseCacheMiddleware)
     app.add_route("/api/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/api/docs", _docs, methods=["GET"], include_in_schema=False)
     for kind in (SpotlabError, RequestValidationError, HTTPException):

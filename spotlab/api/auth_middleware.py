@@ -20,35 +20,35 @@ from spotlab.access.authentication import SESSION_COOKIE, Gate
 from spotlab.access.sessions import SignedIn
 from spotlab.access.sign_in import SignIn
 from spotlab.api import screen_files
-from spotlab.api.identity import is_from_us, visitor_of
+from spotlab.api.identity import is_same_origin, visitor_of
 from spotlab.api.sign_in import cookies, oidc
-from spotlab.api.sign_in.responses import refusal, status_of
+from spotlab.api.sign_in.responses import error_page, status_of
 from spotlab.domain.access import Principal
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-OPEN: Final = frozenset(
+OPEN_PATHS: Final = frozenset(
     {
         *("/healthz", "/readyz", "/_stcore/health"),
         *("/sign-in", "/sign-out", "/first-administrator", "/choose-password"),
-        *("/sign-in.css", "/sign-in.svg", oidc.BEGIN, oidc.DONE),
+        *("/sign-in.css", "/sign-in.svg", oidc.BEGIN_PATH, oidc.DONE_PATH),
     }
 )
-BUNDLE: Final = "/static/"
+BUNDLE_PREFIX: Final = "/static/"
 """Streamlit's own scripts and styles, the same in every app: they hold nothing of ours."""
-OF_THE_LOGIN: Final = frozenset({"/auth/login", "/oauth2callback"})
-CLOSED: Final = frozenset({"/_stcore/metrics"})
+LOGIN_PATHS: Final = frozenset({"/auth/login", "/oauth2callback"})
+CLOSED_PATHS: Final = frozenset({"/_stcore/metrics"})
 """Streamlit's own figures, which it shows to whoever gets here; ours are behind /metrics' token."""
-CLOSED_BELOW: Final = "/_stcore/agent"
+CLOSED_PREFIX: Final = "/_stcore/agent"
 """Streamlit's own API for programs, which runs screens; ours is /api. Off by its setting, too."""
-ASKED_THERE: Final = ("/api", "/metrics")
+SELF_AUTHENTICATED: Final = ("/api", "/metrics")
 """They ask for themselves who comes; here a session is renewed only."""
-NO_PAGES: Final = ("/_stcore/", "/media/", "/component/", "/app/static/", "/auth/")
+ASSET_PREFIXES: Final = ("/_stcore/", "/media/", "/component/", "/app/static/", "/auth/")
 
 
 @dataclass(frozen=True, slots=True)
-class _Let:
+class _Admission:
     """Somebody may come in.
 
     Args:
@@ -58,11 +58,11 @@ class _Let:
     """
 
     lab: Lab
-    who: Principal | None = None
-    renewed: SignedIn | None = None
+    principal: Principal | None = None
+    renewed_session: SignedIn | None = None
 
 
-class Doorway:
+class AuthMiddleware:
     """ASGI middleware.
 
     Args:
@@ -75,118 +75,118 @@ class Doorway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or refuse."""
         if scope["type"] == "http":
-            send = _unframed(send)
+            send = _adding_security_headers(send)
         if scope["type"] not in ("http", "websocket") or _is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if _asks_there(scope) and not _has_session(connection):
+        if _authenticates_itself(scope) and not _may_have_session(connection):
             await self._app(scope, receive, send)
             return
         try:
-            let = await run_in_threadpool(_look, connection)
+            let = await run_in_threadpool(_admit, connection)
         except SpotlabError as exc:
-            await _refuse(exc, connection)(scope, receive, send)
+            await _rejection(exc, connection)(scope, receive, send)
             return
-        if let.renewed is not None:
-            scope = _with_token(scope, let.renewed.token)
-            send = _keeping(send, let.renewed, let.lab)
+        if let.renewed_session is not None:
+            scope = _with_token(scope, let.renewed_session.token)
+            send = _setting_session_cookies(send, let.renewed_session, let.lab)
         await self._app(scope, receive, send)
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN or path.startswith(BUNDLE)
+    return path in OPEN_PATHS or path.startswith(BUNDLE_PREFIX)
 
 
-def _asks_there(scope: Scope) -> bool:
+def _authenticates_itself(scope: Scope) -> bool:
     path = scope["path"]
-    return any(path == asked or path.startswith(f"{asked}/") for asked in ASKED_THERE)
+    return any(path == asked or path.startswith(f"{asked}/") for asked in SELF_AUTHENTICATED)
 
 
-def _has_session(connection: HTTPConnection) -> bool:
+def _may_have_session(connection: HTTPConnection) -> bool:
     """Whether there may be one to renew: programs, which send a token, have none."""
     return "authorization" not in connection.headers and "cookie" in connection.headers
 
 
-def _look(connection: HTTPConnection) -> _Let:
+def _admit(connection: HTTPConnection) -> _Admission:
     """Raises NotSignedIn, Forbidden, NotAvailable."""
     lab, path = app_process.lab(), connection.scope["path"]
-    if path.rstrip("/") in CLOSED:
+    if path.rstrip("/") in CLOSED_PATHS:
         raise Forbidden("This is closed to everybody.", remedy="Figures are at /metrics.")
-    if lab.settings.auth == "oidc" and path in OF_THE_LOGIN:
-        return _Let(lab)
-    if _asks_there(connection.scope):
-        return _renewed_if_it_can(connection, lab)
-    if connection.scope["type"] == "websocket" and not is_from_us(connection, lab):
+    if lab.settings.auth == "oidc" and path in LOGIN_PATHS:
+        return _Admission(lab)
+    if _authenticates_itself(connection.scope):
+        return _renew_if_possible(connection, lab)
+    if connection.scope["type"] == "websocket" and not is_same_origin(connection, lab):
         raise Forbidden("Another site opened this websocket.")
-    let = _known(connection, lab)
-    if let.who is not None:
-        screen_files.refuse_foreign(path, let.who)
-    if path.startswith(CLOSED_BELOW):
+    let = _identify(connection, lab)
+    if let.principal is not None:
+        screen_files.require_file_access(path, let.principal)
+    if path.startswith(CLOSED_PREFIX):
         raise Forbidden("This is closed to everybody.", remedy="Programs use the API; see /api.")
     return let
 
 
-def _known(connection: HTTPConnection, lab: Lab) -> _Let:
+def _identify(connection: HTTPConnection, lab: Lab) -> _Admission:
     if lab.settings.auth == "off":
-        return _Let(lab, visitor_of(connection, lab))
+        return _Admission(lab, visitor_of(connection, lab))
     try:
-        return _session(connection, lab)
+        return _identify_by_session(connection, lab)
     except NotSignedIn:
         visitor = Gate(lab).visitor()
         if visitor is None:
             raise
-        return _Let(lab, visitor)
+        return _Admission(lab, visitor)
 
 
-def _session(connection: HTTPConnection, lab: Lab) -> _Let:
+def _identify_by_session(connection: HTTPConnection, lab: Lab) -> _Admission:
     """Whose session it is, and what the browser is to keep from now on. Raises NotSignedIn."""
     token = connection.cookies.get(SESSION_COOKIE, "")
     renewal = connection.cookies.get(cookies.RENEWAL_COOKIE, "")
     if not token and not renewal:
         raise NotSignedIn("You are not signed in.", remedy="Sign in.")
     try:
-        return _Let(lab, Gate(lab).session(token))
+        return _Admission(lab, Gate(lab).session(token))
     except NotSignedIn:
         if not renewal:
             raise
         renewed = SignIn(lab).renew(renewal)
-        return _Let(lab, Gate(lab).session(renewed.token), renewed)
+        return _Admission(lab, Gate(lab).session(renewed.token), renewed)
 
 
-def _renewed_if_it_can(connection: HTTPConnection, lab: Lab) -> _Let:
+def _renew_if_possible(connection: HTTPConnection, lab: Lab) -> _Admission:
     if lab.settings.auth == "off":
-        return _Let(lab)
+        return _Admission(lab)
     try:
-        return _session(connection, lab)
+        return _identify_by_session(connection, lab)
     except NotSignedIn:
-        return _Let(lab)
+        return _Admission(lab)
 
 
-def _refuse(exc: SpotlabError, connection: HTTPConnection) -> ASGIApp:
+def _rejection(exc: SpotlabError, connection: HTTPConnection) -> ASGIApp:
     if connection.scope["type"] == "websocket":
-        return _closed
+        return _close_websocket
     path, reads = connection.scope["path"], connection.scope["method"] in ("GET", "HEAD")
-    if not reads or path.startswith(NO_PAGES):
-        return PlainTextResponse(f"{exc}\n", status_of(exc), _NOT_KEPT)
+    if not reads or path.startswith(ASSET_PREFIXES):
+        return PlainTextResponse(f"{exc}\n", status_of(exc), _NO_STORE)
     if isinstance(exc, NotSignedIn):
-        return _to_sign_in(connection)
-    return refusal(None, exc)
+        return _redirect_to_sign_in(connection)
+    return error_page(None, exc)
 
 
-_NOT_KEPT: Final = {"Cache-Control": "no-store"}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def _to_sign_in(connection: HTTPConnection) -> Response:
-    if oidc.has_come_back(connection.cookies):
-        return RedirectResponse(oidc.DONE, 303, _NOT_KEPT)
+def _redirect_to_sign_in(connection: HTTPConnection) -> Response:
+    if oidc.returned_from_provider(connection.cookies):
+        return RedirectResponse(oidc.DONE_PATH, 303, _NO_STORE)
     path, query = connection.scope["path"], connection.url.query
     following = f"{quote(path)}?{query}" if query else quote(path)
     to = "/sign-in" if following == "/" else f"/sign-in?next={quote(following, safe='')}"
-    return RedirectResponse(to, 303, _NOT_KEPT)
+    return RedirectResponse(to, 303, _NO_STORE)
 
 
-async def _closed(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def _close_websocket(_scope: Scope, _receive: Receive, send: Send) -> None:
     """Before it is accepted: the browser sees 403."""
     await send({"type": "websocket.close", "code": 1008})
 
@@ -200,7 +200,7 @@ def _with_token(scope: Scope, token: str) -> Scope:
     return {**scope, "headers": [*headers, (b"cookie", cookie.encode("latin-1"))]}
 
 
-_UNFRAMED: Final = {
+_SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "frame-ancestors 'self'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -209,13 +209,13 @@ _UNFRAMED: Final = {
 """Streamlit sends none of these: another site must not lay its page over one of ours."""
 
 
-def _unframed(send: Send) -> Send:
+def _adding_security_headers(send: Send) -> Send:
     """Sends these with the head of every answer that does not say otherwise."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message.get("headers", [])))
-            for name, value in _UNFRAMED.items():
+            for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             message["headers"] = headers.raw
         await send(message)
@@ -223,10 +223,10 @@ def _unframed(send: Send) -> Send:
     return sending
 
 
-def _keeping(send: Send, signed_in: SignedIn, lab: Lab) -> Send:
+def _setting_session_cookies(send: Send, signed_in: SignedIn, lab: Lab) -> Send:
     """Sends the new cookies with the head of the answer."""
     told = Response()
-    cookies.keep(told, signed_in, lab)
+    cookies.set_session_cookies(told, signed_in, lab)
     lines = told.headers.getlist("set-cookie")
 
     async def sending(message: Message) -> None:

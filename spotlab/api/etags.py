@@ -9,11 +9,11 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Header
 from pydantic import BaseModel
 
-from spotlab.api.problems import PreconditionMissing
+from spotlab.api.problems import PreconditionRequired
 from spotlab.errors import ChangedMeanwhile
 
 T = TypeVar("T")
-TRIES: Final = 10
+MAX_ATTEMPTS: Final = 10
 """Each time that one is beaten, another's change was made."""
 IfMatch = Annotated[
     str | None,
@@ -30,7 +30,7 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def tag(view: BaseModel, hidden: str = "") -> str:
+def tag_of_view(view: BaseModel, hidden: str = "") -> str:
     """The entity tag of what is answered as this view, the same under every operation.
 
     Args:
@@ -40,7 +40,7 @@ def tag(view: BaseModel, hidden: str = "") -> str:
     return etag(view.model_dump_json().encode() + hidden.encode())
 
 
-def names(header: str, tag: str) -> bool:
+def matches(header: str, tag: str) -> bool:
     """Whether an If-None-Match or If-Match names this tag ("*" names every one).
 
     A tag that a proxy weakened by compressing (W/"…" or "…-gzip") is still the same.
@@ -51,7 +51,7 @@ def names(header: str, tag: str) -> bool:
     return any(part == tag or part == f'{tag[:-1]}-gzip"' for part in given)
 
 
-def require(header: str | None, tag: str, what: str) -> None:
+def require_match(header: str | None, tag: str, what: str) -> None:
     """Nothing, if a change was made from what is there now.
 
     Raises:
@@ -59,27 +59,27 @@ def require(header: str | None, tag: str, what: str) -> None:
         ChangedMeanwhile: it names another state.
     """
     if header is None:
-        raise PreconditionMissing(
+        raise PreconditionRequired(
             f"A change of {what} says what it was made from.",
             remedy='Send If-Match with the ETag that it was read with, or "*" for whatever it is.',
         )
-    if not names(header, tag):
+    if not matches(header, tag):
         raise ChangedMeanwhile(
             f"{what[:1].upper()}{what[1:]} was changed meanwhile.", remedy="Read it again."
         )
 
 
-def made_from(header: str | None, now: T, tag: str, what: str) -> T | None:
+def expected_state(header: str | None, now: T, tag: str, what: str) -> T | None:
     """What a change was made from, for the store to compare again; None: whatever it is.
 
     Raises:
         PreconditionMissing, ChangedMeanwhile: as `require`.
     """
-    require(header, tag, what)
+    require_match(header, tag, what)
     return None if header is not None and header.strip() == "*" else now
 
 
-def changed(
+def apply_change(
     header: str | None,
     read: Callable[[], T],
     tag_of: Callable[[T], str],
@@ -98,9 +98,9 @@ def changed(
     Raises:
         PreconditionMissing, ChangedMeanwhile: as `require`.
     """
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(MAX_ATTEMPTS)):
         now = read()
-        require(header, tag_of(now), what)
+        require_match(header, tag_of(now), what)
         try:
             return change(now)
         except ChangedMeanwhile:

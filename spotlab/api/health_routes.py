@@ -15,7 +15,7 @@ from spotlab.monitoring.health.readiness import Readiness, ReadinessCheck
 from spotlab.runtime import app_process
 from spotlab.runtime.shutdown import LEAVING
 
-KEPT_S: Final = 2.0
+CACHE_S: Final = 2.0
 """Whoever asks more often gets the last answer: asking often loads no database."""
 _HEADERS: Final = {"Cache-Control": "no-store"}
 
@@ -34,25 +34,25 @@ class Readyz:
 
     def __init__(self, check: ReadinessCheck) -> None:
         self._check = check
-        self._looking: asyncio.Task[Readiness] | None = None
-        self._looked_at = -KEPT_S
+        self._task: asyncio.Task[Readiness] | None = None
+        self._checked_at = -CACHE_S
 
     async def __call__(self, _request: Request) -> JSONResponse:
         """200 when it can, else 503; `reasons` says what is wrong, by part."""
         if LEAVING.asked:
             reasons = {"server": "It is shutting down."}
             return JSONResponse({"ready": False, "reasons": reasons}, 503, headers=_HEADERS)
-        if self._looking is None or (
-            self._looking.done() and time.monotonic() - self._looked_at > KEPT_S
+        if self._task is None or (
+            self._task.done() and time.monotonic() - self._checked_at > CACHE_S
         ):
-            self._looking = asyncio.create_task(self._look())
-        found = await asyncio.shield(self._looking)
+            self._task = asyncio.create_task(self._run_check())
+        found = await asyncio.shield(self._task)
         document = {"ready": found.ready, "reasons": found.reasons}
         return JSONResponse(document, 200 if found.ready else 503, headers=_HEADERS)
 
-    async def _look(self) -> Readiness:
+    async def _run_check(self) -> Readiness:
         found = await run_in_threadpool(self._check.look)
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         return found
 
 
@@ -63,4 +63,4 @@ async def _readyz(request: Request) -> JSONResponse:
     return await readyz(request)
 
 
-ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz), Route("/readyz", _readyz)]
+HEALTH_ROUTES: Final[list[BaseRoute]] = [Route("/healthz", healthz), Route("/readyz", _readyz)]

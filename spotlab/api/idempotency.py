@@ -27,11 +27,11 @@ from spotlab.store.idempotency import AT_WORK, AnsweredWrite
 
 log = logging.getLogger("spotlab.api")
 
-KEY: Final = r"^[A-Za-z0-9._:-]{1,128}$"
-_KEY: Final = re.compile(KEY)
-LONGEST_WRITE: Final = timedelta(minutes=10)
+KEY_PATTERN: Final = r"^[A-Za-z0-9._:-]{1,128}$"
+_KEY: Final = re.compile(KEY_PATTERN)
+WRITE_TIMEOUT: Final = timedelta(minutes=10)
 """A write that has had no answer for this long has lost its process."""
-_KEPT: Final = ("location", "etag", "link")
+_STORED_HEADERS: Final = ("location", "etag", "link")
 
 
 class KeyReused(Conflict):
@@ -39,7 +39,7 @@ class KeyReused(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class IdempotentWrite:
     """One request that writes.
 
     Args:
@@ -57,7 +57,7 @@ class Written:
     digest: str
 
     @classmethod
-    def of(cls, request: Request, lab: Lab, path: str) -> Written:
+    def from_request(cls, request: Request, lab: Lab, path: str) -> IdempotentWrite:
         """The write that a request asks for; its body was read.
 
         Raises:
@@ -79,7 +79,7 @@ class Written:
         digest = hashlib.sha256(head.encode() + b"\n" + request._body).hexdigest()
         return cls(lab, who.name, key, f"{request.method} {path}", digest)
 
-    async def once(
+    async def run_once(
         self, carry_out: Callable[[], Awaitable[Response]], secret: bool = False
     ) -> Response:
         """Carry it out, or give the answer that it got before.
@@ -94,7 +94,7 @@ class Written:
             return await carry_out()
         before = await run_in_threadpool(self._claim)
         if before is not None:
-            return self._again(before)
+            return self._replay(before)
         try:
             response = await carry_out()
         except (SpotlabError, RequestValidationError, HTTPException):
@@ -118,7 +118,9 @@ class Written:
 
     def _settle(self, response: Response, secret: bool) -> None:
         assert self.key is not None
-        headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
+        headers = {
+            name: response.headers[name] for name in _STORED_HEADERS if name in response.headers
+        }
         answer = {
             "body": None if secret else bytes(response.body).decode(),
             "media": response.headers.get("content-type", ""),
@@ -129,14 +131,14 @@ class Written:
         except SpotlabError as exc:
             log.error("the answer of a write that was carried out is not kept: %s", exc)
 
-    def _again(self, before: AnsweredWrite) -> Response:
+    def _replay(self, before: AnsweredWrite) -> Response:
         if before.request_hash != self.digest:
             raise KeyReused(
                 "This Idempotency-Key was sent with another request.",
                 remedy="Make a new key for each write.",
             )
         if before.status == AT_WORK:
-            if self.lab.clock.now() - before.created_at < LONGEST_WRITE:
+            if self.lab.clock.now() - before.created_at < WRITE_TIMEOUT:
                 raise Conflict(
                     "This write is being carried out.", remedy="Send it again in some seconds."
                 )

@@ -14,7 +14,7 @@ from spotlab.errors import Forbidden, NotSignedIn
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def principal_of(connection: HTTPConnection) -> Principal:
@@ -35,7 +35,7 @@ def principal_of(connection: HTTPConnection) -> Principal:
         return gate.bearer(token.strip())
     cookie = connection.cookies.get(SESSION_COOKIE)
     if cookie is not None and lab.settings.auth != "off":
-        refuse_other_sites(connection, lab)
+        require_same_origin(connection, lab)
         return gate.session(cookie)
     return visitor_of(connection, lab)
 
@@ -60,32 +60,32 @@ def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
     visitor = Gate(lab).visitor()
     if visitor is None:
         raise NotSignedIn("You are not signed in.", remedy="Sign in, or send an API token.")
-    if lab.settings.auth == "off" and not _over_loopback(connection):
+    if lab.settings.auth == "off" and not _is_over_loopback(connection):
         raise Forbidden(
             "There is no sign-in here, so only this machine is answered.",
             remedy="Set SPOTLAB_AUTH=accounts.",
         )
-    refuse_other_sites(connection, lab)
+    require_same_origin(connection, lab)
     return visitor
 
 
-def refuse_other_sites(connection: HTTPConnection, lab: Lab) -> None:
+def require_same_origin(connection: HTTPConnection, lab: Lab) -> None:
     """Nothing, if the request changes nothing or comes from a page of ours.
 
     Raises:
         Forbidden: another site made the browser send it.
     """
     websocket = connection.scope["type"] == "websocket"
-    if not websocket and connection.scope["method"] in CHANGES_NOTHING:
+    if not websocket and connection.scope["method"] in SAFE_METHODS:
         return
-    if not is_from_us(connection, lab):
+    if not is_same_origin(connection, lab):
         raise Forbidden(
             "This request does not come from a page of this server.",
             remedy="Open the page itself; a program sends an API token instead of a cookie.",
         )
 
 
-def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
+def is_same_origin(connection: HTTPConnection, lab: Lab) -> bool:
     """Whether a browser says that a page of ours sent this.
 
     A browser always says where a websocket comes from. What says nothing at all is none, and is
@@ -101,7 +101,7 @@ def is_from_us(connection: HTTPConnection, lab: Lab) -> bool:
     return site is not None or no_browser
 
 
-def address_of(connection: HTTPConnection, lab: Lab) -> str:
+def client_address(connection: HTTPConnection, lab: Lab) -> str:
     """Where a request comes from: behind proxies that are believed, what the last of them says."""
     trusted = {part.strip() for part in lab.settings.trusted_proxies.split(",")}
     address = connection.client.host if connection.client else ""
@@ -117,7 +117,7 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _over_loopback(connection: HTTPConnection) -> bool:
+def _is_over_loopback(connection: HTTPConnection) -> bool:
     """Whether both ends are this machine, under a name of its own: a page of another site that
     has its own name resolved to 127.0.0.1 is refused."""
     name = urlsplit(f"//{connection.headers.get('host', '')}").hostname

@@ -17,7 +17,7 @@ from spotlab.monitoring.metrics import CONTENT_TYPE, Metrics
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 
-_made: list[Metrics] = []
+_cache: list[Metrics] = []
 _lock: Final = threading.Lock()
 
 
@@ -33,7 +33,9 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse(f"{exc}\n", 403)
     except SpotlabError as exc:
         return PlainTextResponse(f"{exc}\n", 503)
-    return Response(_of(lab).text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(
+        _metrics_of(lab).text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+    )
 
 
 def _has_token(request: Request, lab: Lab) -> bool:
@@ -46,11 +48,11 @@ def _has_token(request: Request, lab: Lab) -> bool:
     return hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
 
 
-def _of(lab: Lab) -> Metrics:
+def _metrics_of(lab: Lab) -> Metrics:
     with _lock:
-        if not _made or _made[0].lab is not lab:
-            _made[:] = [Metrics(lab)]
-        return _made[0]
+        if not _cache or _cache[0].lab is not lab:
+            _cache[:] = [Metrics(lab)]
+        return _cache[0]
 
 
-ROUTES: Final[list[BaseRoute]] = [Route("/metrics", metrics)]
+METRICS_ROUTES: Final[list[BaseRoute]] = [Route("/metrics", metrics)]

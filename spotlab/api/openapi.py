@@ -8,13 +8,13 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from spotlab.api.idempotency import KEY
-from spotlab.api.operation import JSON, KEEPING, ONCE, ZIP
+from spotlab.api.idempotency import KEY_PATTERN
+from spotlab.api.operation import CACHE_POLICY, JSON, UNREPEATABLE, ZIP
 from spotlab.api.problems import MEDIA_TYPE, SLUGS, Problem
 
 Document = dict[str, Any]
 
-ABOUT: Final = """
+DESCRIPTION: Final = """
 Everything the screens do, for programs. Errors are `application/problem+json` of one shape. Lists
 come in pages: follow `next`, or the header `Link`. Reads carry an `ETag` and answer 304 to
 `If-None-Match`. Send an `Idempotency-Key` with a write and it is carried out once, however often it
@@ -39,7 +39,7 @@ REQUEST_ID: Final = {
     "description": "The request's reference in the logs: what was sent, or a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: Final[Document] = {
+RESPONSE_HEADERS: Final[Document] = {
     "X-Request-ID": REQUEST_ID,
     "RateLimit": {
         "description": "What is left of this minute.",
@@ -57,7 +57,7 @@ PARAMETERS: Final[dict[str, Document]] = {
         "in": "header",
         "required": False,
         "description": "A write with the same key and content is carried out once.",
-        "schema": {"type": "string", "pattern": KEY},
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
         "example": "0b6f2f0e-6f0c-4d8e-9a51-2f1b7b6f3c11",
     },
     "if-none-match": {
@@ -68,9 +68,9 @@ PARAMETERS: Final[dict[str, Document]] = {
         "schema": {"type": "string"},
     },
 }
-ALWAYS: Final = (422, 500, 503)
-SIGNED_IN: Final = (401, 403, 429)
-WRITING: Final = (409, 413, 415)
+COMMON_STATUSES: Final = (422, 500, 503)
+ACCESS_STATUSES: Final = (401, 403, 429)
+WRITE_STATUSES: Final = (409, 413, 415)
 
 
 def document(app: FastAPI) -> Document:
@@ -80,7 +80,7 @@ def document(app: FastAPI) -> Document:
             title="SpotLab",
             version="1.0.0",
             summary="Stay, switch or fall back to on-demand: the Lab API.",
-            description=ABOUT,
+            description=DESCRIPTION,
             routes=app.routes,
         )
         _finish(made)
@@ -103,8 +103,8 @@ def _finish(made: Document) -> None:
 
 def _complete(path: str, method: str, operation: Document, schemas: Document) -> None:
     """What every operation has: security, headers, problems, examples."""
-    operation.pop(KEEPING, None)
-    operation.pop(ONCE, None)
+    operation.pop(CACHE_POLICY, None)
+    operation.pop(UNREPEATABLE, None)
     is_open = operation.get("security") == []
     if not is_open:
         operation["security"] = deepcopy(SECURITY)
@@ -115,7 +115,11 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
     if matched is not None:
         matched["required"] = True
         matched["schema"] = {"type": "string"}
-    codes = [*ALWAYS, *(() if is_open else SIGNED_IN), *(WRITING if writes else ())]
+    codes = [
+        *COMMON_STATUSES,
+        *(() if is_open else ACCESS_STATUSES),
+        *(WRITE_STATUSES if writes else ()),
+    ]
     if "{" in path or any(p["name"] in ("cursor", "model") for p in parameters):
         codes.append(404)
     if matched is not None:
@@ -144,7 +148,7 @@ def _complete(path: str, method: str, operation: Document, schemas: Document) ->
 
 
 def _headers(is_open: bool, method: str, code: str, operation: Document) -> Document:
-    headers = {"X-Request-ID": REQUEST_ID} if is_open else deepcopy(HEADERS)
+    headers = {"X-Request-ID": REQUEST_ID} if is_open else deepcopy(RESPONSE_HEADERS)
     changes = any(each["name"] == "If-Match" for each in operation["parameters"])
     if method == "get" or changes:
         headers["ETag"] = ETAG

@@ -23,11 +23,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from spotlab.api import etags, problems
-from spotlab.api.idempotency import Written
+from spotlab.api.idempotency import IdempotentWrite
 from spotlab.api.problems import TooLarge, UnsupportedMedia
 from spotlab.api.rate_limit import Quota
-from spotlab.api.request_state import Kept, Service, service_of
-from spotlab.api.response_cache import unless_known
+from spotlab.api.request_state import CachedResponse, Service, service_of
+from spotlab.api.response_cache import not_modified_or
 from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import InvalidInput, SpotlabError
@@ -35,14 +35,14 @@ from spotlab.errors import InvalidInput, SpotlabError
 log = logging.getLogger("spotlab.api")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-LARGEST_BODY: Final = 256 * 1024
-LARGEST_UPLOAD: Final = 64 * 1024 * 1024
+MAX_BODY_BYTES: Final = 256 * 1024
+MAX_UPLOAD_BYTES: Final = 64 * 1024 * 1024
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-KEEPING: Final = "x-keeping"
-ONCE: Final = "x-once"
-SECRET: Final[dict[str, Any]] = {ONCE: True}
+CACHE_POLICY: Final = "x-cache-policy"
+UNREPEATABLE: Final = "x-unrepeatable"
+SECRET: Final[dict[str, Any]] = {UNREPEATABLE: True}
 """Marks a write whose answer holds a secret: it is told once, and not kept."""
-NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found."}}
+NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found."}}
 AWS_REFUSED: Final[dict[int | str, dict[str, Any]]] = {502: {"description": "AWS refused."}}
 """Problems that not every operation has; the document says them like all others."""
 JSON: Final = "application/json"
@@ -50,7 +50,7 @@ ZIP: Final = "application/zip"
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class CachePolicy:
     """How long an answer may be given again.
 
     Args:
@@ -59,12 +59,12 @@ class Keeping:
     """
 
     topics: tuple[Topic, ...]
-    for_s: float
+    max_age_s: float
 
 
-def about(*topics: Topic, for_s: float = 2.0) -> dict[str, Any]:
+def cacheable(*topics: Topic, for_s: float = 2.0) -> dict[str, Any]:
     """Marks a read whose answer may be given again; see Keeping."""
-    return {KEEPING: Keeping(topics, for_s)}
+    return {CACHE_POLICY: CachePolicy(topics, for_s)}
 
 
 def is_open(extra: dict[str, Any] | None) -> bool:
@@ -76,13 +76,13 @@ class Operation(APIRoute):
     """A route whose requests are admitted, checked and answered as the module's head says."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, in_one_thread(endpoint), **options)
+        super().__init__(path, in_threadpool(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
         """The handler around the one that FastAPI makes."""
         carry_out = super().get_route_handler()
         extra = self.openapi_extra or {}
-        keeping = extra.get(KEEPING)
+        keeping = extra.get(CACHE_POLICY)
         writes = bool((self.methods or set()) & WRITES)
         media = ZIP if ZIP in extra.get("requestBody", {}).get("content", {}) else JSON
         known: list[frozenset[str]] = []
@@ -92,17 +92,19 @@ class Operation(APIRoute):
             quota = None
             try:
                 if not is_open(extra):
-                    who, quota = await admitted(service, request, writes)
+                    who, quota = await admit(service, request, writes)
                     request.scope["spotlab.who"] = who
                 if not known:  # not before: the route's parameters are known once it is built
-                    known.append(frozenset(query_names(self)))
-                refuse_unknown(request, known[0])
+                    known.append(frozenset(query_parameter_names(self)))
+                reject_unknown_parameters(request, known[0])
                 if writes:
                     await read_body(request, media)
-                    written = Written.of(request, service.lab, self.path_format)
-                    response = await written.once(lambda: carry_out(request), ONCE in extra)
+                    written = IdempotentWrite.from_request(request, service.lab, self.path_format)
+                    response = await written.run_once(
+                        lambda: carry_out(request), UNREPEATABLE in extra
+                    )
                 else:
-                    response = await read(request, keeping, carry_out)
+                    response = await respond_to_read(request, keeping, carry_out)
             except Exception as exc:  # the last place before the server's own words
                 response = problem(request, exc)
             if quota is not None:
@@ -112,17 +114,17 @@ class Operation(APIRoute):
         return answer
 
 
-async def admitted(service: Service, request: Request, writes: bool) -> tuple[Principal, Quota]:
+async def admit(service: Service, request: Request, writes: bool) -> tuple[Principal, Quota]:
     """Who asks; see Service.admit. In a thread only where there is something to wait for."""
     before: tuple[Principal, Quota] | None = request.scope.get("spotlab.admitted")
     if before is not None:
         return before
-    if service.admits_at_once(request):
+    if service.admits_without_waiting(request):
         return service.admit(request, writes)
     return await run_in_threadpool(service.admit, request, writes)
 
 
-def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def in_threadpool(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """The same as a coroutine: FastAPI takes a second thread for the answer of what is none."""
     if inspect.iscoroutinefunction(endpoint):
         return endpoint
@@ -134,7 +136,9 @@ def in_one_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-async def read(request: Request, keeping: Keeping | None, carry_out: Handler) -> Response:
+async def respond_to_read(
+    request: Request, keeping: CachePolicy | None, carry_out: Handler
+) -> Response:
     """Answer a read, and keep the answer where it may be given again; 304 where the reader has it
     already."""
     service, who = service_of(request), request.scope.get("spotlab.who")
@@ -148,14 +152,14 @@ async def read(request: Request, keeping: Keeping | None, carry_out: Handler) ->
         response.headers["ETag"] = etags.etag(bytes(response.body))
     response.headers.setdefault("Cache-Control", "private, no-cache")
     if who is not None and keeping is not None:
-        until, route = time.monotonic() + keeping.for_s, request.scope.get("route")
+        until, route = time.monotonic() + keeping.max_age_s, request.scope.get("route")
         headers = tuple(response.raw_headers)
-        kept = Kept(keeping.topics, versions, until, bytes(response.body), headers, route)
-        service.keep(who, request.scope, kept)
-    return unless_known(request, response)
+        kept = CachedResponse(keeping.topics, versions, until, bytes(response.body), headers, route)
+        service.cache(who, request.scope, kept)
+    return not_modified_or(request, response)
 
 
-def query_names(route: APIRoute) -> set[str]:
+def query_parameter_names(route: APIRoute) -> set[str]:
     """The query parameters that an operation knows."""
     found: set[str] = set()
     waiting = [route.dependant]
@@ -166,7 +170,7 @@ def query_names(route: APIRoute) -> set[str]:
     return found
 
 
-def refuse_unknown(request: Request, known: frozenset[str]) -> None:
+def reject_unknown_parameters(request: Request, known: frozenset[str]) -> None:
     """Raises InvalidInput: a parameter that this operation does not know; names it."""
     if not request.scope["query_string"]:
         return
@@ -184,7 +188,7 @@ async def read_body(request: Request, media: str) -> None:
     Raises:
         TooLarge, UnsupportedMedia: it is not.
     """
-    most = LARGEST_UPLOAD if media == ZIP else LARGEST_BODY
+    most = MAX_UPLOAD_BYTES if media == ZIP else MAX_BODY_BYTES
     too_large = TooLarge(f"The body is over {most:,} bytes.", remedy="Send less.")
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > most:
@@ -209,30 +213,30 @@ def problem(request: Request, exc: Exception) -> Response:
     if isinstance(exc, RequestValidationError):
         return problems.of_validation(request, exc.errors())
     if isinstance(exc, HTTPException):
-        return of_http(request, exc)
+        return http_problem(request, exc)
     if isinstance(exc, ClientDisconnect):
-        return problems.answer(request, 400, "The body did not arrive whole.")
+        return problems.response(request, 400, "The body did not arrive whole.")
     return problems.unexpected(request, exc)
 
 
-def of_http(request: Request, exc: HTTPException) -> Response:
+def http_problem(request: Request, exc: HTTPException) -> Response:
     """The answer to what the framework refuses: no such path, no such method, a broken body."""
     headers = dict(exc.headers or {})
     if exc.status_code == 404:
-        return problems.answer(
+        return problems.response(
             request, 404, f"There is nothing at {request.url.path}.", "See /api/docs."
         )
     if exc.status_code == 405:
         given = {part.strip() for part in headers.pop("Allow", "").split(",")} - {""}
-        there = sorted(given | methods_at(request.app, request.url.path))
+        there = sorted(given | allowed_methods(request.app, request.url.path))
         headers["Allow"] = ", ".join(there)
         remedy = f"Available: {', '.join(there)}."
         detail = f"{request.method} is nothing that is done here."
-        return problems.answer(request, 405, detail, remedy, headers=headers)
-    return problems.answer(request, exc.status_code, f"{exc.detail}.", headers=headers)
+        return problems.response(request, 405, detail, remedy, headers=headers)
+    return problems.response(request, exc.status_code, f"{exc.detail}.", headers=headers)
 
 
-def methods_at(app: FastAPI, path: str) -> set[str]:
+def allowed_methods(app: FastAPI, path: str) -> set[str]:
     """What may be done with a path, over all its routes."""
     found: set[str] = set()
     for prefix, route in app.state.operations:

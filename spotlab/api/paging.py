@@ -20,11 +20,11 @@ from spotlab.errors import NotFound
 
 T = TypeVar("T")
 Row = TypeVar("Row")
-MOST: Final = 500
-MOST_NUMBER: Final = 2**31 - 1
-USUAL: Final = 50
+MAX_LIMIT: Final = 500
+MAX_NUMBER: Final = 2**31 - 1
+DEFAULT_LIMIT: Final = 50
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Longest page.", examples=[20])]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Longest page.", examples=[20])]
 Cursor = Annotated[
     str | None,
     Query(
@@ -46,7 +46,7 @@ class Page(BaseModel, Generic[T]):
     )
 
 
-class PageAsked:
+class PageRequest:
     """The page that a request asks for, and how it is answered.
 
     Args:
@@ -56,14 +56,18 @@ class PageAsked:
     """
 
     def __init__(
-        self, request: Request, response: Response, limit: Limit = USUAL, cursor: Cursor = None
+        self,
+        request: Request,
+        response: Response,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
     ) -> None:
         self._request = request
         self._response = response
         self.limit = limit
         self.cursor = cursor
 
-    def of(
+    def from_list(
         self,
         rows: Sequence[Row],
         key: Callable[[Row], list[Any]],
@@ -80,18 +84,18 @@ class PageAsked:
         Raises:
             NotFound: a cursor that no page of this list gave.
         """
-        part, following = self.cut(rows, key)
+        part, following = self.slice(rows, key)
         return into(items=[view(row) for row in part], total=len(rows), next=following)
 
-    def cut(
+    def slice(
         self, rows: Sequence[Row], key: Callable[[Row], list[Any]]
     ) -> tuple[Sequence[Row], str | None]:
         """As `cut`, and the header Link says so."""
-        part, following = cut(rows, key, self.limit, self.cursor)
-        self.link(following)
+        part, following = slice_page(rows, key, self.limit, self.cursor)
+        self.set_link_header(following)
         return part, following
 
-    def stored(
+    def from_store(
         self,
         found: Sequence[Row],
         total: int,
@@ -101,19 +105,19 @@ class PageAsked:
     ) -> Page[T]:
         """As `of`, where the store was asked for one row more than the limit, after the cursor."""
         part = found[: self.limit]
-        following = write(key(part[-1])) if len(found) > self.limit else None
-        self.link(following)
+        following = encode_cursor(key(part[-1])) if len(found) > self.limit else None
+        self.set_link_header(following)
         return into(items=[view(row) for row in part], total=total, next=following)
 
-    def link(self, following: str | None) -> None:
+    def set_link_header(self, following: str | None) -> None:
         """Name the first and the next page in the header Link."""
-        link(self._request, self._response, following)
+        set_link_header(self._request, self._response, following)
 
 
-AskedPage = Annotated[PageAsked, Depends()]
+PageDep = Annotated[PageRequest, Depends()]
 
 
-def cut(
+def slice_page(
     rows: Sequence[Row], key: Callable[[Row], list[Any]], limit: int, cursor: str | None
 ) -> tuple[Sequence[Row], str | None]:
     """The page after a cursor of rows that are sorted by a key, and the next cursor.
@@ -123,19 +127,19 @@ def cut(
     """
     start = 0
     if cursor is not None:
-        after = read(cursor, key(rows[0]) if rows else None)
+        after = decode_cursor(cursor, key(rows[0]) if rows else None)
         start = next((i for i, row in enumerate(rows) if key(row) > after), len(rows))
     page = rows[start : start + limit]
     more = start + limit < len(rows)
-    return page, write(key(page[-1])) if more else None
+    return page, encode_cursor(key(page[-1])) if more else None
 
 
-def write(place: list[Any]) -> str:
+def encode_cursor(place: list[Any]) -> str:
     """A cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def read(cursor: str, like: list[Any] | None = None) -> list[Any]:
+def decode_cursor(cursor: str, like: list[Any] | None = None) -> list[Any]:
     """The place that a cursor names.
 
     Args:
@@ -157,7 +161,7 @@ def read(cursor: str, like: list[Any] | None = None) -> list[Any]:
     return place
 
 
-def place(cursor: str | None) -> int | None:
+def number_of_cursor(cursor: str | None) -> int | None:
     """The number that a cursor of a list by number stands after; None: the first page.
 
     Raises:
@@ -165,13 +169,13 @@ def place(cursor: str | None) -> int | None:
     """
     if cursor is None:
         return None
-    number: int = read(cursor, [0])[0]
-    if not 0 < number <= MOST_NUMBER:
+    number: int = decode_cursor(cursor, [0])[0]
+    if not 0 < number <= MAX_NUMBER:
         raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
     return number
 
 
-def link(request: Request, response: Response, cursor: str | None) -> None:
+def set_link_header(request: Request, response: Response, cursor: str | None) -> None:
     """Name the first and the next page in the header Link (RFC 8288)."""
     asked = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
     links = [f'<{_address(request, asked)}>; rel="first"']

@@ -24,7 +24,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
 
 
-class PreconditionMissing(InvalidInput):
+class PreconditionRequired(InvalidInput):
     """A change that has to say, in If-Match, what it was made from."""
 
 
@@ -40,7 +40,7 @@ STATUS: Final[dict[type[SpotlabError], int]] = {
     errors.ChangedMeanwhile: 412,
     TooLarge: 413,
     UnsupportedMedia: 415,
-    PreconditionMissing: 428,
+    PreconditionRequired: 428,
     errors.NotSignedIn: 401,
     errors.Forbidden: 403,
     errors.TooManyRequests: 429,
@@ -59,7 +59,7 @@ STATUS: Final[dict[type[SpotlabError], int]] = {
 }
 """The first class that an error is an instance of counts; anything else is a 500."""
 
-HIDDEN: Final[dict[type[SpotlabError], str]] = {
+REDACTED_MESSAGES: Final[dict[type[SpotlabError], str]] = {
     errors.InvalidSetting: "The server is not set up for this.",
     errors.DatabaseDown: "The database does not answer.",
     errors.OnlineStoreDown: "The online store does not answer.",
@@ -85,7 +85,7 @@ SLUGS: Final = {
 }
 
 
-class Wrong(BaseModel):
+class FieldError(BaseModel):
     """One thing that is wrong with what was asked."""
 
     where: str = Field(description="Which part of the request.", examples=["query.limit"])
@@ -118,7 +118,7 @@ class Problem(BaseModel):
         description="Its reference in the logs; also the header X-Request-ID.",
         examples=["5b0c2f8e4a91"],
     )
-    errors: list[Wrong] = Field(
+    errors: list[FieldError] = Field(
         description="Each thing that is wrong with the request; empty for other problems.",
         examples=[[]],
     )
@@ -132,7 +132,7 @@ def status_of(exc: SpotlabError) -> int:
 def of_error(request: Request, exc: SpotlabError) -> Response:
     """The answer to an error that SpotLab raised on purpose."""
     status = status_of(exc)
-    hidden = next((words for kind, words in HIDDEN.items() if isinstance(exc, kind)), "")
+    hidden = next((words for kind, words in REDACTED_MESSAGES.items() if isinstance(exc, kind)), "")
     if isinstance(exc, errors.DatabaseDown):
         hidden = f"The database {exc.what}."
     if status >= 500:
@@ -145,13 +145,13 @@ def of_error(request: Request, exc: SpotlabError) -> Response:
     elif status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     remedy = "Ask whoever runs the server; the reference is in its log." if hidden else exc.remedy
-    return answer(request, status, hidden or exc.message, remedy, headers=headers)
+    return response(request, status, hidden or exc.message, remedy, headers=headers)
 
 
 def unexpected(request: Request, exc: BaseException) -> Response:
     """The answer to what nobody foresaw: nothing of it is told, everything is in the log."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return answer(
+    return response(
         request,
         500,
         "Something went wrong that SpotLab did not foresee.",
@@ -166,7 +166,7 @@ def of_validation(request: Request, found: Sequence[Any]) -> Response:
         for each in found
     ]
     detail = "; ".join(f"{each['where']}: {each['message']}" for each in wrong[:3])
-    return answer(
+    return response(
         request,
         422,
         f"{detail}.",
@@ -175,7 +175,7 @@ def of_validation(request: Request, found: Sequence[Any]) -> Response:
     )
 
 
-def answer(
+def response(
     request: Request,
     status: int,
     detail: str,

@@ -17,7 +17,7 @@ from spotlab.errors import TooManyRequests
 log = logging.getLogger("spotlab.api")
 
 WINDOW_S: Final = 60
-OWN_COUNT_FOR_S: Final = 30.0
+LOCAL_COUNT_S: Final = 30.0
 """How long a process counts by itself after the shared counter failed."""
 
 
@@ -34,17 +34,17 @@ class Quota:
 
     kind: str
     limit: int
-    left: int
+    remaining: int
     reset_s: int
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """RateLimit-Policy and RateLimit, as the IETF draft on rate limit fields has them."""
         policy = f'"{self.kind}";q={self.limit};w={WINDOW_S}'
-        now = f'"{self.kind}";r={self.left};t={self.reset_s}'
+        now = f'"{self.kind}";r={self.remaining};t={self.reset_s}'
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", now.encode())]
 
 
-class Limiter:
+class RateLimiter:
     """Counts requests in windows of a minute.
 
     Args:
@@ -59,11 +59,11 @@ class Limiter:
     ) -> None:
         self._open_shared = open_shared
         self._clock = clock
-        self._own: Counter[str] = Counter()
-        self._own_window = 0
+        self._local: Counter[str] = Counter()
+        self._local_window = 0
         self._lock = threading.Lock()
         self._shared: Storage | None = None
-        self._own_until = 0.0
+        self._local_until = 0.0
 
     def count(self, user: str, kind: str, limit: int) -> Quota:
         """Count one request.
@@ -84,7 +84,7 @@ class Limiter:
         return Quota(kind, limit, limit - used, reset_s)
 
     def _used(self, whose: str, window: int, now: float) -> int:
-        if now >= self._own_until:
+        if now >= self._local_until:
             try:
                 shared = self._shared or self._open_shared()
                 if shared is not None:
@@ -92,15 +92,15 @@ class Limiter:
                     return int(shared.incr(f"spotlab:asked:{whose}:{window}", WINDOW_S))
             except Exception as exc:  # whatever the counter's client raises, requests go on
                 log.warning("requests are counted in this process alone: %s", exc)
-            self._own_until = now + OWN_COUNT_FOR_S
-        return self._used_here(whose, window)
+            self._local_until = now + LOCAL_COUNT_S
+        return self._used_locally(whose, window)
 
-    def _used_here(self, whose: str, window: int) -> int:
+    def _used_locally(self, whose: str, window: int) -> int:
         with self._lock:
-            if window == self._own_window - 1:  # a thread that looked at the clock a while ago
-                window = self._own_window
-            if window != self._own_window:
-                self._own.clear()
-                self._own_window = window
-            self._own[whose] += 1
-            return self._own[whose]
+            if window == self._local_window - 1:  # a thread that looked at the clock a while ago
+                window = self._local_window
+            if window != self._local_window:
+                self._local.clear()
+                self._local_window = window
+            self._local[whose] += 1
+            return self._local[whose]

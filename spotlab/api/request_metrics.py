@@ -18,14 +18,14 @@ from spotlab.telemetry import logs, metrics, traces
 log = logging.getLogger("spotlab.api")
 
 HEADER: Final = b"x-request-id"
-SCREENS: Final = "screens"
+SCREENS_ROUTE: Final = "screens"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MONITORS: Final = frozenset({"/healthz", "/readyz", "/metrics", "/_stcore/health"})
 """Asked by machines all day, and answered from memory: they would hide what people wait for."""
-_OURS: Final = ("/healthz", "/readyz", "/metrics", "/sign", "/api")
+_TRACED_PREFIXES: Final = ("/healthz", "/readyz", "/metrics", "/sign", "/api")
 
 
-class Observed:
+class RequestMetricsMiddleware:
     """ASGI middleware, the outermost one.
 
     Args:
@@ -40,7 +40,7 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _given(scope) or logs.new_id()
+        request_id = _client_request_id(scope) or logs.new_id()
         scope["spotlab.request_id"] = request_id
         began, status = time.perf_counter(), 0
         taken_s: float | None = None
@@ -52,7 +52,7 @@ class Observed:
                 message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
             await send(message)
 
-        ours = scope["path"].startswith(_OURS)
+        ours = scope["path"].startswith(_TRACED_PREFIXES)
         with logs.inside(correlation_id=request_id, request_id=request_id):
             try:
                 if ours:
@@ -75,7 +75,7 @@ def route_of(scope: Scope) -> str:
         return str(path)
     if path.startswith("/api"):
         return "/api (no such route)"
-    return SCREENS
+    return SCREENS_ROUTE
 
 
 def _count(scope: Scope, status: int, took_s: float) -> None:
@@ -90,7 +90,7 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
         log.warning("%s %s: %d", method, route, status, extra={"fields": fields})
 
 
-def _given(scope: Scope) -> str | None:
+def _client_request_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == HEADER:
             return logs.usable_id(value.decode("latin-1"))

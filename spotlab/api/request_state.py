@@ -16,7 +16,7 @@ from redis.retry import Retry
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from spotlab.api.rate_limit import Limiter, Quota
+from spotlab.api.rate_limit import Quota, RateLimiter
 from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import TooManyRequests
@@ -24,18 +24,18 @@ from spotlab.runtime.lab import Lab
 from spotlab.services import Desk
 
 T = TypeVar("T")
-ANSWERS_WITHIN_S: Final = 0.25
-MOST_KEPT: Final = 256
-MOST_VIEWS: Final = 8
+REDIS_TIMEOUT_S: Final = 0.25
+MAX_CACHED: Final = 256
+MAX_VARIANTS: Final = 8
 """Of the same address, for those who see different things."""
-MOST_SHARED: Final = 16
-MOST_STREAMS: Final = 5
-MOST_STREAMS_OF_ALL: Final = 100
-LARGEST_KEPT: Final = 256 * 1024
+MAX_SHARED_VALUES: Final = 16
+MAX_STREAMS_PER_USER: Final = 5
+MAX_STREAMS: Final = 100
+MAX_CACHED_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedResponse:
     """An answer that is given again while nothing it was made from has changed.
 
     Args:
@@ -69,15 +69,17 @@ class Service:
     open_lab: Callable[[], Lab]
     principal_of: Callable[[HTTPConnection], Principal]
     is_known: Callable[[HTTPConnection], bool]
-    limiter: Limiter = field(init=False)
-    _answers: OrderedDict[Hashable, dict[Hashable, Kept]] = field(default_factory=OrderedDict)
+    limiter: RateLimiter = field(init=False)
+    _responses: OrderedDict[Hashable, dict[Hashable, CachedResponse]] = field(
+        default_factory=OrderedDict
+    )
     _values: OrderedDict[Hashable, tuple[float, Any]] = field(default_factory=OrderedDict)
     _streams: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _opened: bool = False
 
     def __post_init__(self) -> None:
-        self.limiter = Limiter(self._counter)
+        self.limiter = RateLimiter(self._shared_counter)
 
     @property
     def lab(self) -> Lab:
@@ -96,7 +98,7 @@ class Service:
         limit = settings.api_writes_per_minute if writes else settings.api_reads_per_minute
         return who, self.limiter.count(who.name, "writes" if writes else "reads", limit)
 
-    def admits_at_once(self, request: Request) -> bool:
+    def admits_without_waiting(self, request: Request) -> bool:
         """Whether `admit` waits for nothing, so that it may be asked in the event loop: a thread
         for it costs more than it does."""
         return self._opened and self.lab.settings.redis_url is None and self.is_known(request)
@@ -106,37 +108,37 @@ class Service:
         bus = self.lab.bus
         return tuple(bus.version(topic) for topic in topics)
 
-    def keeps(self, scope: Scope) -> bool:
+    def has_cached(self, scope: Scope) -> bool:
         """Whether an answer is kept for somebody who asked for the same."""
-        return _asked(scope) in self._answers
+        return _request_key(scope) in self._responses
 
-    def kept(self, who: Principal, scope: Scope) -> Kept | None:
+    def cached(self, who: Principal, scope: Scope) -> CachedResponse | None:
         """An answer that was made when there was as much news as now, if it is young enough."""
         with self._lock:
-            found = self._answers.get(_asked(scope), {}).get(_seen_by(who))
+            found = self._responses.get(_request_key(scope), {}).get(_viewer_key(who))
         if found is None or found.until < time.monotonic():
             return None
         return found if found.versions == self.versions(found.topics) else None
 
-    def keep(
+    def cache(
         self,
         who: Principal,
         scope: Scope,
-        kept: Kept,
+        kept: CachedResponse,
     ) -> None:
         """Keep an answer."""
-        if len(kept.body) > LARGEST_KEPT:
+        if len(kept.body) > MAX_CACHED_BYTES:
             return
-        asked = _asked(scope)
+        asked = _request_key(scope)
         with self._lock:
-            of_each = self._answers.setdefault(asked, {})
-            of_each.pop(_seen_by(who), None)
-            of_each[_seen_by(who)] = kept
-            if len(of_each) > MOST_VIEWS:
+            of_each = self._responses.setdefault(asked, {})
+            of_each.pop(_viewer_key(who), None)
+            of_each[_viewer_key(who)] = kept
+            if len(of_each) > MAX_VARIANTS:
                 del of_each[next(iter(of_each))]
-            self._answers.move_to_end(asked)
-            while len(self._answers) > MOST_KEPT:
-                self._answers.popitem(last=False)
+            self._responses.move_to_end(asked)
+            while len(self._responses) > MAX_CACHED:
+                self._responses.popitem(last=False)
 
     def shared(self, key: Hashable, for_s: float, make: Callable[[], T]) -> T:
         """A value that is costly to make, made at most every `for_s` seconds."""
@@ -150,14 +152,14 @@ class Service:
         with self._lock:
             self._values[key] = (time.monotonic() + for_s, made)
             self._values.move_to_end(key)
-            while len(self._values) > MOST_SHARED:
+            while len(self._values) > MAX_SHARED_VALUES:
                 self._values.popitem(last=False)
         return made
 
     def begin_stream(self, user: str) -> None:
         """Somebody begins to follow a stream. Raises TooManyRequests: they follow enough."""
         with self._lock:
-            if self._streams[user] >= MOST_STREAMS or self._streams.total() >= MOST_STREAMS_OF_ALL:
+            if self._streams[user] >= MAX_STREAMS_PER_USER or self._streams.total() >= MAX_STREAMS:
                 raise TooManyRequests(
                     "Too many streams are followed.", remedy="End one.", retry_after_s=10.0
                 )
@@ -170,7 +172,7 @@ class Service:
             if not self._streams[user]:
                 del self._streams[user]
 
-    def _counter(self) -> Storage | None:
+    def _shared_counter(self) -> Storage | None:
         """Redis where every replica has the same one; the embedded server is one process's own."""
         url = self.lab.settings.redis_url
         if url is None:
@@ -180,8 +182,8 @@ class Service:
             address = f"redis+{address}"
         return RedisStorage(
             address,
-            socket_timeout=ANSWERS_WITHIN_S,
-            socket_connect_timeout=ANSWERS_WITHIN_S,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
         )
 
@@ -202,13 +204,13 @@ async def _service_of(request: Request) -> Service:
 
 
 # Both wait for nothing. What is not `async` FastAPI gives a thread, which costs more than they do.
-AskedDesk = Annotated[Desk, Depends(_desk_of)]
-TheService = Annotated[Service, Depends(_service_of)]
+DeskDep = Annotated[Desk, Depends(_desk_of)]
+ServiceDep = Annotated[Service, Depends(_service_of)]
 
 
-def _asked(scope: Scope) -> Hashable:
+def _request_key(scope: Scope) -> Hashable:
     return scope["path"], scope["query_string"]
 
 
-def _seen_by(who: Principal) -> Hashable:
+def _viewer_key(who: Principal) -> Hashable:
     return who.accounts, who.rights

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotlab.api import etags
-from spotlab.api.request_state import Kept, service_of
+from spotlab.api.request_state import CachedResponse, service_of
 from spotlab.errors import SpotlabError
 
 
-class AtOnce:
+class ResponseCacheMiddleware:
     """ASGI middleware around the API's routes.
 
     Args:
@@ -30,44 +30,44 @@ class AtOnce:
         """Answer from what is kept, or pass on."""
         response = None
         if scope["type"] == "http" and scope["method"] == "GET":
-            response = await _from_kept(Request(scope))
+            response = await _cached_response(Request(scope))
         await (response or self._app)(scope, receive, send)
 
 
-async def _from_kept(request: Request) -> Response | None:
+async def _cached_response(request: Request) -> Response | None:
     service, scope = service_of(request), request.scope
-    if not service.keeps(scope):
+    if not service.has_cached(scope):
         return None
     try:
-        if service.admits_at_once(request):
+        if service.admits_without_waiting(request):
             admitted = service.admit(request, writes=False)
         else:
             admitted = await run_in_threadpool(service.admit, request, False)
     except SpotlabError:
         return None  # the operation refuses in its own words
     who, quota = admitted
-    kept = service.kept(who, scope)
+    kept = service.cached(who, scope)
     if kept is None:
         scope["spotlab.admitted"] = admitted  # they are not counted twice
         return None
     scope["route"] = kept.route
-    response = again(request, kept)
+    response = replay(request, kept)
     response.raw_headers.extend(quota.headers())
     return response
 
 
-def again(request: Request, kept: Kept) -> Response:
+def replay(request: Request, kept: CachedResponse) -> Response:
     """A kept answer, or 304."""
     response = Response(kept.body)
     response.raw_headers = list(kept.headers)
-    return unless_known(request, response)
+    return not_modified_or(request, response)
 
 
-def unless_known(request: Request, response: Response) -> Response:
+def not_modified_or(request: Request, response: Response) -> Response:
     """304 without a body where If-None-Match names what would be sent."""
     given = request.headers.get("if-none-match")
     tag = response.headers.get("etag")
-    if given is None or tag is None or not etags.names(given, tag):
+    if given is None or tag is None or not etags.matches(given, tag):
         return response
     same = Response(status_code=304)
     same.raw_headers = [

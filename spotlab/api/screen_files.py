@@ -11,13 +11,13 @@ from typing import Final, Protocol
 from spotlab.domain.access import Principal, Right
 from spotlab.errors import Forbidden, NotFound
 
-MADE: Final = "/media/"
-SENT: Final = "/_stcore/upload_file/"
-_UPLOADING: Final = (Right.BACKTEST, Right.UPLOAD_MODELS)
+MEDIA_PREFIX: Final = "/media/"
+UPLOAD_PREFIX: Final = "/_stcore/upload_file/"
+_UPLOAD_RIGHTS: Final = (Right.BACKTEST, Right.UPLOAD_MODELS)
 """Whoever has none of these is shown no form that takes a file."""
 
 
-class Owners(Protocol):
+class FileOwners(Protocol):
     """Whose files are whose; see ui/common/screen_files.py, which alone may know Streamlit."""
 
     def made_for(self, file_id: str, user: str) -> bool:
@@ -29,28 +29,28 @@ class Owners(Protocol):
         ...
 
 
-_owners: list[Owners] = []
+_owners: list[FileOwners] = []
 
 
-def use(owners: Owners) -> None:
+def register_owners(owners: FileOwners) -> None:
     """Ask these; called once, by the launcher. Before that, no file is given or taken."""
     _owners[:] = [owners]
 
 
-def refuse_foreign(path: str, who: Principal) -> None:
+def require_file_access(path: str, who: Principal) -> None:
     """Nothing, if a path is none of a file, or of one of theirs.
 
     Raises:
         NotFound: it is of no file or screen of theirs.
         Forbidden: they may not send files at all.
     """
-    if path.startswith(MADE):
-        file_id = path.removeprefix(MADE).partition(".")[0]
+    if path.startswith(MEDIA_PREFIX):
+        file_id = path.removeprefix(MEDIA_PREFIX).partition(".")[0]
         if not any(owners.made_for(file_id, who.name) for owners in _owners):
             raise NotFound("There is no such file.", remedy="Open the page that it is on anew.")
-    if path.startswith(SENT):
-        if not any(who.may(right) for right in _UPLOADING):
+    if path.startswith(UPLOAD_PREFIX):
+        if not any(who.may(right) for right in _UPLOAD_RIGHTS):
             raise Forbidden(f"{who.name} ({who.role}) may not send files.")
-        session_id = path.removeprefix(SENT).partition("/")[0]
+        session_id = path.removeprefix(UPLOAD_PREFIX).partition("/")[0]
         if not any(owners.is_screen_of(session_id, who.name) for owners in _owners):
             raise NotFound("There is no such screen.", remedy="Load the page anew.")

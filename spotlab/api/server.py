@@ -14,14 +14,14 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.api import health_routes
 from spotlab.api import metrics as metrics_route
-from spotlab.api.auth_middleware import Doorway
-from spotlab.api.graceful_shutdown import end_well, wait_for_work
+from spotlab.api.auth_middleware import AuthMiddleware
+from spotlab.api.graceful_shutdown import handle_sigterm, wait_for_work
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import Observed
+from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.api.sign_in import routes
-from spotlab.api.sign_in.first_admin_link import announce
-from spotlab.api.tcp_nodelay import send_at_once
-from spotlab.api.upload_limits import HeldFiles
+from spotlab.api.sign_in.first_admin_link import announce_first_admin
+from spotlab.api.tcp_nodelay import disable_nagle
+from spotlab.api.upload_limits import UploadLimitMiddleware
 from spotlab.monitoring.health.database_watch import watch
 from spotlab.runtime.app_process import Background, Beside
 from spotlab.runtime.observability import configure_logs
@@ -38,25 +38,25 @@ async def to_first_screen(request: Request) -> RedirectResponse:
 
 ROUTES: Final[list[BaseRoute]] = [
     Route(f"/{FIRST_SCREEN}", to_first_screen),
-    *health_routes.ROUTES,
-    *metrics_route.ROUTES,
-    *routes.ROUTES,
+    *health_routes.HEALTH_ROUTES,
+    *metrics_route.METRICS_ROUTES,
+    *routes.SIGN_IN_ROUTES,
     LabApi(),
 ]
 MIDDLEWARE: Final[list[Middleware]] = [
-    Middleware(Observed),
-    Middleware(Doorway),
-    Middleware(HeldFiles),
+    Middleware(RequestMetricsMiddleware),
+    Middleware(AuthMiddleware),
+    Middleware(UploadLimitMiddleware),
 ]
-BACKGROUNDS: Final[list[Background]] = [announce, watch, beside_the_app]
+BACKGROUNDS: Final[list[Background]] = [announce_first_admin, watch, beside_the_app]
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Run what runs beside the requests while the server does."""
     configure_logs("app")
-    send_at_once()
-    end_well()
+    disable_nagle()
+    handle_sigterm()
     beside = Beside(BACKGROUNDS)
     beside.start()
     try:

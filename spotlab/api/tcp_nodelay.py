@@ -17,7 +17,7 @@ log = logging.getLogger("spotlab.api")
 _DESCRIPTORS: Final = Path("/dev/fd")
 
 
-def send_at_once() -> int:
+def disable_nagle() -> int:
     """Turn Nagle's algorithm off on the sockets that this process listens on.
 
     Connections take it over from them.
@@ -28,10 +28,12 @@ def send_at_once() -> int:
     if not _DESCRIPTORS.is_dir():
         return 0
     # A list first: reading the folder takes a descriptor of its own.
-    return sum(_sends_at_once(int(path.name)) for path in list(_DESCRIPTORS.iterdir()))
+    return sum(
+        _disable_on_listening_socket(int(path.name)) for path in list(_DESCRIPTORS.iterdir())
+    )
 
 
-def _sends_at_once(descriptor: int) -> bool:
+def _disable_on_listening_socket(descriptor: int) -> bool:
     try:
         own = os.dup(descriptor)
     except OSError:

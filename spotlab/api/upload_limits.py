@@ -22,23 +22,23 @@ MAX_SESSION_BYTES: Final = 128 * 2**20
 """Of the files of one page that is open."""
 MAX_SERVER_BYTES: Final = 512 * 2**20
 """Of the files of all of them."""
-AT_ONCE: Final = 4
+MAX_CONCURRENT_UPLOADS: Final = 4
 """How many files arrive at a time; others wait for their turn."""
-MOST_S: Final = 120.0
+UPLOAD_TIMEOUT_S: Final = 120.0
 """Until a file that does not arrive is given up."""
 
-Held = Callable[[str], tuple[int, int]]
+StoredBytes = Callable[[str], tuple[int, int]]
 """Bytes that a Streamlit session holds, by its id, and that all of them hold."""
 
-_held: list[Held] = []
+_stored_bytes: list[StoredBytes] = []
 
 
-def use(held: Held) -> None:
+def register_stored_bytes(held: StoredBytes) -> None:
     """Count by this; called once, by the launcher, which alone may know Streamlit."""
-    _held[:] = [held]
+    _stored_bytes[:] = [held]
 
 
-class HeldFiles:
+class UploadLimitMiddleware:
     """ASGI middleware, behind the door: who gets here is signed in.
 
     Args:
@@ -46,10 +46,10 @@ class HeldFiles:
         most_s: seconds that a file may take to arrive.
     """
 
-    def __init__(self, app: ASGIApp, most_s: float = MOST_S) -> None:
+    def __init__(self, app: ASGIApp, most_s: float = UPLOAD_TIMEOUT_S) -> None:
         self._app = app
         self._most_s = most_s
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a file on in its turn, or refuse it."""
@@ -59,7 +59,7 @@ class HeldFiles:
             return
         async with self._turns:
             session = scope["path"].removeprefix(PREFIX).partition("/")[0]
-            refusal = _refusal(session, Headers(scope=scope).get("content-length", ""))
+            refusal = _rejection(session, Headers(scope=scope).get("content-length", ""))
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
@@ -70,10 +70,10 @@ class HeldFiles:
                 await PlainTextResponse("The file did not arrive.\n", 408)(scope, receive, send)
 
 
-def _refusal(session: str, length: str) -> PlainTextResponse | None:
+def _rejection(session: str, length: str) -> PlainTextResponse | None:
     known = length.isascii() and length.isdigit() and len(length) < 16
     coming = int(length) if known else MAX_FILE_BYTES
-    of_session, of_all = _held[0](session) if _held else (0, 0)
+    of_session, of_all = _stored_bytes[0](session) if _stored_bytes else (0, 0)
     if of_session + coming > MAX_SESSION_BYTES:
         most = MAX_SESSION_BYTES // 2**20
         return PlainTextResponse(f"A page takes files of {most} MB together.\n", 413)

@@ -9,14 +9,14 @@ import httpx
 import msgspec
 
 from spotlab.client import schemas
-from spotlab.client.transport import PREFIX, Asking, error_of, params
+from spotlab.client.transport import PREFIX, Transport, error_of, params
 
-QUIET_S: Final = 45.0
+SILENCE_TIMEOUT_S: Final = 45.0
 """The server beats every 15 s: one that is quiet for three beats is gone."""
 
 
 def follow(
-    asking: Asking, after: str | None, where: Mapping[str, Any]
+    asking: Transport, after: str | None, where: Mapping[str, Any]
 ) -> Iterator[schemas.LogLine]:
     """Log lines as they are written; see `Logs.follow`.
 
@@ -27,7 +27,7 @@ def follow(
     while True:
         headers = {} if after is None else {"Last-Event-ID": after}
         path = f"{PREFIX}/logs/stream"
-        timeout = httpx.Timeout(asking.http.timeout.connect, read=QUIET_S)
+        timeout = httpx.Timeout(asking.http.timeout.connect, read=SILENCE_TIMEOUT_S)
         try:
             with asking.http.stream(
                 "GET", path, params=params(where), headers=headers, timeout=timeout

@@ -39,7 +39,7 @@ class Test(msgspec.Struct, frozen=True):
     words: str
 
 
-class Ringing(msgspec.Struct, frozen=True):
+class Alert(msgspec.Struct, frozen=True):
     """A condition that holds."""
 
     rule_id: str
@@ -52,7 +52,7 @@ class Ringing(msgspec.Struct, frozen=True):
     told_at: datetime
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Notification(msgspec.Struct, frozen=True):
     """An alert, and what became of telling it."""
 
     alert_id: int
@@ -152,7 +152,7 @@ class Slot(msgspec.Struct, frozen=True):
     latency_ms: float | None
 
 
-class Part(msgspec.Struct, frozen=True):
+class Uptime(msgspec.Struct, frozen=True):
     """A part of SpotLab now, and in the last 24 hours."""
 
     key: str

@@ -119,7 +119,7 @@ class Decision(msgspec.Struct, frozen=True):
     error: str
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Evaluations(msgspec.Struct, frozen=True):
     """Several decisions."""
 
     experiments: tuple[Decision, ...]

@@ -17,10 +17,10 @@ from spotlab.errors import SpotlabError
 
 T = TypeVar("T")
 
-AGAIN: Final = frozenset({429, 503})
-LONGEST_WAIT_S: Final = 60.0
+RETRIED_STATUSES: Final = frozenset({429, 503})
+MAX_WAIT_S: Final = 60.0
 PREFIX: Final = "/api/v1"
-ANY: Final = {"If-Match": "*"}
+ANY_STATE: Final = {"If-Match": "*"}
 """Change it, whatever it is."""
 _ERRORS: Final[dict[int, type[SpotlabError]]] = {
     401: errors.NotSignedIn,
@@ -40,7 +40,7 @@ class Page(msgspec.Struct):
     next: str | None = None
 
 
-class Asking:
+class Transport:
     """Sends requests, and sends again those that may be.
 
     A read may always be; a write because of its key. What is told to wait waits.
@@ -136,7 +136,7 @@ class Asking:
                 continue
             if answer.is_success:
                 return answer
-            if answer.status_code not in AGAIN or last:
+            if answer.status_code not in RETRIED_STATUSES or last:
                 raise error_of(answer)
             self._sleep(_wait_s(answer, attempt))
         raise AssertionError("the last attempt returns or raises")
@@ -161,18 +161,18 @@ class Asking:
         return before + 1
 
 
-class Part:
+class Resource:
     """A part of the client.
 
     Args:
         asking: sends its requests.
     """
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, asking: Transport) -> None:
+        self._transport = asking
 
 
-def part(text: str) -> str:
+def path_segment(text: str) -> str:
     """A name as it stands in an address."""
     return quote(text, safe="@")
 
@@ -199,11 +199,11 @@ def params(asked: Mapping[str, Any]) -> httpx.QueryParams:
     found: list[tuple[str, str]] = []
     for name, value in asked.items():
         values = value if isinstance(value, list | tuple) else [value]
-        found += [(name, _word(each)) for each in values if each is not None]
+        found += [(name, _to_text(each)) for each in values if each is not None]
     return httpx.QueryParams(tuple(found))
 
 
-def _word(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
@@ -211,7 +211,7 @@ def _word(value: Any) -> str:
 
 def _wait_s(answer: httpx.Response, attempt: int) -> float:
     given = answer.headers.get("retry-after", "")
-    return min(float(given), LONGEST_WAIT_S) if given.isdecimal() else _backoff_s(attempt)
+    return min(float(given), MAX_WAIT_S) if given.isdecimal() else _backoff_s(attempt)
 
 
 def _backoff_s(attempt: int) -> float:

@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 
 from spotlab.api.application import build
 from spotlab.api.mount import LabApi
-from spotlab.api.request_metrics import Observed
+from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.errors import NotSignedIn
 from spotlab.services import Desk
@@ -44,7 +44,8 @@ def serve(folder: Path) -> None:
         lab.settings = lab.settings.model_copy(update=PLENTY)
         Desk(lab, BOSS).instances.evaluate()
         app = Starlette(
-            routes=[LabApi(lambda: build(lambda: lab, known))], middleware=[Middleware(Observed)]
+            routes=[LabApi(lambda: build(lambda: lab, known))],
+            middleware=[Middleware(RequestMetricsMiddleware)],
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
         server = uvicorn.Server(config)

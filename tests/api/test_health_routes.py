@@ -36,7 +36,7 @@ def get(monkeypatch: pytest.MonkeyPatch) -> Get:
     """Asks for paths, one after the other, as one browser would."""
     fresh = Readyz(ReadinessCheck(lambda: app_process.lab()))
     monkeypatch.setattr(health_routes, "readyz", fresh)
-    app = Starlette(routes=list(health_routes.ROUTES))
+    app = Starlette(routes=list(health_routes.HEALTH_ROUTES))
 
     def asked(*paths: str) -> list[httpx.Response]:
         async def ask() -> list[httpx.Response]:

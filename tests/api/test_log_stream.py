@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.types import Message
 
-from spotlab.api.request_state import MOST_STREAMS
+from spotlab.api.request_state import MAX_STREAMS_PER_USER
 from spotlab.api.routes import logs
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
@@ -132,10 +132,10 @@ def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: Asking)
         await asyncio.sleep(0)
 
     async def serve() -> None:
-        following = logs.Following(lambda: ended.append("own"), nothing())
+        following = logs.CountedStream(lambda: ended.append("own"), nothing())
         await following({"type": "http", "asgi": {"spec_version": "2.3"}}, left, send)
 
     asyncio.run(serve())
     assert ended == ["own"]
-    for _ in range(MOST_STREAMS + 1):
+    for _ in range(MAX_STREAMS_PER_USER + 1):
         assert ask("GET", "/logs/stream?for_s=0").status_code == 200

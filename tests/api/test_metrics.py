@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from spotlab.api import metrics as metrics_route
 from spotlab.api import request_metrics
-from spotlab.api.request_metrics import Observed
+from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.components import APP_SERVER
 from spotlab.errors import NotSignedIn
@@ -72,9 +72,9 @@ def client(lab: Lab) -> Client:
     def says(_request: object) -> PlainTextResponse:
         return PlainTextResponse(logs.correlation_id())
 
-    routes = [*metrics_route.ROUTES, Route("/says", says), Route("/broken", broken)]
+    routes = [*metrics_route.METRICS_ROUTES, Route("/says", says), Route("/broken", broken)]
     app = Starlette(routes=routes)
-    app.add_middleware(Observed)
+    app.add_middleware(RequestMetricsMiddleware)
     return Client(app)
 
 

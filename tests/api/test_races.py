@@ -14,7 +14,7 @@ from limits.storage import RedisStorage, Storage
 
 from spotlab.access.authentication import Gate
 from spotlab.api import etags
-from spotlab.api.rate_limit import Limiter
+from spotlab.api.rate_limit import RateLimiter
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.domain.ports import AuditFilter
@@ -187,7 +187,9 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Storage | None]:
 
 
 def test_a_limit_is_exact_for_requests_at_once(shared: Storage | None) -> None:
-    replicas = [Limiter(lambda: shared, lambda: 30.0) for _ in range(1 if shared is None else 3)]
+    replicas = [
+        RateLimiter(lambda: shared, lambda: 30.0) for _ in range(1 if shared is None else 3)
+    ]
     user = secrets.token_hex(4)
     asked = [partial(replicas[n % len(replicas)].count, user, "writes", 20) for n in range(48)]
     assert outcomes(all_at_once(asked)) == {"ok": 20, "TooManyRequests": 28}
@@ -195,19 +197,19 @@ def test_a_limit_is_exact_for_requests_at_once(shared: Storage | None) -> None:
 
 def test_a_thread_that_is_late_does_not_begin_a_window_anew() -> None:
     now = [60.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
+    limiter = RateLimiter(lambda: None, lambda: now[0])
     for moment in (60.0, 60.1, 59.9, 60.2):  # the third has looked at the clock before
         now[0] = moment
-        left = limiter.count("ana", "writes", 10).left
+        left = limiter.count("ana", "writes", 10).remaining
     assert left == 6
 
 
 def test_a_clock_that_is_set_back_counts_in_a_window_of_its_own() -> None:
     now = [36_000.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
+    limiter = RateLimiter(lambda: None, lambda: now[0])
     limiter.count("ana", "writes", 1)
     now[0] = 30_000.0
-    assert limiter.count("ana", "writes", 1).left == 0
+    assert limiter.count("ana", "writes", 1).remaining == 0
 
 
 # Tokens

@@ -11,7 +11,7 @@ import pytest
 
 from spotlab import errors
 from spotlab.api import problems
-from spotlab.api.rate_limit import Limiter
+from spotlab.api.rate_limit import RateLimiter
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.errors import DatabaseDown, SpotlabError, TooManyRequests
@@ -335,8 +335,8 @@ def test_an_answer_that_is_given_again_is_counted_and_only_for_who_may_read_it(
 
 def test_windows_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [120.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
-    assert limiter.count("ana", "reads", 1).left == 0
+    limiter = RateLimiter(lambda: None, lambda: now[0])
+    assert limiter.count("ana", "reads", 1).remaining == 0
     with pytest.raises(TooManyRequests) as refused:
         limiter.count("ana", "reads", 1)
     assert refused.value.retry_after_s == 60
@@ -348,8 +348,8 @@ def test_requests_are_counted_here_while_the_shared_counter_is_down() -> None:
     def down() -> None:
         raise ConnectionError("no Redis")
 
-    limiter = Limiter(down, lambda: 0.0)
-    assert [limiter.count("ana", "reads", 5).left for _ in range(3)] == [4, 3, 2]
+    limiter = RateLimiter(down, lambda: 0.0)
+    assert [limiter.count("ana", "reads", 5).remaining for _ in range(3)] == [4, 3, 2]
 
 
 def test_the_request_id_is_the_readers_or_a_new_one(ask: Asking) -> None:

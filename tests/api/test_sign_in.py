@@ -20,10 +20,10 @@ from spotlab.access.one_time_links import first_administrator_link
 from spotlab.access.passwords import passwords
 from spotlab.access.sign_in_throttle import PER_ADDRESS, Failures
 from spotlab.api import identity, screen_files
-from spotlab.api.auth_middleware import Doorway
+from spotlab.api.auth_middleware import AuthMiddleware
 from spotlab.api.sign_in import routes
 from spotlab.api.sign_in.cookies import device_cookie
-from spotlab.api.sign_in.csrf_forms import own_path
+from spotlab.api.sign_in.csrf_forms import safe_next_path
 from spotlab.domain.access import Right, Role
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import app_process
@@ -72,12 +72,12 @@ def whoami(request: Request) -> Response:
 
 APP = Starlette(
     routes=[
-        *routes.ROUTES,
+        *routes.SIGN_IN_ROUTES,
         Route("/api/v1/whoami", whoami, methods=["GET", "POST"]),
         WebSocketRoute(STREAM, stream),
         Route("/{rest:path}", inside, methods=["GET", "POST", "PUT", "DELETE"]),
     ],
-    middleware=[Middleware(Doorway)],
+    middleware=[Middleware(AuthMiddleware)],
 )
 
 
@@ -302,7 +302,7 @@ def test_a_write_to_the_api_with_a_cookie_comes_from_our_own_page(
     ],
 )
 def test_signing_in_leads_nowhere_else(path: str | None) -> None:
-    assert own_path(path) == "/"
+    assert safe_next_path(path) == "/"
 
 
 def test_the_pages_forbid_scripts_and_frames(browser: Browser) -> None:
@@ -444,6 +444,6 @@ def test_a_claimed_address_is_not_believed(lab: Lab) -> None:
             "headers": [(b"x-forwarded-for", line.encode()) for line in lines],
             "client": ("192.0.2.7", 5000),
         }
-        assert identity.address_of(Request(scope), lab) == address
+        assert identity.client_address(Request(scope), lab) == address
         scope["client"] = ("198.51.100.1", 5000)
-        assert identity.address_of(Request(scope), lab) == "198.51.100.1"
+        assert identity.client_address(Request(scope), lab) == "198.51.100.1"

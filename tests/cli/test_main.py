@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.cli import commands, main
 from spotlab.cli.commands import COMMANDS
-from spotlab.cli.decision_output import Answer
+from spotlab.cli.decision_output import Result
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +137,7 @@ def test_a_mistyped_variable_is_told(
     monkeypatch.setenv("SPOTLAB_DATABSE_URL", "postgresql://ignored")
     stands_for = replace(
         next(known for known in COMMANDS if known.name == command),
-        run=lambda _args, _settings: Answer({}, "ran"),
+        run=lambda _args, _settings: Result({}, "ran"),
     )
     monkeypatch.setattr(commands, "COMMANDS", (stands_for,))
     assert main([command]) == 0

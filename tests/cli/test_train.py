@@ -92,9 +92,11 @@ def test_an_interrupt_leaves_nothing_half_written(
 
 
 def test_without_a_task_every_task_is_trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[cli_train.Wish] = []
+    asked: list[cli_train.TrainingRequest] = []
 
-    def capacity(wish: cli_train.Wish, tell: Callable[[str, float], None]) -> cli_train.Trained:
+    def capacity(
+        wish: cli_train.TrainingRequest, tell: Callable[[str, float], None]
+    ) -> cli_train.TrainedModel:
         asked.append(wish)
         return cli_train.TRAINERS["advisor"](replace(wish, version="9.9.9"), tell)
 

@@ -135,7 +135,7 @@ def answering(*answers: httpx.Response) -> tuple[SpotLab, list[httpx.Request], l
         return waiting.pop(0)
 
     lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(answer))
-    lab._asking._sleep = waited.append
+    lab._transport._sleep = waited.append
     return lab, asked, waited
 
 
@@ -195,7 +195,7 @@ def test_a_server_that_is_gone_is_not_available() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(gone))
-    lab._asking._sleep = lambda _s: None
+    lab._transport._sleep = lambda _s: None
     with pytest.raises(NotAvailable, match="does not answer"):
         lab.me()
 

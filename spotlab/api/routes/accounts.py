@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.accounts import (
-    AccountAsked,
-    AccountChange,
+    AccountChangeRequest,
+    AccountRequest,
     AccountView,
     CheckView,
     ValidationView,
@@ -50,7 +50,7 @@ def view(account: Account) -> AccountView:
 
 def tag_of(account: Account) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(account), account.external_id)
+    return etags.tag_of_view(view(account), account.external_id)
 
 
 @router.get(
@@ -58,18 +58,18 @@ def tag_of(account: Account) -> str:
     operation_id="list_accounts",
     summary="The accounts that you see",
     response_model=Page[AccountView],
-    openapi_extra=about(Topic.FLEET),
+    openapi_extra=cacheable(Topic.FLEET),
 )
 def list_accounts(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     active: Annotated[
         bool | None, Query(description="Only those that are managed, or not.")
     ] = None,
 ) -> Page[AccountView]:
     """By name."""
     found = [a for a in desk.accounts.list() if active is None or a.active is active]
-    return page.of(found, lambda account: [account.name], view, Page[AccountView])
+    return page.from_list(found, lambda account: [account.name], view, Page[AccountView])
 
 
 @router.post(
@@ -79,7 +79,7 @@ def list_accounts(
     response_model=AccountView,
     status_code=201,
 )
-def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> AccountView:
+def create_account(desk: DeskDep, response: Response, asked: AccountRequest) -> AccountView:
     """Its instances are listed from the next listing on; validate it to know that they can be."""
     account = Account(
         name=asked.name,
@@ -98,9 +98,9 @@ def create_account(desk: AskedDesk, response: Response, asked: AccountAsked) -> 
     operation_id="get_account",
     summary="One account",
     response_model=AccountView,
-    openapi_extra=about(Topic.FLEET),
+    openapi_extra=cacheable(Topic.FLEET),
 )
-def get_account(desk: AskedDesk, response: Response, name: Name) -> AccountView:
+def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
     """One account that you see; its ETag is what a change is made from."""
     account = desk.accounts.get(name)
     response.headers["ETag"] = tag_of(account)
@@ -114,10 +114,14 @@ def get_account(desk: AskedDesk, response: Response, name: Name) -> AccountView:
     response_model=AccountView,
 )
 def change_account(
-    desk: AskedDesk, response: Response, name: Name, asked: AccountChange, if_match: IfMatch = None
+    desk: DeskDep,
+    response: Response,
+    name: Name,
+    asked: AccountChangeRequest,
+    if_match: IfMatch = None,
 ) -> AccountView:
     """What is not given stays as it is. Of one that comes from the settings, only `active`."""
-    changed = etags.changed(
+    changed = etags.apply_change(
         if_match,
         lambda: desk.accounts.get(name),
         tag_of,
@@ -128,7 +132,7 @@ def change_account(
     return view(changed)
 
 
-def _change(desk: Desk, now: Account, asked: AccountChange) -> Account:
+def _change(desk: Desk, now: Account, asked: AccountChangeRequest) -> Account:
     active = now.active if asked.active is None else asked.active
     given = (asked.aws_account_id, asked.role_arn, asked.external_id, asked.regions)
     if all(each is None for each in given):
@@ -152,7 +156,7 @@ def _change(desk: Desk, now: Account, asked: AccountChange) -> Account:
     response_model=ValidationView,
     responses=AWS_REFUSED,
 )
-def validate_account(desk: AskedDesk, name: Name) -> ValidationView:
+def validate_account(desk: DeskDep, name: Name) -> ValidationView:
     """Assumes its role and lists instances in each region; changes nothing. What went wrong is in
     the answer, not an error."""
     done = desk.accounts.validate(name)

@@ -11,18 +11,18 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import NOT_THERE, Operation, about
-from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import NOT_FOUND, Operation, cacheable
+from spotlab.api.paging import Page, PageDep, number_of_cursor
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.alerts import (
+    AlertView,
     ConditionView,
-    DeliveryView,
-    RingingView,
-    RuleAsked,
-    RuleChange,
+    NotificationView,
+    RuleChangeRequest,
+    RuleRequest,
     RuleView,
     SigningKeyView,
-    TestView,
+    TestNotificationView,
 )
 from spotlab.domain.access import Right
 from spotlab.domain.alerts import AlertRule
@@ -54,13 +54,13 @@ def view(rule: AlertRule) -> RuleView:
 
 def tag_of(rule: AlertRule) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(rule), rule.address_mark)
+    return etags.tag_of_view(view(rule), rule.address_mark)
 
 
-def delivery_view(found: Delivery) -> DeliveryView:
+def delivery_view(found: Delivery) -> NotificationView:
     """An alert as it is answered."""
     message = found.message
-    return DeliveryView(
+    return NotificationView(
         alert_id=found.alert_id,
         rule_id=found.rule_id,
         rule=message["rule"]["name"],
@@ -82,17 +82,17 @@ def delivery_view(found: Delivery) -> DeliveryView:
     "/alerts",
     operation_id="list_alerts",
     summary="What rings now",
-    response_model=Page[RingingView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    response_model=Page[AlertView],
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alerts(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[RingingView]:
+    desk: DeskDep,
+    page: PageDep,
+) -> Page[AlertView]:
     """By rule and subject, of the rules that you see."""
     found = sorted(
         (
-            RingingView(
+            AlertView(
                 rule_id=rule.rule_id,
                 rule=rule.name,
                 key=key,
@@ -107,26 +107,26 @@ def list_alerts(
         ),
         key=lambda each: (each.rule_id, each.key),
     )
-    shown, following = page.cut(found, lambda each: [each.rule_id, each.key])
-    return Page[RingingView](items=list(shown), total=len(found), next=following)
+    shown, following = page.slice(found, lambda each: [each.rule_id, each.key])
+    return Page[AlertView](items=list(shown), total=len(found), next=following)
 
 
 @router.get(
     "/alerts/history",
     operation_id="list_alert_deliveries",
     summary="What was told, or could not be",
-    response_model=Page[DeliveryView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    response_model=Page[NotificationView],
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_deliveries(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Page[DeliveryView]:
+    desk: DeskDep,
+    page: PageDep,
+) -> Page[NotificationView]:
     """Newest first, of the rules that you see."""
     total = desk.alerts.count()
-    found = desk.alerts.history(before=place(page.cursor), limit=page.limit + 1)
-    return page.stored(
-        found, total, lambda each: [each.alert_id], delivery_view, Page[DeliveryView]
+    found = desk.alerts.history(before=number_of_cursor(page.cursor), limit=page.limit + 1)
+    return page.from_store(
+        found, total, lambda each: [each.alert_id], delivery_view, Page[NotificationView]
     )
 
 
@@ -135,11 +135,11 @@ def list_alert_deliveries(
     operation_id="list_alert_rules",
     summary="The alert rules that you see",
     response_model=Page[RuleView],
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     enabled: Annotated[
         bool | None, Query(description="Only those that are watched, or not.")
     ] = None,
@@ -149,7 +149,7 @@ def list_alert_rules(
         (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
     )
-    return page.of(found, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
+    return page.from_list(found, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
 
 
 @router.post(
@@ -158,9 +158,9 @@ def list_alert_rules(
     summary="Watch something, and tell somebody",
     response_model=RuleView,
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
 )
-def create_alert_rule(desk: AskedDesk, response: Response, asked: RuleAsked) -> RuleView:
+def create_alert_rule(desk: DeskDep, response: Response, asked: RuleRequest) -> RuleView:
     """It tells of the instances that you see, and of no others."""
     made = desk.alerts.add(
         asked.name, asked.condition.condition(), asked.channel, asked.address, asked.reason
@@ -174,9 +174,9 @@ def create_alert_rule(desk: AskedDesk, response: Response, asked: RuleAsked) -> 
     operation_id="get_alert_rule",
     summary="One alert rule",
     response_model=RuleView,
-    openapi_extra=about(Topic.ALERTS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def get_alert_rule(desk: AskedDesk, response: Response, rule_id: Id) -> RuleView:
+def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
     """Its ETag is what a change is made from."""
     rule = desk.alerts.rule(rule_id)
     response.headers["ETag"] = tag_of(rule)
@@ -190,10 +190,14 @@ def get_alert_rule(desk: AskedDesk, response: Response, rule_id: Id) -> RuleView
     response_model=RuleView,
 )
 def change_alert_rule(
-    desk: AskedDesk, response: Response, rule_id: Id, asked: RuleChange, if_match: IfMatch = None
+    desk: DeskDep,
+    response: Response,
+    rule_id: Id,
+    asked: RuleChangeRequest,
+    if_match: IfMatch = None,
 ) -> RuleView:
     """What is not given stays as it is; what rang starts anew."""
-    changed = etags.changed(
+    changed = etags.apply_change(
         if_match,
         lambda: desk.alerts.rule(rule_id),
         tag_of,
@@ -220,7 +224,7 @@ def change_alert_rule(
     response_model=RuleView,
 )
 def delete_alert_rule(
-    desk: AskedDesk,
+    desk: DeskDep,
     rule_id: Id,
     reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
 ) -> RuleView:
@@ -235,11 +239,11 @@ def delete_alert_rule(
     "/alerts/rules/{rule_id}/test",
     operation_id="test_alert_rule",
     summary="Send a test message now",
-    response_model=TestView,
+    response_model=TestNotificationView,
 )
-def test_alert_rule(desk: AskedDesk, rule_id: Id) -> TestView:
+def test_alert_rule(desk: DeskDep, rule_id: Id) -> TestNotificationView:
     """Sent once, really, whether the rule is enabled or not. What went wrong is in the answer."""
-    return TestView.model_validate(desk.alerts.test(rule_id))
+    return TestNotificationView.model_validate(desk.alerts.test(rule_id))
 
 
 @router.get(
@@ -248,7 +252,7 @@ def test_alert_rule(desk: AskedDesk, rule_id: Id) -> TestView:
     summary="What a rule's messages are signed with",
     response_model=SigningKeyView,
 )
-def get_alert_signing_key(desk: AskedDesk, response: Response, rule_id: Id) -> SigningKeyView:
+def get_alert_signing_key(desk: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
     """For its receiver, who checks them with it; for those who may change rules."""
     response.headers["Cache-Control"] = "no-store"
     return SigningKeyView(rule_id=rule_id, signing_key=desk.alerts.signing_key(rule_id))

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import AskedPage, Page, place
-from spotlab.api.request_state import AskedDesk, TheService
+from spotlab.api.paging import Page, PageDep, number_of_cursor
+from spotlab.api.request_state import DeskDep, ServiceDep
 from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
 from spotlab.domain.access import Right
@@ -18,7 +18,7 @@ from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation, tags=["audit"])
 
-CHECKED_FOR_S: Final = 10.0
+CHECK_CACHE_S: Final = 10.0
 Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
 
 
@@ -29,8 +29,8 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
     response_model=Page[EntryView],
 )
 def list_audit(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     actor: Annotated[Text, Query(description="By them.", examples=["ana"])] = None,
     action: Annotated[
         Text, Query(description="This, or all that begin so.", examples=["instance"])
@@ -43,8 +43,10 @@ def list_audit(
     """Newest first."""
     where = AuditFilter(actor, action, target, since)
     total = desk.audit.count(where)
-    found = desk.audit.list(replace(where, before=place(page.cursor)), limit=page.limit + 1)
-    return page.stored(
+    found = desk.audit.list(
+        replace(where, before=number_of_cursor(page.cursor)), limit=page.limit + 1
+    )
+    return page.from_store(
         found, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
     )
 
@@ -55,9 +57,9 @@ def list_audit(
     summary="Whether the audit log is as it was written",
     response_model=AuditCheckView,
 )
-def check_audit(desk: AskedDesk, service: TheService) -> AuditCheckView:
+def check_audit(desk: DeskDep, service: ServiceDep) -> AuditCheckView:
     """Follows the chain from its first entry to its last, at most every ten seconds."""
     desk.who.require(Right.READ_AUDIT)
     return AuditCheckView.model_validate(
-        service.shared("audit check", CHECKED_FOR_S, desk.audit.check)
+        service.shared("audit check", CHECK_CACHE_S, desk.audit.check)
     )

@@ -8,13 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import Cursor, Limit, Page, link, read, write
-from spotlab.api.request_state import AskedDesk, TheService
-from spotlab.api.views.base import POOL, REFERENCE, PlainName, pool_of
-from spotlab.api.views.base import about as field
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Cursor, Limit, Page, decode_cursor, encode_cursor, set_link_header
+from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.views.base import MODEL_REFERENCE, POOL_KEY, PlainName, field, pool_of
 from spotlab.api.views.experiments import CandidateView, candidate_view
-from spotlab.api.views.explanations import ExplanationView, explained
+from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.api.views.instances import RequirementsView
 from spotlab.domain.decision import Requirements
 from spotlab.domain.market import MarketName
@@ -23,18 +22,20 @@ from spotlab.errors import InvalidInput, NotFound
 
 router = APIRouter(route_class=Operation, tags=["candidates"])
 
-RANKED_FOR_S = 10.0
+RANKING_CACHE_S = 10.0
 Model = Annotated[
     str | None,
     Query(
-        pattern=REFERENCE, max_length=120, description="Scored by this model; none: the champion."
+        pattern=MODEL_REFERENCE,
+        max_length=120,
+        description="Scored by this model; none: the champion.",
     ),
 ]
 Size = Annotated[float | None, Query(ge=0, le=1e6, allow_inf_nan=False)]
 Names = Annotated[list[PlainName], Query(max_length=50)]
 
 
-class Candidates(Page[CandidateView]):
+class CandidatePage(Page[CandidateView]):
     """The pools that meet requirements, cheapest expected cost first."""
 
     market: MarketName = field("Which market their numbers belong to.", "simulated")
@@ -46,7 +47,7 @@ class Candidates(Page[CandidateView]):
     requirements: RequirementsView = Field(description="What a pool had to offer.")
 
 
-def requirements_asked(
+def requirements_from_query(
     region: Annotated[Names, Query(description="Allowed regions; repeat it for several.")] = [],  # noqa: B006
     zone: Annotated[Names, Query(description="Allowed zones.")] = [],  # noqa: B006
     family: Annotated[Names, Query(description="Allowed families.")] = [],  # noqa: B006
@@ -87,15 +88,15 @@ def requirements_asked(
     "/candidates",
     operation_id="list_candidates",
     summary="Score the pools that meet requirements",
-    response_model=Candidates,
-    openapi_extra=about(Topic.MARKET, Topic.MODELS, Topic.FLEET),
+    response_model=CandidatePage,
+    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS, Topic.FLEET),
 )
 def list_candidates(
     request: Request,
     response: Response,
-    desk: AskedDesk,
-    service: TheService,
-    asked: Annotated[Requirements, Depends(requirements_asked)],
+    desk: DeskDep,
+    service: ServiceDep,
+    asked: Annotated[Requirements, Depends(requirements_from_query)],
     limit: Limit = 20,
     cursor: Cursor = None,
     model: Model = None,
@@ -107,7 +108,7 @@ def list_candidates(
         ),
     ] = None,
     features: Annotated[bool, Query(description="With their features.")] = False,
-) -> Candidates:
+) -> CandidatePage:
     """Ranked by expected cost: price, and risk times what an interruption costs."""
     instead = ""
     if instance_id is not None:
@@ -123,20 +124,20 @@ def list_candidates(
     version = service.versions((Topic.MARKET, Topic.MODELS))
     ranking = service.shared(
         ("ranking", asked, model, version),
-        RANKED_FOR_S,
+        RANKING_CACHE_S,
         lambda: desk.market.rank(asked, None, model),
     )
     total = len(ranking.candidates)
     start = 0
     if cursor is not None:
-        start = read(cursor, [0])[0]
+        start = decode_cursor(cursor, [0])[0]
         if not 0 <= start <= total:
             raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
     end = min(start + limit, total)
-    following = write([end]) if end < total else None
-    link(request, response, following)
+    following = encode_cursor([end]) if end < total else None
+    set_link_header(request, response, following)
     data, placements = ranking.scored.data, desk.market.placements()
-    return Candidates(
+    return CandidatePage(
         items=[
             candidate_view(each, features, placements.of(each.pool))
             for each in ranking.take(range(start, end))
@@ -158,14 +159,14 @@ def list_candidates(
     operation_id="explain_pool",
     summary="Why a pool's risk is what it is now",
     response_model=ExplanationView,
-    openapi_extra=about(Topic.MARKET, Topic.MODELS),
+    openapi_extra=cacheable(Topic.MARKET, Topic.MODELS),
 )
 def explain_pool(
-    desk: AskedDesk,
+    desk: DeskDep,
     pool: Annotated[
         str,
         Query(
-            pattern=POOL,
+            pattern=POOL_KEY,
             max_length=120,
             description="A candidate's pool key.",
             examples=["us-east-1:us-east-1a:m6i.large:Linux"],
@@ -178,4 +179,4 @@ def explain_pool(
     ] = 24.0,
 ) -> ExplanationView:
     """SHAP contributions in log-odds; with the base they add up to the raw score."""
-    return explained(desk.explaining.now(pool_of(pool), model, horizon_h), "now")
+    return explanation_view(desk.explaining.now(pool_of(pool), model, horizon_h), "now")

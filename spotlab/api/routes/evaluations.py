@@ -9,21 +9,21 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from spotlab.api.operation import NOT_THERE, Operation
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.routes.instances import Id
-from spotlab.api.views.base import View, about
+from spotlab.api.operation import NOT_FOUND, Operation
+from spotlab.api.request_state import DeskDep
+from spotlab.api.routes.instances import InstanceId
+from spotlab.api.views.base import View, field
 from spotlab.api.views.experiments import SummaryView
-from spotlab.api.views.instances import EvaluateAsked
+from spotlab.api.views.instances import EvaluateRequest
 
 router = APIRouter(route_class=Operation, tags=["evaluations"])
 
 
-class Decided(View):
+class EvaluationsView(View):
     """What was decided, in the order that was asked for."""
 
     experiments: list[SummaryView] = Field(description="A decision an instance.")
-    degraded: list[str] = about("What they were decided without, in words.", [])
+    degraded: list[str] = field("What they were decided without, in words.", [])
 
 
 @router.post(
@@ -33,7 +33,7 @@ class Decided(View):
     response_model=SummaryView,
     status_code=201,
 )
-def evaluate_instance(desk: AskedDesk, response: Response, instance_id: Id) -> SummaryView:
+def evaluate_instance(desk: DeskDep, response: Response, instance_id: InstanceId) -> SummaryView:
     """Collects the market first where it is too old. The decision is recorded; an evaluation that
     reaches none is recorded as well, with its error."""
     made = desk.instances.evaluated([instance_id])[0]
@@ -45,14 +45,14 @@ def evaluate_instance(desk: AskedDesk, response: Response, instance_id: Id) -> S
     "/evaluations",
     operation_id="evaluate_many",
     summary="Decide about many instances now",
-    response_model=Decided,
+    response_model=EvaluationsView,
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
 )
-def evaluate_many(desk: AskedDesk, asked: EvaluateAsked) -> Decided:
+def evaluate_many(desk: DeskDep, asked: EvaluateRequest) -> EvaluationsView:
     """At most 100 instances by name, or every one that you see and whose pipeline is on."""
     made = desk.instances.evaluated(asked.instance_ids)
-    return Decided(
+    return EvaluationsView(
         experiments=[SummaryView.model_validate(each) for each in made],
         degraded=sorted({reason for each in made for reason in each.degraded}),
     )

@@ -9,11 +9,18 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Query
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page, PageAsked, read
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.routes.instances import Id
-from spotlab.api.views.base import MOST_ID, POOL, REFERENCE, Moment, pool_of, possible
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep, PageRequest, decode_cursor
+from spotlab.api.request_state import DeskDep
+from spotlab.api.routes.instances import InstanceId
+from spotlab.api.views.base import (
+    MAX_ID,
+    MODEL_REFERENCE,
+    POOL_KEY,
+    Moment,
+    pool_of,
+    require_supported_year,
+)
 from spotlab.api.views.experiments import (
     CandidateView,
     ExperimentView,
@@ -23,7 +30,7 @@ from spotlab.api.views.experiments import (
     VerdictView,
     candidate_view,
 )
-from spotlab.api.views.explanations import ExplanationView, explained
+from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.errors import NotFound
@@ -31,12 +38,10 @@ from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["experiments"])
 
-UNCHANGING = about(for_s=60.0)
+IMMUTABLE = cacheable(for_s=60.0)
 """A decision is never changed."""
 
-Number = Annotated[
-    int, Path(ge=1, le=MOST_ID, description="The experiment's number.", examples=[1])
-]
+Number = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's number.", examples=[1])]
 Shadow = Annotated[bool | None, Query(description="Recorded only, or to be carried out.")]
 Degraded = Annotated[bool | None, Query(description="Decided with less than there should be.")]
 Failed = Annotated[bool | None, Query(description="Without a decision, or with one.")]
@@ -47,7 +52,7 @@ Until = Annotated[Moment | None, Query(description="Not after.", examples=["2999
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
-def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[SummaryView]:
+def experiment_page(desk: Desk, where: ExperimentFilter, page: PageRequest) -> Page[SummaryView]:
     """A page of decisions, newest first.
 
     Raises:
@@ -55,9 +60,9 @@ def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[Summary
     """
     total = desk.decisions.count(where)
     if page.cursor is not None:
-        where = replace(where, before=_place(page.cursor))
+        where = replace(where, before=_position(page.cursor))
     found = desk.decisions.list(where, limit=page.limit + 1)
-    return page.stored(
+    return page.from_store(
         found,
         total,
         lambda each: [each.created_at.isoformat(), each.experiment_id],
@@ -66,15 +71,15 @@ def listed(desk: Desk, where: ExperimentFilter, page: PageAsked) -> Page[Summary
     )
 
 
-def _number(numbered: tuple[int, object]) -> list[int]:
+def _index(numbered: tuple[int, object]) -> list[int]:
     return [numbered[0]]
 
 
-def _place(cursor: str) -> tuple[datetime, int]:
-    place = read(cursor, ["", 0])
+def _position(cursor: str) -> tuple[datetime, int]:
+    place = decode_cursor(cursor, ["", 0])
     try:
-        at = possible(datetime.fromisoformat(place[0]))
-        if at.tzinfo is None or not 0 < place[1] <= MOST_ID:
+        at = require_supported_year(datetime.fromisoformat(place[0]))
+        if at.tzinfo is None or not 0 < place[1] <= MAX_ID:
             raise ValueError("no place in the ledger")
     except ValueError:
         raise NotFound("There is no such page.", remedy="Use the `next` of a page.") from None
@@ -86,15 +91,15 @@ def _place(cursor: str) -> tuple[datetime, int]:
     operation_id="list_experiments",
     summary="Decisions about the instances that you see",
     response_model=Page[SummaryView],
-    openapi_extra=about(Topic.EXPERIMENTS),
+    openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     instance_id: Annotated[Text, Query(description="About this instance.")] = None,
     account: Annotated[Text, Query(description="Of this account.")] = None,
     model: Annotated[
-        str | None, Query(pattern=REFERENCE, max_length=120, description="By this model.")
+        str | None, Query(pattern=MODEL_REFERENCE, max_length=120, description="By this model.")
     ] = None,
     decision: Annotated[Decision | None, Query(description="Decided like this.")] = None,
     since: Since = None,
@@ -115,7 +120,7 @@ def list_experiments(
         failed=failed,
         accounts=None if account is None else (account,),
     )
-    return listed(desk, where, page)
+    return experiment_page(desk, where, page)
 
 
 @router.get(
@@ -123,16 +128,16 @@ def list_experiments(
     operation_id="list_instance_experiments",
     summary="Decisions about one instance",
     response_model=Page[SummaryView],
-    openapi_extra=about(Topic.EXPERIMENTS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
-    desk: AskedDesk,
-    instance_id: Id,
-    page: AskedPage,
+    desk: DeskDep,
+    instance_id: InstanceId,
+    page: PageDep,
 ) -> Page[SummaryView]:
     """Newest first."""
     desk.instances.get(instance_id)
-    return listed(desk, ExperimentFilter(instance_id=instance_id), page)
+    return experiment_page(desk, ExperimentFilter(instance_id=instance_id), page)
 
 
 @router.get(
@@ -140,10 +145,10 @@ def list_instance_experiments(
     operation_id="get_experiment",
     summary="One decision, whole",
     response_model=ExperimentView,
-    openapi_extra=UNCHANGING,
+    openapi_extra=IMMUTABLE,
 )
 def get_experiment(
-    desk: AskedDesk,
+    desk: DeskDep,
     experiment_id: Number,
     candidates: Annotated[
         int, Query(ge=0, le=500, description="How many candidates to tell.", examples=[10])
@@ -151,7 +156,7 @@ def get_experiment(
     features: Annotated[bool, Query(description="With each candidate's features.")] = False,
 ) -> ExperimentView:
     """Everything it was made from. Its further candidates are listed by `…/candidates`."""
-    return whole(desk.decisions.get(experiment_id), candidates, features)
+    return experiment_view(desk.decisions.get(experiment_id), candidates, features)
 
 
 @router.get(
@@ -159,18 +164,18 @@ def get_experiment(
     operation_id="list_experiment_candidates",
     summary="Every pool that a decision scored",
     response_model=Page[CandidateView],
-    openapi_extra=UNCHANGING,
+    openapi_extra=IMMUTABLE,
 )
 def list_experiment_candidates(
-    desk: AskedDesk,
+    desk: DeskDep,
     experiment_id: Number,
-    page: AskedPage,
+    page: PageDep,
     features: Annotated[bool, Query(description="With their features.")] = False,
 ) -> Page[CandidateView]:
     """Ranked ones first."""
     found = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
-    return page.of(
-        found, _number, lambda each: candidate_view(each[1], features), Page[CandidateView]
+    return page.from_list(
+        found, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
     )
 
 
@@ -181,15 +186,15 @@ def list_experiment_candidates(
     response_model=Page[OutcomeView],
 )
 def list_experiment_outcomes(
-    desk: AskedDesk,
+    desk: DeskDep,
     experiment_id: Number,
-    page: AskedPage,
+    page: PageDep,
 ) -> Page[OutcomeView]:
     """Those that are settled; none while nothing is known yet."""
     desk.decisions.get(experiment_id)
     found = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
-    return page.of(
-        found, _number, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
+    return page.from_list(
+        found, _index, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
     )
 
 
@@ -198,15 +203,15 @@ def list_experiment_outcomes(
     operation_id="explain_experiment",
     summary="Why a pool's risk was what it was in a decision",
     response_model=ExplanationView,
-    openapi_extra=UNCHANGING,
+    openapi_extra=IMMUTABLE,
 )
 def explain_experiment(
-    desk: AskedDesk,
+    desk: DeskDep,
     experiment_id: Number,
     pool: Annotated[
         str,
         Query(
-            pattern=POOL,
+            pattern=POOL_KEY,
             max_length=120,
             description="A candidate's pool key.",
             examples=["us-east-1:us-east-1a:m6i.large:Linux"],
@@ -215,7 +220,7 @@ def explain_experiment(
 ) -> ExplanationView:
     """From the features that the decision stored, by the model that made it."""
     found = desk.explaining.then(experiment_id, pool_of(pool))
-    return explained(found, f"experiment {experiment_id}")
+    return explanation_view(found, f"experiment {experiment_id}")
 
 
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
@@ -223,7 +228,7 @@ def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
 
 
-def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
+def experiment_view(experiment: Experiment, most: int, features: bool) -> ExperimentView:
     """A decision as it is answered."""
     verdict = experiment.verdict
     return ExperimentView(
@@ -239,8 +244,8 @@ def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
         else VerdictView(
             decision=verdict.decision,
             reason=verdict.reason,
-            current=_shown(verdict.current, features),
-            chosen=_shown(verdict.chosen, features),
+            current=_candidate_or_none(verdict.current, features),
+            chosen=_candidate_or_none(verdict.chosen, features),
             saving_usd_per_hour=verdict.saving_usd_per_hour,
         ),
         candidates=[
@@ -257,5 +262,5 @@ def whole(experiment: Experiment, most: int, features: bool) -> ExperimentView:
     )
 
 
-def _shown(candidate: Candidate | None, features: bool) -> CandidateView | None:
+def _candidate_or_none(candidate: Candidate | None, features: bool) -> CandidateView | None:
     return None if candidate is None else candidate_view(candidate, features)

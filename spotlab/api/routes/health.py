@@ -8,17 +8,17 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from spotlab import __version__
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Cursor, Limit, Page, PageAsked
-from spotlab.api.request_state import AskedDesk, Service, TheService
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Cursor, Limit, Page, PageDep, PageRequest
+from spotlab.api.request_state import DeskDep, Service, ServiceDep
 from spotlab.api.views.health import (
+    ComponentDayPage,
     ComponentView,
-    Day,
     HealthView,
-    Parts,
-    PartView,
     ProbeView,
     SlotView,
+    UptimePage,
+    UptimeView,
 )
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
@@ -27,8 +27,8 @@ from spotlab.monitoring.health.report import PartHealth
 
 router = APIRouter(route_class=Operation, tags=["health"])
 
-PROBED_FOR_S: Final = 5.0
-MOST_FAILURES: Final = 100
+PROBE_CACHE_S: Final = 5.0
+MAX_FAILURES: Final = 100
 WORST_FIRST: Final = ("down", "degraded", "unknown", "healthy")
 
 Key = Annotated[
@@ -45,16 +45,16 @@ def key_of(name: str) -> str:
 NAMES: Final = {key_of(name): name for name in COMPONENTS}
 
 
-def components(service: Service) -> list[ComponentState]:
+def probe_components(service: Service) -> list[ComponentState]:
     """Every part's state, looked at by whoever asks first within five seconds."""
-    return service.shared("health", PROBED_FOR_S, lambda: list(probe_all(service.lab)))
+    return service.shared("health", PROBE_CACHE_S, lambda: list(probe_all(service.lab)))
 
 
-def part_view(found: PartHealth) -> PartView:
+def uptime_view(found: PartHealth) -> UptimeView:
     """A part as it is answered."""
     state, done = found.state, found.done
     p50, p95, p99 = done.latency_ms
-    return PartView(
+    return UptimeView(
         key=key_of(state.name),
         name=state.name,
         state=state.state,
@@ -85,9 +85,9 @@ def part_view(found: PartHealth) -> PartView:
     response_model=HealthView,
     openapi_extra={"security": []},
 )
-def get_health(service: TheService) -> HealthView:
+def get_health(service: ServiceDep) -> HealthView:
     """Needs no token, and tells no more than the worst state of its parts."""
-    found = components(service)
+    found = probe_components(service)
     states = {each.state for each in found}
     return HealthView(
         status=next((state for state in WORST_FIRST if state in states), "unknown"),
@@ -103,14 +103,14 @@ def get_health(service: TheService) -> HealthView:
     response_model=Page[ComponentView],
 )
 def list_components(
-    desk: AskedDesk,
-    service: TheService,
-    page: AskedPage,
+    desk: DeskDep,
+    service: ServiceDep,
+    page: PageDep,
 ) -> Page[ComponentView]:
     """Looked at, at most every five seconds."""
     desk.market.may_read()
-    found = sorted(desk.market.components(components(service)), key=lambda each: each.name)
-    return page.of(
+    found = sorted(desk.market.components(probe_components(service)), key=lambda each: each.name)
+    return page.from_list(
         found, lambda each: [each.name], ComponentView.model_validate, Page[ComponentView]
     )
 
@@ -119,19 +119,19 @@ def list_components(
     "/health/uptime",
     operation_id="list_uptime",
     summary="Each part's last 24 hours: uptime, rates and latencies",
-    response_model=Parts,
-    openapi_extra=about(Topic.HEALTH, for_s=PROBED_FOR_S),
+    response_model=UptimePage,
+    openapi_extra=cacheable(Topic.HEALTH, for_s=PROBE_CACHE_S),
 )
 def list_uptime(
-    desk: AskedDesk,
-    page: AskedPage,
-) -> Parts:
+    desk: DeskDep,
+    page: PageDep,
+) -> UptimePage:
     """From recorded probes; what is unknown counts neither as up nor as down."""
     health = desk.health.read()
     found = sorted(health.parts, key=lambda part: part.state.name)
-    shown, following = page.cut(found, lambda part: [part.state.name])
-    return Parts(
-        items=[part_view(part) for part in shown],
+    shown, following = page.slice(found, lambda part: [part.state.name])
+    return UptimePage(
+        items=[uptime_view(part) for part in shown],
         total=len(found),
         next=following,
         since=health.since,
@@ -145,32 +145,32 @@ def list_uptime(
     "/health/components/{key}/day",
     operation_id="list_component_day",
     summary="One part's last 24 hours, probe by probe",
-    response_model=Day,
-    openapi_extra=about(Topic.HEALTH),
+    response_model=ComponentDayPage,
+    openapi_extra=cacheable(Topic.HEALTH),
 )
 def list_component_day(
     request: Request,
     response: Response,
-    desk: AskedDesk,
+    desk: DeskDep,
     key: Key,
     limit: Limit = 500,
     cursor: Cursor = None,
-) -> Day:
+) -> ComponentDayPage:
     """Oldest first, with the reasons of then."""
     name = NAMES.get(key, key)
     day = desk.health.day(name)
-    found = sorted(day.probes, key=_moment)
-    shown, following = PageAsked(request, response, limit, cursor).cut(found, _moment)
-    return Day(
+    found = sorted(day.probes, key=_sort_key)
+    shown, following = PageRequest(request, response, limit, cursor).slice(found, _sort_key)
+    return ComponentDayPage(
         items=[ProbeView.model_validate(probe) for probe in shown],
         total=len(found),
         next=following,
         component=name,
         since=day.since,
         now=day.now,
-        failures=[ProbeView.model_validate(each) for each in day.failures[:MOST_FAILURES]],
+        failures=[ProbeView.model_validate(each) for each in day.failures[:MAX_FAILURES]],
     )
 
 
-def _moment(probe: Probe) -> list[str]:
+def _sort_key(probe: Probe) -> list[str]:
     return [probe.at.isoformat(timespec="microseconds"), probe.state]

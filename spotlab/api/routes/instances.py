@@ -9,20 +9,20 @@ from fastapi import APIRouter, Path, Query, Response
 
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.base import REFERENCE
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
+from spotlab.api.views.base import MODEL_REFERENCE
 from spotlab.api.views.experiments import SummaryView
 from spotlab.api.views.instances import (
+    AssignModelRequest,
+    InstanceRequirementsView,
     InstanceView,
-    ModeAsked,
-    ModelAsked,
     PipelineView,
-    RequirementsChange,
-    RequirementsInForce,
     RequirementsView,
-    ShadowAsked,
+    SetModeRequest,
+    SetRequirementsRequest,
+    SetShadowRequest,
 )
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.ports import Topic
@@ -30,7 +30,7 @@ from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["instances"])
 
-Id = Annotated[
+InstanceId = Annotated[
     str,
     Path(
         pattern=r"^[A-Za-z0-9-]{1,40}$",
@@ -48,7 +48,7 @@ def view(instance: Instance) -> InstanceView:
 
 def tag_of(instance: Instance) -> str:
     """Its entity tag, the same under every operation that answers it."""
-    return etags.tag(view(instance))
+    return etags.tag_of_view(view(instance))
 
 
 @router.get(
@@ -56,11 +56,11 @@ def tag_of(instance: Instance) -> str:
     operation_id="list_instances",
     summary="The instances that you see",
     response_model=Page[InstanceView],
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     account: Annotated[Text, Query(description="Of this account.", examples=["acme"])] = None,
     region: Annotated[Text, Query(description="In this region.")] = None,
     instance_type: Annotated[Text, Query(description="Of this type.")] = None,
@@ -69,7 +69,7 @@ def list_instances(
     shadow: Annotated[bool | None, Query(description="In shadow mode, or not.")] = None,
     model: Annotated[
         str | None,
-        Query(pattern=REFERENCE, max_length=120, description="With this model assigned."),
+        Query(pattern=MODEL_REFERENCE, max_length=120, description="With this model assigned."),
     ] = None,
     active: Annotated[
         bool, Query(description="Those that are there now; false: those that are gone.")
@@ -91,7 +91,9 @@ def list_instances(
         for instance in desk.instances.list(active_only=active)
         if all(wanted is None or of(instance) == wanted for wanted, of in asked)
     ]
-    return page.of(found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView])
+    return page.from_list(
+        found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView]
+    )
 
 
 @router.get(
@@ -99,9 +101,9 @@ def list_instances(
     operation_id="get_instance",
     summary="One instance",
     response_model=InstanceView,
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS),
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
-def get_instance(desk: AskedDesk, instance_id: Id) -> InstanceView:
+def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
     """One instance that you see; its ETag is what a change is made from."""
     return view(desk.instances.get(instance_id))
 
@@ -113,16 +115,16 @@ def get_instance(desk: AskedDesk, instance_id: Id) -> InstanceView:
     response_model=InstanceView,
 )
 def assign_model(
-    desk: AskedDesk,
+    desk: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: ModelAsked,
+    instance_id: InstanceId,
+    asked: AssignModelRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """With `model` null, by the champion."""
-    before = _made_from(desk, instance_id, if_match)
+    before = _expected_state(desk, instance_id, if_match)
     desk.instances.assign(instance_id, asked.model, asked.reason, before)
-    return _changed(response, desk.instances.get(instance_id))
+    return _tagged(response, desk.instances.get(instance_id))
 
 
 @router.put(
@@ -132,12 +134,16 @@ def assign_model(
     response_model=InstanceView,
 )
 def set_mode(
-    desk: AskedDesk, response: Response, instance_id: Id, asked: ModeAsked, if_match: IfMatch = None
+    desk: DeskDep,
+    response: Response,
+    instance_id: InstanceId,
+    asked: SetModeRequest,
+    if_match: IfMatch = None,
 ) -> InstanceView:
     """`off`: it is not evaluated with the fleet."""
-    before = _made_from(desk, instance_id, if_match)
+    before = _expected_state(desk, instance_id, if_match)
     after = desk.instances.set_mode(instance_id, asked.mode, asked.reason, before)
-    return _changed(response, after)
+    return _tagged(response, after)
 
 
 @router.put(
@@ -147,33 +153,33 @@ def set_mode(
     response_model=InstanceView,
 )
 def set_shadow(
-    desk: AskedDesk,
+    desk: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: ShadowAsked,
+    instance_id: InstanceId,
+    asked: SetShadowRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """On: decisions are recorded, never carried out."""
-    before = _made_from(desk, instance_id, if_match)
+    before = _expected_state(desk, instance_id, if_match)
     after = desk.instances.set_shadow(instance_id, asked.shadow, asked.reason, before)
-    return _changed(response, after)
+    return _tagged(response, after)
 
 
 @router.get(
     "/instances/{instance_id}/requirements",
     operation_id="get_requirements",
     summary="What a replacement of an instance must offer",
-    response_model=RequirementsInForce,
-    openapi_extra=about(Topic.FLEET, Topic.MARKET, Topic.MODELS),
+    response_model=InstanceRequirementsView,
+    openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
-def get_requirements(desk: AskedDesk, instance_id: Id) -> RequirementsInForce:
+def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
     """As set on it, or as derived from its own type."""
     instance = desk.instances.get(instance_id)
     if instance.requirements is not None:
         required = RequirementsView.model_validate(instance.requirements)
-        return RequirementsInForce(source="set", requirements=required)
+        return InstanceRequirementsView(source="set", requirements=required)
     derived = desk.lab.requirements_of(instance)
-    return RequirementsInForce(
+    return InstanceRequirementsView(
         source="derived", requirements=RequirementsView.model_validate(derived)
     )
 
@@ -185,17 +191,17 @@ def get_requirements(desk: AskedDesk, instance_id: Id) -> RequirementsInForce:
     response_model=InstanceView,
 )
 def set_requirements(
-    desk: AskedDesk,
+    desk: DeskDep,
     response: Response,
-    instance_id: Id,
-    asked: RequirementsChange,
+    instance_id: InstanceId,
+    asked: SetRequirementsRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """With `requirements` null, they are derived from its own type again."""
-    before = _made_from(desk, instance_id, if_match)
+    before = _expected_state(desk, instance_id, if_match)
     wanted = asked.requirements.requirements() if asked.requirements is not None else None
     after = desk.instances.set_requirements(instance_id, wanted, asked.reason, before)
-    return _changed(response, after)
+    return _tagged(response, after)
 
 
 @router.get(
@@ -203,9 +209,9 @@ def set_requirements(
     operation_id="get_pipeline",
     summary="How an instance's evaluation stands",
     response_model=PipelineView,
-    openapi_extra=about(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
+    openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
-def get_pipeline(desk: AskedDesk, instance_id: Id) -> PipelineView:
+def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:
     """Its mode, the model that decides about it, and its newest decision."""
     status = desk.instances.pipeline(instance_id)
     return PipelineView(
@@ -222,7 +228,7 @@ def get_pipeline(desk: AskedDesk, instance_id: Id) -> PipelineView:
     )
 
 
-def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
+def _expected_state(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
     """The instance that a change was made from; None: whatever it is.
 
     Raises:
@@ -230,9 +236,9 @@ def _made_from(desk: Desk, instance_id: str, if_match: str | None) -> Instance |
         NotFound: also where they do not see its account.
     """
     instance = desk.instances.get(instance_id)
-    return etags.made_from(if_match, instance, tag_of(instance), f"instance {instance_id}")
+    return etags.expected_state(if_match, instance, tag_of(instance), f"instance {instance_id}")
 
 
-def _changed(response: Response, instance: Instance) -> InstanceView:
+def _tagged(response: Response, instance: Instance) -> InstanceView:
     response.headers["ETag"] = tag_of(instance)
     return view(instance)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from spotlab.api.operation import Operation, about
-from spotlab.api.paging import AskedPage, Page, read, write
-from spotlab.api.request_state import AskedDesk
-from spotlab.api.views.base import Reasoned
-from spotlab.api.views.jobs import Accepted, JobAsked, JobView, RunView
+from spotlab.api.operation import Operation, cacheable
+from spotlab.api.paging import Page, PageDep, decode_cursor, encode_cursor
+from spotlab.api.request_state import DeskDep
+from spotlab.api.views.base import ChangeRequest
+from spotlab.api.views.jobs import JobChangeRequest, JobView, RunAcceptedView, RunView
 from spotlab.domain.ports import Topic
 from spotlab.errors import NotFound
 from spotlab.scheduling.overview import JobView as Standing
@@ -48,15 +48,15 @@ def view(found: Standing) -> JobView:
     operation_id="list_jobs",
     summary="The scheduled jobs and how they stand",
     response_model=Page[JobView],
-    openapi_extra=about(Topic.JOBS),
+    openapi_extra=cacheable(Topic.JOBS),
 )
 def list_jobs(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
 ) -> Page[JobView]:
     """By name."""
     found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
-    return page.of(found, lambda each: [each.job.name], view, Page[JobView])
+    return page.from_list(found, lambda each: [each.job.name], view, Page[JobView])
 
 
 @router.get(
@@ -64,9 +64,9 @@ def list_jobs(
     operation_id="get_job",
     summary="One job",
     response_model=JobView,
-    openapi_extra=about(Topic.JOBS),
+    openapi_extra=cacheable(Topic.JOBS),
 )
-def get_job(desk: AskedDesk, name: Name) -> JobView:
+def get_job(desk: DeskDep, name: Name) -> JobView:
     """How one job stands."""
     return view(desk.jobs.get(name))
 
@@ -77,7 +77,7 @@ def get_job(desk: AskedDesk, name: Name) -> JobView:
     summary="Pause, resume or schedule a job",
     response_model=JobView,
 )
-def change_job(desk: AskedDesk, name: Name, asked: JobAsked) -> JobView:
+def change_job(desk: DeskDep, name: Name, asked: JobChangeRequest) -> JobView:
     """What is not given stays as it is."""
     if asked.schedule is not None:
         desk.jobs.schedule(name, asked.schedule, asked.reason)
@@ -90,15 +90,15 @@ def change_job(desk: AskedDesk, name: Name, asked: JobAsked) -> JobView:
     "/jobs/{name}/runs",
     operation_id="run_job",
     summary="Have a job run now",
-    response_model=Accepted,
+    response_model=RunAcceptedView,
     status_code=202,
 )
-def run_job(desk: AskedDesk, response: Response, name: Name, asked: Reasoned) -> Accepted:
+def run_job(desk: DeskDep, response: Response, name: Name, asked: ChangeRequest) -> RunAcceptedView:
     """Whoever leads begins it within some seconds, also while it is paused."""
     desk.jobs.run(name, asked.reason)
     runs = f"/api/v1/jobs/{name}/runs"
     response.headers["Location"] = runs
-    return Accepted(job=name, runs=runs)
+    return RunAcceptedView(job=name, runs=runs)
 
 
 @router.get(
@@ -106,22 +106,22 @@ def run_job(desk: AskedDesk, response: Response, name: Name, asked: Reasoned) ->
     operation_id="list_job_runs",
     summary="What became of a job's runs",
     response_model=Page[RunView],
-    openapi_extra=about(Topic.JOBS),
+    openapi_extra=cacheable(Topic.JOBS),
 )
 def list_job_runs(
-    desk: AskedDesk,
+    desk: DeskDep,
     name: Name,
-    page: AskedPage,
+    page: PageDep,
 ) -> Page[RunView]:
     """Newest first."""
     total = desk.jobs.count(name)
-    start = 0 if page.cursor is None else read(page.cursor, [0])[0]
+    start = 0 if page.cursor is None else decode_cursor(page.cursor, [0])[0]
     if not 0 <= start <= total:
         raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
     found = desk.jobs.history(name, limit=page.limit, offset=start)
     end = start + len(found)
-    following = write([end]) if end < total else None
-    page.link(following)
+    following = encode_cursor([end]) if end < total else None
+    page.set_link_header(following)
     return Page[RunView](
         items=[RunView.model_validate(each) for each in found], total=total, next=following
     )

@@ -16,9 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import Cursor, Limit, Page, PageAsked, link, read, write
-from spotlab.api.request_state import AskedDesk, Service, TheService
-from spotlab.api.views.base import Moment, View, about
+from spotlab.api.paging import (
+    Cursor,
+    Limit,
+    Page,
+    PageRequest,
+    decode_cursor,
+    encode_cursor,
+    set_link_header,
+)
+from spotlab.api.request_state import DeskDep, Service, ServiceDep
+from spotlab.api.views.base import Moment, View, field
 from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import NotFound, SpotlabError
@@ -30,30 +38,30 @@ from spotlab.telemetry.text import LABEL
 
 router = APIRouter(route_class=Operation)
 
-LOOK_EVERY_S: Final = 0.5
+POLL_INTERVAL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0
-ASK_AGAIN_S: Final = 30.0
-LONGEST_S: Final = 600.0
+REAUTHENTICATE_S: Final = 30.0
+MAX_STREAM_S: Final = 600.0
 """A stream ends after this long; a reader that comes again with Last-Event-ID misses nothing."""
 
 LINE_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-Words = Annotated[str, Query(max_length=100, pattern=LABEL)]
+Filter = Annotated[str, Query(max_length=100, pattern=LABEL)]
 Component = Annotated[
-    Words, Query(description="Written by this part.", examples=["runtime.evaluation"])
+    Filter, Query(description="Written by this part.", examples=["runtime.evaluation"])
 ]
-Least = Annotated[Level | None, Query(description="This severe or more.", examples=["INFO"])]
-Text = Annotated[Words, Query(description="With these words.")]
-Id = Annotated[Words, Query(description="Of this correlation id, request or error reference.")]
-Process = Annotated[Words, Query(description="Of this process or role.", examples=["worker"])]
+MinLevel = Annotated[Level | None, Query(description="This severe or more.", examples=["INFO"])]
+Text = Annotated[Filter, Query(description="With these words.")]
+Id = Annotated[Filter, Query(description="Of this correlation id, request or error reference.")]
+Process = Annotated[Filter, Query(description="Of this process or role.", examples=["worker"])]
 
 
-class Lines(View):
+class LogPage(View):
     """Some log lines, newest first."""
 
-    items: list[LineView] = about("The lines.", [])
-    next: str | None = about("The cursor of older ones; null: there are none that fit.", None)
-    newest_id: str = about("Where to follow the stream from.", "1762162200000-0")
+    items: list[LineView] = field("The lines.", [])
+    next: str | None = field("The cursor of older ones; null: there are none that fit.", None)
+    newest_id: str = field("Where to follow the stream from.", "1762162200000-0")
 
 
 @router.get(
@@ -61,30 +69,30 @@ class Lines(View):
     operation_id="list_logs",
     summary="Log lines of every process",
     tags=["logs"],
-    response_model=Lines,
+    response_model=LogPage,
 )
 def list_logs(
     request: Request,
     response: Response,
-    desk: AskedDesk,
+    desk: DeskDep,
     limit: Limit = 100,
     cursor: Cursor = None,
     component: Component = "",
-    level: Least = None,
+    level: MinLevel = None,
     text: Text = "",
     id: Id = "",  # noqa: A002 (the parameter's name)
     process: Process = "",
     since: Annotated[Moment | None, Query(description="Written then or later.")] = None,
-) -> Lines:
+) -> LogPage:
     """Newest first. Who sees some accounts only reads the lines about those."""
-    before = None if cursor is None else str(read(cursor, [""])[0])
+    before = None if cursor is None else str(decode_cursor(cursor, [""])[0])
     if before is not None and not LINE_ID.fullmatch(before):
         raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
     where = LogFilter(component, level or "", text, id, process, since)
     page = desk.logs.query(where, limit=limit, before=before)
-    following = write([page.lines[-1].id]) if page.more else None
-    link(request, response, following)
-    return Lines(
+    following = encode_cursor([page.lines[-1].id]) if page.more else None
+    set_link_header(request, response, following)
+    return LogPage(
         items=[LineView.model_validate(line) for line in page.lines],
         next=following,
         newest_id=page.newest_id,
@@ -111,10 +119,10 @@ def list_logs(
 )
 async def stream_logs(
     request: Request,
-    desk: AskedDesk,
-    service: TheService,
+    desk: DeskDep,
+    service: ServiceDep,
     component: Component = "",
-    level: Least = None,
+    level: MinLevel = None,
     text: Text = "",
     id: Id = "",  # noqa: A002 (the parameter's name)
     process: Process = "",
@@ -127,8 +135,8 @@ async def stream_logs(
         ),
     ] = None,
     for_s: Annotated[
-        float, Query(ge=0, le=LONGEST_S, description="Ends after this long, s.", examples=[60])
-    ] = LONGEST_S,
+        float, Query(ge=0, le=MAX_STREAM_S, description="Ends after this long, s.", examples=[60])
+    ] = MAX_STREAM_S,
 ) -> StreamingResponse:
     """From now on, or from Last-Event-ID on. It ends after ten minutes at most, or when the token
     does; come again with Last-Event-ID."""
@@ -138,7 +146,7 @@ async def stream_logs(
         after = await run_in_threadpool(desk.logs.newest_id)
     first = await run_in_threadpool(desk.logs.follow, after, where)
     service.begin_stream(desk.who.name)
-    return Following(
+    return CountedStream(
         lambda: service.end_stream(desk.who.name),
         events(request, service, desk, where, first, for_s),
         media_type="text/event-stream",
@@ -146,7 +154,7 @@ async def stream_logs(
     )
 
 
-class Following(StreamingResponse):
+class CountedStream(StreamingResponse):
     """A stream that is counted until it ends, also where its reader left before it began.
 
     Args:
@@ -189,9 +197,9 @@ async def events(
             yield b": still here\n\n"
         if now - began >= for_s or LEAVING.asked:
             return
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
         try:
-            if now - asked >= ASK_AGAIN_S:
+            if now - asked >= REAUTHENTICATE_S:
                 asked = now
                 desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
             lines, after = await run_in_threadpool(desk.logs.follow, after, where)
@@ -216,15 +224,15 @@ def event(line: LogLine) -> bytes:
 def list_metrics(
     request: Request,
     response: Response,
-    desk: AskedDesk,
-    service: TheService,
+    desk: DeskDep,
+    service: ServiceDep,
     limit: Limit = 500,
     cursor: Cursor = None,
 ) -> Page[MetricView]:
     """The numbers of /metrics as JSON, at most five seconds old."""
     desk.who.require(Right.READ_METRICS)
     found = service.shared("metrics", 5.0, lambda: read_metrics(desk))
-    page, following = PageAsked(request, response, limit, cursor).cut(
+    page, following = PageRequest(request, response, limit, cursor).slice(
         found, lambda each: [each.name]
     )
     return Page[MetricView](items=list(page), total=len(found), next=following)

@@ -7,8 +7,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from spotlab.api.operation import AWS_REFUSED, Operation, about
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import AWS_REFUSED, Operation, cacheable
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
 from spotlab.domain.ports import SnapshotInfo, Topic
 from spotlab.errors import Cancelled, NotAvailable
@@ -16,7 +16,7 @@ from spotlab.runtime.shutdown import LEAVING
 
 router = APIRouter(route_class=Operation, tags=["market"])
 
-LONGEST_S: Final = 60.0
+MAX_COLLECT_S: Final = 60.0
 """No further source is begun after this long."""
 
 
@@ -25,9 +25,9 @@ LONGEST_S: Final = 60.0
     operation_id="get_market",
     summary="The active market, its sources and how old they are",
     response_model=MarketView,
-    openapi_extra=about(Topic.MARKET),
+    openapi_extra=cacheable(Topic.MARKET),
 )
-def get_market(desk: AskedDesk) -> MarketView:
+def get_market(desk: DeskDep) -> MarketView:
     """The newest of each feed; what is older is in the archive."""
     mode, now = desk.market.mode(), desk.lab.clock.now()
     newest: dict[tuple[str, str], SnapshotInfo] = {}
@@ -64,10 +64,10 @@ def get_market(desk: AskedDesk) -> MarketView:
     response_model=CollectedView,
     responses=AWS_REFUSED,
 )
-def collect_market(desk: AskedDesk) -> CollectedView:
+def collect_market(desk: DeskDep) -> CollectedView:
     """Reads every source within the request; one that fails is in the answer, and the others go on.
     No further source is begun after a minute: then it is 503, and what was read is kept."""
-    ends = time.monotonic() + LONGEST_S
+    ends = time.monotonic() + MAX_COLLECT_S
     try:
         report = desk.market.collect(cancelled=lambda: LEAVING.asked or time.monotonic() > ends)
     except Cancelled as exc:

@@ -8,18 +8,23 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from spotlab.api.operation import ZIP, Operation, about
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk, TheService
-from spotlab.api.routes.experiments import listed
-from spotlab.api.views.base import REFERENCE, Reasoned
-from spotlab.api.views.experiments import OutcomesOf, OutcomeView, PerformanceView, ScoreView
+from spotlab.api.operation import ZIP, Operation, cacheable
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep, ServiceDep
+from spotlab.api.routes.experiments import experiment_page
+from spotlab.api.views.base import MODEL_REFERENCE, ChangeRequest
+from spotlab.api.views.experiments import (
+    ExperimentOutcomesView,
+    OutcomeView,
+    PerformanceView,
+    ScoreView,
+)
 from spotlab.api.views.models import (
-    DryRunView,
     FigureView,
     ModelCardView,
     ModelEventView,
     ModelView,
+    UploadView,
 )
 from spotlab.domain.access import Principal
 from spotlab.domain.model_lifecycle import ModelState
@@ -40,11 +45,11 @@ register_url_convertor("step", StepConvertor())
 
 router = APIRouter(route_class=Operation, tags=["models"])
 
-PERFORMANCE_FOR_S = 60.0
+PERFORMANCE_CACHE_S = 60.0
 Reference = Annotated[
     str,
     Path(
-        pattern=REFERENCE,
+        pattern=MODEL_REFERENCE,
         max_length=120,
         description="name@version; a name alone is its newest version.",
         examples=["advisor-lgbm@1.2.0"],
@@ -59,7 +64,7 @@ UPLOAD: dict[str, Any] = {
 }
 
 
-def _seen(desk: Desk, *, active_only: bool = True) -> set[str]:
+def _visible_instances(desk: Desk, *, active_only: bool = True) -> set[str]:
     return {instance.instance_id for instance in desk.instances.list(active_only=active_only)}
 
 
@@ -86,11 +91,11 @@ def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
     operation_id="list_models",
     summary="Every version of every model",
     response_model=Page[ModelView],
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     task: Annotated[
         str | None, Query(min_length=1, max_length=40, description="Of this task.")
     ] = None,
@@ -110,8 +115,8 @@ def list_models(
         ),
         key=lambda entry: entry.record.reference,
     )
-    seen = _seen(desk)
-    return page.of(
+    seen = _visible_instances(desk)
+    return page.from_list(
         found,
         lambda entry: [entry.record.reference],
         lambda entry: ModelView(**fields(entry, seen)),
@@ -123,23 +128,23 @@ def list_models(
     "/models",
     operation_id="upload_model",
     summary="Upload a model as a candidate",
-    response_model=DryRunView,
+    response_model=UploadView,
     status_code=201,
     openapi_extra=UPLOAD,
 )
 async def upload_model(
     request: Request,
     response: Response,
-    desk: AskedDesk,
+    desk: DeskDep,
     reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
-) -> DryRunView:
+) -> UploadView:
     """Checked in quarantine, with a first prediction in a process of its own; formats that could
     run code are refused."""
     body = await request.body()
     report = await run_in_threadpool(desk.models.upload, body, reason)
     entry = await run_in_threadpool(desk.models.entry, report.record.reference)
     response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
-    return DryRunView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
+    return UploadView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
 
 
 @router.get(
@@ -147,12 +152,12 @@ async def upload_model(
     operation_id="get_model",
     summary="One version, with its card",
     response_model=ModelCardView,
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
+def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
     """Its state, figures and model card."""
     entry = desk.models.entry(reference)
-    seen = _seen(desk)
+    seen = _visible_instances(desk)
     figures = {name: FigureView(**found) for name, found in entry.figures.items()}
     return ModelCardView(**fields(entry, seen), figures=figures, card=dict(entry.record.card))
 
@@ -164,7 +169,7 @@ def get_model(desk: AskedDesk, reference: Reference) -> ModelCardView:
     response_model=ModelView,
 )
 def decide_model(
-    desk: AskedDesk,
+    desk: DeskDep,
     reference: Reference,
     step: Annotated[
         Step,
@@ -173,11 +178,11 @@ def decide_model(
             examples=["accept"],
         ),
     ],
-    asked: Reasoned,
+    asked: ChangeRequest,
 ) -> ModelView:
     """A former champion steps down to graduated."""
     record = desk.models.take(step, reference, asked.reason)
-    seen = _seen(desk)
+    seen = _visible_instances(desk)
     return ModelView(**fields(desk.models.entry(record.reference), seen))
 
 
@@ -186,21 +191,21 @@ def decide_model(
     operation_id="list_model_events",
     summary="Every change of a model, with who, when and why",
     response_model=Page[ModelEventView],
-    openapi_extra=about(Topic.MODELS, Topic.FLEET),
+    openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_model_events(
-    desk: AskedDesk,
+    desk: DeskDep,
     reference: Reference,
-    page: AskedPage,
+    page: PageDep,
 ) -> Page[ModelEventView]:
     """Newest first; by name@version of one version, by name of all of them."""
-    seen = _seen(desk, active_only=False)
+    seen = _visible_instances(desk, active_only=False)
     found = [
         event
         for event in desk.models.history(reference)
         if not event.instance_id or event.instance_id in seen or _sees_all(desk.who)
     ]
-    return page.of(
+    return page.from_list(
         found, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
     )
 
@@ -211,11 +216,11 @@ def list_model_events(
     summary="How a model's predictions did",
     response_model=PerformanceView,
 )
-def get_performance(desk: AskedDesk, service: TheService, reference: Reference) -> PerformanceView:
+def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) -> PerformanceView:
     """Beside what happened, with the number of known outcomes and 95 % intervals by day; at most a
     minute old."""
     key = ("performance", reference, desk.who.accounts, desk.who.rights)
-    found = service.shared(key, PERFORMANCE_FOR_S, lambda: desk.performance.of_model(reference))
+    found = service.shared(key, PERFORMANCE_CACHE_S, lambda: desk.performance.of_model(reference))
     return PerformanceView(
         model=found.model,
         experiments=found.experiments,
@@ -228,21 +233,21 @@ def get_performance(desk: AskedDesk, service: TheService, reference: Reference) 
     "/models/{reference}/experiments",
     operation_id="list_model_experiments",
     summary="A model's decisions, with what became of them",
-    response_model=Page[OutcomesOf],
-    openapi_extra=about(Topic.EXPERIMENTS),
+    response_model=Page[ExperimentOutcomesView],
+    openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_model_experiments(
-    desk: AskedDesk,
+    desk: DeskDep,
     reference: Reference,
-    page: AskedPage,
-) -> Page[OutcomesOf]:
+    page: PageDep,
+) -> Page[ExperimentOutcomesView]:
     """Newest first."""
     model = desk.models.entry(reference).record.reference
-    found = listed(desk, ExperimentFilter(model=model), page)
+    found = experiment_page(desk, ExperimentFilter(model=model), page)
     outcomes = desk.performance.of_experiments([each.experiment_id for each in found.items])
-    return Page[OutcomesOf](
+    return Page[ExperimentOutcomesView](
         items=[
-            OutcomesOf(
+            ExperimentOutcomesView(
                 experiment=each,
                 outcomes=[OutcomeView.model_validate(o) for o in outcomes[each.experiment_id]],
             )

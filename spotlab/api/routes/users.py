@@ -7,17 +7,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from spotlab.api.operation import NOT_THERE, SECRET, Operation
-from spotlab.api.paging import AskedPage, Page
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.operation import NOT_FOUND, SECRET, Operation
+from spotlab.api.paging import Page, PageDep
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.users import (
     USER,
-    Added,
-    TokenAsked,
-    TokenMade,
+    TokenCreatedView,
+    TokenRequest,
     TokenView,
-    UserAsked,
-    UserChange,
+    UserAddedView,
+    UserChangeRequest,
+    UserRequest,
     UserView,
 )
 
@@ -38,12 +38,12 @@ TokenId = Annotated[
     response_model=Page[UserView],
 )
 def list_users(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
 ) -> Page[UserView]:
     """By name."""
     found = sorted(desk.users.list(), key=lambda each: each.name)
-    return page.of(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
+    return page.from_list(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
 
 @router.post(
@@ -51,11 +51,11 @@ def list_users(
     operation_id="create_user",
     summary="Let somebody sign in",
     tags=["users"],
-    response_model=Added,
+    response_model=UserAddedView,
     status_code=201,
     openapi_extra=SECRET,
 )
-def create_user(desk: AskedDesk, response: Response, asked: UserAsked) -> Added:
+def create_user(desk: DeskDep, response: Response, asked: UserRequest) -> UserAddedView:
     """They choose their password by the link that is answered, once."""
     user, path = desk.users.add(
         asked.name,
@@ -65,7 +65,7 @@ def create_user(desk: AskedDesk, response: Response, asked: UserAsked) -> Added:
         reason=asked.reason,
     )
     response.headers["Location"] = f"/api/v1/users/{user.name}"
-    return Added(user=UserView.model_validate(user), password_link=path)
+    return UserAddedView(user=UserView.model_validate(user), password_link=path)
 
 
 @router.get(
@@ -75,7 +75,7 @@ def create_user(desk: AskedDesk, response: Response, asked: UserAsked) -> Added:
     tags=["users"],
     response_model=UserView,
 )
-def get_user(desk: AskedDesk, name: Name) -> UserView:
+def get_user(desk: DeskDep, name: Name) -> UserView:
     """Somebody who may sign in."""
     return UserView.model_validate(desk.users.get(name))
 
@@ -87,7 +87,7 @@ def get_user(desk: AskedDesk, name: Name) -> UserView:
     tags=["users"],
     response_model=UserView,
 )
-def change_user(desk: AskedDesk, name: Name, asked: UserChange) -> UserView:
+def change_user(desk: DeskDep, name: Name, asked: UserChangeRequest) -> UserView:
     """What is not given stays as it is. Who may not sign in any more is signed out."""
     given = asked.model_fields_set
     changed = desk.users.set(
@@ -108,13 +108,15 @@ def change_user(desk: AskedDesk, name: Name, asked: UserChange) -> UserView:
     response_model=Page[TokenView],
 )
 def list_tokens(
-    desk: AskedDesk,
-    page: AskedPage,
+    desk: DeskDep,
+    page: PageDep,
     user: Annotated[str | None, Query(pattern=USER, description="Of this user.")] = None,
 ) -> Page[TokenView]:
     """Those that ended too, by their public part."""
     found = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
-    return page.of(found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView])
+    return page.from_list(
+        found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
+    )
 
 
 @router.post(
@@ -122,17 +124,17 @@ def list_tokens(
     operation_id="create_token",
     summary="Make an API token for a user",
     tags=["tokens"],
-    response_model=TokenMade,
+    response_model=TokenCreatedView,
     status_code=201,
-    responses=NOT_THERE,
+    responses=NOT_FOUND,
     openapi_extra=SECRET,
 )
-def create_token(desk: AskedDesk, asked: TokenAsked) -> TokenMade:
+def create_token(desk: DeskDep, asked: TokenRequest) -> TokenCreatedView:
     """The token is told this once."""
     made, token = desk.tokens.create(
         asked.user, asked.name, asked.scopes, timedelta(days=asked.valid_days)
     )
-    return TokenMade(token=token, about=TokenView.model_validate(made))
+    return TokenCreatedView(token=token, about=TokenView.model_validate(made))
 
 
 @router.delete(
@@ -142,6 +144,6 @@ def create_token(desk: AskedDesk, asked: TokenAsked) -> TokenMade:
     tags=["tokens"],
     response_model=TokenView,
 )
-def revoke_token(desk: AskedDesk, token_id: TokenId) -> TokenView:
+def revoke_token(desk: DeskDep, token_id: TokenId) -> TokenView:
     """It counts within some seconds on every replica."""
     return TokenView.model_validate(desk.tokens.revoke(token_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from spotlab.api.operation import Operation
-from spotlab.api.request_state import AskedDesk
+from spotlab.api.request_state import DeskDep
 from spotlab.api.views.users import MeView
 
 router = APIRouter(route_class=Operation)
@@ -18,7 +18,7 @@ router = APIRouter(route_class=Operation)
     tags=["me"],
     response_model=MeView,
 )
-async def get_me(desk: AskedDesk) -> MeView:
+async def get_me(desk: DeskDep) -> MeView:
     """The user, role, accounts and rights of the token or session."""
     who = desk.who
     return MeView(

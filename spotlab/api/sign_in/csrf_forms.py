@@ -10,21 +10,21 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 
 from spotlab.access.secret_key import secret_key
-from spotlab.api.identity import refuse_other_sites
+from spotlab.api.identity import require_same_origin
 from spotlab.api.sign_in.cookies import FORM_COOKIE
 from spotlab.errors import Forbidden, InvalidInput
 from spotlab.runtime.lab import Lab
 
-LARGEST: Final = 16 * 1024
-LONGEST_PATH: Final = 2000
+MAX_FORM_BYTES: Final = 16 * 1024
+MAX_PATH_LENGTH: Final = 2000
 FIELD: Final = "form"
-_OURS: Final = ("/sign-in", "/sign-out", "/first-administrator", "/choose-password")
+_SIGN_IN_PATHS: Final = ("/sign-in", "/sign-out", "/first-administrator", "/choose-password")
 
 
-def new_mark(lab: Lab) -> str:
+def new_csrf_token(lab: Lab) -> str:
     """What a form carries, and a cookie too: another site knows neither."""
     nonce = secrets.token_urlsafe(18)
-    return f"{nonce}.{_signed(nonce, lab)}"
+    return f"{nonce}.{_signature(nonce, lab)}"
 
 
 async def read_form(request: Request, lab: Lab) -> dict[str, str]:
@@ -34,11 +34,11 @@ async def read_form(request: Request, lab: Lab) -> dict[str, str]:
         InvalidInput: it is too large, or no form.
         Forbidden: no page of ours sent it.
     """
-    refuse_other_sites(request, lab)
+    require_same_origin(request, lab)
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST:
+        if len(body) > MAX_FORM_BYTES:
             raise InvalidInput("The form is too large.")
     try:
         fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
@@ -46,7 +46,7 @@ async def read_form(request: Request, lab: Lab) -> dict[str, str]:
         raise InvalidInput("That is no form.") from None
     mark, kept = fields.pop(FIELD, ""), request.cookies.get(FORM_COOKIE, "")
     nonce, _, signature = kept.partition(".")
-    right = hmac.compare_digest(signature.encode(), _signed(nonce, lab).encode())
+    right = hmac.compare_digest(signature.encode(), _signature(nonce, lab).encode())
     if not right or not hmac.compare_digest(mark.encode(), kept.encode()):
         raise Forbidden(
             "This form was open for too long, or was not sent by a page of this server.",
@@ -55,9 +55,9 @@ async def read_form(request: Request, lab: Lab) -> dict[str, str]:
     return fields
 
 
-def own_path(path: str | None) -> str:
+def safe_next_path(path: str | None) -> str:
     """A path of this server to go on to; "/" where it is none, or leads back to signing in."""
-    if not path or len(path) > LONGEST_PATH or path[0] != "/" or path[1:2] in ("/", "\\"):
+    if not path or len(path) > MAX_PATH_LENGTH or path[0] != "/" or path[1:2] in ("/", "\\"):
         return "/"
     if "\\" in path or any(ord(sign) < 0x21 or ord(sign) == 0x7F for sign in path):
         return "/"
@@ -65,11 +65,11 @@ def own_path(path: str | None) -> str:
         parts = urlsplit(path)
     except ValueError:
         return "/"
-    if parts.scheme or parts.netloc or parts.path.rstrip("/") in _OURS:
+    if parts.scheme or parts.netloc or parts.path.rstrip("/") in _SIGN_IN_PATHS:
         return "/"
     return path
 
 
-def _signed(nonce: str, lab: Lab) -> str:
+def _signature(nonce: str, lab: Lab) -> str:
     key = secret_key(lab.settings).derived("forms")
     return hmac.digest(key, nonce.encode(), "sha256").hex()

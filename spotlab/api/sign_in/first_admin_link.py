@@ -19,20 +19,20 @@ log = logging.getLogger("spotlab.api")
 
 SERVED_AT: Final = "SPOTLAB_SERVED_AT"
 """Where `spotlab serve` started the server: told by the one process to the next."""
-KEY_EVERY_S: Final = 60.0
-KEY_SINCE: Final = timedelta(seconds=180)
+KEY_CHECK_INTERVAL_S: Final = 60.0
+KEY_VALID_FOR: Final = timedelta(seconds=180)
 
 
-def announce(lab: Lab) -> Callable[[], None]:
+def announce_first_admin(lab: Lab) -> Callable[[], None]:
     """Tell whoever started the server how to become its administrator."""
     if lab.settings.auth == "off":
         return lambda: None
     try:
-        _tell_first_link(lab)
+        _print_first_admin_link(lab)
     except SpotlabError as exc:
         log.error("cannot make the first administrator's link: %s", exc)
     stop = threading.Event()
-    thread = threading.Thread(target=_watch_key, args=(lab, stop), name="key", daemon=True)
+    thread = threading.Thread(target=_compare_keys, args=(lab, stop), name="key", daemon=True)
     thread.start()
 
     def stopped() -> None:
@@ -42,10 +42,10 @@ def announce(lab: Lab) -> Callable[[], None]:
     return stopped
 
 
-def _tell_first_link(lab: Lab) -> None:
+def _print_first_admin_link(lab: Lab) -> None:
     if lab.settings.auth == "oidc":
         if not lab.store.users.any():
-            _write(
+            _print(
                 "There are no users yet. Add the first administrator, by the e-mail address that "
                 "the provider has verified:",
                 "spotlab users add NAME --role admin --email ADDRESS",
@@ -54,25 +54,25 @@ def _tell_first_link(lab: Lab) -> None:
     path = first_administrator_link(lab)
     if path is not None:
         base = lab.settings.public_url.rstrip("/") or os.environ.get(SERVED_AT, "")
-        _write(
+        _print(
             "There are no users yet. Become the first administrator, within 60 minutes:",
             f"{base}{path}",
         )
 
 
-def _write(*lines: str) -> None:
+def _print(*lines: str) -> None:
     """To stderr, and not to the log: whoever reads the log later must not find a link there."""
     sys.stderr.write("\n" + "".join(f"  {line}\n" for line in lines) + "\n")
     sys.stderr.flush()
 
 
-def _watch_key(lab: Lab, stop: threading.Event) -> None:
+def _compare_keys(lab: Lab, stop: threading.Event) -> None:
     """Every process says which key it signs with; where two differ, each says so once."""
     told: set[str] = set()
     while True:
         try:
             ours, now = secret_key(lab.settings).fingerprint, lab.clock.now()
-            others = set(lab.store.sessions.note_key(ours, now, now - KEY_SINCE)) - told
+            others = set(lab.store.sessions.note_key(ours, now, now - KEY_VALID_FOR)) - told
         except SpotlabError as exc:
             log.warning("cannot compare the secret keys of the processes: %s", exc)
             others = set()
@@ -85,5 +85,5 @@ def _watch_key(lab: Lab, stop: threading.Event) -> None:
                 ours,
             )
         told |= others
-        if stop.wait(KEY_EVERY_S):
+        if stop.wait(KEY_CHECK_INTERVAL_S):
             return

@@ -52,7 +52,7 @@ class Field:
     label: str
     value: str = ""
     secret: bool = False
-    complete: str = "off"
+    autocomplete: str = "off"
     hint: str = ""
 
 
@@ -69,7 +69,7 @@ class Form:
     """
 
     action: str
-    mark: str
+    csrf_token: str
     fields: Sequence[Field] = ()
     hidden: Sequence[tuple[str, str]] = ()
     buttons: Sequence[tuple[str, str]] = (("", "Sign in"),)
@@ -80,11 +80,11 @@ NEW_PASSWORD: Final = (
         "password",
         "New password",
         secret=True,
-        complete="new-password",
+        autocomplete="new-password",
         hint=f"{SHORTEST} characters or more. A few words that do not belong together are easy "
         "to remember.",
     ),
-    Field("again", "The same once more", secret=True, complete="new-password"),
+    Field("again", "The same once more", secret=True, autocomplete="new-password"),
 )
 
 
@@ -151,7 +151,7 @@ _FRAME: Final = """<!doctype html>
 
 def _form(form: Form) -> str:
     empty = next((field.name for field in form.fields if not field.value), "")
-    hidden = [(FIELD, form.mark), *form.hidden]
+    hidden = [(FIELD, form.csrf_token), *form.hidden]
     lines = [f'<form method="post" action="{escape(form.action)}">']
     lines += [
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
@@ -170,7 +170,7 @@ _PLAIN_TEXT: Final = 'type="text" autocapitalize="none" spellcheck="false"'
 
 def _field(field: Field, *, cursor: bool) -> str:
     attributes = [
-        f'id="{field.name}" name="{field.name}" autocomplete="{field.complete}" required',
+        f'id="{field.name}" name="{field.name}" autocomplete="{field.autocomplete}" required',
         'type="password"' if field.secret else _PLAIN_TEXT,
         f'value="{escape(field.value)}"' if field.value and not field.secret else "",
         f'aria-describedby="{field.name}-hint"' if field.hint else "",

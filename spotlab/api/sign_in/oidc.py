@@ -18,14 +18,14 @@ from starlette.routing import BaseRoute, Route
 from spotlab.access.oidc_users import Identity, begin_session
 from spotlab.access.sessions import SignedIn, Visit
 from spotlab.api.sign_in import cookies
-from spotlab.api.sign_in.csrf_forms import own_path
+from spotlab.api.sign_in.csrf_forms import safe_next_path
 from spotlab.api.sign_in.html import page
-from spotlab.api.sign_in.responses import answering, enter, refusal, visit_of
+from spotlab.api.sign_in.responses import endpoint_for, error_page, start_session, visit_of
 from spotlab.errors import Forbidden, NotSignedIn, SpotlabError
 from spotlab.runtime.lab import Lab
 
-BEGIN: Final = "/sign-in/provider"
-DONE: Final = "/sign-in/provider/done"
+BEGIN_PATH: Final = "/sign-in/provider"
+DONE_PATH: Final = "/sign-in/provider/done"
 
 
 class Login(Protocol):
@@ -47,19 +47,19 @@ class Login(Protocol):
 _login: list[Login] = []
 
 
-def use(login: Login) -> None:
+def register_login(login: Login) -> None:
     """Let this be the login; called once, by the launcher."""
     _login[:] = [login]
 
 
-def has_come_back(sent: Mapping[str, str]) -> bool:
+def returned_from_provider(sent: Mapping[str, str]) -> bool:
     """Whether a browser comes from the provider, and has no session of ours yet."""
     return bool(_login and _login[0].kept_in(sent))
 
 
-def show(lab: Lab, following: str) -> Response:
+def provider_page(lab: Lab, following: str) -> Response:
     """The page that leads to the provider."""
-    to = f"{BEGIN}?next={quote(following, safe='')}"
+    to = f"{BEGIN_PATH}?next={quote(following, safe='')}"
     return page(
         lab,
         "Sign in",
@@ -71,25 +71,25 @@ def show(lab: Lab, following: str) -> Response:
 
 async def begin(request: Request, lab: Lab) -> Response:
     """To the provider; a cookie remembers where to go on."""
-    _only_with_provider(lab)
+    _require_provider(lab)
     answer = RedirectResponse(_login[0].path(), 303, {"Cache-Control": "no-store"})
-    following = quote(own_path(request.query_params.get("next")), safe="/")
-    cookies.put(answer, cookies.NEXT_COOKIE, following, lab)
+    following = quote(safe_next_path(request.query_params.get("next")), safe="/")
+    cookies.set_cookie(answer, cookies.NEXT_COOKIE, following, lab)
     return answer
 
 
 async def done(request: Request, lab: Lab) -> Response:
     """Exchange what the provider vouched for into a session of ours."""
-    _only_with_provider(lab)
+    _require_provider(lab)
     try:
         claims = _login[0].claims(request.cookies)
         if claims is None:
             raise NotSignedIn("The provider has not signed you in.", remedy="Sign in again.")
         signed_in = await run_in_threadpool(_begin, lab, claims, visit_of(request, lab))
-        answer = enter(lab, signed_in, _following(request))
+        answer = start_session(lab, signed_in, _next_path(request))
     except SpotlabError as exc:
-        answer = refusal(lab, exc)
-    cookies.drop(answer, lab, cookies.NEXT_COOKIE, *_login[0].kept_in(request.cookies))
+        answer = error_page(lab, exc)
+    cookies.delete_cookies(answer, lab, cookies.NEXT_COOKIE, *_login[0].kept_in(request.cookies))
     return answer
 
 
@@ -97,16 +97,16 @@ def _begin(lab: Lab, claims: dict[str, object], visit: Visit) -> SignedIn:
     return begin_session(lab, Identity.of(claims), visit)
 
 
-def _following(request: Request) -> str:
-    return own_path(unquote(request.cookies.get(cookies.NEXT_COOKIE, "")))
+def _next_path(request: Request) -> str:
+    return safe_next_path(unquote(request.cookies.get(cookies.NEXT_COOKIE, "")))
 
 
-def _only_with_provider(lab: Lab) -> None:
+def _require_provider(lab: Lab) -> None:
     if lab.settings.auth != "oidc" or not _login:
         raise Forbidden("Users sign in with an account of this server here.")
 
 
 ROUTES: Final[list[BaseRoute]] = [
-    Route(BEGIN, answering(begin), methods=["GET"]),
-    Route(DONE, answering(done), methods=["GET"]),
+    Route(BEGIN_PATH, endpoint_for(begin), methods=["GET"]),
+    Route(DONE_PATH, endpoint_for(done), methods=["GET"]),
 ]

@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.access.api_tokens import hashed
 from spotlab.access.sign_in import SignIn
-from spotlab.api.sign_in.csrf_forms import new_mark, read_form
+from spotlab.api.sign_in.csrf_forms import new_csrf_token, read_form
 from spotlab.api.sign_in.html import NEW_PASSWORD, Field, Form
-from spotlab.api.sign_in.responses import answering, ask, enter, visit_of
+from spotlab.api.sign_in.responses import endpoint_for, form_page, start_session, visit_of
 from spotlab.errors import Forbidden, InvalidInput, NotFound
 from spotlab.runtime.lab import Lab
 from spotlab.store.one_time_links import Purpose
@@ -30,8 +30,8 @@ _FIRST: Final = (
 async def show_first(request: Request, lab: Lab) -> Response:
     """The form of the first administrator's link."""
     code = request.query_params.get("code", "")
-    await run_in_threadpool(_usable, lab, code, Purpose.FIRST_ADMINISTRATOR)
-    return ask(lab, _first_form("", code, new_mark(lab)), *_FIRST)
+    await run_in_threadpool(_user_of_link, lab, code, Purpose.FIRST_ADMINISTRATOR)
+    return form_page(lab, _first_form("", code, new_csrf_token(lab)), *_FIRST)
 
 
 async def make_first(request: Request, lab: Lab) -> Response:
@@ -39,41 +39,41 @@ async def make_first(request: Request, lab: Lab) -> Response:
     fields = await read_form(request, lab)
     name, code = fields.get("name", ""), fields.get("code", "")
     visit = visit_of(request, lab)
-    await run_in_threadpool(_usable, lab, code, Purpose.FIRST_ADMINISTRATOR)
+    await run_in_threadpool(_user_of_link, lab, code, Purpose.FIRST_ADMINISTRATOR)
     try:
-        password = _twice(fields)
+        password = _confirmed_password(fields)
         signed_in = await run_in_threadpool(
             lambda: SignIn(lab).by_first_link(code, name, password, visit)
         )
     except InvalidInput as exc:
-        return ask(lab, _first_form(name, code, new_mark(lab)), *_FIRST, exc=exc)
-    return enter(lab, signed_in, "/")
+        return form_page(lab, _first_form(name, code, new_csrf_token(lab)), *_FIRST, exc=exc)
+    return start_session(lab, signed_in, "/")
 
 
 async def show_password(request: Request, lab: Lab) -> Response:
     """The form of a link to choose a password."""
     code = request.query_params.get("code", "")
-    user = await run_in_threadpool(_usable, lab, code, Purpose.CHOOSE_PASSWORD)
-    return ask(lab, _password_form(code, new_mark(lab)), f"Choose a password, {user}")
+    user = await run_in_threadpool(_user_of_link, lab, code, Purpose.CHOOSE_PASSWORD)
+    return form_page(lab, _password_form(code, new_csrf_token(lab)), f"Choose a password, {user}")
 
 
 async def choose_password(request: Request, lab: Lab) -> Response:
     """Set the password, and begin a session."""
     fields = await read_form(request, lab)
     code, visit = fields.get("code", ""), visit_of(request, lab)
-    user = await run_in_threadpool(_usable, lab, code, Purpose.CHOOSE_PASSWORD)
+    user = await run_in_threadpool(_user_of_link, lab, code, Purpose.CHOOSE_PASSWORD)
     try:
-        password = _twice(fields)
+        password = _confirmed_password(fields)
         signed_in = await run_in_threadpool(
             lambda: SignIn(lab).by_password_link(code, user, password, visit)
         )
     except InvalidInput as exc:
-        form = _password_form(code, new_mark(lab))
-        return ask(lab, form, f"Choose a password, {user}", exc=exc)
-    return enter(lab, signed_in, "/")
+        form = _password_form(code, new_csrf_token(lab))
+        return form_page(lab, form, f"Choose a password, {user}", exc=exc)
+    return start_session(lab, signed_in, "/")
 
 
-def _usable(lab: Lab, code: str, purpose: Purpose) -> str:
+def _user_of_link(lab: Lab, code: str, purpose: Purpose) -> str:
     """Whose link it is. Raises NotFound, Forbidden."""
     if lab.settings.auth == "oidc":
         raise Forbidden("Users sign in with the provider here; there are no passwords.")
@@ -88,7 +88,7 @@ def _usable(lab: Lab, code: str, purpose: Purpose) -> str:
     return link.user
 
 
-def _twice(fields: dict[str, str]) -> str:
+def _confirmed_password(fields: dict[str, str]) -> str:
     password = fields.get("password", "")
     if password != fields.get("again", ""):
         raise InvalidInput("The two passwords are not the same.", remedy="Type both anew.")
@@ -96,7 +96,7 @@ def _twice(fields: dict[str, str]) -> str:
 
 
 def _first_form(name: str, code: str, mark: str) -> Form:
-    fields = (Field("name", "Name", name, complete="username"), *NEW_PASSWORD)
+    fields = (Field("name", "Name", name, autocomplete="username"), *NEW_PASSWORD)
     buttons = (("", "Create, and sign in"),)
     return Form("/first-administrator", mark, fields, [("code", code)], buttons)
 
@@ -107,8 +107,8 @@ def _password_form(code: str, mark: str) -> Form:
 
 
 ROUTES: Final[list[BaseRoute]] = [
-    Route("/first-administrator", answering(show_first), methods=["GET"]),
-    Route("/first-administrator", answering(make_first), methods=["POST"]),
-    Route("/choose-password", answering(show_password), methods=["GET"]),
-    Route("/choose-password", answering(choose_password), methods=["POST"]),
+    Route("/first-administrator", endpoint_for(show_first), methods=["GET"]),
+    Route("/first-administrator", endpoint_for(make_first), methods=["POST"]),
+    Route("/choose-password", endpoint_for(show_password), methods=["GET"]),
+    Route("/choose-password", endpoint_for(choose_password), methods=["POST"]),
 ]

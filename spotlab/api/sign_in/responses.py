@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from spotlab.access.sessions import SignedIn, Visit
-from spotlab.api.identity import address_of
+from spotlab.api.identity import client_address
 from spotlab.api.sign_in import cookies
 from spotlab.api.sign_in.html import Form, page
 from spotlab.errors import (
@@ -39,7 +39,7 @@ STATUS: Final[dict[type[SpotlabError], int]] = {
 Handler = Callable[[Request, Lab], Awaitable[Response]]
 
 
-def answering(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
+def endpoint_for(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint whose failures are pages too."""
 
     async def endpoint(request: Request) -> Response:
@@ -50,16 +50,16 @@ def answering(handle: Handler) -> Callable[[Request], Awaitable[Response]]:
                 return RedirectResponse("/", 303)
             return await handle(request, lab)
         except SpotlabError as exc:
-            return refusal(lab, exc)
+            return error_page(lab, exc)
 
     return endpoint
 
 
-def refusal(lab: Lab | None, exc: SpotlabError) -> Response:
+def error_page(lab: Lab | None, exc: SpotlabError) -> Response:
     """A page that says why not."""
     links = [] if isinstance(exc, NotAvailable) else [("/sign-in", "To the sign-in")]
     answer = page(lab, "That did not work", failed=str(exc), links=links, status=status_of(exc))
-    return with_wait(answer, exc)
+    return with_retry_after(answer, exc)
 
 
 def status_of(exc: SpotlabError) -> int:
@@ -67,11 +67,11 @@ def status_of(exc: SpotlabError) -> int:
     return next(code for kind, code in STATUS.items() if isinstance(exc, kind))
 
 
-def enter(lab: Lab, signed_in: SignedIn, following: str) -> Response:
+def start_session(lab: Lab, signed_in: SignedIn, following: str) -> Response:
     """On to the page that was asked for, with a session."""
     answer = RedirectResponse(following, 303, {"Cache-Control": "no-store"})
-    cookies.keep(answer, signed_in, lab)
-    cookies.drop(answer, lab, cookies.FORM_COOKIE)
+    cookies.set_session_cookies(answer, signed_in, lab)
+    cookies.delete_cookies(answer, lab, cookies.FORM_COOKIE)
     return answer
 
 
@@ -79,10 +79,10 @@ def visit_of(request: Request, lab: Lab, name: str = "") -> Visit:
     """Where somebody comes from, who says that this is their name."""
     agent = request.headers.get("user-agent", "")
     device = request.cookies.get(cookies.device_cookie(name), "")
-    return Visit(address_of(request, lab), agent, device)
+    return Visit(client_address(request, lab), agent, device)
 
 
-def ask(
+def form_page(
     lab: Lab,
     form: Form,
     title: str,
@@ -94,11 +94,11 @@ def ask(
     """A page with a form, and what was wrong with what was sent before."""
     failed, status = (str(exc), status_of(exc)) if exc is not None else ("", 200)
     answer = page(lab, title, lead=lead, failed=failed, form=form, foot=foot, status=status)
-    cookies.put(answer, cookies.FORM_COOKIE, form.mark, lab)
+    cookies.set_cookie(answer, cookies.FORM_COOKIE, form.csrf_token, lab)
     return answer
 
 
-def with_wait(answer: Response, exc: SpotlabError) -> Response:
+def with_retry_after(answer: Response, exc: SpotlabError) -> Response:
     """The same, saying when to try again."""
     if isinstance(exc, TooManyRequests):
         answer.headers["Retry-After"] = str(round(exc.retry_after_s))

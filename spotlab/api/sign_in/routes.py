@@ -12,9 +12,15 @@ from starlette.routing import BaseRoute, Route
 from spotlab.access.authentication import SESSION_COOKIE, Gate
 from spotlab.access.sign_in import SignIn
 from spotlab.api.sign_in import cookies, oidc, one_time_links
-from spotlab.api.sign_in.csrf_forms import new_mark, own_path, read_form
+from spotlab.api.sign_in.csrf_forms import new_csrf_token, read_form, safe_next_path
 from spotlab.api.sign_in.html import ICON_SVG, STYLE, Field, Form, page
-from spotlab.api.sign_in.responses import answering, ask, enter, visit_of, with_wait
+from spotlab.api.sign_in.responses import (
+    endpoint_for,
+    form_page,
+    start_session,
+    visit_of,
+    with_retry_after,
+)
 from spotlab.errors import Forbidden, NotSignedIn, TooManyRequests
 from spotlab.runtime.lab import Lab
 
@@ -23,11 +29,11 @@ _SESSION: Final = (SESSION_COOKIE, cookies.RENEWAL_COOKIE)
 
 async def show_sign_in(request: Request, lab: Lab) -> Response:
     """The form; whoever is signed in already goes on."""
-    following = own_path(request.query_params.get("next"))
+    following = safe_next_path(request.query_params.get("next"))
     if await run_in_threadpool(_is_signed_in, request, lab):
         return RedirectResponse(following, 303)
     if lab.settings.auth == "oidc":
-        return oidc.show(lab, following)
+        return oidc.provider_page(lab, following)
     nobody = not await run_in_threadpool(lab.store.users.any)
     foot = (
         "There are no users yet. The server prints a link for the first administrator when it "
@@ -35,7 +41,7 @@ async def show_sign_in(request: Request, lab: Lab) -> Response:
         if nobody
         else "Forgotten? An administrator can give you a link to choose a new password."
     )
-    return ask(lab, _sign_in_form("", following, new_mark(lab)), "Sign in", foot=foot)
+    return form_page(lab, _sign_in_form("", following, new_csrf_token(lab)), "Sign in", foot=foot)
 
 
 async def sign_in(request: Request, lab: Lab) -> Response:
@@ -43,16 +49,16 @@ async def sign_in(request: Request, lab: Lab) -> Response:
     if lab.settings.auth == "oidc":
         raise Forbidden("Users sign in with the provider here.")
     fields = await read_form(request, lab)
-    name, following = fields.get("name", ""), own_path(fields.get("next"))
+    name, following = fields.get("name", ""), safe_next_path(fields.get("next"))
     visit = visit_of(request, lab, name)
     try:
         signed_in = await run_in_threadpool(
             lambda: SignIn(lab).by_password(name, fields.get("password", ""), visit)
         )
     except (NotSignedIn, TooManyRequests) as exc:
-        form = _sign_in_form(name, following, new_mark(lab))
-        return with_wait(ask(lab, form, "Sign in", exc=exc), exc)
-    return enter(lab, signed_in, following)
+        form = _sign_in_form(name, following, new_csrf_token(lab))
+        return with_retry_after(form_page(lab, form, "Sign in", exc=exc), exc)
+    return start_session(lab, signed_in, following)
 
 
 async def show_sign_out(request: Request, lab: Lab) -> Response:
@@ -63,8 +69,8 @@ async def show_sign_out(request: Request, lab: Lab) -> Response:
     if ticket is None:
         return RedirectResponse("/sign-in", 303)
     buttons = (("here", "Sign out"), ("everywhere", "Sign out on every device"))
-    form = Form("/sign-out", new_mark(lab), buttons=buttons)
-    return ask(lab, form, f"Sign {ticket.user} out?")
+    form = Form("/sign-out", new_csrf_token(lab), buttons=buttons)
+    return form_page(lab, form, f"Sign {ticket.user} out?")
 
 
 async def sign_out(request: Request, lab: Lab) -> Response:
@@ -80,7 +86,7 @@ async def sign_out(request: Request, lab: Lab) -> Response:
     await run_in_threadpool(end)
     again = [("/sign-in", "Sign in")]
     answer = page(lab, "Signed out", done="Your session has ended.", links=again)
-    cookies.drop(answer, lab)
+    cookies.delete_cookies(answer, lab)
     return answer
 
 
@@ -94,8 +100,8 @@ def _is_signed_in(request: Request, lab: Lab) -> bool:
 
 def _sign_in_form(name: str, following: str, mark: str) -> Form:
     fields = (
-        Field("name", "Name", name, complete="username"),
-        Field("password", "Password", secret=True, complete="current-password"),
+        Field("name", "Name", name, autocomplete="username"),
+        Field("password", "Password", secret=True, autocomplete="current-password"),
     )
     return Form("/sign-in", mark, fields, [("next", following)])
 
@@ -112,11 +118,11 @@ async def icon(_request: Request) -> Response:
     return Response(ICON_SVG, media_type="image/svg+xml", headers=kept)
 
 
-ROUTES: Final[list[BaseRoute]] = [
-    Route("/sign-in", answering(show_sign_in), methods=["GET"]),
-    Route("/sign-in", answering(sign_in), methods=["POST"]),
-    Route("/sign-out", answering(show_sign_out), methods=["GET"]),
-    Route("/sign-out", answering(sign_out), methods=["POST"]),
+SIGN_IN_ROUTES: Final[list[BaseRoute]] = [
+    Route("/sign-in", endpoint_for(show_sign_in), methods=["GET"]),
+    Route("/sign-in", endpoint_for(sign_in), methods=["POST"]),
+    Route("/sign-out", endpoint_for(show_sign_out), methods=["GET"]),
+    Route("/sign-out", endpoint_for(sign_out), methods=["POST"]),
     *one_time_links.ROUTES,
     *oidc.ROUTES,
     Route("/sign-in.css", style),

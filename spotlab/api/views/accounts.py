@@ -6,23 +6,23 @@ from datetime import datetime
 
 from pydantic import Field
 
-from spotlab.api.views.base import PlainName, Reasoned, View, about
+from spotlab.api.views.base import ChangeRequest, PlainName, View, field
 from spotlab.telemetry.text import LABEL
 
 
 class AccountView(View):
     """An AWS account that SpotLab looks after."""
 
-    name: str = about("A person's name for it.", "acme")
-    aws_account_id: str = about("AWS's number.", "123456789012")
-    role_arn: str = about("Role that is assumed; empty: none.", "")
-    external_id_set: bool = about("An external id is sent when the role is assumed.", False)
-    regions: list[str] = about("Regions managed.", ["us-east-1"])
-    emulated: bool = about("Lives in the emulated AWS.", True)
-    active: bool = about("Looked after.", True)
+    name: str = field("A person's name for it.", "acme")
+    aws_account_id: str = field("AWS's number.", "123456789012")
+    role_arn: str = field("Role that is assumed; empty: none.", "")
+    external_id_set: bool = field("An external id is sent when the role is assumed.", False)
+    regions: list[str] = field("Regions managed.", ["us-east-1"])
+    emulated: bool = field("Lives in the emulated AWS.", True)
+    active: bool = field("Looked after.", True)
 
 
-class AccountAsked(Reasoned):
+class AccountRequest(ChangeRequest):
     """An account to look after."""
 
     name: str = Field(
@@ -52,7 +52,7 @@ class AccountAsked(Reasoned):
     )
 
 
-class AccountChange(Reasoned):
+class AccountChangeRequest(ChangeRequest):
     """What is changed of an account; what is not given stays."""
 
     aws_account_id: str | None = Field(
@@ -79,15 +79,15 @@ class AccountChange(Reasoned):
 class CheckView(View):
     """One thing that was tried."""
 
-    name: str = about("What was tried.", "assume the role")
-    ok: bool = about("It went well.", True)
-    reason: str = about("In words.", "Answers as 123456789012.")
+    name: str = field("What was tried.", "assume the role")
+    ok: bool = field("It went well.", True)
+    reason: str = field("In words.", "Answers as 123456789012.")
 
 
 class ValidationView(View):
     """Whether an account can be managed."""
 
-    account: str = about("Its name.", "acme")
-    ok: bool = about("Everything that was tried went well.", True)
+    account: str = field("Its name.", "acme")
+    ok: bool = field("Everything that was tried went well.", True)
     checks: list[CheckView] = Field(description="In the order they were tried.")
-    checked_at: datetime = about("When.", "2026-11-03T09:30:00Z")
+    checked_at: datetime = field("When.", "2026-11-03T09:30:00Z")

@@ -6,38 +6,38 @@ import math
 
 from pydantic import Field
 
-from spotlab.api.views.base import Number, PoolView, View, about
+from spotlab.api.views.base import Number, PoolView, View, field
 from spotlab.inference.explain import Explanation
 
 
 class ContributionView(View):
     """What one feature does to a pool's score."""
 
-    feature: str = about("Its name.", "advisor_bucket")
-    value: Number = about("Its value; null where unknown.", 1.0)
-    unit: str = about("Unit of the value.", "bucket")
-    log_odds: float = about("Above 0 raises the risk.", 0.41, "log-odds")
+    feature: str = field("Its name.", "advisor_bucket")
+    value: Number = field("Its value; null where unknown.", 1.0)
+    unit: str = field("Unit of the value.", "bucket")
+    log_odds: float = field("Above 0 raises the risk.", 0.41, "log-odds")
 
 
 class ExplanationView(View):
     """A pool's risk, taken apart. Contributions add up in log-odds, and only there."""
 
     pool: PoolView
-    model: str = about("name@version.", "advisor-lgbm@1.2.0")
-    unit: str = about("Unit of base, contributions and raw score.", "log-odds")
-    base: float = about("Before any feature is counted.", -2.3, "log-odds")
+    model: str = field("name@version.", "advisor-lgbm@1.2.0")
+    unit: str = field("Unit of base, contributions and raw score.", "log-odds")
+    base: float = field("Before any feature is counted.", -2.3, "log-odds")
     contributions: list[ContributionView] = Field(description="Largest effect first.")
-    raw_score: float = about("What they add up to.", -1.9, "log-odds")
-    additivity_error: float = about(
+    raw_score: float = field("What they add up to.", -1.9, "log-odds")
+    additivity_error: float = field(
         "How far base and contributions miss the raw score.", 0.0, "log-odds"
     )
-    monthly_rate: float = about("P(interrupted within a month).", 0.08, "share")
-    risk: float = about("P(interrupted within horizon_h).", 0.0027, "share")
-    horizon_h: float = about("Horizon of the risk.", 24.0, "h")
-    of: str = about("now, or experiment N.", "now")
+    monthly_rate: float = field("P(interrupted within a month).", 0.08, "share")
+    risk: float = field("P(interrupted within horizon_h).", 0.0027, "share")
+    horizon_h: float = field("Horizon of the risk.", 24.0, "h")
+    of: str = field("now, or experiment N.", "now")
 
 
-def explained(found: Explanation, of: str) -> ExplanationView:
+def explanation_view(found: Explanation, of: str) -> ExplanationView:
     """An explanation as it is answered, with how far its parts miss the whole."""
     total = found.base + math.fsum(part.log_odds for part in found.contributions)
     return ExplanationView(

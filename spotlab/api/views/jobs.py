@@ -7,42 +7,41 @@ from typing import Any
 
 from pydantic import Field
 
-from spotlab.api.views.base import Reasoned, View
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import ChangeRequest, View, field
 from spotlab.telemetry.text import LABEL
 
 
 class RunView(View):
     """One run of a job, or why it did not run."""
 
-    run_id: int = told("Grows with every run.", 17)
-    job: str = told("Which job.", "evaluate-fleet")
-    due_at: datetime = told("When it should have begun.", "2026-11-03T09:30:00Z")
-    started_at: datetime | None = told("Null: it was skipped.", "2026-11-03T09:30:02Z")
-    ended_at: datetime | None = told("Null: it runs.", "2026-11-03T09:30:09Z")
-    state: str = told("running, done, failed, timed out, cancelled, lost or skipped.", "done")
-    cause: str = told("Why, where there is something to say.", "")
-    result: dict[str, Any] = told("What it gave.", {"decided": 24})
-    asked_by: str = told("Who wanted it; empty: its schedule.", "")
-    correlation_id: str = told("Of its log lines.", "5b0c2f8e4a91")
+    run_id: int = field("Grows with every run.", 17)
+    job: str = field("Which job.", "evaluate-fleet")
+    due_at: datetime = field("When it should have begun.", "2026-11-03T09:30:00Z")
+    started_at: datetime | None = field("Null: it was skipped.", "2026-11-03T09:30:02Z")
+    ended_at: datetime | None = field("Null: it runs.", "2026-11-03T09:30:09Z")
+    state: str = field("running, done, failed, timed out, cancelled, lost or skipped.", "done")
+    cause: str = field("Why, where there is something to say.", "")
+    result: dict[str, Any] = field("What it gave.", {"decided": 24})
+    asked_by: str = field("Who wanted it; empty: its schedule.", "")
+    correlation_id: str = field("Of its log lines.", "5b0c2f8e4a91")
 
 
 class JobView(View):
     """A scheduled job and how it stands."""
 
-    name: str = told("Its name.", "evaluate-fleet")
-    title: str = told("For a person.", "Evaluate the fleet")
-    about: str = told("What it does.", "Decides about every instance.")
-    schedule: str = told("The one in force.", "every 600 s")
-    own_schedule: str = told("The one that it has by itself.", "every 600 s")
-    paused: bool = told("It runs only when asked.", False)
-    standing: str = told("on schedule, running, failed, late or paused.", "on schedule")
-    next_at: datetime | None = told("When it is due; null: not planned.", None)
+    name: str = field("Its name.", "evaluate-fleet")
+    title: str = field("For a person.", "Evaluate the fleet")
+    about: str = field("What it does.", "Decides about every instance.")
+    schedule: str = field("The one in force.", "every 600 s")
+    own_schedule: str = field("The one that it has by itself.", "every 600 s")
+    paused: bool = field("It runs only when asked.", False)
+    standing: str = field("on schedule, running, failed, late or paused.", "on schedule")
+    next_at: datetime | None = field("When it is due; null: not planned.", None)
     running: RunView | None = Field(description="What runs now; null: nothing.")
     last: RunView | None = Field(description="Its newest run that ended; null: none.")
 
 
-class JobAsked(Reasoned):
+class JobChangeRequest(ChangeRequest):
     """What is set on a job; what is not given stays."""
 
     paused: bool | None = Field(
@@ -57,8 +56,8 @@ class JobAsked(Reasoned):
     )
 
 
-class Accepted(View):
+class RunAcceptedView(View):
     """Something that is carried out by whoever leads, within some seconds."""
 
-    job: str = told("Which job.", "evaluate-fleet")
-    runs: str = told("Where its runs are listed.", "/api/v1/jobs/evaluate-fleet/runs")
+    job: str = field("Which job.", "evaluate-fleet")
+    runs: str = field("Where its runs are listed.", "/api/v1/jobs/evaluate-fleet/runs")

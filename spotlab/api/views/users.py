@@ -6,8 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from spotlab.api.views.base import AccountName, Asked, Reasoned, View, about
-from spotlab.api.views.base import about as told
+from spotlab.api.views.base import AccountName, ChangeRequest, RequestBody, View, field
 from spotlab.domain.access import Right, Role
 from spotlab.telemetry.text import LABEL
 
@@ -17,18 +16,18 @@ USER = r"^[a-z0-9][a-z0-9._@+-]{0,63}$"
 class UserView(View):
     """Somebody who may sign in."""
 
-    name: str = told("What they sign in with.", "ana")
-    role: Role = told("What they are trusted with.", "operator")
-    accounts: list[str] | None = told("Accounts they see; null: all.", None)
-    email: str = told("Empty where unknown.", "")
-    active: bool = told("They may sign in.", True)
-    must_change: bool = told("They have to choose a new password first.", False)
-    locked_until: datetime | None = told("Null: not locked.", None)
-    created_at: datetime = told("When they were added.", "2026-11-01T09:30:00Z")
-    last_sign_in_at: datetime | None = told("Null: never.", None)
+    name: str = field("What they sign in with.", "ana")
+    role: Role = field("What they are trusted with.", "operator")
+    accounts: list[str] | None = field("Accounts they see; null: all.", None)
+    email: str = field("Empty where unknown.", "")
+    active: bool = field("They may sign in.", True)
+    must_change: bool = field("They have to choose a new password first.", False)
+    locked_until: datetime | None = field("Null: not locked.", None)
+    created_at: datetime = field("When they were added.", "2026-11-01T09:30:00Z")
+    last_sign_in_at: datetime | None = field("Null: never.", None)
 
 
-class UserAsked(Reasoned):
+class UserRequest(ChangeRequest):
     """Somebody to let in."""
 
     name: str = Field(pattern=USER, description="Lower case, unique.", examples=["cleo"])
@@ -41,7 +40,7 @@ class UserAsked(Reasoned):
     )
 
 
-class UserChange(Reasoned):
+class UserChangeRequest(ChangeRequest):
     """What is changed of a user; what is not given stays."""
 
     role: Role | None = Field(default=None, description="Their new role.", examples=["viewer"])
@@ -51,11 +50,11 @@ class UserChange(Reasoned):
     active: bool | None = Field(default=None, description="They may sign in.", examples=[True])
 
 
-class Added(View):
+class UserAddedView(View):
     """A user who was added."""
 
     user: UserView
-    password_link: str = told(
+    password_link: str = field(
         "Where they choose a password, once; empty where a provider vouches.", ""
     )
 
@@ -63,17 +62,17 @@ class Added(View):
 class TokenView(View):
     """An API token, without itself."""
 
-    token_id: str = told("Its public part.", "0f1e2d3c4b5a")
-    user: str = told("Whose rights it has at most.", "ana")
-    name: str = told("What it is for.", "ci")
-    scopes: list[Right] = told("What it may do.", ["read"])
-    created_at: datetime = told("When it was made.", "2026-11-01T09:30:00Z")
-    expires_at: datetime = told("When it ends.", "2026-12-01T09:30:00Z")
-    last_used_at: datetime | None = told("Null: never.", None)
-    revoked_at: datetime | None = told("Null: not revoked.", None)
+    token_id: str = field("Its public part.", "0f1e2d3c4b5a")
+    user: str = field("Whose rights it has at most.", "ana")
+    name: str = field("What it is for.", "ci")
+    scopes: list[Right] = field("What it may do.", ["read"])
+    created_at: datetime = field("When it was made.", "2026-11-01T09:30:00Z")
+    expires_at: datetime = field("When it ends.", "2026-12-01T09:30:00Z")
+    last_used_at: datetime | None = field("Null: never.", None)
+    revoked_at: datetime | None = field("Null: not revoked.", None)
 
 
-class TokenAsked(Asked):
+class TokenRequest(RequestBody):
     """A token to make."""
 
     user: str = Field(pattern=USER, description="Whose.", examples=["ana"])
@@ -86,18 +85,18 @@ class TokenAsked(Asked):
     )
 
 
-class TokenMade(View):
+class TokenCreatedView(View):
     """A token that was made; it is told this once."""
 
-    token: str = told("The token itself.", "spl_0f1e2d3c4b5a_…")
+    token: str = field("The token itself.", "spl_0f1e2d3c4b5a_…")
     about: TokenView
 
 
 class MeView(View):
     """Who asks, and what they may do."""
 
-    name: str = about("The user.", "ana")
-    role: Role = about("What they are trusted with.", "operator")
-    accounts: list[str] | None = about("Accounts they see; null: all.", None)
-    rights: list[Right] = about("What they may do.", ["read", "evaluate"])
-    via: str = about("How they came.", "token ci")
+    name: str = field("The user.", "ana")
+    role: Role = field("What they are trusted with.", "operator")
+    accounts: list[str] | None = field("Accounts they see; null: all.", None)
+    rights: list[Right] = field("What they may do.", ["read", "evaluate"])
+    via: str = field("How they came.", "token ci")
