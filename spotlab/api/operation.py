@@ -1,7 +1,7 @@
-"""What every operation of the API does the same way.
+"""The processing that all operations of the API share.
 
-In this order: who asks, how often, what is asked (unknown parameters, size, type), whether it was
-asked before (idempotency keys; answers kept), the operation itself, entity tags, and problems.
+In this order: authentication, rate limit, checks of the request (unknown parameters, size, type),
+idempotency keys, the operation itself, ETags and caching, and problems.
 """
 
 from __future__ import annotations
@@ -41,51 +41,51 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 CACHE_POLICY: Final = "x-cache-policy"
 UNREPEATABLE: Final = "x-unrepeatable"
 SECRET: Final[dict[str, Any]] = {UNREPEATABLE: True}
-"""Marks a write whose answer holds a secret: it is told once, and not kept."""
+"""Marks a write whose response contains a secret: it is returned once and not stored."""
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "Not found."}}
 AWS_REFUSED: Final[dict[int | str, dict[str, Any]]] = {502: {"description": "AWS refused."}}
-"""Problems that not every operation has; the document says them like all others."""
+"""Problems of some operations only; the OpenAPI document describes them like the others."""
 JSON: Final = "application/json"
 ZIP: Final = "application/zip"
 
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """How long an answer may be given again.
+    """How long a response may be reused.
 
     Args:
-        topics: until there is news of one of these.
-        for_s: and no longer than this: news may be lost.
+        topics: the response is valid until there is an event on one of these.
+        max_age_s: longest time of reuse, because events can be lost.
     """
 
     topics: tuple[Topic, ...]
     max_age_s: float
 
 
-def cacheable(*topics: Topic, for_s: float = 2.0) -> dict[str, Any]:
-    """Marks a read whose answer may be given again; see Keeping."""
-    return {CACHE_POLICY: CachePolicy(topics, for_s)}
+def cacheable(*topics: Topic, max_age_s: float = 2.0) -> dict[str, Any]:
+    """Marks a read whose response may be reused; see CachePolicy."""
+    return {CACHE_POLICY: CachePolicy(topics, max_age_s)}
 
 
 def is_open(extra: dict[str, Any] | None) -> bool:
-    """Whether an operation answers whoever asks."""
+    """Whether an operation needs no sign-in."""
     return (extra or {}).get("security") == []
 
 
 class Operation(APIRoute):
-    """A route whose requests are admitted, checked and answered as the module's head says."""
+    """A route that processes requests as described at the top of the module."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, in_threadpool(endpoint), **options)
 
     def get_route_handler(self) -> Handler:
-        """The handler around the one that FastAPI makes."""
+        """FastAPI's handler, wrapped."""
         carry_out = super().get_route_handler()
         extra = self.openapi_extra or {}
-        keeping = extra.get(CACHE_POLICY)
+        policy = extra.get(CACHE_POLICY)
         writes = bool((self.methods or set()) & WRITES)
         media = ZIP if ZIP in extra.get("requestBody", {}).get("content", {}) else JSON
-        known: list[frozenset[str]] = []
+        parameter_names: list[frozenset[str]] = []
 
         async def answer(request: Request) -> Response:
             service = service_of(request)
@@ -94,9 +94,9 @@ class Operation(APIRoute):
                 if not is_open(extra):
                     who, quota = await admit(service, request, writes)
                     request.scope["spotlab.who"] = who
-                if not known:  # not before: the route's parameters are known once it is built
-                    known.append(frozenset(query_parameter_names(self)))
-                reject_unknown_parameters(request, known[0])
+                if not parameter_names:  # not earlier: the route must be complete
+                    parameter_names.append(frozenset(query_parameter_names(self)))
+                reject_unknown_parameters(request, parameter_names[0])
                 if writes:
                     await read_body(request, media)
                     written = IdempotentWrite.from_request(request, service.lab, self.path_format)
@@ -104,8 +104,8 @@ class Operation(APIRoute):
                         lambda: carry_out(request), UNREPEATABLE in extra
                     )
                 else:
-                    response = await respond_to_read(request, keeping, carry_out)
-            except Exception as exc:  # the last place before the server's own words
+                    response = await respond_to_read(request, policy, carry_out)
+            except Exception as exc:  # the last place before the server's own error page
                 response = problem(request, exc)
             if quota is not None:
                 response.raw_headers.extend(quota.headers())
@@ -115,17 +115,17 @@ class Operation(APIRoute):
 
 
 async def admit(service: Service, request: Request, writes: bool) -> tuple[Principal, Quota]:
-    """Who asks; see Service.admit. In a thread only where there is something to wait for."""
+    """Authenticate and count the request; see Service.admit. Uses a thread only if it may wait."""
     before: tuple[Principal, Quota] | None = request.scope.get("spotlab.admitted")
     if before is not None:
         return before
-    if service.admits_without_waiting(request):
+    if service.admits_without_pending(request):
         return service.admit(request, writes)
     return await run_in_threadpool(service.admit, request, writes)
 
 
 def in_threadpool(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The same as a coroutine: FastAPI takes a second thread for the answer of what is none."""
+    """The endpoint as a coroutine: FastAPI would use a second thread to serialise the response."""
     if inspect.iscoroutinefunction(endpoint):
         return endpoint
 
@@ -137,77 +137,81 @@ def in_threadpool(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def respond_to_read(
-    request: Request, keeping: CachePolicy | None, carry_out: Handler
+    request: Request, policy: CachePolicy | None, carry_out: Handler
 ) -> Response:
-    """Answer a read, and keep the answer where it may be given again; 304 where the reader has it
-    already."""
+    """Run a read, cache its response if allowed, and respond 304 if the client has it already."""
     service, who = service_of(request), request.scope.get("spotlab.who")
     versions: tuple[int, ...] = ()
-    if keeping is not None:
-        versions = service.versions(keeping.topics)  # before it is made
+    if policy is not None:
+        versions = service.versions(policy.topics)  # before the response is made
     response = await carry_out(request)
     if response.status_code != 200 or not isinstance(getattr(response, "body", None), bytes):
         return response
     if "etag" not in response.headers:
         response.headers["ETag"] = etags.etag(bytes(response.body))
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    if who is not None and keeping is not None:
-        until, route = time.monotonic() + keeping.max_age_s, request.scope.get("route")
+    if who is not None and policy is not None:
+        until, route = time.monotonic() + policy.max_age_s, request.scope.get("route")
         headers = tuple(response.raw_headers)
-        kept = CachedResponse(keeping.topics, versions, until, bytes(response.body), headers, route)
-        service.cache(who, request.scope, kept)
+        cached = CachedResponse(
+            policy.topics, versions, until, bytes(response.body), headers, route
+        )
+        service.cache(who, request.scope, cached)
     return not_modified_or(request, response)
 
 
 def query_parameter_names(route: APIRoute) -> set[str]:
-    """The query parameters that an operation knows."""
+    """The names of an operation's query parameters."""
     found: set[str] = set()
-    waiting = [route.dependant]
-    while waiting:
-        each = waiting.pop()
+    pending = [route.dependant]
+    while pending:
+        each = pending.pop()
         found.update(parameter.alias for parameter in each.query_params)
-        waiting.extend(each.dependencies)
+        pending.extend(each.dependencies)
     return found
 
 
 def reject_unknown_parameters(request: Request, known: frozenset[str]) -> None:
-    """Raises InvalidInput: a parameter that this operation does not know; names it."""
+    """Raises InvalidInput: the request has a parameter that the operation does not have."""
     if not request.scope["query_string"]:
         return
-    strange = [name for name in request.query_params if name not in known]
-    if strange:
-        there = ", ".join(sorted(known)) or "none"
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        available = ", ".join(sorted(known)) or "none"
         raise InvalidInput(
-            f"This operation has no parameter {strange[0]!r}.", remedy=f"It has: {there}."
+            f"This operation has no parameter {unknown[0]!r}.", remedy=f"Available: {available}."
         )
 
 
 async def read_body(request: Request, media: str) -> None:
-    """Read a body that is not over the limit and of the right type.
+    """Read the body of a request into it.
 
     Raises:
-        TooLarge, UnsupportedMedia: it is not.
+        TooLarge, UnsupportedMedia: it is over the limit, or has another type than `media`.
     """
-    most = MAX_UPLOAD_BYTES if media == ZIP else MAX_BODY_BYTES
-    too_large = TooLarge(f"The body is over {most:,} bytes.", remedy="Send less.")
+    max_bytes = MAX_UPLOAD_BYTES if media == ZIP else MAX_BODY_BYTES
+    too_large = TooLarge(
+        f"The body is larger than {max_bytes:,} bytes.", remedy="Send a smaller body."
+    )
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > most:
+    if length.isdecimal() and int(length) > max_bytes:
         raise too_large
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
             raise too_large
     request._body = bytes(body)
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and given != media:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and content_type != media:
         raise UnsupportedMedia(
-            f"The body is {given or 'of no type'}.", remedy=f"Send Content-Type: {media}."
+            f"The content type {content_type or '(none)'} is not supported.",
+            remedy=f"Send Content-Type: {media}.",
         )
 
 
 def problem(request: Request, exc: Exception) -> Response:
-    """The answer to whatever was raised."""
+    """The problem response for an exception."""
     if isinstance(exc, SpotlabError):
         return problems.of_error(request, exc)
     if isinstance(exc, RequestValidationError):
@@ -215,29 +219,29 @@ def problem(request: Request, exc: Exception) -> Response:
     if isinstance(exc, HTTPException):
         return http_problem(request, exc)
     if isinstance(exc, ClientDisconnect):
-        return problems.response(request, 400, "The body did not arrive whole.")
+        return problems.response(request, 400, "The body is incomplete.")
     return problems.unexpected(request, exc)
 
 
 def http_problem(request: Request, exc: HTTPException) -> Response:
-    """The answer to what the framework refuses: no such path, no such method, a broken body."""
+    """The problem response for a path, a method or a body that the framework rejects."""
     headers = dict(exc.headers or {})
     if exc.status_code == 404:
         return problems.response(
-            request, 404, f"There is nothing at {request.url.path}.", "See /api/docs."
+            request, 404, f"{request.url.path} does not exist.", "See /api/docs."
         )
     if exc.status_code == 405:
-        given = {part.strip() for part in headers.pop("Allow", "").split(",")} - {""}
-        there = sorted(given | allowed_methods(request.app, request.url.path))
-        headers["Allow"] = ", ".join(there)
-        remedy = f"Available: {', '.join(there)}."
-        detail = f"{request.method} is nothing that is done here."
+        allowed = {part.strip() for part in headers.pop("Allow", "").split(",")} - {""}
+        available = sorted(allowed | allowed_methods(request.app, request.url.path))
+        headers["Allow"] = ", ".join(available)
+        remedy = f"Available: {', '.join(available)}."
+        detail = f"{request.method} is not allowed here."
         return problems.response(request, 405, detail, remedy, headers=headers)
     return problems.response(request, exc.status_code, f"{exc.detail}.", headers=headers)
 
 
 def allowed_methods(app: FastAPI, path: str) -> set[str]:
-    """What may be done with a path, over all its routes."""
+    """The methods of a path, over all its routes."""
     found: set[str] = set()
     for prefix, route in app.state.operations:
         if path.startswith(prefix) and route.path_regex.match(path.removeprefix(prefix)):

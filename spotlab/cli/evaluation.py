@@ -79,8 +79,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> Result:
         if record.task != task:
             raise InvalidSetting(
                 f"Model {record.reference} has the task {record.task}.",
-                remedy="Use --trace for capacity models, and --advisor-before with --advisor-after for "
-                "advisor models.",
+                remedy="Use --trace for capacity models, and --advisor-before with --advisor-after "
+                "for advisor models.",
             )
         model = desk.models.artefact(record.reference)
         document = (_on_traces if args.trace else _on_advisor)(model, args, desk.lab.clock)

@@ -79,7 +79,7 @@ def test_a_stream_beats_while_nothing_is_written(
 ) -> None:
     monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
     monkeypatch.setattr(logs, "HEARTBEAT_S", 0.0)
-    assert ": still here" in ask("GET", "/logs/stream?for_s=0.05").text
+    assert ": heartbeat" in ask("GET", "/logs/stream?for_s=0.05").text
 
 
 def test_a_stream_ends_with_the_right_to_read(

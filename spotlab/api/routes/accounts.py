@@ -1,4 +1,4 @@
-"""AWS accounts."""
+"""Operations on AWS accounts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Name = Annotated[
         min_length=1,
         max_length=100,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$",
-        description="The account's name.",
+        description="Name of the account.",
         examples=["acme"],
     ),
 ]
 
 
 def view(account: Account) -> AccountView:
-    """An account as it is answered: whether there is an external id, not which."""
+    """The response for an account; it shows whether there is an external id, not its value."""
     return AccountView(
         name=account.name,
         aws_account_id=account.aws_account_id,
@@ -49,14 +49,19 @@ def view(account: Account) -> AccountView:
 
 
 def tag_of(account: Account) -> str:
-    """Its entity tag, the same under every operation that answers it."""
+    """The ETag of an account, the same for every operation that returns it."""
     return etags.tag_of_view(view(account), account.external_id)
+
+
+def _tagged(response: Response, account: Account) -> AccountView:
+    response.headers["ETag"] = tag_of(account)
+    return view(account)
 
 
 @router.get(
     "/accounts",
     operation_id="list_accounts",
-    summary="The accounts that you see",
+    summary="List accounts",
     response_model=Page[AccountView],
     openapi_extra=cacheable(Topic.FLEET),
 )
@@ -64,10 +69,10 @@ def list_accounts(
     desk: DeskDep,
     page: PageDep,
     active: Annotated[
-        bool | None, Query(description="Only those that are managed, or not.")
+        bool | None, Query(description="true: only managed accounts; false: only others.")
     ] = None,
 ) -> Page[AccountView]:
-    """By name."""
+    """Accounts that you may see, sorted by name."""
     found = [a for a in desk.accounts.list() if active is None or a.active is active]
     return page.from_list(found, lambda account: [account.name], view, Page[AccountView])
 
@@ -75,94 +80,91 @@ def list_accounts(
 @router.post(
     "/accounts",
     operation_id="create_account",
-    summary="Look after one more account",
+    summary="Add an account",
     response_model=AccountView,
     status_code=201,
 )
-def create_account(desk: DeskDep, response: Response, asked: AccountRequest) -> AccountView:
-    """Its instances are listed from the next listing on; validate it to know that they can be."""
+def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> AccountView:
+    """Its instances appear after the next fleet sync. Validate the account to check access."""
     account = Account(
-        name=asked.name,
-        aws_account_id=asked.aws_account_id,
-        role_arn=asked.role_arn,
-        external_id=asked.external_id,
-        regions=tuple(dict.fromkeys(asked.regions)),
+        name=body.name,
+        aws_account_id=body.aws_account_id,
+        role_arn=body.role_arn,
+        external_id=body.external_id,
+        regions=tuple(dict.fromkeys(body.regions)),
     )
-    made = desk.accounts.add(account, asked.reason)
-    response.headers["Location"] = f"/api/v1/accounts/{made.name}"
-    return view(made)
+    added = desk.accounts.add(account, body.reason)
+    response.headers["Location"] = f"/api/v1/accounts/{added.name}"
+    return view(added)
 
 
 @router.get(
     "/accounts/{name}",
     operation_id="get_account",
-    summary="One account",
+    summary="Get an account",
     response_model=AccountView,
     openapi_extra=cacheable(Topic.FLEET),
 )
 def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
-    """One account that you see; its ETag is what a change is made from."""
-    account = desk.accounts.get(name)
-    response.headers["ETag"] = tag_of(account)
-    return view(account)
+    """Use the ETag of the response as If-Match to change the account."""
+    return _tagged(response, desk.accounts.get(name))
 
 
 @router.patch(
     "/accounts/{name}",
     operation_id="change_account",
-    summary="Change an account, or look after it no more",
+    summary="Change an account, or stop managing it",
     response_model=AccountView,
 )
 def change_account(
     desk: DeskDep,
     response: Response,
     name: Name,
-    asked: AccountChangeRequest,
+    body: AccountChangeRequest,
     if_match: IfMatch = None,
 ) -> AccountView:
-    """What is not given stays as it is. Of one that comes from the settings, only `active`."""
+    """Omitted fields keep their value. Only `active` of an account from the settings can change."""
     changed = etags.apply_change(
         if_match,
         lambda: desk.accounts.get(name),
         tag_of,
         f"account {name}",
-        lambda now: _change(desk, now, asked),
+        lambda current: _change(desk, current, body),
     )
-    response.headers["ETag"] = tag_of(changed)
-    return view(changed)
+    return _tagged(response, changed)
 
 
-def _change(desk: Desk, now: Account, asked: AccountChangeRequest) -> Account:
-    active = now.active if asked.active is None else asked.active
-    given = (asked.aws_account_id, asked.role_arn, asked.external_id, asked.regions)
-    if all(each is None for each in given):
-        return desk.accounts.set_active(now.name, active, asked.reason, now)
+def _change(desk: Desk, current: Account, body: AccountChangeRequest) -> Account:
+    active = current.active if body.active is None else body.active
+    account_fields = (body.aws_account_id, body.role_arn, body.external_id, body.regions)
+    if all(each is None for each in account_fields):
+        return desk.accounts.set_active(current.name, active, body.reason, current)
     return desk.accounts.save(
-        now.name,
-        now.aws_account_id if asked.aws_account_id is None else asked.aws_account_id,
-        now.regions if asked.regions is None else asked.regions,
-        role_arn=now.role_arn if asked.role_arn is None else asked.role_arn,
-        external_id=asked.external_id,
+        current.name,
+        current.aws_account_id if body.aws_account_id is None else body.aws_account_id,
+        current.regions if body.regions is None else body.regions,
+        role_arn=current.role_arn if body.role_arn is None else body.role_arn,
+        external_id=body.external_id,
         active=active,
-        reason=asked.reason,
-        expected=now,
+        reason=body.reason,
+        expected=current,
     )
 
 
 @router.post(
     "/accounts/{name}/validation",
     operation_id="validate_account",
-    summary="Try whether an account can be managed",
+    summary="Validate access to an account",
     response_model=ValidationView,
     responses=AWS_REFUSED,
 )
 def validate_account(desk: DeskDep, name: Name) -> ValidationView:
-    """Assumes its role and lists instances in each region; changes nothing. What went wrong is in
-    the answer, not an error."""
-    done = desk.accounts.validate(name)
+    """Assumes its role and lists instances in each region; changes nothing. Failed checks are part
+    of the response, not errors."""
+    validation = desk.accounts.validate(name)
     return ValidationView(
-        account=done.account,
-        ok=done.ok,
-        checks=[CheckView.model_validate(check) for check in done.checks],
-        checked_at=done.checked_at,
+        account=validation.account,
+        ok=validation.ok,
+        checks=[CheckView.model_validate(check) for check in validation.checks],
+        checked_at=validation.checked_at,
     )

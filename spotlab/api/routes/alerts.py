@@ -1,6 +1,6 @@
-"""Alert rules, what rings now, and what was told.
+"""Operations on alert rules, alerts and notifications.
 
-A receiver's address goes in and never comes out.
+A receiver's address is never returned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Response
 from spotlab.api import etags
 from spotlab.api.etags import IfMatch
 from spotlab.api.operation import NOT_FOUND, Operation, cacheable
-from spotlab.api.paging import Page, PageDep, number_of_cursor
+from spotlab.api.paging import Page, PageDep, decode_number
 from spotlab.api.request_state import DeskDep
 from spotlab.api.views.alerts import (
     AlertView,
@@ -33,12 +33,12 @@ router = APIRouter(route_class=Operation, tags=["alerts"])
 
 Id = Annotated[
     str,
-    Path(pattern="^[0-9a-f]{12}$", description="The rule's id.", examples=["0f1e2d3c4b5a"]),
+    Path(pattern="^[0-9a-f]{12}$", description="Id of the rule.", examples=["0f1e2d3c4b5a"]),
 ]
 
 
 def view(rule: AlertRule) -> RuleView:
-    """A rule as it is answered."""
+    """The response for a rule."""
     return RuleView(
         rule_id=rule.rule_id,
         name=rule.name,
@@ -53,35 +53,40 @@ def view(rule: AlertRule) -> RuleView:
 
 
 def tag_of(rule: AlertRule) -> str:
-    """Its entity tag, the same under every operation that answers it."""
+    """The ETag of a rule, the same for every operation that returns it."""
     return etags.tag_of_view(view(rule), rule.address_mark)
 
 
-def delivery_view(found: Delivery) -> NotificationView:
-    """An alert as it is answered."""
-    message = found.message
+def notification_view(delivery: Delivery) -> NotificationView:
+    """The response for a notification."""
+    message = delivery.message
     return NotificationView(
-        alert_id=found.alert_id,
-        rule_id=found.rule_id,
+        alert_id=delivery.alert_id,
+        rule_id=delivery.rule_id,
         rule=message["rule"]["name"],
         event=message["event"],
         subject=message["subject"],
         text=message["text"],
         value=message["value"],
         since=message["since"],
-        at=found.at,
-        state=found.state,
-        attempts=found.attempts,
-        next_try_at=found.next_try_at,
-        sent_at=found.sent_at,
-        error=found.error,
+        at=delivery.at,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        next_try_at=delivery.next_try_at,
+        sent_at=delivery.sent_at,
+        error=delivery.error,
     )
+
+
+def _tagged(response: Response, rule: AlertRule) -> RuleView:
+    response.headers["ETag"] = tag_of(rule)
+    return view(rule)
 
 
 @router.get(
     "/alerts",
     operation_id="list_alerts",
-    summary="What rings now",
+    summary="List firing alerts",
     response_model=Page[AlertView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
@@ -89,7 +94,7 @@ def list_alerts(
     desk: DeskDep,
     page: PageDep,
 ) -> Page[AlertView]:
-    """By rule and subject, of the rules that you see."""
+    """Alerts of the rules that you may see, sorted by rule and subject."""
     found = sorted(
         (
             AlertView(
@@ -114,7 +119,7 @@ def list_alerts(
 @router.get(
     "/alerts/history",
     operation_id="list_alert_deliveries",
-    summary="What was told, or could not be",
+    summary="List notifications",
     response_model=Page[NotificationView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
@@ -122,18 +127,18 @@ def list_alert_deliveries(
     desk: DeskDep,
     page: PageDep,
 ) -> Page[NotificationView]:
-    """Newest first, of the rules that you see."""
+    """Sent, pending and failed notifications of the rules that you may see, newest first."""
     total = desk.alerts.count()
-    found = desk.alerts.history(before=number_of_cursor(page.cursor), limit=page.limit + 1)
+    found = desk.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
     return page.from_store(
-        found, total, lambda each: [each.alert_id], delivery_view, Page[NotificationView]
+        found, total, lambda each: [each.alert_id], notification_view, Page[NotificationView]
     )
 
 
 @router.get(
     "/alerts/rules",
     operation_id="list_alert_rules",
-    summary="The alert rules that you see",
+    summary="List alert rules",
     response_model=Page[RuleView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
@@ -141,10 +146,10 @@ def list_alert_rules(
     desk: DeskDep,
     page: PageDep,
     enabled: Annotated[
-        bool | None, Query(description="Only those that are watched, or not.")
+        bool | None, Query(description="true: only enabled rules; false: only disabled rules.")
     ] = None,
 ) -> Page[RuleView]:
-    """By name. A rule about instances is there for those who see every account it tells of."""
+    """Sorted by name. You see a rule about instances if you may see all of its accounts."""
     found = sorted(
         (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
@@ -155,32 +160,30 @@ def list_alert_rules(
 @router.post(
     "/alerts/rules",
     operation_id="create_alert_rule",
-    summary="Watch something, and tell somebody",
+    summary="Add an alert rule",
     response_model=RuleView,
     status_code=201,
     responses=NOT_FOUND,
 )
-def create_alert_rule(desk: DeskDep, response: Response, asked: RuleRequest) -> RuleView:
-    """It tells of the instances that you see, and of no others."""
-    made = desk.alerts.add(
-        asked.name, asked.condition.condition(), asked.channel, asked.address, asked.reason
+def create_alert_rule(desk: DeskDep, response: Response, body: RuleRequest) -> RuleView:
+    """The rule covers only instances that you may see."""
+    rule = desk.alerts.add(
+        body.name, body.condition.condition(), body.channel, body.address, body.reason
     ).rule
-    response.headers["Location"] = f"/api/v1/alerts/rules/{made.rule_id}"
-    return view(made)
+    response.headers["Location"] = f"/api/v1/alerts/rules/{rule.rule_id}"
+    return view(rule)
 
 
 @router.get(
     "/alerts/rules/{rule_id}",
     operation_id="get_alert_rule",
-    summary="One alert rule",
+    summary="Get an alert rule",
     response_model=RuleView,
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
-    """Its ETag is what a change is made from."""
-    rule = desk.alerts.rule(rule_id)
-    response.headers["ETag"] = tag_of(rule)
-    return view(rule)
+    """Use the ETag of the response as If-Match to change the rule."""
+    return _tagged(response, desk.alerts.rule(rule_id))
 
 
 @router.patch(
@@ -193,42 +196,43 @@ def change_alert_rule(
     desk: DeskDep,
     response: Response,
     rule_id: Id,
-    asked: RuleChangeRequest,
+    body: RuleChangeRequest,
     if_match: IfMatch = None,
 ) -> RuleView:
-    """What is not given stays as it is; what rang starts anew."""
+    """Omitted fields keep their value. Alerts that are firing start again."""
     changed = etags.apply_change(
         if_match,
         lambda: desk.alerts.rule(rule_id),
         tag_of,
         f"alert rule {rule_id}",
-        lambda now: desk.alerts.change(
+        lambda current: desk.alerts.change(
             rule_id,
-            name=asked.name,
-            condition=None if asked.condition is None else asked.condition.condition(),
-            channel=asked.channel,
-            address=asked.address,
-            enabled=asked.enabled,
-            reason=asked.reason,
-            expected=now,
+            name=body.name,
+            condition=None if body.condition is None else body.condition.condition(),
+            channel=body.channel,
+            address=body.address,
+            enabled=body.enabled,
+            reason=body.reason,
+            expected=current,
         ),
     )
-    response.headers["ETag"] = tag_of(changed)
-    return view(changed)
+    return _tagged(response, changed)
 
 
 @router.delete(
     "/alerts/rules/{rule_id}",
     operation_id="delete_alert_rule",
-    summary="Watch something no longer",
+    summary="Delete an alert rule",
     response_model=RuleView,
 )
 def delete_alert_rule(
     desk: DeskDep,
     rule_id: Id,
-    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
 ) -> RuleView:
-    """Gives the rule as it was; what waits to be told is not told."""
+    """Returns the deleted rule. Pending notifications are not sent."""
     desk.who.require(Right.CHANGE_ALERTS)
     rule = desk.alerts.rule(rule_id)
     desk.alerts.delete(rule_id, reason)
@@ -238,21 +242,22 @@ def delete_alert_rule(
 @router.post(
     "/alerts/rules/{rule_id}/test",
     operation_id="test_alert_rule",
-    summary="Send a test message now",
+    summary="Send a test notification",
     response_model=TestNotificationView,
 )
 def test_alert_rule(desk: DeskDep, rule_id: Id) -> TestNotificationView:
-    """Sent once, really, whether the rule is enabled or not. What went wrong is in the answer."""
+    """Sends one real notification, even if the rule is disabled. A failure is part of the
+    response, not an error."""
     return TestNotificationView.model_validate(desk.alerts.test(rule_id))
 
 
 @router.get(
     "/alerts/rules/{rule_id}/signing-key",
     operation_id="get_alert_signing_key",
-    summary="What a rule's messages are signed with",
+    summary="Get the signing key of an alert rule",
     response_model=SigningKeyView,
 )
 def get_alert_signing_key(desk: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
-    """For its receiver, who checks them with it; for those who may change rules."""
+    """The receiver verifies notifications with it. Needs the right to change rules."""
     response.headers["Cache-Control"] = "no-store"
     return SigningKeyView(rule_id=rule_id, signing_key=desk.alerts.signing_key(rule_id))

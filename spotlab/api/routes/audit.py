@@ -1,4 +1,4 @@
-"""The audit log, for those who may read it."""
+"""Operations on the audit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 
 from spotlab.api.operation import Operation
-from spotlab.api.paging import Page, PageDep, number_of_cursor
+from spotlab.api.paging import Page, PageDep, decode_number
 from spotlab.api.request_state import DeskDep, ServiceDep
 from spotlab.api.views.audit import AuditCheckView, EntryView
 from spotlab.api.views.base import Moment
@@ -25,26 +25,30 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
 @router.get(
     "/audit",
     operation_id="list_audit",
-    summary="Every change: who, what, before and after",
+    summary="List the audit log",
     response_model=Page[EntryView],
 )
 def list_audit(
     desk: DeskDep,
     page: PageDep,
-    actor: Annotated[Text, Query(description="By them.", examples=["ana"])] = None,
-    action: Annotated[
-        Text, Query(description="This, or all that begin so.", examples=["instance"])
+    actor: Annotated[
+        Text, Query(description="Only changes by this user.", examples=["ana"])
     ] = None,
-    target: Annotated[Text, Query(description="To this.")] = None,
+    action: Annotated[
+        Text,
+        Query(description="Only this action, or all that start with it.", examples=["instance"]),
+    ] = None,
+    target: Annotated[Text, Query(description="Only changes of this target.")] = None,
     since: Annotated[
-        Moment | None, Query(description="Not before.", examples=["2026-11-01T00:00:00Z"])
+        Moment | None,
+        Query(description="Only changes at this time or later.", examples=["2026-11-01T00:00:00Z"]),
     ] = None,
 ) -> Page[EntryView]:
-    """Newest first."""
-    where = AuditFilter(actor, action, target, since)
-    total = desk.audit.count(where)
+    """Every change with user, time, and values before and after; newest first."""
+    filters = AuditFilter(actor, action, target, since)
+    total = desk.audit.count(filters)
     found = desk.audit.list(
-        replace(where, before=number_of_cursor(page.cursor)), limit=page.limit + 1
+        replace(filters, before=decode_number(page.cursor)), limit=page.limit + 1
     )
     return page.from_store(
         found, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
@@ -54,11 +58,11 @@ def list_audit(
 @router.get(
     "/audit/check",
     operation_id="check_audit",
-    summary="Whether the audit log is as it was written",
+    summary="Check the hash chain of the audit log",
     response_model=AuditCheckView,
 )
 def check_audit(desk: DeskDep, service: ServiceDep) -> AuditCheckView:
-    """Follows the chain from its first entry to its last, at most every ten seconds."""
+    """Checks all entries; the result is cached for 10 seconds."""
     desk.who.require(Right.READ_AUDIT)
     return AuditCheckView.model_validate(
         service.shared("audit check", CHECK_CACHE_S, desk.audit.check)

@@ -1,4 +1,4 @@
-"""Decisions as they were made."""
+"""Operations on experiments: recorded decisions, their candidates and outcomes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from fastapi import APIRouter, Path, Query
 
 from spotlab.api.operation import Operation, cacheable
-from spotlab.api.paging import Page, PageDep, PageRequest, decode_cursor
+from spotlab.api.paging import Page, PageDep, PageRequest, decode_cursor, no_such_page
 from spotlab.api.request_state import DeskDep
+from spotlab.api.routes.candidates import PoolKey
 from spotlab.api.routes.instances import InstanceId
 from spotlab.api.views.base import (
     MAX_ID,
     MODEL_REFERENCE,
-    POOL_KEY,
     Moment,
     pool_of,
     require_supported_year,
@@ -33,35 +33,46 @@ from spotlab.api.views.experiments import (
 from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.errors import NotFound
 from spotlab.services import Desk
 
 router = APIRouter(route_class=Operation, tags=["experiments"])
 
-IMMUTABLE = cacheable(for_s=60.0)
-"""A decision is never changed."""
+IMMUTABLE = cacheable(max_age_s=60.0)
+"""Recorded decisions never change."""
 
-Number = Annotated[int, Path(ge=1, le=MAX_ID, description="The experiment's number.", examples=[1])]
-Shadow = Annotated[bool | None, Query(description="Recorded only, or to be carried out.")]
-Degraded = Annotated[bool | None, Query(description="Decided with less than there should be.")]
-Failed = Annotated[bool | None, Query(description="Without a decision, or with one.")]
-Since = Annotated[
-    Moment | None, Query(description="Not before.", examples=["2026-11-01T00:00:00Z"])
+Number = Annotated[
+    int, Path(ge=1, le=MAX_ID, description="Number of the experiment.", examples=[1])
 ]
-Until = Annotated[Moment | None, Query(description="Not after.", examples=["2999-01-01T00:00:00Z"])]
+Shadow = Annotated[
+    bool | None, Query(description="true: only decisions in shadow mode; false: only others.")
+]
+Degraded = Annotated[
+    bool | None, Query(description="true: only degraded decisions; false: only others.")
+]
+Failed = Annotated[
+    bool | None, Query(description="true: only failed evaluations; false: only successful ones.")
+]
+Since = Annotated[
+    Moment | None,
+    Query(description="Only decisions at this time or later.", examples=["2026-11-01T00:00:00Z"]),
+]
+Until = Annotated[
+    Moment | None,
+    Query(description="Only decisions at this time or earlier.", examples=["2999-01-01T00:00:00Z"]),
+]
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
-def experiment_page(desk: Desk, where: ExperimentFilter, page: PageRequest) -> Page[SummaryView]:
+def experiment_page(desk: Desk, filters: ExperimentFilter, page: PageRequest) -> Page[SummaryView]:
     """A page of decisions, newest first.
 
     Raises:
-        NotFound: a cursor that no page gave.
+        NotFound: the cursor is not from this list.
     """
-    total = desk.decisions.count(where)
+    total = desk.decisions.count(filters)
     if page.cursor is not None:
-        where = replace(where, before=_position(page.cursor))
-    found = desk.decisions.list(where, limit=page.limit + 1)
+        filters = replace(filters, before=_position(page.cursor))
+    found = desk.decisions.list(filters, limit=page.limit + 1)
     return page.from_store(
         found,
         total,
@@ -71,45 +82,50 @@ def experiment_page(desk: Desk, where: ExperimentFilter, page: PageRequest) -> P
     )
 
 
-def _index(numbered: tuple[int, object]) -> list[int]:
-    return [numbered[0]]
+def _index(indexed: tuple[int, object]) -> list[int]:
+    return [indexed[0]]
 
 
 def _position(cursor: str) -> tuple[datetime, int]:
-    place = decode_cursor(cursor, ["", 0])
+    created_at, number = decode_cursor(cursor, ["", 0])
     try:
-        at = require_supported_year(datetime.fromisoformat(place[0]))
-        if at.tzinfo is None or not 0 < place[1] <= MAX_ID:
-            raise ValueError("no place in the ledger")
+        at = require_supported_year(datetime.fromisoformat(created_at))
+        if at.tzinfo is None or not 0 < number <= MAX_ID:
+            raise ValueError("not a position in the ledger")
     except ValueError:
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.") from None
-    return at, place[1]
+        raise no_such_page() from None
+    return at, number
 
 
 @router.get(
     "/experiments",
     operation_id="list_experiments",
-    summary="Decisions about the instances that you see",
+    summary="List decisions",
     response_model=Page[SummaryView],
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
     desk: DeskDep,
     page: PageDep,
-    instance_id: Annotated[Text, Query(description="About this instance.")] = None,
-    account: Annotated[Text, Query(description="Of this account.")] = None,
-    model: Annotated[
-        str | None, Query(pattern=MODEL_REFERENCE, max_length=120, description="By this model.")
+    instance_id: Annotated[Text, Query(description="Only decisions about this instance.")] = None,
+    account: Annotated[
+        Text, Query(description="Only decisions about instances of this account.")
     ] = None,
-    decision: Annotated[Decision | None, Query(description="Decided like this.")] = None,
+    model: Annotated[
+        str | None,
+        Query(
+            pattern=MODEL_REFERENCE, max_length=120, description="Only decisions with this model."
+        ),
+    ] = None,
+    decision: Annotated[Decision | None, Query(description="Only these decisions.")] = None,
     since: Since = None,
     until: Until = None,
     shadow: Shadow = None,
     degraded: Degraded = None,
     failed: Failed = None,
 ) -> Page[SummaryView]:
-    """Newest first."""
-    where = ExperimentFilter(
+    """Decisions about instances that you may see, newest first."""
+    filters = ExperimentFilter(
         instance_id=instance_id,
         decision=decision,
         model=model,
@@ -120,13 +136,13 @@ def list_experiments(
         failed=failed,
         accounts=None if account is None else (account,),
     )
-    return experiment_page(desk, where, page)
+    return experiment_page(desk, filters, page)
 
 
 @router.get(
     "/instances/{instance_id}/experiments",
     operation_id="list_instance_experiments",
-    summary="Decisions about one instance",
+    summary="List the decisions about an instance",
     response_model=Page[SummaryView],
     openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
@@ -143,7 +159,7 @@ def list_instance_experiments(
 @router.get(
     "/experiments/{experiment_id}",
     operation_id="get_experiment",
-    summary="One decision, whole",
+    summary="Get a decision with its inputs",
     response_model=ExperimentView,
     openapi_extra=IMMUTABLE,
 )
@@ -151,18 +167,18 @@ def get_experiment(
     desk: DeskDep,
     experiment_id: Number,
     candidates: Annotated[
-        int, Query(ge=0, le=500, description="How many candidates to tell.", examples=[10])
+        int, Query(ge=0, le=500, description="Number of candidates to include.", examples=[10])
     ] = 20,
-    features: Annotated[bool, Query(description="With each candidate's features.")] = False,
+    features: Annotated[bool, Query(description="Include the features of each candidate.")] = False,
 ) -> ExperimentView:
-    """Everything it was made from. Its further candidates are listed by `…/candidates`."""
+    """All inputs of the decision. Use `…/candidates` to list further candidates."""
     return experiment_view(desk.decisions.get(experiment_id), candidates, features)
 
 
 @router.get(
     "/experiments/{experiment_id}/candidates",
     operation_id="list_experiment_candidates",
-    summary="Every pool that a decision scored",
+    summary="List the pools that a decision scored",
     response_model=Page[CandidateView],
     openapi_extra=IMMUTABLE,
 )
@@ -170,9 +186,9 @@ def list_experiment_candidates(
     desk: DeskDep,
     experiment_id: Number,
     page: PageDep,
-    features: Annotated[bool, Query(description="With their features.")] = False,
+    features: Annotated[bool, Query(description="Include the features.")] = False,
 ) -> Page[CandidateView]:
-    """Ranked ones first."""
+    """In order of rank, then unranked pools."""
     found = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
     return page.from_list(
         found, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
@@ -182,7 +198,7 @@ def list_experiment_candidates(
 @router.get(
     "/experiments/{experiment_id}/outcomes",
     operation_id="list_experiment_outcomes",
-    summary="What became of a decision's predictions",
+    summary="List the outcomes of a decision's predictions",
     response_model=Page[OutcomeView],
 )
 def list_experiment_outcomes(
@@ -190,7 +206,7 @@ def list_experiment_outcomes(
     experiment_id: Number,
     page: PageDep,
 ) -> Page[OutcomeView]:
-    """Those that are settled; none while nothing is known yet."""
+    """Settled outcomes; empty if none is known yet."""
     desk.decisions.get(experiment_id)
     found = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
     return page.from_list(
@@ -201,35 +217,33 @@ def list_experiment_outcomes(
 @router.get(
     "/experiments/{experiment_id}/explanation",
     operation_id="explain_experiment",
-    summary="Why a pool's risk was what it was in a decision",
+    summary="Explain the risk of a pool in a decision",
     response_model=ExplanationView,
     openapi_extra=IMMUTABLE,
 )
 def explain_experiment(
     desk: DeskDep,
     experiment_id: Number,
-    pool: Annotated[
-        str,
-        Query(
-            pattern=POOL_KEY,
-            max_length=120,
-            description="A candidate's pool key.",
-            examples=["us-east-1:us-east-1a:m6i.large:Linux"],
-        ),
-    ],
+    pool: PoolKey,
 ) -> ExplanationView:
-    """From the features that the decision stored, by the model that made it."""
+    """Computed from the stored features, with the model of the decision."""
     found = desk.explaining.then(experiment_id, pool_of(pool))
     return explanation_view(found, f"experiment {experiment_id}")
 
 
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:
-    """Ranked ones first."""
+    """Candidates in order of rank, then unranked pools."""
     return sorted(candidates, key=lambda candidate: (candidate.rank == 0, candidate.rank))
 
 
-def experiment_view(experiment: Experiment, most: int, features: bool) -> ExperimentView:
-    """A decision as it is answered."""
+def experiment_view(experiment: Experiment, limit: int, features: bool) -> ExperimentView:
+    """The response for a decision.
+
+    Args:
+        experiment: the recorded decision.
+        limit: maximum candidates.
+        features: whether candidates include their features.
+    """
     verdict = experiment.verdict
     return ExperimentView(
         experiment_id=experiment.experiment_id,
@@ -249,7 +263,7 @@ def experiment_view(experiment: Experiment, most: int, features: bool) -> Experi
             saving_usd_per_hour=verdict.saving_usd_per_hour,
         ),
         candidates=[
-            candidate_view(each, features) for each in ranked(experiment.candidates)[:most]
+            candidate_view(each, features) for each in ranked(experiment.candidates)[:limit]
         ],
         candidates_total=len(experiment.candidates),
         dropped=dict(experiment.dropped),

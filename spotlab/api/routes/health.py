@@ -1,4 +1,4 @@
-"""Whether SpotLab works: in a word, each part, and each part's day."""
+"""Operations on component health, uptime and probes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ WORST_FIRST: Final = ("down", "degraded", "unknown", "healthy")
 
 Key = Annotated[
     str,
-    Path(pattern=r"^[a-z0-9-]{1,40}$", description="The part's key.", examples=["database"]),
+    Path(pattern=r"^[a-z0-9-]{1,40}$", description="Key of the component.", examples=["database"]),
 ]
 
 
 def key_of(name: str) -> str:
-    """A part's name as it stands in an address: "API/app server" is "api-app-server"."""
+    """A component's name for URLs: "API/app server" becomes "api-app-server"."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
@@ -46,13 +46,13 @@ NAMES: Final = {key_of(name): name for name in COMPONENTS}
 
 
 def probe_components(service: Service) -> list[ComponentState]:
-    """Every part's state, looked at by whoever asks first within five seconds."""
+    """The state of every component, probed at most every five seconds."""
     return service.shared("health", PROBE_CACHE_S, lambda: list(probe_all(service.lab)))
 
 
-def uptime_view(found: PartHealth) -> UptimeView:
-    """A part as it is answered."""
-    state, done = found.state, found.done
+def uptime_view(part: PartHealth) -> UptimeView:
+    """The response for a component's uptime."""
+    state, done = part.state, part.done
     p50, p95, p99 = done.latency_ms
     return UptimeView(
         key=key_of(state.name),
@@ -60,10 +60,10 @@ def uptime_view(found: PartHealth) -> UptimeView:
         state=state.state,
         reason=state.reason,
         checked_at=state.checked_at,
-        last_success_at=found.last_success_at,
-        uptime=found.uptime.up,
-        unknown=found.uptime.unknown,
-        seconds=dict(found.uptime.seconds),
+        last_success_at=part.last_success_at,
+        uptime=part.uptime.up,
+        unknown=part.uptime.unknown,
+        seconds=dict(part.uptime.seconds),
         tried=done.rate.total,
         success_rate=done.rate.success,
         failure_rate=done.rate.failure,
@@ -74,19 +74,19 @@ def uptime_view(found: PartHealth) -> UptimeView:
         measured=done.measured,
         needs=[need.on for need in NEEDS if need.part == state.name],
         needed_by=[need.part for need in NEEDS if need.on == state.name],
-        slots=[SlotView.model_validate(slot) for slot in found.slots],
+        slots=[SlotView.model_validate(slot) for slot in part.slots],
     )
 
 
 @router.get(
     "/health",
     operation_id="get_health",
-    summary="Whether SpotLab works, in a word",
+    summary="Get the overall health",
     response_model=HealthView,
     openapi_extra={"security": []},
 )
 def get_health(service: ServiceDep) -> HealthView:
-    """Needs no token, and tells no more than the worst state of its parts."""
+    """Needs no token, and returns only the worst state of any component."""
     found = probe_components(service)
     states = {each.state for each in found}
     return HealthView(
@@ -99,7 +99,7 @@ def get_health(service: ServiceDep) -> HealthView:
 @router.get(
     "/health/components",
     operation_id="list_components",
-    summary="Each part's state, with its reason",
+    summary="List the components with state and reason",
     response_model=Page[ComponentView],
 )
 def list_components(
@@ -107,7 +107,7 @@ def list_components(
     service: ServiceDep,
     page: PageDep,
 ) -> Page[ComponentView]:
-    """Looked at, at most every five seconds."""
+    """Components are probed at most every five seconds."""
     desk.market.may_read()
     found = sorted(desk.market.components(probe_components(service)), key=lambda each: each.name)
     return page.from_list(
@@ -118,15 +118,15 @@ def list_components(
 @router.get(
     "/health/uptime",
     operation_id="list_uptime",
-    summary="Each part's last 24 hours: uptime, rates and latencies",
+    summary="List uptime, success rates and latencies over 24 hours",
     response_model=UptimePage,
-    openapi_extra=cacheable(Topic.HEALTH, for_s=PROBE_CACHE_S),
+    openapi_extra=cacheable(Topic.HEALTH, max_age_s=PROBE_CACHE_S),
 )
 def list_uptime(
     desk: DeskDep,
     page: PageDep,
 ) -> UptimePage:
-    """From recorded probes; what is unknown counts neither as up nor as down."""
+    """Based on recorded probes. Unknown time counts neither as up nor as down."""
     health = desk.health.read()
     found = sorted(health.parts, key=lambda part: part.state.name)
     shown, following = page.slice(found, lambda part: [part.state.name])
@@ -144,7 +144,7 @@ def list_uptime(
 @router.get(
     "/health/components/{key}/day",
     operation_id="list_component_day",
-    summary="One part's last 24 hours, probe by probe",
+    summary="List the probes of a component over 24 hours",
     response_model=ComponentDayPage,
     openapi_extra=cacheable(Topic.HEALTH),
 )
@@ -156,7 +156,7 @@ def list_component_day(
     limit: Limit = 500,
     cursor: Cursor = None,
 ) -> ComponentDayPage:
-    """Oldest first, with the reasons of then."""
+    """Oldest first, each with its reason."""
     name = NAMES.get(key, key)
     day = desk.health.day(name)
     found = sorted(day.probes, key=_sort_key)

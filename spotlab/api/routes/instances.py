@@ -1,4 +1,4 @@
-"""Instances, and what is set on them."""
+"""Operations on instances and their settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ InstanceId = Annotated[
     str,
     Path(
         pattern=r"^[A-Za-z0-9-]{1,40}$",
-        description="EC2's instance id.",
+        description="EC2 instance id.",
         examples=["i-0000000000000001a"],
     ),
 ]
@@ -42,41 +42,53 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
 def view(instance: Instance) -> InstanceView:
-    """An instance as it is answered."""
+    """The response for an instance."""
     return InstanceView.model_validate(instance)
 
 
 def tag_of(instance: Instance) -> str:
-    """Its entity tag, the same under every operation that answers it."""
+    """The ETag of an instance, the same for every operation that returns it."""
     return etags.tag_of_view(view(instance))
 
 
 @router.get(
     "/instances",
     operation_id="list_instances",
-    summary="The instances that you see",
+    summary="List instances",
     response_model=Page[InstanceView],
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
     desk: DeskDep,
     page: PageDep,
-    account: Annotated[Text, Query(description="Of this account.", examples=["acme"])] = None,
-    region: Annotated[Text, Query(description="In this region.")] = None,
-    instance_type: Annotated[Text, Query(description="Of this type.")] = None,
-    lifecycle: Annotated[Lifecycle | None, Query(description="Paid for like this.")] = None,
-    mode: Annotated[PipelineMode | None, Query(description="Evaluated by this.")] = None,
-    shadow: Annotated[bool | None, Query(description="In shadow mode, or not.")] = None,
+    account: Annotated[
+        Text, Query(description="Only instances of this account.", examples=["acme"])
+    ] = None,
+    region: Annotated[Text, Query(description="Only instances in this region.")] = None,
+    instance_type: Annotated[Text, Query(description="Only instances of this type.")] = None,
+    lifecycle: Annotated[
+        Lifecycle | None, Query(description="Only spot or only on-demand instances.")
+    ] = None,
+    mode: Annotated[
+        PipelineMode | None, Query(description="Only instances with this pipeline.")
+    ] = None,
+    shadow: Annotated[
+        bool | None, Query(description="true: only instances in shadow mode; false: only others.")
+    ] = None,
     model: Annotated[
         str | None,
-        Query(pattern=MODEL_REFERENCE, max_length=120, description="With this model assigned."),
+        Query(
+            pattern=MODEL_REFERENCE,
+            max_length=120,
+            description="Only instances with this model assigned.",
+        ),
     ] = None,
     active: Annotated[
-        bool, Query(description="Those that are there now; false: those that are gone.")
+        bool, Query(description="true: only instances that exist; false: only those that are gone.")
     ] = True,
 ) -> Page[InstanceView]:
-    """By account, name and id."""
-    asked: list[tuple[object, Callable[[Instance], object]]] = [
+    """Instances that you may see, sorted by account, name and id."""
+    filters: list[tuple[object, Callable[[Instance], object]]] = [
         (account, lambda i: i.account),
         (region, lambda i: i.pool.region),
         (instance_type, lambda i: i.pool.instance_type),
@@ -89,7 +101,7 @@ def list_instances(
     found = [
         instance
         for instance in desk.instances.list(active_only=active)
-        if all(wanted is None or of(instance) == wanted for wanted, of in asked)
+        if all(value is None or read(instance) == value for value, read in filters)
     ]
     return page.from_list(
         found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView]
@@ -99,85 +111,85 @@ def list_instances(
 @router.get(
     "/instances/{instance_id}",
     operation_id="get_instance",
-    summary="One instance",
+    summary="Get an instance",
     response_model=InstanceView,
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
-    """One instance that you see; its ETag is what a change is made from."""
+    """Use the ETag of the response as If-Match to change the instance."""
     return view(desk.instances.get(instance_id))
 
 
 @router.put(
     "/instances/{instance_id}/model",
     operation_id="assign_model",
-    summary="Let an instance be evaluated by a model of its own",
+    summary="Assign a model to an instance",
     response_model=InstanceView,
 )
 def assign_model(
     desk: DeskDep,
     response: Response,
     instance_id: InstanceId,
-    asked: AssignModelRequest,
+    body: AssignModelRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """With `model` null, by the champion."""
+    """If `model` is null, the instance uses the champion."""
     before = _expected_state(desk, instance_id, if_match)
-    desk.instances.assign(instance_id, asked.model, asked.reason, before)
+    desk.instances.assign(instance_id, body.model, body.reason, before)
     return _tagged(response, desk.instances.get(instance_id))
 
 
 @router.put(
     "/instances/{instance_id}/mode",
     operation_id="set_mode",
-    summary="Choose which pipeline evaluates an instance",
+    summary="Set the pipeline of an instance",
     response_model=InstanceView,
 )
 def set_mode(
     desk: DeskDep,
     response: Response,
     instance_id: InstanceId,
-    asked: SetModeRequest,
+    body: SetModeRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """`off`: it is not evaluated with the fleet."""
+    """If `mode` is `off`, the instance is not evaluated with the fleet."""
     before = _expected_state(desk, instance_id, if_match)
-    after = desk.instances.set_mode(instance_id, asked.mode, asked.reason, before)
+    after = desk.instances.set_mode(instance_id, body.mode, body.reason, before)
     return _tagged(response, after)
 
 
 @router.put(
     "/instances/{instance_id}/shadow",
     operation_id="set_shadow",
-    summary="Turn an instance's shadow mode on or off",
+    summary="Turn shadow mode of an instance on or off",
     response_model=InstanceView,
 )
 def set_shadow(
     desk: DeskDep,
     response: Response,
     instance_id: InstanceId,
-    asked: SetShadowRequest,
+    body: SetShadowRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """On: decisions are recorded, never carried out."""
+    """In shadow mode, decisions are recorded, but never executed."""
     before = _expected_state(desk, instance_id, if_match)
-    after = desk.instances.set_shadow(instance_id, asked.shadow, asked.reason, before)
+    after = desk.instances.set_shadow(instance_id, body.shadow, body.reason, before)
     return _tagged(response, after)
 
 
 @router.get(
     "/instances/{instance_id}/requirements",
     operation_id="get_requirements",
-    summary="What a replacement of an instance must offer",
+    summary="Get the requirements of an instance",
     response_model=InstanceRequirementsView,
     openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
 def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
-    """As set on it, or as derived from its own type."""
+    """As set by a user, or derived from the instance's type."""
     instance = desk.instances.get(instance_id)
     if instance.requirements is not None:
-        required = RequirementsView.model_validate(instance.requirements)
-        return InstanceRequirementsView(source="set", requirements=required)
+        requirements = RequirementsView.model_validate(instance.requirements)
+        return InstanceRequirementsView(source="set", requirements=requirements)
     derived = desk.lab.requirements_of(instance)
     return InstanceRequirementsView(
         source="derived", requirements=RequirementsView.model_validate(derived)
@@ -187,32 +199,32 @@ def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirem
 @router.put(
     "/instances/{instance_id}/requirements",
     operation_id="set_requirements",
-    summary="Set what a replacement of an instance must offer",
+    summary="Set the requirements of an instance",
     response_model=InstanceView,
 )
 def set_requirements(
     desk: DeskDep,
     response: Response,
     instance_id: InstanceId,
-    asked: SetRequirementsRequest,
+    body: SetRequirementsRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
-    """With `requirements` null, they are derived from its own type again."""
+    """If `requirements` is null, they are derived from the instance's type again."""
     before = _expected_state(desk, instance_id, if_match)
-    wanted = asked.requirements.requirements() if asked.requirements is not None else None
-    after = desk.instances.set_requirements(instance_id, wanted, asked.reason, before)
+    requirements = body.requirements.requirements() if body.requirements is not None else None
+    after = desk.instances.set_requirements(instance_id, requirements, body.reason, before)
     return _tagged(response, after)
 
 
 @router.get(
     "/instances/{instance_id}/pipeline",
     operation_id="get_pipeline",
-    summary="How an instance's evaluation stands",
+    summary="Get the pipeline status of an instance",
     response_model=PipelineView,
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
 def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:
-    """Its mode, the model that decides about it, and its newest decision."""
+    """Pipeline, active model and newest decision of the instance."""
     status = desk.instances.pipeline(instance_id)
     return PipelineView(
         instance_id=status.instance.instance_id,
@@ -229,11 +241,11 @@ def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:
 
 
 def _expected_state(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
-    """The instance that a change was made from; None: whatever it is.
+    """The instance as If-Match names it, for the store to compare; None for any state.
 
     Raises:
-        PreconditionMissing, ChangedMeanwhile: see `conditions.require`.
-        NotFound: also where they do not see its account.
+        PreconditionRequired, ChangedMeanwhile: see `etags.require_match`.
+        NotFound: also if the user may not see its account.
     """
     instance = desk.instances.get(instance_id)
     return etags.expected_state(if_match, instance, tag_of(instance), f"instance {instance_id}")

@@ -1,4 +1,4 @@
-"""Scheduled jobs."""
+"""Operations on scheduled jobs and their runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from spotlab.api.operation import Operation, cacheable
-from spotlab.api.paging import Page, PageDep, decode_cursor, encode_cursor
+from spotlab.api.paging import Page, PageDep
 from spotlab.api.request_state import DeskDep
 from spotlab.api.views.base import ChangeRequest
 from spotlab.api.views.jobs import JobChangeRequest, JobView, RunAcceptedView, RunView
 from spotlab.domain.ports import Topic
-from spotlab.errors import NotFound
-from spotlab.scheduling.overview import JobView as Standing
+from spotlab.scheduling.overview import JobView as JobStatus
 
 router = APIRouter(route_class=Operation, tags=["jobs"])
 
@@ -21,32 +20,32 @@ Name = Annotated[
     str,
     Path(
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
-        description="The job's name.",
+        description="Name of the job.",
         examples=["retention"],
     ),
 ]
 
 
-def view(found: Standing) -> JobView:
-    """A job as it is answered."""
+def view(status: JobStatus) -> JobView:
+    """The response for a job."""
     return JobView(
-        name=found.job.name,
-        title=found.job.title,
-        about=found.job.about,
-        schedule=found.schedule,
-        own_schedule=found.job.schedule,
-        paused=found.setting.paused,
-        standing=str(found.standing),
-        next_at=found.next_at,
-        running=None if found.running is None else RunView.model_validate(found.running),
-        last=None if found.last is None else RunView.model_validate(found.last),
+        name=status.job.name,
+        title=status.job.title,
+        about=status.job.about,
+        schedule=status.schedule,
+        own_schedule=status.job.schedule,
+        paused=status.setting.paused,
+        standing=str(status.standing),
+        next_at=status.next_at,
+        running=None if status.running is None else RunView.model_validate(status.running),
+        last=None if status.last is None else RunView.model_validate(status.last),
     )
 
 
 @router.get(
     "/jobs",
     operation_id="list_jobs",
-    summary="The scheduled jobs and how they stand",
+    summary="List the scheduled jobs",
     response_model=Page[JobView],
     openapi_extra=cacheable(Topic.JOBS),
 )
@@ -54,7 +53,7 @@ def list_jobs(
     desk: DeskDep,
     page: PageDep,
 ) -> Page[JobView]:
-    """By name."""
+    """Jobs with schedule, state and latest run, sorted by name."""
     found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
     return page.from_list(found, lambda each: [each.job.name], view, Page[JobView])
 
@@ -62,40 +61,40 @@ def list_jobs(
 @router.get(
     "/jobs/{name}",
     operation_id="get_job",
-    summary="One job",
+    summary="Get a job",
     response_model=JobView,
     openapi_extra=cacheable(Topic.JOBS),
 )
 def get_job(desk: DeskDep, name: Name) -> JobView:
-    """How one job stands."""
+    """Schedule, state and latest run of the job."""
     return view(desk.jobs.get(name))
 
 
 @router.patch(
     "/jobs/{name}",
     operation_id="change_job",
-    summary="Pause, resume or schedule a job",
+    summary="Pause, resume or reschedule a job",
     response_model=JobView,
 )
-def change_job(desk: DeskDep, name: Name, asked: JobChangeRequest) -> JobView:
-    """What is not given stays as it is."""
-    if asked.schedule is not None:
-        desk.jobs.schedule(name, asked.schedule, asked.reason)
-    if asked.paused is not None:
-        (desk.jobs.pause if asked.paused else desk.jobs.resume)(name, asked.reason)
+def change_job(desk: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
+    """Omitted fields keep their value."""
+    if body.schedule is not None:
+        desk.jobs.schedule(name, body.schedule, body.reason)
+    if body.paused is not None:
+        (desk.jobs.pause if body.paused else desk.jobs.resume)(name, body.reason)
     return view(desk.jobs.get(name))
 
 
 @router.post(
     "/jobs/{name}/runs",
     operation_id="run_job",
-    summary="Have a job run now",
+    summary="Run a job now",
     response_model=RunAcceptedView,
     status_code=202,
 )
-def run_job(desk: DeskDep, response: Response, name: Name, asked: ChangeRequest) -> RunAcceptedView:
-    """Whoever leads begins it within some seconds, also while it is paused."""
-    desk.jobs.run(name, asked.reason)
+def run_job(desk: DeskDep, response: Response, name: Name, body: ChangeRequest) -> RunAcceptedView:
+    """The leader starts the run within seconds, even if the job is paused."""
+    desk.jobs.run(name, body.reason)
     runs = f"/api/v1/jobs/{name}/runs"
     response.headers["Location"] = runs
     return RunAcceptedView(job=name, runs=runs)
@@ -104,7 +103,7 @@ def run_job(desk: DeskDep, response: Response, name: Name, asked: ChangeRequest)
 @router.get(
     "/jobs/{name}/runs",
     operation_id="list_job_runs",
-    summary="What became of a job's runs",
+    summary="List the runs of a job",
     response_model=Page[RunView],
     openapi_extra=cacheable(Topic.JOBS),
 )
@@ -115,13 +114,10 @@ def list_job_runs(
 ) -> Page[RunView]:
     """Newest first."""
     total = desk.jobs.count(name)
-    start = 0 if page.cursor is None else decode_cursor(page.cursor, [0])[0]
-    if not 0 <= start <= total:
-        raise NotFound("There is no such page.", remedy="Use the `next` of a page.")
+    start = page.offset(total)
     found = desk.jobs.history(name, limit=page.limit, offset=start)
     end = start + len(found)
-    following = encode_cursor([end]) if end < total else None
-    page.set_link_header(following)
+    following = page.link_next([end] if end < total else None)
     return Page[RunView](
         items=[RunView.model_validate(each) for each in found], total=total, next=following
     )

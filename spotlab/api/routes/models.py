@@ -1,4 +1,4 @@
-"""Model versions, what is done with them, and how they did."""
+"""Operations on model versions, and their performance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from spotlab.api.views.models import (
     ModelView,
     UploadView,
 )
-from spotlab.domain.access import Principal
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
 from spotlab.runtime.model_catalogue import ModelEntry
@@ -36,7 +35,7 @@ from spotlab.telemetry.text import LABEL
 
 
 class StepConvertor(StringConvertor):
-    """A step in an address: what is none is not there, and other operations keep their own."""
+    """Matches only valid steps in a path, so that other operations keep their paths."""
 
     regex = "|".join(Step)
 
@@ -51,14 +50,14 @@ Reference = Annotated[
     Path(
         pattern=MODEL_REFERENCE,
         max_length=120,
-        description="name@version; a name alone is its newest version.",
+        description="name@version; a name alone means the newest version.",
         examples=["advisor-lgbm@1.2.0"],
     ),
 ]
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A zip with the three files of an artefact: model, card.json, SHA256SUMS.",
+        "description": "Zip file with the files of an artefact: model, card.json, SHA256SUMS.",
         "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -68,8 +67,8 @@ def _visible_instances(desk: Desk, *, active_only: bool = True) -> set[str]:
     return {instance.instance_id for instance in desk.instances.list(active_only=active_only)}
 
 
-def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
-    """A version as it is answered, with the assigned instances that are seen."""
+def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
+    """The response fields for a version, with those assigned instances that are visible."""
     record = entry.record
     return {
         "reference": record.reference,
@@ -81,15 +80,15 @@ def fields(entry: ModelEntry, seen: set[str]) -> dict[str, Any]:
         "digest": record.digest,
         "registered_at": record.registered_at,
         "refused": entry.refused,
-        "instances": [each for each in entry.instances if each in seen],
-        "actions": [str(move) for move in entry.moves],
+        "instances": [each for each in entry.instances if each in visible],
+        "actions": [str(action) for action in entry.moves],
     }
 
 
 @router.get(
     "/models",
     operation_id="list_models",
-    summary="Every version of every model",
+    summary="List model versions",
     response_model=Page[ModelView],
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
@@ -97,29 +96,32 @@ def list_models(
     desk: DeskDep,
     page: PageDep,
     task: Annotated[
-        str | None, Query(min_length=1, max_length=40, description="Of this task.")
+        str | None, Query(min_length=1, max_length=40, description="Only models for this task.")
     ] = None,
     name: Annotated[
-        str | None, Query(min_length=1, max_length=60, description="Of this name.")
+        str | None, Query(min_length=1, max_length=60, description="Only models with this name.")
     ] = None,
-    state: Annotated[ModelState | None, Query(description="In this state.")] = None,
-    enabled: Annotated[bool | None, Query(description="Evaluations may use it, or not.")] = None,
+    state: Annotated[ModelState | None, Query(description="Only versions in this state.")] = None,
+    enabled: Annotated[
+        bool | None,
+        Query(description="true: only enabled versions; false: only disabled versions."),
+    ] = None,
 ) -> Page[ModelView]:
-    """By name@version."""
-    asked = {"name": name, "state": state, "enabled": enabled}
+    """All versions of all models, sorted by name@version."""
+    filters = {"name": name, "state": state, "enabled": enabled}
     found = sorted(
         (
             entry
             for entry in desk.models.entries(task)
-            if all(v is None or getattr(entry.record, k) == v for k, v in asked.items())
+            if all(v is None or getattr(entry.record, k) == v for k, v in filters.items())
         ),
         key=lambda entry: entry.record.reference,
     )
-    seen = _visible_instances(desk)
+    visible = _visible_instances(desk)
     return page.from_list(
         found,
         lambda entry: [entry.record.reference],
-        lambda entry: ModelView(**fields(entry, seen)),
+        lambda entry: ModelView(**fields(entry, visible)),
         Page[ModelView],
     )
 
@@ -136,12 +138,14 @@ async def upload_model(
     request: Request,
     response: Response,
     desk: DeskDep,
-    reason: Annotated[str, Query(max_length=500, pattern=LABEL, description="Why.")] = "",
+    reason: Annotated[
+        str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
+    ] = "",
 ) -> UploadView:
-    """Checked in quarantine, with a first prediction in a process of its own; formats that could
-    run code are refused."""
-    body = await request.body()
-    report = await run_in_threadpool(desk.models.upload, body, reason)
+    """The upload is validated in quarantine and makes a trial prediction in a separate process.
+    Formats that could run code are rejected."""
+    archive = await request.body()
+    report = await run_in_threadpool(desk.models.upload, archive, reason)
     entry = await run_in_threadpool(desk.models.entry, report.record.reference)
     response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
     return UploadView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
@@ -150,22 +154,22 @@ async def upload_model(
 @router.get(
     "/models/{reference}",
     operation_id="get_model",
-    summary="One version, with its card",
+    summary="Get a model version with its card",
     response_model=ModelCardView,
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
-    """Its state, figures and model card."""
+    """State, metrics and model card of the version."""
     entry = desk.models.entry(reference)
-    seen = _visible_instances(desk)
+    visible = _visible_instances(desk)
     figures = {name: FigureView(**found) for name, found in entry.figures.items()}
-    return ModelCardView(**fields(entry, seen), figures=figures, card=dict(entry.record.card))
+    return ModelCardView(**fields(entry, visible), figures=figures, card=dict(entry.record.card))
 
 
 @router.post(
     "/models/{reference}/{step:step}",
     operation_id="decide_model",
-    summary="Accept, graduate, enable, disable, activate, reject or archive a version",
+    summary="Accept, graduate, enable, disable, activate, reject or archive a model version",
     response_model=ModelView,
 )
 def decide_model(
@@ -174,22 +178,22 @@ def decide_model(
     step: Annotated[
         Step,
         Path(
-            description="accept: graduate a candidate; activate: make it the champion.",
+            description="accept graduates a candidate; activate makes it the champion.",
             examples=["accept"],
         ),
     ],
-    asked: ChangeRequest,
+    body: ChangeRequest,
 ) -> ModelView:
-    """A former champion steps down to graduated."""
-    record = desk.models.take(step, reference, asked.reason)
-    seen = _visible_instances(desk)
-    return ModelView(**fields(desk.models.entry(record.reference), seen))
+    """When a version becomes the champion, the previous champion becomes graduated."""
+    record = desk.models.take(step, reference, body.reason)
+    visible = _visible_instances(desk)
+    return ModelView(**fields(desk.models.entry(record.reference), visible))
 
 
 @router.get(
     "/models/{reference}/history",
     operation_id="list_model_events",
-    summary="Every change of a model, with who, when and why",
+    summary="List the changes of a model",
     response_model=Page[ModelEventView],
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
@@ -198,12 +202,13 @@ def list_model_events(
     reference: Reference,
     page: PageDep,
 ) -> Page[ModelEventView]:
-    """Newest first; by name@version of one version, by name of all of them."""
-    seen = _visible_instances(desk, active_only=False)
+    """Changes with user, time and reason, newest first: of one version if given name@version, of
+    all versions if given a name."""
+    visible = _visible_instances(desk, active_only=False)
     found = [
         event
         for event in desk.models.history(reference)
-        if not event.instance_id or event.instance_id in seen or _sees_all(desk.who)
+        if not event.instance_id or event.instance_id in visible or desk.who.accounts is None
     ]
     return page.from_list(
         found, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
@@ -213,12 +218,12 @@ def list_model_events(
 @router.get(
     "/models/{reference}/performance",
     operation_id="get_performance",
-    summary="How a model's predictions did",
+    summary="Get the performance of a model",
     response_model=PerformanceView,
 )
 def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) -> PerformanceView:
-    """Beside what happened, with the number of known outcomes and 95 % intervals by day; at most a
-    minute old."""
+    """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
+    day. At most a minute old."""
     key = ("performance", reference, desk.who.accounts, desk.who.rights)
     found = service.shared(key, PERFORMANCE_CACHE_S, lambda: desk.performance.of_model(reference))
     return PerformanceView(
@@ -232,7 +237,7 @@ def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) ->
 @router.get(
     "/models/{reference}/experiments",
     operation_id="list_model_experiments",
-    summary="A model's decisions, with what became of them",
+    summary="List the decisions with a model, with their outcomes",
     response_model=Page[ExperimentOutcomesView],
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
@@ -241,7 +246,7 @@ def list_model_experiments(
     reference: Reference,
     page: PageDep,
 ) -> Page[ExperimentOutcomesView]:
-    """Newest first."""
+    """Decisions about instances that you may see, newest first."""
     model = desk.models.entry(reference).record.reference
     found = experiment_page(desk, ExperimentFilter(model=model), page)
     outcomes = desk.performance.of_experiments([each.experiment_id for each in found.items])
@@ -256,7 +261,3 @@ def list_model_experiments(
         total=found.total,
         next=found.next,
     )
-
-
-def _sees_all(who: Principal) -> bool:
-    return who.accounts is None

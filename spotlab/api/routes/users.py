@@ -1,4 +1,4 @@
-"""Users and API tokens, for administrators."""
+"""Operations on users and API tokens, for administrators."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ from spotlab.api.views.users import (
 
 router = APIRouter(route_class=Operation)
 
-Name = Annotated[str, Path(pattern=USER, description="What they sign in with.", examples=["ana"])]
+Name = Annotated[str, Path(pattern=USER, description="User name.", examples=["ana"])]
 TokenId = Annotated[
     str,
-    Path(pattern="^[0-9a-f]{12}$", description="A token's public part.", examples=["0f1e2d3c4b5a"]),
+    Path(
+        pattern="^[0-9a-f]{12}$",
+        description="Id: the public part of the token.",
+        examples=["0f1e2d3c4b5a"],
+    ),
 ]
 
 
 @router.get(
     "/users",
     operation_id="list_users",
-    summary="Who may sign in",
+    summary="List users",
     tags=["users"],
     response_model=Page[UserView],
 )
@@ -41,7 +45,7 @@ def list_users(
     desk: DeskDep,
     page: PageDep,
 ) -> Page[UserView]:
-    """By name."""
+    """All users, sorted by name."""
     found = sorted(desk.users.list(), key=lambda each: each.name)
     return page.from_list(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
@@ -49,20 +53,20 @@ def list_users(
 @router.post(
     "/users",
     operation_id="create_user",
-    summary="Let somebody sign in",
+    summary="Add a user",
     tags=["users"],
     response_model=UserAddedView,
     status_code=201,
     openapi_extra=SECRET,
 )
-def create_user(desk: DeskDep, response: Response, asked: UserRequest) -> UserAddedView:
-    """They choose their password by the link that is answered, once."""
+def create_user(desk: DeskDep, response: Response, body: UserRequest) -> UserAddedView:
+    """The user chooses a password with the returned link, which works once."""
     user, path = desk.users.add(
-        asked.name,
-        asked.role,
-        accounts=asked.accounts,
-        email=asked.email,
-        reason=asked.reason,
+        body.name,
+        body.role,
+        accounts=body.accounts,
+        email=body.email,
+        reason=body.reason,
     )
     response.headers["Location"] = f"/api/v1/users/{user.name}"
     return UserAddedView(user=UserView.model_validate(user), password_link=path)
@@ -71,31 +75,31 @@ def create_user(desk: DeskDep, response: Response, asked: UserRequest) -> UserAd
 @router.get(
     "/users/{name}",
     operation_id="get_user",
-    summary="One user",
+    summary="Get a user",
     tags=["users"],
     response_model=UserView,
 )
 def get_user(desk: DeskDep, name: Name) -> UserView:
-    """Somebody who may sign in."""
+    """Role, accounts and state of the user."""
     return UserView.model_validate(desk.users.get(name))
 
 
 @router.patch(
     "/users/{name}",
     operation_id="change_user",
-    summary="Change a user's role, accounts, or whether they may sign in",
+    summary="Change a user's role or accounts, or enable or disable a user",
     tags=["users"],
     response_model=UserView,
 )
-def change_user(desk: DeskDep, name: Name, asked: UserChangeRequest) -> UserView:
-    """What is not given stays as it is. Who may not sign in any more is signed out."""
-    given = asked.model_fields_set
+def change_user(desk: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
+    """Omitted fields keep their value. A user who may no longer sign in is signed out."""
+    sent_fields = body.model_fields_set
     changed = desk.users.set(
         name,
-        role=asked.role,
-        accounts=asked.accounts if "accounts" in given else ...,
-        active=asked.active,
-        reason=asked.reason,
+        role=body.role,
+        accounts=body.accounts if "accounts" in sent_fields else ...,
+        active=body.active,
+        reason=body.reason,
     )
     return UserView.model_validate(changed)
 
@@ -103,16 +107,18 @@ def change_user(desk: DeskDep, name: Name, asked: UserChangeRequest) -> UserView
 @router.get(
     "/tokens",
     operation_id="list_tokens",
-    summary="Everybody's API tokens",
+    summary="List API tokens",
     tags=["tokens"],
     response_model=Page[TokenView],
 )
 def list_tokens(
     desk: DeskDep,
     page: PageDep,
-    user: Annotated[str | None, Query(pattern=USER, description="Of this user.")] = None,
+    user: Annotated[
+        str | None, Query(pattern=USER, description="Only tokens of this user.")
+    ] = None,
 ) -> Page[TokenView]:
-    """Those that ended too, by their public part."""
+    """All tokens, including expired and revoked ones, sorted by id."""
     found = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
     return page.from_list(
         found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
@@ -122,17 +128,17 @@ def list_tokens(
 @router.post(
     "/tokens",
     operation_id="create_token",
-    summary="Make an API token for a user",
+    summary="Create an API token for a user",
     tags=["tokens"],
     response_model=TokenCreatedView,
     status_code=201,
     responses=NOT_FOUND,
     openapi_extra=SECRET,
 )
-def create_token(desk: DeskDep, asked: TokenRequest) -> TokenCreatedView:
-    """The token is told this once."""
+def create_token(desk: DeskDep, body: TokenRequest) -> TokenCreatedView:
+    """The token is returned only once."""
     made, token = desk.tokens.create(
-        asked.user, asked.name, asked.scopes, timedelta(days=asked.valid_days)
+        body.user, body.name, body.scopes, timedelta(days=body.valid_days)
     )
     return TokenCreatedView(token=token, about=TokenView.model_validate(made))
 
@@ -140,10 +146,10 @@ def create_token(desk: DeskDep, asked: TokenRequest) -> TokenCreatedView:
 @router.delete(
     "/tokens/{token_id}",
     operation_id="revoke_token",
-    summary="End an API token",
+    summary="Revoke an API token",
     tags=["tokens"],
     response_model=TokenView,
 )
 def revoke_token(desk: DeskDep, token_id: TokenId) -> TokenView:
-    """It counts within some seconds on every replica."""
+    """Takes effect within seconds on every replica."""
     return TokenView.model_validate(desk.tokens.revoke(token_id))

@@ -1,4 +1,4 @@
-"""Who asks."""
+"""Operation that returns the signed-in user."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ router = APIRouter(route_class=Operation)
 @router.get(
     "/me",
     operation_id="get_me",
-    summary="Who asks, and what they may do",
+    summary="Get the signed-in user and their rights",
     tags=["me"],
     response_model=MeView,
 )
 async def get_me(desk: DeskDep) -> MeView:
-    """The user, role, accounts and rights of the token or session."""
+    """User, role, accounts and rights of the token or session."""
     who = desk.who
     return MeView(
         name=who.name,

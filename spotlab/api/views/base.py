@@ -1,4 +1,4 @@
-"""What views have in common."""
+"""Base classes and field types of request and response bodies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MAX_ID = 2**31 - 1
 
 
 def field(meaning: str, example: Any = None, unit: str = "", **limits: Any) -> Any:
-    """A field with its meaning, an example and its unit."""
+    """A field of a body, with its meaning, an example and its unit."""
     extra: dict[str, Any] | None = {"unit": unit} if unit else None
     return Field(description=meaning, examples=[example], json_schema_extra=extra, **limits)
 
 
 def finite_or_none(value: Any) -> Any:
-    """None where a number is NaN or infinite: unknown is null, never a number."""
+    """None for NaN and infinity: an unknown number is null in JSON."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -36,9 +36,9 @@ Number = Annotated[float | None, BeforeValidator(finite_or_none)]
 
 
 def require_supported_year(moment: datetime) -> datetime:
-    """The same, in the years that a database keeps. Raises ValueError: it is not."""
+    """The same time. Raises ValueError: a database cannot store its year."""
     if not 1970 <= moment.year <= 2999:
-        raise ValueError("should be in the years 1970 to 2999")
+        raise ValueError("should be between the years 1970 and 2999")
     return moment
 
 
@@ -51,29 +51,29 @@ def _require_iso_text(value: Any) -> Any:
 Moment = Annotated[
     AwareDatetime, AfterValidator(require_supported_year), BeforeValidator(_require_iso_text)
 ]
-"""A time that is asked for: with its zone, in the years that a database keeps."""
+"""A time in a request: with its time zone, in a year that a database can store."""
 
 
 class View(BaseModel):
-    """A part of an answer, read from a value of the domain."""
+    """Part of a response, read from a domain object."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class RequestBody(BaseModel):
-    """A part of a request: what is not known is refused by name."""
+    """Part of a request; an unknown field is rejected by name."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ChangeRequest(RequestBody):
-    """A change and why it is made."""
+    """A change, with its reason."""
 
     reason: str = Field(
         default="",
         max_length=500,
         pattern=LABEL,
-        description="Why, in your words; kept in the audit log.",
+        description="Reason for the change; recorded in the audit log.",
         examples=["The batch runs again tonight."],
     )
 
@@ -81,28 +81,32 @@ class ChangeRequest(RequestBody):
 class PoolView(View):
     """A spot capacity pool."""
 
-    key: str = field("Names the pool: region:zone:type:os.", "us-east-1:us-east-1a:m6i.large:Linux")
+    key: str = field("Pool key: region:zone:type:os.", "us-east-1:us-east-1a:m6i.large:Linux")
     region: str = field("AWS region.", "us-east-1")
     availability_zone: str | None = field(
-        "Zone; null where only a region's price is known.", "us-east-1a"
+        "Availability zone; null if only the region's price is known.", "us-east-1a"
     )
     instance_type: str = field("Instance type.", "m6i.large")
     operating_system: str = field("Operating system.", "Linux")
 
 
 class SourceView(View):
-    """Where a number came from."""
+    """Source of a value."""
 
-    source: str = field("Its name.", "AWS Spot Advisor feed")
-    event_time: datetime = field("When it was true there.", "2026-11-03T09:30:00Z")
-    fetched_at: datetime = field("When SpotLab read it.", "2026-11-03T09:31:00Z")
-    approximate: bool = field("Derived, not published.", False)
-    stale: bool = field("Older than it should be.", False)
+    source: str = field("Name of the source.", "AWS Spot Advisor feed")
+    event_time: datetime = field(
+        "Event time: when the value was true at the source.", "2026-11-03T09:30:00Z"
+    )
+    fetched_at: datetime = field("When SpotLab read the value.", "2026-11-03T09:31:00Z")
+    approximate: bool = field("Derived by SpotLab, not published by the source.", False)
+    stale: bool = field("Older than its TTL.", False)
 
 
 def pool_of(key: str) -> Pool:
-    """The pool of a key that has the right form."""
+    """The pool with a key. Raises NotFound: the key is not valid."""
     try:
         return Pool.parse(key)
     except ValueError:
-        raise NotFound(f"There is no pool {key!r}.", remedy="Use a candidate's pool key.") from None
+        raise NotFound(
+            f"Pool {key!r} does not exist.", remedy="Use the pool key of a candidate."
+        ) from None

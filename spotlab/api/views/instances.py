@@ -1,4 +1,4 @@
-"""Instances, what is set on them, and how their pipeline stands."""
+"""Instances, their settings and pipeline status."""
 
 from __future__ import annotations
 
@@ -21,26 +21,24 @@ from spotlab.domain.decision import Decision, Lifecycle, PipelineMode, Requireme
 
 
 class RequirementsView(View):
-    """What a pool must offer. Null: no demand; an empty list: any."""
+    """Requirements for a pool; null or an empty list does not restrict it."""
 
     regions: list[str] = field("Allowed regions.", ["us-east-1"])
     zones: list[str] = field("Allowed availability zones.", [])
     families: list[str] = field("Allowed instance families.", [])
-    vcpu_min: float | None = field("Fewest virtual CPUs.", 2.0, "count")
-    vcpu_max: float | None = field("Most virtual CPUs.", None, "count")
-    memory_gb_min: float | None = field("Least memory.", 8.0, "GiB")
-    memory_gb_max: float | None = field("Most memory.", None, "GiB")
+    vcpu_min: float | None = field("Minimum vCPU.", 2.0, "count")
+    vcpu_max: float | None = field("Maximum vCPU.", None, "count")
+    memory_gb_min: float | None = field("Minimum memory.", 8.0, "GiB")
+    memory_gb_max: float | None = field("Maximum memory.", None, "GiB")
     architecture: str | None = field("x86_64 or arm64.", "x86_64")
-    accelerator: bool | None = field("true: needs one; false: must not have one.", None)
-    burstable: bool | None = field("true: must be burstable; false: must not.", None)
-    max_advisor_bucket: int | None = field(
-        "Highest interruption bucket of the trailing month, 0 to 4.", None, "bucket"
-    )
+    accelerator: bool | None = field("true: required; false: excluded.", None)
+    burstable: bool | None = field("true: required; false: excluded.", None)
+    max_advisor_bucket: int | None = field("Highest advisor bucket, 0 to 4.", None, "bucket")
     operating_system: str = field("Linux or Windows.", "Linux")
 
 
 class RequirementsRequest(RequestBody):
-    """What a pool must offer. Null: no demand; an empty list: any."""
+    """Requirements for a pool; null or an empty list does not restrict it."""
 
     regions: list[PlainName] = Field(
         default=[], max_length=50, description="Allowed regions.", examples=[["us-east-1"]]
@@ -51,115 +49,131 @@ class RequirementsRequest(RequestBody):
     families: list[PlainName] = Field(
         default=[], max_length=200, description="Allowed families.", examples=[[]]
     )
-    vcpu_min: float | None = Field(None, ge=0, le=1e6, description="vCPU.", examples=[2])
-    vcpu_max: float | None = Field(None, ge=0, le=1e6, description="vCPU.", examples=[None])
-    memory_gb_min: float | None = Field(None, ge=0, le=1e6, description="GiB.", examples=[8])
-    memory_gb_max: float | None = Field(None, ge=0, le=1e6, description="GiB.", examples=[None])
+    vcpu_min: float | None = Field(None, ge=0, le=1e6, description="Minimum vCPU.", examples=[2])
+    vcpu_max: float | None = Field(None, ge=0, le=1e6, description="Maximum vCPU.", examples=[None])
+    memory_gb_min: float | None = Field(
+        None, ge=0, le=1e6, description="Minimum memory, GiB.", examples=[8]
+    )
+    memory_gb_max: float | None = Field(
+        None, ge=0, le=1e6, description="Maximum memory, GiB.", examples=[None]
+    )
     architecture: str | None = Field(
         None, pattern="^(x86_64|arm64)$", description="x86_64 or arm64.", examples=["x86_64"]
     )
     accelerator: bool | None = Field(
-        None, description="true: needs one; false: must not have one.", examples=[None]
+        None, description="true: required; false: excluded.", examples=[None]
     )
     burstable: bool | None = Field(
-        None, description="true: must be burstable; false: must not.", examples=[None]
+        None, description="true: required; false: excluded.", examples=[None]
     )
     max_advisor_bucket: int | None = Field(
-        None, ge=0, le=4, description="Highest bucket, 0 to 4.", examples=[None]
+        None, ge=0, le=4, description="Highest advisor bucket, 0 to 4.", examples=[None]
     )
     operating_system: str = Field(
         "Linux", pattern="^(Linux|Windows)$", description="Linux or Windows.", examples=["Linux"]
     )
 
     def requirements(self) -> Requirements:
-        """As the pipeline takes them."""
+        """The requirements as a domain object."""
         values = self.model_dump()
         names = ("regions", "zones", "families")
         return Requirements(**values | {name: tuple(values[name]) for name in names})
 
 
 class InstanceView(View):
-    """An EC2 instance that SpotLab looks after."""
+    """An EC2 instance that SpotLab manages."""
 
-    instance_id: str = field("EC2's id.", "i-0000000000000001a")
-    account: str = field("Name of its account.", "acme")
+    instance_id: str = field("EC2 instance id.", "i-0000000000000001a")
+    account: str = field("Name of the account.", "acme")
     pool: PoolView
-    lifecycle: Lifecycle = field("How it is paid for.", "spot")
-    name: str = field("Its Name tag; empty where there is none.", "web-1")
-    state: str = field("EC2's word for its state.", "running")
-    model: str | None = field("The model it is evaluated by; null: the champion.", None)
-    shadow: bool = field("Decisions are recorded, not carried out.", True)
-    mode: PipelineMode = field("Which pipeline evaluates it.", "linear")
-    active: bool = field("It was there when its account was last listed.", True)
-    launched_at: datetime | None = field("When it started.", "2026-10-31T09:30:00Z")
-    requirements: RequirementsView | None = Field(
-        description="What a replacement must offer; null: derived from its own type."
+    lifecycle: Lifecycle = field("Spot or on-demand.", "spot")
+    name: str = field("Name tag; empty if there is none.", "web-1")
+    state: str = field("EC2 state, such as running.", "running")
+    model: str | None = field("Assigned model; null for the champion.", None)
+    shadow: bool = field(
+        "Whether shadow mode is on: decisions are recorded, but not executed.", True
     )
-    last_evaluated_at: datetime | None = field("Its newest decision.", "2026-11-03T09:30:00Z")
+    mode: PipelineMode = field("Pipeline that evaluates the instance: linear or off.", "linear")
+    active: bool = field("Whether the instance existed when its account was last listed.", True)
+    launched_at: datetime | None = field("When the instance was launched.", "2026-10-31T09:30:00Z")
+    requirements: RequirementsView | None = Field(
+        description="Requirements for a replacement; null if derived from the instance's type."
+    )
+    last_evaluated_at: datetime | None = field(
+        "Time of the newest decision; null if there is none.", "2026-11-03T09:30:00Z"
+    )
 
 
 class AssignModelRequest(ChangeRequest):
-    """By which model an instance is evaluated."""
+    """The model to assign to an instance."""
 
     model: str | None = Field(
         pattern=MODEL_REFERENCE,
         max_length=120,
-        description="name@version; null: the champion.",
+        description="Model as name@version; null for the champion.",
         examples=[None],
     )
 
 
 class SetModeRequest(ChangeRequest):
-    """Which pipeline evaluates an instance."""
+    """The pipeline to evaluate an instance with."""
 
-    mode: PipelineMode = Field(description="linear, or off.", examples=["linear"])
+    mode: PipelineMode = Field(description="linear or off.", examples=["linear"])
 
 
 class SetShadowRequest(ChangeRequest):
-    """Whether decisions are recorded only."""
+    """Whether shadow mode is on."""
 
-    shadow: bool = Field(strict=True, description="true: record only.", examples=[True])
+    shadow: bool = Field(
+        strict=True, description="true to record decisions without executing them.", examples=[True]
+    )
 
 
 class SetRequirementsRequest(ChangeRequest):
-    """What a replacement must offer."""
+    """The requirements to set on an instance."""
 
     requirements: RequirementsRequest | None = Field(
-        description="null: derived from the instance's own type."
+        description="Requirements; null to derive them from the instance's type."
     )
 
 
 class InstanceRequirementsView(View):
-    """What a replacement must offer, and whether somebody set it."""
+    """The active requirements of an instance, and their source."""
 
-    source: str = field("set: by a person; derived: from its own type.", "derived")
+    source: str = field("set by a user, or derived from the instance's type.", "derived")
     requirements: RequirementsView
 
 
 class PipelineView(View):
-    """How an instance's evaluation stands."""
+    """Pipeline status of an instance."""
 
-    instance_id: str = field("EC2's id.", "i-0000000000000001a")
-    mode: PipelineMode = field("Which pipeline evaluates it.", "linear")
-    shadow: bool = field("Decisions are recorded, not carried out.", True)
-    assigned_model: str | None = field("The model set on it; null: the champion.", None)
-    model_in_force: str | None = field(
-        "The model that decides; null where none can be used.", "advisor-lgbm@1.2.0"
+    instance_id: str = field("EC2 instance id.", "i-0000000000000001a")
+    mode: PipelineMode = field("Pipeline that evaluates the instance: linear or off.", "linear")
+    shadow: bool = field(
+        "Whether shadow mode is on: decisions are recorded, but not executed.", True
     )
-    model_note: str = field("Why that is not the assigned one; empty where it is.", "")
-    last_evaluated_at: datetime | None = field("Its newest decision.", "2026-11-03T09:30:00Z")
-    latest: SummaryView | None = Field(description="Its newest decision; null: none yet.")
-    decision: Decision | None = field("What that decision is.", "STAY")
+    assigned_model: str | None = field("Assigned model; null for the champion.", None)
+    model_in_force: str | None = field(
+        "Model that is used; null if none is usable.", "advisor-lgbm@1.2.0"
+    )
+    model_note: str = field("Why the assigned model is not used; empty if it is.", "")
+    last_evaluated_at: datetime | None = field(
+        "Time of the newest decision; null if there is none.", "2026-11-03T09:30:00Z"
+    )
+    latest: SummaryView | None = Field(description="The newest decision; null if there is none.")
+    decision: Decision | None = field(
+        "Decision of the newest experiment; null if there is none.", "STAY"
+    )
     state: str = field("off, never evaluated, failed, degraded or decided.", "decided")
 
 
 class EvaluateRequest(RequestBody):
-    """Which instances to decide about."""
+    """The instances to evaluate."""
 
     instance_ids: list[InstanceId] | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="At most 100; null: every active one that you see and whose pipeline is on.",
+        description="At most 100 ids; null for all active instances whose pipeline is on.",
         examples=[None],
     )
