@@ -1,6 +1,6 @@
-"""The Lab API as an application: routers, document, errors.
+"""The FastAPI application of the Lab API: routers, OpenAPI document and error handlers.
 
-Importing it takes most of a second; `mount.py` does so when the first request comes.
+Importing it takes most of a second; `mount.py` does so on the first request.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def build(
     principal_of: Callable[[HTTPConnection], Principal],
     is_known: Callable[[HTTPConnection], bool] = lambda _connection: False,
 ) -> FastAPI:
-    """The API over a lab.
+    """The application.
 
     Args:
-        open_lab: gives the lab of this process.
-        principal_of: who sends a request; raises NotSignedIn.
-        is_known: whether `principal_of` tells so without waiting for anything.
+        open_lab: returns the lab of this process.
+        principal_of: returns the principal that sends a request; raises NotSignedIn.
+        is_known: whether `principal_of` answers without waiting.
     """
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, title="SpotLab"
@@ -86,13 +86,9 @@ def build(
     app.add_middleware(ResponseCacheMiddleware)
     app.add_route("/api/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/api/docs", _docs, methods=["GET"], include_in_schema=False)
-    for kind in (SpotlabError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _problem)
+    for error_type in (SpotlabError, RequestValidationError, HTTPException):
+        app.add_exception_handler(error_type, operation.problem)
     return app
-
-
-def _problem(request: Request, exc: Exception) -> Response:
-    return operation.problem(request, exc)
 
 
 def _openapi(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""/metrics in the OpenMetrics format, for whoever has its token."""
+"""/metrics in the OpenMetrics format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _lock: Final = threading.Lock()
 
 
 def metrics(request: Request) -> Response:
-    """What this process counted and what the stores say; each replica answers for itself."""
+    """Metrics of this process and of the stores; each replica reports its own."""
     try:
         lab = app_process.lab()
         if not _has_token(request, lab):
@@ -39,13 +39,12 @@ def metrics(request: Request) -> Response:
 
 
 def _has_token(request: Request, lab: Lab) -> bool:
-    """Whether SPOTLAB_METRICS_TOKEN is sent; compared in a time that tells nothing about it."""
+    """Whether the request has SPOTLAB_METRICS_TOKEN; compared in constant time."""
     token = lab.settings.metrics_token
-    sent = request.headers.get("authorization", "")
-    scheme, _, given = sent.partition(" ")
+    scheme, _, sent_token = request.headers.get("authorization", "").partition(" ")
     if token is None or not token.get_secret_value() or scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
+    return hmac.compare_digest(sent_token.strip().encode(), token.get_secret_value().encode())
 
 
 def _metrics_of(lab: Lab) -> Metrics:

@@ -73,8 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
         prog="spotlab",
-        description="Decide for EC2 instances whether to stay on their spot pool, switch to another pool "
-        "or fall back to on-demand, and explain why.",
+        description="Decide whether EC2 instances should stay on their spot pool, switch pools or "
+        "fall back to on-demand, and explain why.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"spotlab {__version__}")

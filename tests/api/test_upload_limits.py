@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from spotlab.api import server, upload_limits
-from spotlab.api.upload_limits import MAX_CONCURRENT_UPLOADS, MAX_FILE_BYTES, UploadLimitMiddleware
+from spotlab.api import screen_files, server
+from spotlab.api.screen_files import MAX_CONCURRENT_UPLOADS, MAX_FILE_BYTES, UploadLimitMiddleware
 from spotlab.ui.backtests import form as backtests
 from spotlab.ui.models import comparison_form as comparisons
 from spotlab.ui.models import upload
@@ -50,10 +50,10 @@ class Streamlit:
 
 @pytest.fixture
 def streamlit() -> Iterator[Streamlit]:
-    before, kept = list(upload_limits._stored_bytes), Streamlit()
-    upload_limits.register_stored_bytes(kept.held)
+    before, kept = list(screen_files._stored_bytes), Streamlit()
+    screen_files._stored_bytes[:] = [kept.held]
     yield kept
-    upload_limits._stored_bytes[:] = before
+    screen_files._stored_bytes[:] = before
 
 
 async def put(app: UploadLimitMiddleware, session: str, size: int, *, chunked: bool = False) -> int:
@@ -107,7 +107,7 @@ def test_few_files_arrive_at_a_time_and_none_for_ever(streamlit: Streamlit) -> N
 
     async def never() -> int:
         streamlit.gate = asyncio.Event()
-        return await put(UploadLimitMiddleware(streamlit, most_s=0.0), "slow", 10)
+        return await put(UploadLimitMiddleware(streamlit, timeout_s=0.0), "slow", 10)
 
     assert asyncio.run(never()) == 408
 
@@ -135,5 +135,5 @@ def test_streamlit_takes_no_larger_file_than_is_counted_with() -> None:
 
 def test_the_server_counts_behind_its_door() -> None:
     kinds = [middleware.cls.__name__ for middleware in server.MIDDLEWARE]
-    assert kinds.index("Doorway") < kinds.index("HeldFiles")
-    assert "upload_limits.use(held)" in (ROOT / "app.py").read_text()
+    assert kinds.index("AuthMiddleware") < kinds.index("UploadLimitMiddleware")
+    assert "screen_files.register(screens.watch(), held)" in (ROOT / "app.py").read_text()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from spotlab.cli import commands, main
+from spotlab.cli.command import Result
 from spotlab.cli.commands import COMMANDS
-from spotlab.cli.decision_output import Result
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,9 +37,10 @@ APP = """
 import streamlit as st
 from spotlab.api import screen_files, server
 from spotlab.ui.common import back_messages, screen_files as screens
+from spotlab.ui.common.upload_memory import held
 
 back_messages.limit()
-screen_files.use(screens.watch())
+screen_files.register(screens.watch(), held)
 app = st.App("screen.py", routes=server.ROUTES, middleware=server.MIDDLEWARE)
 """
 SCREEN = """

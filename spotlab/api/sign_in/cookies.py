@@ -1,7 +1,8 @@
-"""The cookies of a session, and of a browser that is known.
+"""Cookies of sessions and known devices.
 
-HttpOnly: no script reads them. SameSite=Lax: another site's form or request does not send them.
-Secure where browsers use https.
+HttpOnly: scripts cannot read them. SameSite=Lax: forms and requests of other sites do not send
+them.
+Secure: set if browsers use https.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FORM_COOKIE_S: Final = 3600
 
 
 def set_session_cookies(response: Response, signed_in: SignedIn, lab: Lab) -> None:
-    """Let the browser keep a session."""
+    """Set the cookies of a session."""
     seconds = _seconds_until(signed_in.session.expires_at, lab)
     set_cookie(response, SESSION_COOKIE, signed_in.token, lab, seconds)
     if signed_in.renewal:
@@ -36,12 +37,12 @@ def set_session_cookies(response: Response, signed_in: SignedIn, lab: Lab) -> No
 
 
 def device_cookie(name: str) -> str:
-    """Its name; several people may use one browser, so each has one."""
+    """The name of a user's device cookie: one per user, because several may share a browser."""
     return f"spotlab_device_{hashed(typed_name(name))[:16]}"
 
 
 def delete_cookies(response: Response, lab: Lab, *names: str) -> None:
-    """Let the browser forget cookies; none named: those of the session."""
+    """Delete cookies; without names, those of the session."""
     for name in names or (SESSION_COOKIE, RENEWAL_COOKIE):
         set_cookie(response, name, "", lab, 0)
 

@@ -1,4 +1,4 @@
-"""Forms of plain pages: read, and refused where another site sent them."""
+"""Reading forms, protected against cross-site request forgery (CSRF)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SIGN_IN_PATHS: Final = ("/sign-in", "/sign-out", "/first-administrator", "/choo
 
 
 def new_csrf_token(lab: Lab) -> str:
-    """What a form carries, and a cookie too: another site knows neither."""
+    """A CSRF token, for a form field and a cookie; other sites know neither."""
     nonce = secrets.token_urlsafe(18)
     return f"{nonce}.{_signature(nonce, lab)}"
 
 
 async def read_form(request: Request, lab: Lab) -> dict[str, str]:
-    """The fields of a form that a page of ours sent.
+    """The fields of a form that a page of this server sent.
 
     Raises:
-        InvalidInput: it is too large, or no form.
-        Forbidden: no page of ours sent it.
+        InvalidInput: the body is too large or not a form.
+        Forbidden: the form is not from a page of this server.
     """
     require_same_origin(request, lab)
     body = b""
@@ -43,23 +43,23 @@ async def read_form(request: Request, lab: Lab) -> dict[str, str]:
     try:
         fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
     except ValueError:
-        raise InvalidInput("That is no form.") from None
-    mark, kept = fields.pop(FIELD, ""), request.cookies.get(FORM_COOKIE, "")
-    nonce, _, signature = kept.partition(".")
-    right = hmac.compare_digest(signature.encode(), _signature(nonce, lab).encode())
-    if not right or not hmac.compare_digest(mark.encode(), kept.encode()):
+        raise InvalidInput("The request is not a valid form.") from None
+    token, cookie = fields.pop(FIELD, ""), request.cookies.get(FORM_COOKIE, "")
+    nonce, _, signature = cookie.partition(".")
+    is_valid = hmac.compare_digest(signature.encode(), _signature(nonce, lab).encode())
+    if not is_valid or not hmac.compare_digest(token.encode(), cookie.encode()):
         raise Forbidden(
             "This form was open for too long, or was not sent by a page of this server.",
-            remedy="Fill it in once more; the browser has to accept cookies.",
+            remedy="Fill in the form again. The browser must accept cookies.",
         )
     return fields
 
 
 def safe_next_path(path: str | None) -> str:
-    """A path of this server to go on to; "/" where it is none, or leads back to signing in."""
+    """The path to open after sign-in; "/" unless it is a path of this server other than sign-in."""
     if not path or len(path) > MAX_PATH_LENGTH or path[0] != "/" or path[1:2] in ("/", "\\"):
         return "/"
-    if "\\" in path or any(ord(sign) < 0x21 or ord(sign) == 0x7F for sign in path):
+    if "\\" in path or any(ord(character) < 0x21 or ord(character) == 0x7F for character in path):
         return "/"
     try:
         parts = urlsplit(path)

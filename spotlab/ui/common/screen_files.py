@@ -1,7 +1,7 @@
 """Whose screens and files are whose, as Streamlit makes them.
 
-Implements api/screen_files.py's Owners. Streamlit knows which screen a file is made for, and the
-guard whose screen it is: its manager of files is watched, as it tells nobody.
+Implements FileOwners of api/screen_files.py. Streamlit knows which screen a file is made for, and
+the guard whose screen it is: its manager of files is watched, as it tells nobody.
 """
 
 from __future__ import annotations
