@@ -101,7 +101,7 @@ def _is_open(path: str) -> bool:
 
 def _authenticates_itself(scope: Scope) -> bool:
     path = scope["path"]
-    return any(path == asked or path.startswith(f"{asked}/") for asked in SELF_AUTHENTICATED)
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in SELF_AUTHENTICATED)
 
 
 def _may_have_session(connection: HTTPConnection) -> bool:

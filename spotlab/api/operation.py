@@ -119,7 +119,7 @@ async def admit(service: Service, request: Request, writes: bool) -> tuple[Princ
     before: tuple[Principal, Quota] | None = request.scope.get("spotlab.admitted")
     if before is not None:
         return before
-    if service.admits_without_pending(request):
+    if service.admits_without_waiting(request):
         return service.admit(request, writes)
     return await run_in_threadpool(service.admit, request, writes)
 
@@ -162,13 +162,13 @@ async def respond_to_read(
 
 def query_parameter_names(route: APIRoute) -> set[str]:
     """The names of an operation's query parameters."""
-    found: set[str] = set()
+    names: set[str] = set()
     pending = [route.dependant]
     while pending:
         each = pending.pop()
-        found.update(parameter.alias for parameter in each.query_params)
+        names.update(parameter.alias for parameter in each.query_params)
         pending.extend(each.dependencies)
-    return found
+    return names
 
 
 def reject_unknown_parameters(request: Request, known: frozenset[str]) -> None:
@@ -242,8 +242,8 @@ def http_problem(request: Request, exc: HTTPException) -> Response:
 
 def allowed_methods(app: FastAPI, path: str) -> set[str]:
     """The methods of a path, over all its routes."""
-    found: set[str] = set()
+    methods: set[str] = set()
     for prefix, route in app.state.operations:
         if path.startswith(prefix) and route.path_regex.match(path.removeprefix(prefix)):
-            found |= route.methods or set()
-    return found
+            methods |= route.methods or set()
+    return methods

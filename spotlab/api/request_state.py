@@ -117,10 +117,10 @@ class Service:
     def cached(self, who: Principal, scope: Scope) -> CachedResponse | None:
         """The cached response, if it has not expired and its topics have not changed."""
         with self._lock:
-            found = self._responses.get(_request_key(scope), {}).get(_viewer_key(who))
-        if found is None or found.until < time.monotonic():
+            response = self._responses.get(_request_key(scope), {}).get(_viewer_key(who))
+        if response is None or response.until < time.monotonic():
             return None
-        return found if found.versions == self.versions(found.topics) else None
+        return response if response.versions == self.versions(response.topics) else None
 
     def cache(
         self,
@@ -146,9 +146,9 @@ class Service:
         """A value that is expensive to compute, computed at most every `max_age_s` seconds."""
         now = time.monotonic()
         with self._lock:
-            found = self._values.get(key)
-        if found is not None and found[0] > now:
-            value: T = found[1]
+            entry = self._values.get(key)
+        if entry is not None and entry[0] > now:
+            value: T = entry[1]
             return value
         value = compute()
         with self._lock:

@@ -46,7 +46,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     add("--target", help="only changes of this target, such as an instance id")
     add(
         "--limit",
-        type=options.whole(1),
+        type=options.integer(1),
         default=LIMIT,
         metavar="N",
         help=f"show the newest N entries (default {LIMIT})",

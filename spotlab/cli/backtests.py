@@ -66,14 +66,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--windows",
-        type=options.whole(1, 100_000),
+        type=options.integer(1, 100_000),
         default=40,
         metavar="N",
         help="number of windows (default 40)",
     )
     add(
         "--seed",
-        type=options.whole(0),
+        type=options.integer(0),
         default=7,
         help="random seed for windows and workloads (default 7)",
     )
@@ -123,7 +123,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add("--prices-file", type=Path, help="CSV: trace,spot_usd_per_hour[,advisor_bucket]")
     add(
         "--workers",
-        type=options.whole(1, 1_024),
+        type=options.integer(1, 1_024),
         metavar="N",
         help="number of processes (default: one per core)",
     )

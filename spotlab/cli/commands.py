@@ -106,7 +106,7 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--max-bucket",
-        type=options.whole(0, 4),
+        type=options.integer(0, 4),
         metavar="0-4",
         help="highest allowed advisor bucket",
     )
@@ -126,7 +126,7 @@ def _score_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"highest allowed risk, 0 to 1 (default {PolicyParams().risk_ceiling:g})",
     )
     add("--model", help="name or name@version (default: the champion)")
-    add("--top", type=options.whole(1), default=10, help="number of pools to show (default 10)")
+    add("--top", type=options.integer(1), default=10, help="number of pools to show (default 10)")
 
 
 def _score(args: argparse.Namespace, settings: Settings) -> Result:

@@ -80,14 +80,14 @@ def candidate_document(candidate: Candidate, now: datetime) -> dict[str, Any]:
 def score_document(ranking: Ranking, top: int, now: datetime) -> dict[str, Any]:
     """Stable keys: candidates[], dropped, model."""
     count = len(ranking.candidates)
-    shown = ranking.take(range(min(top, count)))
+    candidates = ranking.take(range(min(top, count)))
     return {
         "market": ranking.scored.data.market,
         "as_of": iso(ranking.scored.data.as_of),
         "model": ranking.scored.model,
         "pools": len(ranking.table),
         "candidates_found": count,
-        "candidates": [candidate_document(candidate, now) for candidate in shown],
+        "candidates": [candidate_document(candidate, now) for candidate in candidates],
         "dropped": ranking.dropped,
         "degraded": list(ranking.scored.data.degraded),
     }

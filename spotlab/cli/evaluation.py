@@ -44,7 +44,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     options.add_trace_arguments(parser)
     add(
         "--nodes",
-        type=options.whole(1),
+        type=options.integer(1),
         metavar="N",
         help="nodes that must be available for a tick to count as available (default 1)",
     )

@@ -168,7 +168,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--least",
-        type=options.whole(1, MOST_TRIES, "tries"),
+        type=options.integer(1, MOST_TRIES, "tries"),
         default=5,
         metavar="N",
         help="minimum number of attempts, for failures (default 5)",

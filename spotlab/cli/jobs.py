@@ -119,7 +119,7 @@ def _history_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="JOB", help="only this job (default: all)")
     parser.add_argument(
         "--limit",
-        type=options.whole(1),
+        type=options.integer(1),
         default=20,
         help="show the latest N runs (default 20)",
         metavar="N",

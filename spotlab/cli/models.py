@@ -63,7 +63,7 @@ def _show(args: argparse.Namespace, settings: Settings) -> Result:
 def _history_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="name or name@version (default: all models)")
-    add("--limit", type=options.whole(1), metavar="N", help="show only the newest N events")
+    add("--limit", type=options.integer(1), metavar="N", help="show only the newest N events")
 
 
 def _history(args: argparse.Namespace, settings: Settings) -> Result:

@@ -63,7 +63,7 @@ def number(
     return parsed
 
 
-def whole(low: int, high: int = MAX_INT, unit: str = "") -> Callable[[str], int]:
+def integer(low: int, high: int = MAX_INT, unit: str = "") -> Callable[[str], int]:
     """An argument type: a whole number within limits.
 
     Args:

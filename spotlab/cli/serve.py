@@ -27,7 +27,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--port",
-        type=options.whole(1, 65_535),
+        type=options.integer(1, 65_535),
         default=8501,
         help="port to listen on (default 8501)",
     )

@@ -95,10 +95,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--out", type=Path, metavar="DIR", help="folder for the model (default: SPOTLAB_MODELS_DIR)"
     )
-    add("--seed", type=options.whole(0), default=7, help="random seed (default 7)")
+    add("--seed", type=options.integer(0), default=7, help="random seed (default 7)")
     add(
         "--search-trials",
-        type=options.whole(1, 100_000, "trials"),
+        type=options.integer(1, 100_000, "trials"),
         metavar="N",
         help="search for hyperparameters with at most N trials",
     )

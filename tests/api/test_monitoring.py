@@ -222,7 +222,7 @@ def test_the_market_is_collected_by_those_who_may(
     monkeypatch.setattr(type(lab), "collect", too_long)
     stopped = ask("POST", "/market/collect", "operator")
     assert (stopped.status_code, stopped.headers["retry-after"]) == (503, "5")
-    assert "what was read is kept" in stopped.json()["remedy"]
+    assert "the data read so far is stored" in stopped.json()["remedy"]
 
 
 def test_each_part_tells_its_day(ask: Asking, lab: Lab) -> None:

@@ -85,7 +85,7 @@ def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
         body = answer.json()
         if not {"type", "title", "status", "detail", "errors"} <= set(body) or not body["detail"]:
             return [where]
-        if "does not answer" in body["detail"]:
+        if "does not answer" in body["detail"] or "does not respond" in body["detail"]:
             return [where]
     return []
 
@@ -149,7 +149,7 @@ def replaced(value: Any, mark: str, where: str = "body") -> Iterator[tuple[str, 
 def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: Asking, place: tuple[Any, ...]) -> None:
     answer = odd_ask("GET", f"/experiments?cursor={cursor(*place)}")
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "There is no such page."
+    assert answer.json()["detail"] == "This page does not exist."
 
 
 def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:

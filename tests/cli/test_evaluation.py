@@ -69,9 +69,13 @@ def test_an_advisor_model_is_named_three_ways(
     [
         ([], 2, "either trace files or advisor files"),
         (["--trace", "a.json", "--advisor-after", "b.json"], 2, "either trace files"),
-        (["--advisor-after", "b.json"], 2, "a snapshot before and one after"),
-        (["--advisor-before", "a", "--advisor-after", "b", "--nodes", "2"], 2, "--nodes belongs"),
-        (["--trace", "a.json"], 2, "is for the task advisor"),
+        (["--advisor-after", "b.json"], 2, "a snapshot before and a snapshot after"),
+        (
+            ["--advisor-before", "a", "--advisor-after", "b", "--nodes", "2"],
+            2,
+            "--nodes can be used only with --trace",
+        ),
+        (["--trace", "a.json"], 2, "has the task advisor"),
         (["--advisor-before", "nowhere.json", "--advisor-after", "b"], 1, "nowhere.json"),
     ],
     ids=["nothing", "both", "half", "stray", "other task", "no file"],

@@ -118,7 +118,7 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
         _, told = process.communicate(timeout=30)
     assert process.returncode == 0
     lines = [json.loads(line) for line in told.splitlines()]
-    assert [line["message"] for line in lines][-1] == "the worker ended"
+    assert [line["message"] for line in lines][-1] == "the worker stopped"
     lease = store.leases.look("scheduler")
     assert lease is not None
     assert lease.released

@@ -127,7 +127,7 @@ def test_a_number_that_cannot_be_is_named(
     with pytest.raises(SystemExit) as stopped:
         main(["score", f"{option}={text}"])
     assert stopped.value.code == 2
-    assert f"{option}: '{text}' is no number above 0" in capsys.readouterr().err
+    assert f"{option}: '{text}' is not a number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "doctor"])

@@ -34,7 +34,7 @@ def test_a_home_moves_by_backup_and_restore(
     assert "--replace" in str(again["error"])
 
     assert main(["backup", str(tmp_path / "c.tar"), "--home", new]) == 0
-    assert "everybody signs in anew" in capsys.readouterr().out
+    assert "to sign in again" in capsys.readouterr().out
 
     code, told = spotlab(capsys, "retention", "--dry-run", "--home", new)
     assert (code, told["dry_run"], told["deleted"]) == (0, True, {})

@@ -109,7 +109,7 @@ def test_the_same_for_a_person(ask: Ask) -> None:
     shown = ask("show", "advisor", as_json=False)[1]
     assert "toy@1.0.0: champion, task advisor" in shown
     assert "spotlab: champion toy@1.0.0 (graduated → champion)" in shown
-    assert "used by: no instance of its own" in shown
+    assert "assigned to: no instance" in shown
     code, document = ask("show", "toy")
     assert (code, document["card"]["name"], document["state"]) == (0, "toy", "champion")
 

@@ -141,6 +141,6 @@ def test_a_token_of_an_impossible_length_is_not_made(
         main(["tokens", "create", "ana", "ci", "--scope", "read", f"--days={days}"])
     assert stopped.value.code == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    wanted = f"argument --days: {days!r} is no number of days above 0, up to 366."
+    wanted = f"argument --days: {days!r} is not a number of days above 0, up to 366."
     assert told.startswith(f"spotlab: {wanted}")
     assert lab.store.tokens.list(None) == []

@@ -122,7 +122,7 @@ def test_a_version_is_never_written_over(run: Run) -> None:
     ("argv", "task", "match"),
     [
         (("--data", "a", "b"), "advisor", "one folder"),
-        (("--data", "a"), "", "differ by task"),
+        (("--data", "a"), "", "depend on the task"),
         (("--split", "time"), "advisor", "none of an advisor model's"),
     ],
     ids=["two folders", "data of no task", "a split of another task"],

@@ -62,7 +62,7 @@ def test_somebody_new_chooses_a_password_by_the_link_that_is_printed(typed: Term
     code, again = typed.json("users", "add", "ben", "--role", "viewer")
     assert code == 1
     assert "There is a user 'ben' already." in again["error"]
-    assert "ben (operator); all accounts; last signed in: never" in typed.words("users", "list")
+    assert "ben (operator); all accounts; last sign-in: never" in typed.words("users", "list")
     (entry,) = typed.json("audit", "list", "--action", "user.add")[1]["entries"]
     assert (entry["target"], entry["via"], entry["reason"]) == ("ben", "command line", "joined")
 
@@ -114,7 +114,7 @@ def test_who_is_disabled_or_reset_is_signed_out(typed: Terminal, lab: Lab) -> No
         with pytest.raises(NotSignedIn):
             attempt()
     assert not typed.json("users", "disable", "ben", "--reason", "left")[1]["active"]
-    assert "ben may not sign in any more." in typed.words("users", "disable", "ben")
+    assert "ben can no longer sign in." in typed.words("users", "disable", "ben")
 
 
 def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
@@ -123,7 +123,9 @@ def test_a_token_is_shown_once_and_ended(typed: Terminal, lab: Lab) -> None:
     shown, secret = made["token"], made["token"].split("_", 2)[2]
     assert (code, made["scopes"], shown[:17]) == (0, ["read"], f"spl_{made['id']}_")
     assert Gate(lab).bearer(shown).via == "token ci"
-    assert f"{made['id']}  ana: ci (read), until " in typed.words("tokens", "list", "--user", "ana")
+    assert f"{made['id']}  ana: ci (read), valid until " in typed.words(
+        "tokens", "list", "--user", "ana"
+    )
     for words in (("tokens", "list"), ("audit", "list")):
         assert secret not in json.dumps(typed.json(*words)[1])
 

@@ -196,7 +196,7 @@ def test_a_server_that_is_gone_is_not_available() -> None:
 
     lab = SpotLab("http://lab", "token", transport=httpx.MockTransport(gone))
     lab._transport._sleep = lambda _s: None
-    with pytest.raises(NotAvailable, match="does not answer"):
+    with pytest.raises(NotAvailable, match="does not respond"):
         lab.me()
 
 

@@ -73,8 +73,8 @@ def list_accounts(
     ] = None,
 ) -> Page[AccountView]:
     """Accounts that you may see, sorted by name."""
-    found = [a for a in desk.accounts.list() if active is None or a.active is active]
-    return page.from_list(found, lambda account: [account.name], view, Page[AccountView])
+    accounts = [a for a in desk.accounts.list() if active is None or a.active is active]
+    return page.from_list(accounts, lambda account: [account.name], view, Page[AccountView])
 
 
 @router.post(
@@ -93,9 +93,9 @@ def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> A
         external_id=body.external_id,
         regions=tuple(dict.fromkeys(body.regions)),
     )
-    added = desk.accounts.add(account, body.reason)
-    response.headers["Location"] = f"/api/v1/accounts/{added.name}"
-    return view(added)
+    created = desk.accounts.add(account, body.reason)
+    response.headers["Location"] = f"/api/v1/accounts/{created.name}"
+    return view(created)
 
 
 @router.get(

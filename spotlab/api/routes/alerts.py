@@ -95,7 +95,7 @@ def list_alerts(
     page: PageDep,
 ) -> Page[AlertView]:
     """Alerts of the rules that you may see, sorted by rule and subject."""
-    found = sorted(
+    alerts = sorted(
         (
             AlertView(
                 rule_id=rule.rule_id,
@@ -112,8 +112,8 @@ def list_alerts(
         ),
         key=lambda each: (each.rule_id, each.key),
     )
-    shown, following = page.slice(found, lambda each: [each.rule_id, each.key])
-    return Page[AlertView](items=list(shown), total=len(found), next=following)
+    page_alerts, following = page.slice(alerts, lambda each: [each.rule_id, each.key])
+    return Page[AlertView](items=list(page_alerts), total=len(alerts), next=following)
 
 
 @router.get(
@@ -129,9 +129,9 @@ def list_alert_deliveries(
 ) -> Page[NotificationView]:
     """Sent, pending and failed notifications of the rules that you may see, newest first."""
     total = desk.alerts.count()
-    found = desk.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
+    deliveries = desk.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
     return page.from_store(
-        found, total, lambda each: [each.alert_id], notification_view, Page[NotificationView]
+        deliveries, total, lambda each: [each.alert_id], notification_view, Page[NotificationView]
     )
 
 
@@ -150,11 +150,11 @@ def list_alert_rules(
     ] = None,
 ) -> Page[RuleView]:
     """Sorted by name. You see a rule about instances if you may see all of its accounts."""
-    found = sorted(
+    rules = sorted(
         (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
     )
-    return page.from_list(found, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
+    return page.from_list(rules, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
 
 
 @router.post(

@@ -47,11 +47,11 @@ def list_audit(
     """Every change with user, time, and values before and after; newest first."""
     filters = AuditFilter(actor, action, target, since)
     total = desk.audit.count(filters)
-    found = desk.audit.list(
+    entries = desk.audit.list(
         replace(filters, before=decode_number(page.cursor)), limit=page.limit + 1
     )
     return page.from_store(
-        found, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
+        entries, total, lambda each: [each.number], EntryView.model_validate, Page[EntryView]
     )
 
 

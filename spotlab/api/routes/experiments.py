@@ -72,9 +72,9 @@ def experiment_page(desk: Desk, filters: ExperimentFilter, page: PageRequest) ->
     total = desk.decisions.count(filters)
     if page.cursor is not None:
         filters = replace(filters, before=_position(page.cursor))
-    found = desk.decisions.list(filters, limit=page.limit + 1)
+    experiments = desk.decisions.list(filters, limit=page.limit + 1)
     return page.from_store(
-        found,
+        experiments,
         total,
         lambda each: [each.created_at.isoformat(), each.experiment_id],
         SummaryView.model_validate,
@@ -189,9 +189,9 @@ def list_experiment_candidates(
     features: Annotated[bool, Query(description="Include the features.")] = False,
 ) -> Page[CandidateView]:
     """In order of rank, then unranked pools."""
-    found = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
+    candidates = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
     return page.from_list(
-        found, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
+        candidates, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
     )
 
 
@@ -208,9 +208,9 @@ def list_experiment_outcomes(
 ) -> Page[OutcomeView]:
     """Settled outcomes; empty if none is known yet."""
     desk.decisions.get(experiment_id)
-    found = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
+    outcomes = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
     return page.from_list(
-        found, _index, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
+        outcomes, _index, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
     )
 
 
@@ -227,8 +227,8 @@ def explain_experiment(
     pool: PoolKey,
 ) -> ExplanationView:
     """Computed from the stored features, with the model of the decision."""
-    found = desk.explaining.then(experiment_id, pool_of(pool))
-    return explanation_view(found, f"experiment {experiment_id}")
+    explanation = desk.explaining.then(experiment_id, pool_of(pool))
+    return explanation_view(explanation, f"experiment {experiment_id}")
 
 
 def ranked(candidates: tuple[Candidate, ...]) -> list[Candidate]:

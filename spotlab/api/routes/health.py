@@ -87,12 +87,12 @@ def uptime_view(part: PartHealth) -> UptimeView:
 )
 def get_health(service: ServiceDep) -> HealthView:
     """Needs no token, and returns only the worst state of any component."""
-    found = probe_components(service)
-    states = {each.state for each in found}
+    components = probe_components(service)
+    states = {each.state for each in components}
     return HealthView(
         status=next((state for state in WORST_FIRST if state in states), "unknown"),
         version=__version__,
-        checked_at=max(each.checked_at for each in found),
+        checked_at=max(each.checked_at for each in components),
     )
 
 
@@ -109,9 +109,11 @@ def list_components(
 ) -> Page[ComponentView]:
     """Components are probed at most every five seconds."""
     desk.market.may_read()
-    found = sorted(desk.market.components(probe_components(service)), key=lambda each: each.name)
+    components = sorted(
+        desk.market.components(probe_components(service)), key=lambda each: each.name
+    )
     return page.from_list(
-        found, lambda each: [each.name], ComponentView.model_validate, Page[ComponentView]
+        components, lambda each: [each.name], ComponentView.model_validate, Page[ComponentView]
     )
 
 
@@ -128,11 +130,11 @@ def list_uptime(
 ) -> UptimePage:
     """Based on recorded probes. Unknown time counts neither as up nor as down."""
     health = desk.health.read()
-    found = sorted(health.parts, key=lambda part: part.state.name)
-    shown, following = page.slice(found, lambda part: [part.state.name])
+    parts = sorted(health.parts, key=lambda part: part.state.name)
+    page_parts, following = page.slice(parts, lambda part: [part.state.name])
     return UptimePage(
-        items=[uptime_view(part) for part in shown],
-        total=len(found),
+        items=[uptime_view(part) for part in page_parts],
+        total=len(parts),
         next=following,
         since=health.since,
         now=health.now,
@@ -159,11 +161,11 @@ def list_component_day(
     """Oldest first, each with its reason."""
     name = NAMES.get(key, key)
     day = desk.health.day(name)
-    found = sorted(day.probes, key=_sort_key)
-    shown, following = PageRequest(request, response, limit, cursor).slice(found, _sort_key)
+    probes = sorted(day.probes, key=_sort_key)
+    page_probes, following = PageRequest(request, response, limit, cursor).slice(probes, _sort_key)
     return ComponentDayPage(
-        items=[ProbeView.model_validate(probe) for probe in shown],
-        total=len(found),
+        items=[ProbeView.model_validate(probe) for probe in page_probes],
+        total=len(probes),
         next=following,
         component=name,
         since=day.since,

@@ -98,13 +98,13 @@ def list_instances(
         (model, lambda i: i.model),
         (active, lambda i: i.active),
     ]
-    found = [
+    instances = [
         instance
         for instance in desk.instances.list(active_only=active)
         if all(value is None or read(instance) == value for value, read in filters)
     ]
     return page.from_list(
-        found, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView]
+        instances, lambda i: [i.account, i.name, i.instance_id], view, Page[InstanceView]
     )
 
 

@@ -54,8 +54,8 @@ def list_jobs(
     page: PageDep,
 ) -> Page[JobView]:
     """Jobs with schedule, state and latest run, sorted by name."""
-    found = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
-    return page.from_list(found, lambda each: [each.job.name], view, Page[JobView])
+    jobs = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
+    return page.from_list(jobs, lambda each: [each.job.name], view, Page[JobView])
 
 
 @router.get(
@@ -115,9 +115,9 @@ def list_job_runs(
     """Newest first."""
     total = desk.jobs.count(name)
     start = page.offset(total)
-    found = desk.jobs.history(name, limit=page.limit, offset=start)
-    end = start + len(found)
+    job_runs = desk.jobs.history(name, limit=page.limit, offset=start)
+    end = start + len(job_runs)
     following = page.link_next([end] if end < total else None)
     return Page[RunView](
-        items=[RunView.model_validate(each) for each in found], total=total, next=following
+        items=[RunView.model_validate(each) for each in job_runs], total=total, next=following
     )

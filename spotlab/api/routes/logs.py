@@ -239,11 +239,11 @@ def list_metrics(
 ) -> Page[MetricView]:
     """The content of /metrics as JSON, at most five seconds old."""
     desk.who.require(Right.READ_METRICS)
-    found = service.shared("metrics", 5.0, lambda: read_metrics(desk))
+    metrics = service.shared("metrics", 5.0, lambda: read_metrics(desk))
     page, following = PageRequest(request, response, limit, cursor).slice(
-        found, lambda each: [each.name]
+        metrics, lambda each: [each.name]
     )
-    return Page[MetricView](items=list(page), total=len(found), next=following)
+    return Page[MetricView](items=list(page), total=len(metrics), next=following)
 
 
 def read_metrics(desk: Desk) -> list[MetricView]:

@@ -109,7 +109,7 @@ def list_models(
 ) -> Page[ModelView]:
     """All versions of all models, sorted by name@version."""
     filters = {"name": name, "state": state, "enabled": enabled}
-    found = sorted(
+    entries = sorted(
         (
             entry
             for entry in desk.models.entries(task)
@@ -119,7 +119,7 @@ def list_models(
     )
     visible = _visible_instances(desk)
     return page.from_list(
-        found,
+        entries,
         lambda entry: [entry.record.reference],
         lambda entry: ModelView(**fields(entry, visible)),
         Page[ModelView],
@@ -205,13 +205,13 @@ def list_model_events(
     """Changes with user, time and reason, newest first: of one version if given name@version, of
     all versions if given a name."""
     visible = _visible_instances(desk, active_only=False)
-    found = [
+    events = [
         event
         for event in desk.models.history(reference)
         if not event.instance_id or event.instance_id in visible or desk.who.accounts is None
     ]
     return page.from_list(
-        found, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
+        events, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
     )
 
 
@@ -225,12 +225,14 @@ def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) ->
     """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
     day. At most a minute old."""
     key = ("performance", reference, desk.who.accounts, desk.who.rights)
-    found = service.shared(key, PERFORMANCE_CACHE_S, lambda: desk.performance.of_model(reference))
+    performance = service.shared(
+        key, PERFORMANCE_CACHE_S, lambda: desk.performance.of_model(reference)
+    )
     return PerformanceView(
-        model=found.model,
-        experiments=found.experiments,
-        outcomes=found.outcomes,
-        scores=[ScoreView.model_validate(score) for score in found.scores],
+        model=performance.model,
+        experiments=performance.experiments,
+        outcomes=performance.outcomes,
+        scores=[ScoreView.model_validate(score) for score in performance.scores],
     )
 
 
@@ -248,16 +250,16 @@ def list_model_experiments(
 ) -> Page[ExperimentOutcomesView]:
     """Decisions about instances that you may see, newest first."""
     model = desk.models.entry(reference).record.reference
-    found = experiment_page(desk, ExperimentFilter(model=model), page)
-    outcomes = desk.performance.of_experiments([each.experiment_id for each in found.items])
+    decisions = experiment_page(desk, ExperimentFilter(model=model), page)
+    outcomes = desk.performance.of_experiments([each.experiment_id for each in decisions.items])
     return Page[ExperimentOutcomesView](
         items=[
             ExperimentOutcomesView(
                 experiment=each,
                 outcomes=[OutcomeView.model_validate(o) for o in outcomes[each.experiment_id]],
             )
-            for each in found.items
+            for each in decisions.items
         ],
-        total=found.total,
-        next=found.next,
+        total=decisions.total,
+        next=decisions.next,
     )

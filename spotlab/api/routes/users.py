@@ -46,8 +46,8 @@ def list_users(
     page: PageDep,
 ) -> Page[UserView]:
     """All users, sorted by name."""
-    found = sorted(desk.users.list(), key=lambda each: each.name)
-    return page.from_list(found, lambda each: [each.name], UserView.model_validate, Page[UserView])
+    users = sorted(desk.users.list(), key=lambda each: each.name)
+    return page.from_list(users, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
 
 @router.post(
@@ -119,9 +119,9 @@ def list_tokens(
     ] = None,
 ) -> Page[TokenView]:
     """All tokens, including expired and revoked ones, sorted by id."""
-    found = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
+    tokens = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
     return page.from_list(
-        found, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
+        tokens, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
     )
 
 
@@ -137,10 +137,10 @@ def list_tokens(
 )
 def create_token(desk: DeskDep, body: TokenRequest) -> TokenCreatedView:
     """The token is returned only once."""
-    made, token = desk.tokens.create(
+    created, token = desk.tokens.create(
         body.user, body.name, body.scopes, timedelta(days=body.valid_days)
     )
-    return TokenCreatedView(token=token, about=TokenView.model_validate(made))
+    return TokenCreatedView(token=token, about=TokenView.model_validate(created))
 
 
 @router.delete(
