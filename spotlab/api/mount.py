@@ -35,7 +35,7 @@ def _build() -> ASGIApp:
 
 
 class LabApi(BaseRoute):
-    """Everything under /api.
+    """The route of everything under /api.
 
     Starlette's Mount would leave "/api" itself to the screens.
 
@@ -83,5 +83,5 @@ class LabApi(BaseRoute):
             scope["route"] = inner.get("route")
             took_ms = (time.perf_counter() - started) * 1e3
             is_read = scope["method"] in ("GET", "HEAD", "OPTIONS")
-            level = logging.DEBUG if is_read else logging.INFO  # reads are too many
+            level = logging.DEBUG if is_read else logging.INFO  # too many reads
             log.log(level, "%s %s %s in %.1f ms", scope["method"], scope["path"], status, took_ms)

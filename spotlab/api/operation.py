@@ -73,9 +73,13 @@ def is_open(extra: dict[str, Any] | None) -> bool:
 
 
 class Operation(APIRoute):
-    """A route that processes requests as described at the top of the module."""
+    """A route that processes requests as described at the top of the module.
+
+    The name of the endpoint is the operation id, and its return type the response.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["operation_id"] = endpoint.__name__
         super().__init__(path, in_threadpool(endpoint), **options)
 
     def get_route_handler(self) -> Handler:

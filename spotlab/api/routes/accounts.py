@@ -60,9 +60,7 @@ def _tagged(response: Response, account: Account) -> AccountView:
 
 @router.get(
     "/accounts",
-    operation_id="list_accounts",
     summary="List accounts",
-    response_model=Page[AccountView],
     openapi_extra=cacheable(Topic.FLEET),
 )
 def list_accounts(
@@ -79,9 +77,7 @@ def list_accounts(
 
 @router.post(
     "/accounts",
-    operation_id="create_account",
     summary="Add an account",
-    response_model=AccountView,
     status_code=201,
 )
 def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> AccountView:
@@ -100,9 +96,7 @@ def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> A
 
 @router.get(
     "/accounts/{name}",
-    operation_id="get_account",
     summary="Get an account",
-    response_model=AccountView,
     openapi_extra=cacheable(Topic.FLEET),
 )
 def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
@@ -112,9 +106,7 @@ def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
 
 @router.patch(
     "/accounts/{name}",
-    operation_id="change_account",
     summary="Change an account, or stop managing it",
-    response_model=AccountView,
 )
 def change_account(
     desk: DeskDep,
@@ -153,9 +145,7 @@ def _change(desk: Desk, current: Account, body: AccountChangeRequest) -> Account
 
 @router.post(
     "/accounts/{name}/validation",
-    operation_id="validate_account",
     summary="Validate access to an account",
-    response_model=ValidationView,
     responses=AWS_REFUSED,
 )
 def validate_account(desk: DeskDep, name: Name) -> ValidationView:

@@ -85,15 +85,10 @@ def _tagged(response: Response, rule: AlertRule) -> RuleView:
 
 @router.get(
     "/alerts",
-    operation_id="list_alerts",
     summary="List firing alerts",
-    response_model=Page[AlertView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alerts(
-    desk: DeskDep,
-    page: PageDep,
-) -> Page[AlertView]:
+def list_alerts(desk: DeskDep, page: PageDep) -> Page[AlertView]:
     """Alerts of the rules that you may see, sorted by rule and subject."""
     alerts = sorted(
         (
@@ -118,15 +113,10 @@ def list_alerts(
 
 @router.get(
     "/alerts/history",
-    operation_id="list_alert_deliveries",
     summary="List notifications",
-    response_model=Page[NotificationView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alert_deliveries(
-    desk: DeskDep,
-    page: PageDep,
-) -> Page[NotificationView]:
+def list_alert_deliveries(desk: DeskDep, page: PageDep) -> Page[NotificationView]:
     """Sent, pending and failed notifications of the rules that you may see, newest first."""
     total = desk.alerts.count()
     deliveries = desk.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
@@ -137,9 +127,7 @@ def list_alert_deliveries(
 
 @router.get(
     "/alerts/rules",
-    operation_id="list_alert_rules",
     summary="List alert rules",
-    response_model=Page[RuleView],
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
@@ -159,9 +147,7 @@ def list_alert_rules(
 
 @router.post(
     "/alerts/rules",
-    operation_id="create_alert_rule",
     summary="Add an alert rule",
-    response_model=RuleView,
     status_code=201,
     responses=NOT_FOUND,
 )
@@ -176,9 +162,7 @@ def create_alert_rule(desk: DeskDep, response: Response, body: RuleRequest) -> R
 
 @router.get(
     "/alerts/rules/{rule_id}",
-    operation_id="get_alert_rule",
     summary="Get an alert rule",
-    response_model=RuleView,
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
@@ -188,9 +172,7 @@ def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
 
 @router.patch(
     "/alerts/rules/{rule_id}",
-    operation_id="change_alert_rule",
     summary="Change, enable or disable an alert rule",
-    response_model=RuleView,
 )
 def change_alert_rule(
     desk: DeskDep,
@@ -221,9 +203,7 @@ def change_alert_rule(
 
 @router.delete(
     "/alerts/rules/{rule_id}",
-    operation_id="delete_alert_rule",
     summary="Delete an alert rule",
-    response_model=RuleView,
 )
 def delete_alert_rule(
     desk: DeskDep,
@@ -241,9 +221,7 @@ def delete_alert_rule(
 
 @router.post(
     "/alerts/rules/{rule_id}/test",
-    operation_id="test_alert_rule",
     summary="Send a test notification",
-    response_model=TestNotificationView,
 )
 def test_alert_rule(desk: DeskDep, rule_id: Id) -> TestNotificationView:
     """Sends one real notification, even if the rule is disabled. A failure is part of the
@@ -253,9 +231,7 @@ def test_alert_rule(desk: DeskDep, rule_id: Id) -> TestNotificationView:
 
 @router.get(
     "/alerts/rules/{rule_id}/signing-key",
-    operation_id="get_alert_signing_key",
     summary="Get the signing key of an alert rule",
-    response_model=SigningKeyView,
 )
 def get_alert_signing_key(desk: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
     """The receiver verifies notifications with it. Needs the right to change rules."""

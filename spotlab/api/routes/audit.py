@@ -24,9 +24,7 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
 
 @router.get(
     "/audit",
-    operation_id="list_audit",
     summary="List the audit log",
-    response_model=Page[EntryView],
 )
 def list_audit(
     desk: DeskDep,
@@ -57,9 +55,7 @@ def list_audit(
 
 @router.get(
     "/audit/check",
-    operation_id="check_audit",
     summary="Check the hash chain of the audit log",
-    response_model=AuditCheckView,
 )
 def check_audit(desk: DeskDep, service: ServiceDep) -> AuditCheckView:
     """Checks all entries; the result is cached for 10 seconds."""

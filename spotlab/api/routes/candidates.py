@@ -95,9 +95,7 @@ def requirements_from_query(
 
 @router.get(
     "/candidates",
-    operation_id="list_candidates",
     summary="Rank the pools that meet the requirements",
-    response_model=CandidatePage,
     openapi_extra=cacheable(Topic.MARKET, Topic.MODELS, Topic.FLEET),
 )
 def list_candidates(
@@ -161,9 +159,7 @@ def list_candidates(
 
 @router.get(
     "/explanation",
-    operation_id="explain_pool",
     summary="Explain the current risk of a pool",
-    response_model=ExplanationView,
     openapi_extra=cacheable(Topic.MARKET, Topic.MODELS),
 )
 def explain_pool(

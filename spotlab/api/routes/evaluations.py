@@ -28,9 +28,7 @@ class EvaluationsView(View):
 
 @router.post(
     "/instances/{instance_id}/evaluations",
-    operation_id="evaluate_instance",
     summary="Evaluate an instance now",
-    response_model=SummaryView,
     status_code=201,
 )
 def evaluate_instance(desk: DeskDep, response: Response, instance_id: InstanceId) -> SummaryView:
@@ -43,9 +41,7 @@ def evaluate_instance(desk: DeskDep, response: Response, instance_id: InstanceId
 
 @router.post(
     "/evaluations",
-    operation_id="evaluate_many",
     summary="Evaluate several instances now",
-    response_model=EvaluationsView,
     status_code=201,
     responses=NOT_FOUND,
 )

@@ -99,9 +99,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
 
 @router.get(
     "/experiments",
-    operation_id="list_experiments",
     summary="List decisions",
-    response_model=Page[SummaryView],
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
@@ -141,9 +139,7 @@ def list_experiments(
 
 @router.get(
     "/instances/{instance_id}/experiments",
-    operation_id="list_instance_experiments",
     summary="List the decisions about an instance",
-    response_model=Page[SummaryView],
     openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
@@ -158,9 +154,7 @@ def list_instance_experiments(
 
 @router.get(
     "/experiments/{experiment_id}",
-    operation_id="get_experiment",
     summary="Get a decision with its inputs",
-    response_model=ExperimentView,
     openapi_extra=IMMUTABLE,
 )
 def get_experiment(
@@ -177,9 +171,7 @@ def get_experiment(
 
 @router.get(
     "/experiments/{experiment_id}/candidates",
-    operation_id="list_experiment_candidates",
     summary="List the pools that a decision scored",
-    response_model=Page[CandidateView],
     openapi_extra=IMMUTABLE,
 )
 def list_experiment_candidates(
@@ -197,9 +189,7 @@ def list_experiment_candidates(
 
 @router.get(
     "/experiments/{experiment_id}/outcomes",
-    operation_id="list_experiment_outcomes",
     summary="List the outcomes of a decision's predictions",
-    response_model=Page[OutcomeView],
 )
 def list_experiment_outcomes(
     desk: DeskDep,
@@ -216,16 +206,10 @@ def list_experiment_outcomes(
 
 @router.get(
     "/experiments/{experiment_id}/explanation",
-    operation_id="explain_experiment",
     summary="Explain the risk of a pool in a decision",
-    response_model=ExplanationView,
     openapi_extra=IMMUTABLE,
 )
-def explain_experiment(
-    desk: DeskDep,
-    experiment_id: Number,
-    pool: PoolKey,
-) -> ExplanationView:
+def explain_experiment(desk: DeskDep, experiment_id: Number, pool: PoolKey) -> ExplanationView:
     """Computed from the stored features, with the model of the decision."""
     explanation = desk.explaining.then(experiment_id, pool_of(pool))
     return explanation_view(explanation, f"experiment {experiment_id}")

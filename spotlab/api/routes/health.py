@@ -80,9 +80,7 @@ def uptime_view(part: PartHealth) -> UptimeView:
 
 @router.get(
     "/health",
-    operation_id="get_health",
     summary="Get the overall health",
-    response_model=HealthView,
     openapi_extra={"security": []},
 )
 def get_health(service: ServiceDep) -> HealthView:
@@ -98,15 +96,9 @@ def get_health(service: ServiceDep) -> HealthView:
 
 @router.get(
     "/health/components",
-    operation_id="list_components",
     summary="List the components with state and reason",
-    response_model=Page[ComponentView],
 )
-def list_components(
-    desk: DeskDep,
-    service: ServiceDep,
-    page: PageDep,
-) -> Page[ComponentView]:
+def list_components(desk: DeskDep, service: ServiceDep, page: PageDep) -> Page[ComponentView]:
     """Components are probed at most every five seconds."""
     desk.market.may_read()
     components = sorted(
@@ -119,15 +111,10 @@ def list_components(
 
 @router.get(
     "/health/uptime",
-    operation_id="list_uptime",
     summary="List uptime, success rates and latencies over 24 hours",
-    response_model=UptimePage,
     openapi_extra=cacheable(Topic.HEALTH, max_age_s=PROBE_CACHE_S),
 )
-def list_uptime(
-    desk: DeskDep,
-    page: PageDep,
-) -> UptimePage:
+def list_uptime(desk: DeskDep, page: PageDep) -> UptimePage:
     """Based on recorded probes. Unknown time counts neither as up nor as down."""
     health = desk.health.read()
     parts = sorted(health.parts, key=lambda part: part.state.name)
@@ -145,9 +132,7 @@ def list_uptime(
 
 @router.get(
     "/health/components/{key}/day",
-    operation_id="list_component_day",
     summary="List the probes of a component over 24 hours",
-    response_model=ComponentDayPage,
     openapi_extra=cacheable(Topic.HEALTH),
 )
 def list_component_day(

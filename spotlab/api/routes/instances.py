@@ -53,9 +53,7 @@ def tag_of(instance: Instance) -> str:
 
 @router.get(
     "/instances",
-    operation_id="list_instances",
     summary="List instances",
-    response_model=Page[InstanceView],
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
@@ -110,9 +108,7 @@ def list_instances(
 
 @router.get(
     "/instances/{instance_id}",
-    operation_id="get_instance",
     summary="Get an instance",
-    response_model=InstanceView,
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
@@ -122,9 +118,7 @@ def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
 
 @router.put(
     "/instances/{instance_id}/model",
-    operation_id="assign_model",
     summary="Assign a model to an instance",
-    response_model=InstanceView,
 )
 def assign_model(
     desk: DeskDep,
@@ -141,9 +135,7 @@ def assign_model(
 
 @router.put(
     "/instances/{instance_id}/mode",
-    operation_id="set_mode",
     summary="Set the pipeline of an instance",
-    response_model=InstanceView,
 )
 def set_mode(
     desk: DeskDep,
@@ -160,9 +152,7 @@ def set_mode(
 
 @router.put(
     "/instances/{instance_id}/shadow",
-    operation_id="set_shadow",
     summary="Turn shadow mode of an instance on or off",
-    response_model=InstanceView,
 )
 def set_shadow(
     desk: DeskDep,
@@ -179,9 +169,7 @@ def set_shadow(
 
 @router.get(
     "/instances/{instance_id}/requirements",
-    operation_id="get_requirements",
     summary="Get the requirements of an instance",
-    response_model=InstanceRequirementsView,
     openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
 def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
@@ -198,9 +186,7 @@ def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirem
 
 @router.put(
     "/instances/{instance_id}/requirements",
-    operation_id="set_requirements",
     summary="Set the requirements of an instance",
-    response_model=InstanceView,
 )
 def set_requirements(
     desk: DeskDep,
@@ -218,9 +204,7 @@ def set_requirements(
 
 @router.get(
     "/instances/{instance_id}/pipeline",
-    operation_id="get_pipeline",
     summary="Get the pipeline status of an instance",
-    response_model=PipelineView,
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
 def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:

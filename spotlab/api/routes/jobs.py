@@ -44,15 +44,10 @@ def view(status: JobStatus) -> JobView:
 
 @router.get(
     "/jobs",
-    operation_id="list_jobs",
     summary="List the scheduled jobs",
-    response_model=Page[JobView],
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_jobs(
-    desk: DeskDep,
-    page: PageDep,
-) -> Page[JobView]:
+def list_jobs(desk: DeskDep, page: PageDep) -> Page[JobView]:
     """Jobs with schedule, state and latest run, sorted by name."""
     jobs = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
     return page.from_list(jobs, lambda each: [each.job.name], view, Page[JobView])
@@ -60,9 +55,7 @@ def list_jobs(
 
 @router.get(
     "/jobs/{name}",
-    operation_id="get_job",
     summary="Get a job",
-    response_model=JobView,
     openapi_extra=cacheable(Topic.JOBS),
 )
 def get_job(desk: DeskDep, name: Name) -> JobView:
@@ -72,9 +65,7 @@ def get_job(desk: DeskDep, name: Name) -> JobView:
 
 @router.patch(
     "/jobs/{name}",
-    operation_id="change_job",
     summary="Pause, resume or reschedule a job",
-    response_model=JobView,
 )
 def change_job(desk: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
     """Omitted fields keep their value."""
@@ -87,9 +78,7 @@ def change_job(desk: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
 
 @router.post(
     "/jobs/{name}/runs",
-    operation_id="run_job",
     summary="Run a job now",
-    response_model=RunAcceptedView,
     status_code=202,
 )
 def run_job(desk: DeskDep, response: Response, name: Name, body: ChangeRequest) -> RunAcceptedView:
@@ -102,16 +91,10 @@ def run_job(desk: DeskDep, response: Response, name: Name, body: ChangeRequest) 
 
 @router.get(
     "/jobs/{name}/runs",
-    operation_id="list_job_runs",
     summary="List the runs of a job",
-    response_model=Page[RunView],
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_job_runs(
-    desk: DeskDep,
-    name: Name,
-    page: PageDep,
-) -> Page[RunView]:
+def list_job_runs(desk: DeskDep, name: Name, page: PageDep) -> Page[RunView]:
     """Newest first."""
     total = desk.jobs.count(name)
     start = page.offset(total)

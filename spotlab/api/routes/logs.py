@@ -73,10 +73,8 @@ class LogPage(View):
 
 @router.get(
     "/logs",
-    operation_id="list_logs",
     summary="List log lines",
     tags=["logs"],
-    response_model=LogPage,
 )
 def list_logs(
     request: Request,
@@ -109,7 +107,6 @@ def list_logs(
 
 @router.get(
     "/logs/stream",
-    operation_id="stream_logs",
     summary="Stream log lines (server-sent events)",
     tags=["logs"],
     response_class=StreamingResponse,
@@ -224,10 +221,8 @@ def event(line: LogLine) -> bytes:
 
 @router.get(
     "/metrics",
-    operation_id="list_metrics",
     summary="List the metrics of this replica",
     tags=["metrics"],
-    response_model=Page[MetricView],
 )
 def list_metrics(
     request: Request,

@@ -22,9 +22,7 @@ MAX_COLLECT_S: Final = 60.0
 
 @router.get(
     "/market",
-    operation_id="get_market",
     summary="Get the active market with its sources and their age",
-    response_model=MarketView,
     openapi_extra=cacheable(Topic.MARKET),
 )
 def get_market(desk: DeskDep) -> MarketView:
@@ -59,9 +57,7 @@ def get_market(desk: DeskDep) -> MarketView:
 
 @router.post(
     "/market/collect",
-    operation_id="collect_market",
     summary="Collect the live market now",
-    response_model=CollectedView,
     responses=AWS_REFUSED,
 )
 def collect_market(desk: DeskDep) -> CollectedView:

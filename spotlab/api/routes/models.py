@@ -87,9 +87,7 @@ def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
 
 @router.get(
     "/models",
-    operation_id="list_models",
     summary="List model versions",
-    response_model=Page[ModelView],
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
@@ -128,9 +126,7 @@ def list_models(
 
 @router.post(
     "/models",
-    operation_id="upload_model",
     summary="Upload a model as a candidate",
-    response_model=UploadView,
     status_code=201,
     openapi_extra=UPLOAD,
 )
@@ -153,9 +149,7 @@ async def upload_model(
 
 @router.get(
     "/models/{reference}",
-    operation_id="get_model",
     summary="Get a model version with its card",
-    response_model=ModelCardView,
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
@@ -168,9 +162,7 @@ def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
 
 @router.post(
     "/models/{reference}/{step:step}",
-    operation_id="decide_model",
     summary="Accept, graduate, enable, disable, activate, reject or archive a model version",
-    response_model=ModelView,
 )
 def decide_model(
     desk: DeskDep,
@@ -192,16 +184,10 @@ def decide_model(
 
 @router.get(
     "/models/{reference}/history",
-    operation_id="list_model_events",
     summary="List the changes of a model",
-    response_model=Page[ModelEventView],
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def list_model_events(
-    desk: DeskDep,
-    reference: Reference,
-    page: PageDep,
-) -> Page[ModelEventView]:
+def list_model_events(desk: DeskDep, reference: Reference, page: PageDep) -> Page[ModelEventView]:
     """Changes with user, time and reason, newest first: of one version if given name@version, of
     all versions if given a name."""
     visible = _visible_instances(desk, active_only=False)
@@ -217,9 +203,7 @@ def list_model_events(
 
 @router.get(
     "/models/{reference}/performance",
-    operation_id="get_performance",
     summary="Get the performance of a model",
-    response_model=PerformanceView,
 )
 def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) -> PerformanceView:
     """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
@@ -238,9 +222,7 @@ def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) ->
 
 @router.get(
     "/models/{reference}/experiments",
-    operation_id="list_model_experiments",
     summary="List the decisions with a model, with their outcomes",
-    response_model=Page[ExperimentOutcomesView],
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_model_experiments(

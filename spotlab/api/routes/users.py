@@ -36,15 +36,10 @@ TokenId = Annotated[
 
 @router.get(
     "/users",
-    operation_id="list_users",
     summary="List users",
     tags=["users"],
-    response_model=Page[UserView],
 )
-def list_users(
-    desk: DeskDep,
-    page: PageDep,
-) -> Page[UserView]:
+def list_users(desk: DeskDep, page: PageDep) -> Page[UserView]:
     """All users, sorted by name."""
     users = sorted(desk.users.list(), key=lambda each: each.name)
     return page.from_list(users, lambda each: [each.name], UserView.model_validate, Page[UserView])
@@ -52,10 +47,8 @@ def list_users(
 
 @router.post(
     "/users",
-    operation_id="create_user",
     summary="Add a user",
     tags=["users"],
-    response_model=UserAddedView,
     status_code=201,
     openapi_extra=SECRET,
 )
@@ -74,10 +67,8 @@ def create_user(desk: DeskDep, response: Response, body: UserRequest) -> UserAdd
 
 @router.get(
     "/users/{name}",
-    operation_id="get_user",
     summary="Get a user",
     tags=["users"],
-    response_model=UserView,
 )
 def get_user(desk: DeskDep, name: Name) -> UserView:
     """Role, accounts and state of the user."""
@@ -86,10 +77,8 @@ def get_user(desk: DeskDep, name: Name) -> UserView:
 
 @router.patch(
     "/users/{name}",
-    operation_id="change_user",
     summary="Change a user's role or accounts, or enable or disable a user",
     tags=["users"],
-    response_model=UserView,
 )
 def change_user(desk: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
     """Omitted fields keep their value. A user who may no longer sign in is signed out."""
@@ -106,10 +95,8 @@ def change_user(desk: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
 
 @router.get(
     "/tokens",
-    operation_id="list_tokens",
     summary="List API tokens",
     tags=["tokens"],
-    response_model=Page[TokenView],
 )
 def list_tokens(
     desk: DeskDep,
@@ -127,10 +114,8 @@ def list_tokens(
 
 @router.post(
     "/tokens",
-    operation_id="create_token",
     summary="Create an API token for a user",
     tags=["tokens"],
-    response_model=TokenCreatedView,
     status_code=201,
     responses=NOT_FOUND,
     openapi_extra=SECRET,
@@ -145,10 +130,8 @@ def create_token(desk: DeskDep, body: TokenRequest) -> TokenCreatedView:
 
 @router.delete(
     "/tokens/{token_id}",
-    operation_id="revoke_token",
     summary="Revoke an API token",
     tags=["tokens"],
-    response_model=TokenView,
 )
 def revoke_token(desk: DeskDep, token_id: TokenId) -> TokenView:
     """Takes effect within seconds on every replica."""

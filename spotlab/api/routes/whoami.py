@@ -13,10 +13,8 @@ router = APIRouter(route_class=Operation)
 
 @router.get(
     "/me",
-    operation_id="get_me",
     summary="Get the signed-in user and their rights",
     tags=["me"],
-    response_model=MeView,
 )
 async def get_me(desk: DeskDep) -> MeView:
     """User, role, accounts and rights of the token or session."""
