@@ -1,4 +1,4 @@
-"""A small lab behind the API, asked in this process."""
+"""A small lab behind the API, in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOREIGN = "i-0000000000000009f"
 
 
 class Asking:
-    """A client without a socket; `who` says who each token is."""
+    """A client without a socket; `who` maps tokens to principals."""
 
     def __init__(self, lab: Lab, **people: Principal) -> None:
         self.lab = lab
@@ -41,11 +41,11 @@ class Asking:
     def __call__(
         self, method: str, path: str, who: str | None = "admin", **options: Any
     ) -> httpx.Response:
-        """Ask once; paths are below /api/v1 unless they begin with /api."""
+        """Send one request; paths are below /api/v1 unless they start with /api."""
         return asyncio.run(self._ask(method, path, who, options))
 
     def at_once(self, *asked: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
-        """Ask several at the same time."""
+        """Send several requests at the same time."""
 
         async def all_of_them() -> list[httpx.Response]:
             waiting = [self._ask(method, path, "admin", opts) for method, path, opts in asked]

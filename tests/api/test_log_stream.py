@@ -32,7 +32,7 @@ class Event:
 
 
 def read(text: str) -> list[Event]:
-    """The events of a stream, comments apart."""
+    """The events of a stream, without comments."""
     found = []
     for block in text.split("\n\n"):
         named = [line.partition(": ") for line in block.splitlines() if not line.startswith(":")]
@@ -68,7 +68,7 @@ def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
     assert [(e.id, e.event) for e in events] == [("2-0", "log"), ("3-0", "log")]
     assert json.loads(events[0].data)["message"] == "two"
     fresh = ask("GET", "/logs/stream?for_s=0")
-    assert read(fresh.text) == []  # without it, from now on
+    assert read(fresh.text) == []  # without Last-Event-ID: new lines only
     assert ask("GET", "/logs/stream", headers={"Last-Event-ID": "x"}).status_code == 422
     assert ask("GET", "/logs/stream", None).status_code == 401
     assert ask("GET", "/logs/stream", "viewer").status_code == 403

@@ -1,4 +1,4 @@
-"""What is sent at the same moment: one of several changes succeeds, and a limit is a limit."""
+"""Concurrent requests: one of several changes succeeds, and rate limits hold."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PAIRS: dict[str, tuple[Change, Change]] = {
 
 
 def place(ask: Asking, what: str) -> str:
-    """Where the pair is sent to; makes what it is about."""
+    """The path for the two requests; creates the resource."""
     if what.startswith("account"):
         assert ask("POST", "/accounts", json=ACCOUNT).status_code == 201
         return "/accounts/staging"
@@ -81,7 +81,7 @@ def test_of_two_changes_made_from_one_state_one_succeeds(
 ) -> None:
     path = place(ask, what)
     tag = ask("GET", path).headers["etag"]
-    meeting(monkeypatch, etags, "require", 2)  # both have seen the same state by then
+    meeting(monkeypatch, etags, "require", 2)  # both have read the same state by then
     asked = [
         (method, f"{path}{part}", {"json": body, "headers": {"If-Match": tag}})
         for method, part, body in PAIRS[what]
@@ -146,8 +146,8 @@ def test_writes_with_one_key_are_carried_out_once(ask: Asking, lab: Lab) -> None
     kinds = Counter(answer.status_code for answer in answers)
     assert set(kinds) <= {202, 409}
     assert kinds[202] >= 1
-    told = {answer.content for answer in answers if answer.status_code == 202}
-    assert len(told) == 1, "each is told the same"
+    output = {answer.content for answer in answers if answer.status_code == 202}
+    assert len(output) == 1, "each is told the same"
     assert len(lab.store.audit.entries(AuditFilter(action="job.run"))) == 1
     again = ask("POST", "/jobs/retention/runs", **body)
     assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
@@ -175,7 +175,7 @@ def test_a_write_that_is_being_carried_out_is_not_begun_again(
 
 @pytest.fixture(params=["alone", pytest.param("redis", marks=pytest.mark.redis)])
 def shared(request: pytest.FixtureRequest) -> Iterator[Storage | None]:
-    """What counts for all replicas: nothing, or Redis."""
+    """The shared counter of replicas: none, or Redis."""
     if request.param == "alone":
         yield None
         return
@@ -198,7 +198,7 @@ def test_a_limit_is_exact_for_requests_at_once(shared: Storage | None) -> None:
 def test_a_thread_that_is_late_does_not_begin_a_window_anew() -> None:
     now = [60.0]
     limiter = RateLimiter(lambda: None, lambda: now[0])
-    for moment in (60.0, 60.1, 59.9, 60.2):  # the third has looked at the clock before
+    for moment in (60.0, 60.1, 59.9, 60.2):  # the third thread read the clock earlier
         now[0] = moment
         left = limiter.count("ana", "writes", 10).remaining
     assert left == 6

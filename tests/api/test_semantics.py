@@ -1,4 +1,4 @@
-"""What every operation does the same way: problems, keys, tags, pages, limits."""
+"""Behaviour shared by all operations: problems, idempotency keys, ETags, pages, rate limits."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_problem_has_one_shape(
 
 def test_whoever_brings_no_token_is_told_how(ask: Asking) -> None:
     answer = ask("GET", "/instances?limit=0", None)
-    assert answer.status_code == 401  # before anything that was asked is looked at
+    assert answer.status_code == 401  # before the request is validated
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -212,7 +212,7 @@ def test_answers_are_kept_on_every_database(database: Database) -> None:
         assert waiting is not None
         assert (waiting.status, waiting.created_at) == (0, at)
         store.answers.settle("ana", "k", 201, {"body": "{}"})
-        store.answers.release("ana", "k")  # too late: it is answered
+        store.answers.release("ana", "k")  # too late: it has a response
         known = store.answers.claim("ana", "k", "POST /x", "h", at)
         assert known is not None
         assert (known.status, known.answer) == (201, {"body": "{}"})

@@ -1,4 +1,4 @@
-"""Files on their way to a page: how large, how many, and how many at a time."""
+"""Limits of uploads: size, total size, and number at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Streamlit:
-    """Keeps files, as Streamlit does; where `gate` is set, only once it opens."""
+    """Stores files like Streamlit; if `gate` is set, only when it opens."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}

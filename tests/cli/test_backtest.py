@@ -1,4 +1,4 @@
-"""`spotlab backtest`: one document with stable keys, the same after whatever was killed."""
+"""`spotlab backtest`: one document with stable keys, even after a killed run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For tests that leave nothing behind which another could see."""
+    """A home for tests that do not affect each other."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -49,7 +49,7 @@ def arguments(shared_home: Path, campaign: Path) -> list[str]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> Run:
-    """Run it; gives the exit code and what it printed on stdout."""
+    """Run the command; returns the exit code and stdout."""
 
     def run_command(*more: str) -> tuple[int, str]:
         code = main([*arguments, *more])
@@ -181,7 +181,7 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
 
 
 def started(arguments: list[str]) -> subprocess.Popen[str]:
-    """The command in a process of its own, with one worker."""
+    """The command in a separate process, with one worker."""
     command = [sys.executable, "-c", "from spotlab.cli import main; raise SystemExit(main())"]
     return subprocess.Popen(
         [*command, *arguments, "--workers", "1"],

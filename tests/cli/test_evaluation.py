@@ -1,4 +1,4 @@
-"""`models evaluate` and `data`: one document with the promised keys, and exit codes that tell."""
+"""`models evaluate` and `data`: one document with stable keys, and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: one document on stdout, words on stderr, and exit codes that mean something."""
+"""The command line: one document on stdout, messages on stderr, and exit codes."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_a_home_that_cannot_be_used_is_told_in_one_line(
     taken.touch()
     argv = [command, "list"] if command == "models" else [command]
     assert main([*argv, "--home", str(taken / "home")]) == 2
-    said = capsys.readouterr().err
-    assert said.splitlines() == [
+    output = capsys.readouterr().err
+    assert output.splitlines() == [
         f"spotlab: SPOTLAB_HOME {taken / 'home'} cannot be used: Not a directory. "
         "Name a folder that SpotLab may write."
     ]
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write any folder
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any folder
     assert main([*argv, "--home", str(tmp_path)]) == 2
     assert "cannot be used: It cannot be written." in capsys.readouterr().err
 
@@ -141,7 +141,7 @@ def test_a_mistyped_variable_is_told(
     )
     monkeypatch.setattr(commands, "COMMANDS", (stands_for,))
     assert main([command]) == 0
-    told = capsys.readouterr()
-    assert "SPOTLAB_DATABSE_URL is set" in told.err
-    assert "Did you mean SPOTLAB_DATABASE_URL?" in told.err
-    assert told.out == "ran\n"
+    output = capsys.readouterr()
+    assert "SPOTLAB_DATABSE_URL is set" in output.err
+    assert "Did you mean SPOTLAB_DATABASE_URL?" in output.err
+    assert output.out == "ran\n"
