@@ -57,7 +57,7 @@ def visitor_of(connection: HTTPConnection, lab: Lab) -> Principal:
 
     Raises:
         NotSignedIn: visitors must sign in.
-        Forbidden: sign-in is off, and the request is not from this machine or from another site.
+        Forbidden: sign-in is off and the request is not from this machine, or another site sent it.
     """
     visitor = Gate(lab).visitor()
     if visitor is None:

@@ -12,7 +12,7 @@ from spotlab.settings import Settings
 
 JSON_HELP: Final = "print one JSON document to stdout"
 HOME_HELP: Final = "folder with all local state (default: SPOTLAB_HOME)"
-EPILOG: Final = "exit codes: 0 success, 1 failure, 2 wrong usage, 3 not available"
+EPILOG: Final = "exit codes: 0 success, 1 failure, 2 usage error, 3 not available"
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def _schedule_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "schedule",
         metavar="SCHEDULE",
-        help='"every 10 min", cron fields in UTC such as "15 3 * * mon-fri", or own (the default)',
+        help='"every 10 min", cron fields in UTC ("15 3 * * mon-fri"), or "own" for the default',
     )
     options.add_reason(parser)
 

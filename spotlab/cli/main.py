@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after `spotlab`; None: those of this process.
     Returns:
-        Exit code: 0 success, 1 failure, 2 wrong usage, 3 not available.
+        Exit code: 0 success, 1 failure, 2 usage error, 3 not available.
     Raises:
         SystemExit: with 2 if the arguments are wrong, with 0 after --help.
     """
