@@ -77,7 +77,7 @@ def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
 def test_a_stream_beats_while_nothing_is_written(
     ask: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
     monkeypatch.setattr(logs, "HEARTBEAT_S", 0.0)
     assert ": heartbeat" in ask("GET", "/logs/stream?for_s=0.05").text
 
@@ -85,8 +85,8 @@ def test_a_stream_beats_while_nothing_is_written(
 def test_a_stream_ends_with_the_right_to_read(
     ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "LOOK_EVERY_S", 0.001)
-    monkeypatch.setattr(logs, "ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
+    monkeypatch.setattr(logs, "REAUTHENTICATE_S", 0.0)
     asked = 0
     who = ask._who
 
@@ -114,7 +114,7 @@ def test_streams_end_when_the_server_is_about_to(
 
 
 def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spotlab.api.request_state.MOST_STREAMS", 0)
+    monkeypatch.setattr("spotlab.api.request_state.MAX_STREAMS_PER_USER", 0)
     refused = ask("GET", "/logs/stream?for_s=0")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
 

@@ -81,7 +81,7 @@ def test_of_two_changes_made_from_one_state_one_succeeds(
 ) -> None:
     path = place(ask, what)
     tag = ask("GET", path).headers["etag"]
-    meeting(monkeypatch, etags, "require", 2)  # both have read the same state by then
+    meeting(monkeypatch, etags, "require_match", 2)  # both have read the same state by then
     asked = [
         (method, f"{path}{part}", {"json": body, "headers": {"If-Match": tag}})
         for method, part, body in PAIRS[what]
@@ -97,7 +97,7 @@ def test_changes_of_any_state_lose_nothing_of_each_other(
     ask: Asking, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     path = place(ask, what)
-    meeting(monkeypatch, etags, "require", 2)
+    meeting(monkeypatch, etags, "require_match", 2)
     answers = ask.at_once(
         *((m, path, {"json": body, "headers": {"If-Match": "*"}}) for m, _, body in PAIRS[what])
     )
