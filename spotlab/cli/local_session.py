@@ -1,4 +1,4 @@
-"""The desk of whoever runs a command."""
+"""The lab that a command opens, with the rights of its user."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def at_desk(settings: Settings) -> Iterator[Desk]:
-    """The desk of a lab that is open meanwhile.
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """Open the lab, and close it at the end.
 
     Raises:
-        InvalidSetting, DatabaseDown: it cannot be opened now.
+        InvalidSetting, DatabaseDown: the lab cannot be opened.
     """
-    from spotlab.cli.identity import acting
+    from spotlab.cli.identity import principal_of_command
     from spotlab.runtime.bootstrap import bootstrap
     from spotlab.services import Desk
 
     with bootstrap(settings) as lab:
-        yield Desk(lab, acting(lab))
+        yield Desk(lab, principal_of_command(lab))

@@ -1,4 +1,4 @@
-"""A small lab behind the API, asked in this process."""
+"""A small lab behind the API, in this process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""No answer to a read tells somebody of an account that they do not see, whatever there is to tell.
+"""No read operation reveals an account that the user may not see.
 
-Every operation that reads is asked, about what is theirs and what is not, after everything that
-could speak of the other account has: jobs, probes, alerts, users, tokens, models, lines, events.
+Every read operation is called for both visible and hidden resources, after the other account has
+appeared in jobs, probes, alerts, users, tokens, models, log lines and events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.people import ANA
 
 NAME, NUMBER, INSTANCE_NAME = "other", "210987654321", "theirs"
 NEEDLES = (f'"{NAME}"', f"'{NAME}'", f"{NAME} refused", NUMBER, FOREIGN, INSTANCE_NAME, "otto")
-"""The account, its number, its instance, and its user."""
+"""The hidden account, its AWS id, its instance, and its user."""
 ENDLESS = frozenset({"/api/v1/logs/stream"})
 PEOPLE = {
     "all": Principal("all", Role.ADMIN, via="a test"),
@@ -43,7 +43,7 @@ PEOPLE = {
 
 @pytest.fixture
 def told(lab: Lab) -> Lab:
-    """Everything has spoken of the other account."""
+    """A lab in which all kinds of records mention the hidden account."""
     desk, now, said = Desk(lab, ANA), lab.clock.now(), f"{NAME} refused {FOREIGN} of {NUMBER}."
     desk.instances.evaluate()
     desk.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
@@ -74,7 +74,7 @@ def told(lab: Lab) -> Lab:
 
 
 def paths(lab: Lab) -> list[str]:
-    """Every operation that reads, about what is theirs and what is not."""
+    """Every read operation, for visible and hidden resources."""
     document: dict[str, Any] = build(lambda: lab, _nobody).openapi()  # type: ignore[attr-defined]
     latest = lab.store.ledger.latest_per_instance()
     rules = [rule.rule_id for rule in lab.store.alerts.rules()]

@@ -1,4 +1,4 @@
-"""Whatever is sent to any operation, the answer is never a failure of the server."""
+"""No value sent to any operation causes a server error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def asking(
 
 @pytest.fixture(scope="module")
 def operations(asking: Asking) -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of each operation that ends."""
+    """Method, path and description of each operation except streams."""
     document = asking("GET", "/api/openapi.json").json()
     return [
         (method.upper(), path, resolved(operation, document))
@@ -63,7 +63,7 @@ def operations(asking: Asking) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def resolved(item: Any, document: Any) -> Any:
-    """The description without references."""
+    """The schema with references resolved."""
     if isinstance(item, list):
         return [resolved(each, document) for each in item]
     if not isinstance(item, dict):
@@ -74,7 +74,7 @@ def resolved(item: Any, document: Any) -> Any:
 
 
 def sample(schema: Any) -> Any:
-    """A value that a schema allows, as far as it says."""
+    """A value that is valid according to a schema."""
     for word in ("examples", "enum", "anyOf", "oneOf", "allOf"):
         if word in schema:
             first = schema[word][0]

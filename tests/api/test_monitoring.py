@@ -1,4 +1,4 @@
-"""Alerts, the audit log, the market and the parts' health over the API."""
+"""Alerts, the audit log, the market and component health over the API."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_a_rule_is_made_tested_changed_and_deleted(
     assert ask("DELETE", f"{path}?reason=done", "operator").json()["name"] == "a rule"
     for each in (("GET", path), ("POST", f"{path}/test"), ("DELETE", path)):
         assert ask(*each, "operator").status_code == 404
-    told = ask("GET", f"/audit?target={made['rule_id']}")
-    assert [e["action"] for e in told.json()["items"]] == [
+    output = ask("GET", f"/audit?target={made['rule_id']}")
+    assert [e["action"] for e in output.json()["items"]] == [
         "alert.delete",
         "alert.change",
         "alert.test",
         "alert.add",
     ]
-    everything = "".join([told.text, read.text, off.text, key.text])
+    everything = "".join([output.text, read.text, off.text, key.text])
     assert SECRET_PATH not in everything
 
 
@@ -173,7 +173,7 @@ def test_the_audit_log_is_filtered_paged_and_checked(ask: Asking, lab: Lab) -> N
     rule(ask)
     found = ask("GET", f"/audit?action=instance&target={WEB}&limit=2").json()
     assert (found["total"], [e["after"] for e in found["items"]]) == (3, [False, True])
-    ask("PUT", f"/instances/{WEB}/shadow", json={"shadow": True}, headers=ANY)  # meanwhile
+    ask("PUT", f"/instances/{WEB}/shadow", json={"shadow": True}, headers=ANY)  # in the meantime
     cursor = found["next"]
     rest = ask("GET", f"/audit?action=instance&target={WEB}&cursor={cursor}").json()
     assert ([e["reason"] for e in rest["items"]], rest["next"]) == (["to False"], None)
@@ -203,17 +203,19 @@ def test_the_market_is_collected_by_those_who_may(
     ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask("POST", "/market/collect", "viewer").status_code == 403
-    assert ask("POST", "/market/collect", "operator").status_code == 502  # its AWS refuses
+    assert (
+        ask("POST", "/market/collect", "operator").status_code == 502
+    )  # the AWS of this lab rejects all requests
     sources = (
         SourceReport("a feed", None, "", None, None, 0, False, "The role of other is gone."),
     )
     report = CollectReport(MarketName.SIMULATED, sources, {}, 0, False, 1.0)
     monkeypatch.setattr(type(lab), "collect", lambda *_args, **_more: report)
-    told = [
+    output = [
         ask("POST", "/market/collect", who).json()["sources"][0]["error"]
         for who in ("operator", "own")
     ]
-    assert told == ["The role of other is gone.", "The role of another account is gone."]
+    assert output == ["The role of other is gone.", "The role of another account is gone."]
     assert lab.store.audit.entries(AuditFilter(action="market.collect"))[0].actor == "acme's"
 
     def too_long(*_args: object, **_more: object) -> CollectReport:
@@ -222,7 +224,7 @@ def test_the_market_is_collected_by_those_who_may(
     monkeypatch.setattr(type(lab), "collect", too_long)
     stopped = ask("POST", "/market/collect", "operator")
     assert (stopped.status_code, stopped.headers["retry-after"]) == (503, "5")
-    assert "what was read is kept" in stopped.json()["remedy"]
+    assert "the data read so far is stored" in stopped.json()["remedy"]
 
 
 def test_each_part_tells_its_day(ask: Asking, lab: Lab) -> None:
@@ -260,8 +262,8 @@ def test_reasons_name_no_account_that_is_not_seen(ask: Asking, lab: Lab) -> None
     )
     for path in ("/health/components", "/health/uptime"):
         for who, shown in (("admin", True), ("own", False)):
-            told = ask("GET", path, who).json()["items"]
-            said = next(each["reason"] for each in told if each["name"] == INSTANCE_MANAGER)
+            output = ask("GET", path, who).json()["items"]
+            said = next(each["reason"] for each in output if each["name"] == INSTANCE_MANAGER)
             assert ("Account other" in said) is shown, (path, who, said)
             assert "access denied" in said
 

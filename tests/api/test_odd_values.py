@@ -1,4 +1,4 @@
-"""No value at the edge of its type is the server's fault: generated over every operation."""
+"""No extreme value causes a server error; generated for every operation."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PATHS: Final = {
     "token_id": "0f1e2d3c4b5a",
 }
 NAMES: Final = {"jobs": "retention", "users": "ana"}
-"""Of what a path's {name} is, by what it stands below; else an account's."""
+"""Values of {name} in a path, by resource; otherwise an account's name."""
 AWS: Final = ("create_account", "change_account", "validate_account", "collect_market")
-"""The AWS of the lab refuses: 502 is right where AWS was asked."""
+"""The AWS of the lab rejects all requests, so that these operations may respond with 502."""
 ENDLESS: Final = "stream_logs"
 REQUESTS: Final = OnBothDatabases()
 
@@ -42,7 +42,7 @@ REQUESTS: Final = OnBothDatabases()
 def odd_ask(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Asking]:
-    """An administrator at a lab on each kind of database, with some of everything in it."""
+    """A client with administrator rights, for a lab with all kinds of records, on each database."""
     home = tmp_path_factory.mktemp("odd")
     save_toy_model(home / "models")
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +79,7 @@ def address(path: str, **other: str) -> str:
 
 
 def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
-    """What is wrong with an answer: a server's error, or a refusal that does not say what of."""
+    """Faults of a response: a server error, or a problem without details."""
     where = f"{operation['operationId']} {what[:90]}: {answer.status_code} {answer.text[:300]}"
     if answer.status_code >= 500:
         refused_by_aws = answer.status_code == 502 and operation["operationId"] in AWS
@@ -112,7 +112,7 @@ def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
                     continue
                 faults += fault(operation, f"{name}={value!r}", answer)
                 if name == "cursor" and value in CURSORS:
-                    known = answer.status_code in (200, 404)  # 404: so is any other made-up one
+                    known = answer.status_code in (200, 404)  # 404, as for any other invented name
                     faults += [] if known else [f"{asked}: {answer.status_code}"]
     assert faults == []
 
@@ -133,7 +133,7 @@ def test_no_field_of_a_body_is_the_servers_fault(odd_ask: Asking) -> None:
 
 
 def bodies(example: Any) -> Iterator[tuple[str, str]]:
-    """The example with one of its values replaced, at every depth, and the odd value alone."""
+    """The example with one value replaced, at every depth, and the odd value alone."""
     mark = "\0odd\0"
     for field, changed in replaced(example, mark):
         for value in BODY_VALUES:
@@ -156,7 +156,7 @@ def replaced(value: Any, mark: str, where: str = "body") -> Iterator[tuple[str, 
 def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: Asking, place: tuple[Any, ...]) -> None:
     answer = odd_ask("GET", f"/experiments?cursor={cursor(*place)}")
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "There is no such page."
+    assert answer.json()["detail"] == "This page does not exist."
 
 
 def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:

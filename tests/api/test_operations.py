@@ -1,4 +1,4 @@
-"""Each operation does what it says, for those who may, with what they see."""
+"""Each operation works for users with its right, on the resources that they may see."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_accounts_are_listed_created_and_read(ask: Asking) -> None:
 
 def test_an_account_is_validated_where_there_is_an_aws(ask: Asking) -> None:
     answer = ask("POST", "/accounts/acme/validation")
-    assert answer.status_code == 502  # the AWS of this lab refuses
+    assert answer.status_code == 502  # the AWS of this lab rejects all requests
     assert answer.json()["detail"] == "No AWS in this test."
 
 
@@ -358,6 +358,6 @@ def test_a_decision_with_known_outcomes_is_scored(ask: Asking, lab: Lab) -> None
     score = found["scores"][0]
     assert (found["outcomes"], score["rows"], score["base_rate"]["value"]) == (1, 1, 0.0)
     assert score["brier"]["value"] == pytest.approx(1e-4)
-    assert score["brier"]["low"] is None  # one day tells no interval
+    assert score["brier"]["low"] is None  # one day is too short for an interval
     outcome = ask("GET", f"/experiments/{number}/outcomes").json()["items"][0]
     assert (outcome["realised"], outcome["state"]) == (0.0, "realised")

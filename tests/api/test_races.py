@@ -1,4 +1,4 @@
-"""What is sent at the same moment: one of several changes succeeds, and a limit is a limit."""
+"""Concurrent requests: one of several changes succeeds, and rate limits hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from limits.storage import RedisStorage, Storage
 
 from spotlab.access.authentication import Gate
 from spotlab.api import etags
-from spotlab.api.rate_limit import Limiter
+from spotlab.api.rate_limit import RateLimiter
 from spotlab.domain.access import Principal, Right, Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.domain.ports import AuditFilter
@@ -66,7 +66,7 @@ PAIRS: dict[str, tuple[Change, Change]] = {
 
 
 def place(ask: Asking, what: str) -> str:
-    """Where the pair is sent to; makes what it is about."""
+    """The path for the two requests; creates the resource."""
     if what.startswith("account"):
         assert ask("POST", "/accounts", json=ACCOUNT).status_code == 201
         return "/accounts/staging"
@@ -81,7 +81,7 @@ def test_of_two_changes_made_from_one_state_one_succeeds(
 ) -> None:
     path = place(ask, what)
     tag = ask("GET", path).headers["etag"]
-    meeting(monkeypatch, etags, "require", 2)  # both have seen the same state by then
+    meeting(monkeypatch, etags, "require_match", 2)  # both have read the same state by then
     asked = [
         (method, f"{path}{part}", {"json": body, "headers": {"If-Match": tag}})
         for method, part, body in PAIRS[what]
@@ -97,7 +97,7 @@ def test_changes_of_any_state_lose_nothing_of_each_other(
     ask: Asking, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     path = place(ask, what)
-    meeting(monkeypatch, etags, "require", 2)
+    meeting(monkeypatch, etags, "require_match", 2)
     answers = ask.at_once(
         *((m, path, {"json": body, "headers": {"If-Match": "*"}}) for m, _, body in PAIRS[what])
     )
@@ -146,8 +146,8 @@ def test_writes_with_one_key_are_carried_out_once(ask: Asking, lab: Lab) -> None
     kinds = Counter(answer.status_code for answer in answers)
     assert set(kinds) <= {202, 409}
     assert kinds[202] >= 1
-    told = {answer.content for answer in answers if answer.status_code == 202}
-    assert len(told) == 1, "each is told the same"
+    output = {answer.content for answer in answers if answer.status_code == 202}
+    assert len(output) == 1, "each is told the same"
     assert len(lab.store.audit.entries(AuditFilter(action="job.run"))) == 1
     again = ask("POST", "/jobs/retention/runs", **body)
     assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
@@ -175,7 +175,7 @@ def test_a_write_that_is_being_carried_out_is_not_begun_again(
 
 @pytest.fixture(params=["alone", pytest.param("redis", marks=pytest.mark.redis)])
 def shared(request: pytest.FixtureRequest) -> Iterator[Storage | None]:
-    """What counts for all replicas: nothing, or Redis."""
+    """The shared counter of replicas: none, or Redis."""
     if request.param == "alone":
         yield None
         return
@@ -187,7 +187,9 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Storage | None]:
 
 
 def test_a_limit_is_exact_for_requests_at_once(shared: Storage | None) -> None:
-    replicas = [Limiter(lambda: shared, lambda: 30.0) for _ in range(1 if shared is None else 3)]
+    replicas = [
+        RateLimiter(lambda: shared, lambda: 30.0) for _ in range(1 if shared is None else 3)
+    ]
     user = secrets.token_hex(4)
     asked = [partial(replicas[n % len(replicas)].count, user, "writes", 20) for n in range(48)]
     assert outcomes(all_at_once(asked)) == {"ok": 20, "TooManyRequests": 28}
@@ -195,19 +197,19 @@ def test_a_limit_is_exact_for_requests_at_once(shared: Storage | None) -> None:
 
 def test_a_thread_that_is_late_does_not_begin_a_window_anew() -> None:
     now = [60.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
-    for moment in (60.0, 60.1, 59.9, 60.2):  # the third has looked at the clock before
+    limiter = RateLimiter(lambda: None, lambda: now[0])
+    for moment in (60.0, 60.1, 59.9, 60.2):  # the third thread read the clock earlier
         now[0] = moment
-        left = limiter.count("ana", "writes", 10).left
+        left = limiter.count("ana", "writes", 10).remaining
     assert left == 6
 
 
 def test_a_clock_that_is_set_back_counts_in_a_window_of_its_own() -> None:
     now = [36_000.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
+    limiter = RateLimiter(lambda: None, lambda: now[0])
     limiter.count("ana", "writes", 1)
     now[0] = 30_000.0
-    assert limiter.count("ana", "writes", 1).left == 0
+    assert limiter.count("ana", "writes", 1).remaining == 0
 
 
 # Tokens

@@ -1,4 +1,4 @@
-"""What every operation does the same way: problems, keys, tags, pages, limits."""
+"""Behaviour shared by all operations: problems, idempotency keys, ETags, pages, rate limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from spotlab import errors
 from spotlab.api import problems
-from spotlab.api.rate_limit import Limiter
+from spotlab.api.rate_limit import RateLimiter
 from spotlab.domain.access import Role
 from spotlab.domain.decision import PipelineMode
 from spotlab.errors import DatabaseDown, SpotlabError, TooManyRequests
@@ -66,7 +66,7 @@ def test_every_problem_has_one_shape(
 
 def test_whoever_brings_no_token_is_told_how(ask: Asking) -> None:
     answer = ask("GET", "/instances?limit=0", None)
-    assert answer.status_code == 401  # before anything that was asked is looked at
+    assert answer.status_code == 401  # before the request is validated
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -188,11 +188,11 @@ def test_a_write_that_was_cut_short_is_not_repeated(
         patched.setattr(InstancesDesk, "set_shadow", dies)
         assert ask("PUT", SHADOW, **asked).status_code == 500
     soon = ask("PUT", SHADOW, **asked)
-    assert (soon.status_code, "being carried out" in soon.json()["detail"]) == (409, True)
+    assert (soon.status_code, "in progress" in soon.json()["detail"]) == (409, True)
     assert isinstance(lab.clock, StillClock)
     lab.clock.forward(minutes=11)
     later = ask("PUT", SHADOW, **asked)
-    assert (later.status_code, "nobody knows" in later.json()["detail"]) == (409, True)
+    assert (later.status_code, "is unknown" in later.json()["detail"]) == (409, True)
 
 
 def test_of_two_at_once_one_is_carried_out(ask: Asking, lab: Lab) -> None:
@@ -211,7 +211,7 @@ def test_answers_are_kept_on_every_database(database: Database) -> None:
         assert waiting is not None
         assert (waiting.status, waiting.created_at) == (0, at)
         store.answers.settle("ana", "k", 201, {"body": "{}"})
-        store.answers.release("ana", "k")  # too late: it is answered
+        store.answers.release("ana", "k")  # too late: it has a response
         known = store.answers.claim("ana", "k", "POST /x", "h", at)
         assert known is not None
         assert (known.status, known.answer) == (201, {"body": "{}"})
@@ -332,8 +332,8 @@ def test_an_answer_that_is_given_again_is_counted_and_only_for_who_may_read_it(
 
 def test_windows_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [120.0]
-    limiter = Limiter(lambda: None, lambda: now[0])
-    assert limiter.count("ana", "reads", 1).left == 0
+    limiter = RateLimiter(lambda: None, lambda: now[0])
+    assert limiter.count("ana", "reads", 1).remaining == 0
     with pytest.raises(TooManyRequests) as refused:
         limiter.count("ana", "reads", 1)
     assert refused.value.retry_after_s == 60
@@ -345,8 +345,8 @@ def test_requests_are_counted_here_while_the_shared_counter_is_down() -> None:
     def down() -> None:
         raise ConnectionError("no Redis")
 
-    limiter = Limiter(down, lambda: 0.0)
-    assert [limiter.count("ana", "reads", 5).left for _ in range(3)] == [4, 3, 2]
+    limiter = RateLimiter(down, lambda: 0.0)
+    assert [limiter.count("ana", "reads", 5).remaining for _ in range(3)] == [4, 3, 2]
 
 
 def test_the_request_id_is_the_readers_or_a_new_one(ask: Asking) -> None:

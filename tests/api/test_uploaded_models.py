@@ -1,4 +1,4 @@
-"""A model that somebody sent and that fails is a problem of its own, never one of the server."""
+"""An uploaded model that fails causes a problem response, never a server error."""
 
 from __future__ import annotations
 

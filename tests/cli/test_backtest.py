@@ -1,4 +1,4 @@
-"""`spotlab backtest`: one document with stable keys, the same after whatever was killed."""
+"""`spotlab backtest`: one document with stable keys, even after a killed run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For tests that leave nothing behind which another could see."""
+    """A home for tests that do not affect each other."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -49,7 +49,7 @@ def arguments(shared_home: Path, campaign: Path) -> list[str]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> Run:
-    """Run it; gives the exit code and what it printed on stdout."""
+    """Run the command; returns the exit code and stdout."""
 
     def run_command(*more: str) -> tuple[int, str]:
         code = main([*arguments, *more])
@@ -125,13 +125,13 @@ def test_prices_and_buckets_from_a_file(run: Run, tmp_path: Path) -> None:
     [
         (("--trace-dir", "nowhere"), 1, "no folder nowhere"),
         (("--policies", "spot_greedy,luck"), 1, "no policy 'luck'"),
-        (("--policies", ","), 1, "--policies names none"),
+        (("--policies", ","), 1, "--policies is empty"),
         (("--policies", "spotlab:luck"), 1, "No model 'luck'"),
         (("--model", "luck"), 1, "No model 'luck'"),
         (("--policies", "spotlab:advisor-lgbm"), 1, "a model of the task advisor"),
         (("--deadline-h", "7000"), 1, "is shorter than 7000 h"),
         (("--work-h", "9"), 1, "too short for 9 h of work"),
-        (("--spot-usd", "1"), 2, "Give --on-demand-usd with"),
+        (("--spot-usd", "1"), 2, "Use --on-demand-usd together"),
         (("--prices-file", "none.csv", "--on-demand-usd", "2"), 1, "none.csv: it cannot be read"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, tuple) else "",
@@ -181,7 +181,7 @@ def test_a_scheduler_that_does_not_answer_is_not_available(
 
 
 def started(arguments: list[str]) -> subprocess.Popen[str]:
-    """The command in a process of its own, with one worker."""
+    """The command in a separate process, with one worker."""
     command = [sys.executable, "-c", "from spotlab.cli import main; raise SystemExit(main())"]
     return subprocess.Popen(
         [*command, *arguments, "--workers", "1"],

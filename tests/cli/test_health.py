@@ -1,4 +1,4 @@
-"""`spotlab health` and `spotlab alerts`, as somebody types them."""
+"""`spotlab health` and `spotlab alerts`."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_a_rule_is_added_tested_listed_and_deleted(
         )
     assert run(capsys, "alerts", "test", rule_id)[0] == 1
     assert main(["alerts", "list"]) == 0
-    told = capsys.readouterr().out
-    assert "Redis cache is down" in told
-    assert SECRET_PATH not in told
+    output = capsys.readouterr().out
+    assert "Redis cache is down" in output
+    assert SECRET_PATH not in output
     assert run(capsys, "alerts", "delete", rule_id)[0] == 0
     assert run(capsys, "alerts", "list")[1]["rules"] == []

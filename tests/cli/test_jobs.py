@@ -105,7 +105,7 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
     spotlab = str(Path(sys.executable).with_name("spotlab"))
     settings = {"SPOTLAB_HOME": str(home), "SPOTLAB_SCHEDULER": "off"}
     store = open_store(None, home / "spotlab.db")
-    for name in ("first-run", "health-probes"):  # what the others wait for is not what is tested
+    for name in ("first-run", "health-probes"):  # not under test, and other jobs wait for them
         store.jobs.set_paused(name, True, By("ana", NOW, "", "a test"))
     with subprocess.Popen(
         [spotlab, "worker"], env=os.environ | settings, stderr=subprocess.PIPE, text=True
@@ -115,10 +115,10 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
         (seen,) = store.processes.list()
         assert (seen.role, seen.pid) == ("worker", process.pid)
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 0
-    lines = [json.loads(line) for line in told.splitlines()]
-    assert [line["message"] for line in lines][-1] == "the worker ended"
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["message"] for line in lines][-1] == "the worker stopped"
     lease = store.leases.look("scheduler")
     assert lease is not None
     assert lease.released

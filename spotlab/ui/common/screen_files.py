@@ -1,6 +1,6 @@
 """The user of each open screen, and of each file that was made for one.
 
-Implements `Owners` of api/screen_files.py. Streamlit knows for which screen it makes a file, and
+Implements `FileOwners` of api/screen_files.py. Streamlit knows for which screen it makes a file, and
 the guard knows whose screen that is.
 """
 
