@@ -1,7 +1,7 @@
 """The user of each open screen, and of each file that was made for one.
 
-Implements `FileOwners` of api/screen_files.py. Streamlit knows for which screen it makes a file, and
-the guard knows whose screen that is.
+Implements `FileOwners` of api/screen_files.py. Streamlit knows for which screen it makes a file,
+and the guard knows whose screen that is.
 """
 
 from __future__ import annotations

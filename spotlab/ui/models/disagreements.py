@@ -32,8 +32,8 @@ def show(result: ComparisonResult, task: str, palette: Palette) -> None:
     counts = frame["nearer"].value_counts()
     closer = ", ".join(f"{name} closer to the outcome in {count}" for name, count in counts.items())
     st.caption(
-        f"The {len(indexes):,} of {result.comparison.rows:,} rows where the predictions differ most: "
-        f"{formatting.plain(closer)}."
+        f"The {len(indexes):,} of {result.comparison.rows:,} rows where the predictions differ "
+        f"most: {formatting.plain(closer)}."
     )
     tables.show(
         frame,
