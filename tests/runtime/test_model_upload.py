@@ -154,7 +154,10 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "too large an archive": (lambda: os.urandom(600_000), "larger than 0.5 MB"),
     "a zip bomb": (lambda: zipped({"model.txt": b"0" * 30_000_000}), "larger than 1 MB"),
     "many files": (lambda: zipped({f"{n}.txt": b"" for n in range(9)}), "9 entries"),
-    "a link": (lambda: with_entry("sly", stat.S_IFLNK | 0o777, b"/etc/passwd"), "'sly': is not a regular file"),
+    "a link": (
+        lambda: with_entry("sly", stat.S_IFLNK | 0o777, b"/etc/passwd"),
+        "'sly': is not a regular",
+    ),
     "a device": (lambda: with_entry("tty", stat.S_IFCHR | 0o600), "'tty': is not a regular"),
     "a path upwards": (lambda: with_entry("../../x.txt"), "not a valid path"),
     "an absolute path": (lambda: with_entry("/etc/x.txt"), "not a valid path"),
@@ -274,9 +277,7 @@ def test_a_good_upload_becomes_a_candidate(home: Home) -> None:
 def test_one_version_that_is_uploaded_twice_at_once_is_taken_once(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meeting(
-        monkeypatch, model_upload, "_publish", 4
-    )  # all found the version unused
+    meeting(monkeypatch, model_upload, "_publish", 4)  # all found the version unused
     told = all_at_once([partial(home.upload, zipped(artefact()))] * 4)
 
     assert outcomes(told) == {"ok": 1, "InvalidInput": 3}
