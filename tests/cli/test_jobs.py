@@ -68,7 +68,7 @@ def test_jobs_are_listed_paused_scheduled_and_asked_for(
         (("schedule", "outcomes", "0 3 * * 1"), "Use names, such as mon-fri"),
         (("schedule", "outcomes", "every 1 s"), "Use 5 s to 31 d"),
         (("schedule", "outcomes", "0 0 31 2 *"), "names a date that does not exist"),
-        (("schedule", "first-run", "every 1 h"), "What runs at start has no other schedule"),
+        (("schedule", "first-run", "every 1 h"), "Only a job that runs at start has that schedule"),
     ],
 )
 def test_what_cannot_be_is_said(

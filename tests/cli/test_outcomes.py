@@ -76,7 +76,7 @@ def test_what_is_not_right_is_a_usage_error(
 def test_a_stranger_needs_a_pool(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add = ("events", "add", "i-stranger", "--at", "2026-03-01T12:00:00Z")
     assert main([*add]) == 1
-    assert "Give the pool" in capsys.readouterr().err
+    assert "Enter the pool" in capsys.readouterr().err
     pool = "us-east-1:us-east-1a:m5.large:Linux"
     assert answer(capsys, *add, "--pool", pool) == {"given": 1, "new": 1}
 

@@ -194,6 +194,6 @@ def test_while_a_restore_is_at_work_nothing_else_is_begun(tmp_path: Path) -> Non
 
 def test_a_journal_that_cannot_be_read_is_told_and_left(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_text("{")
-    with pytest.raises(NotAvailable, match="cut off, and cannot be finished"):
+    with pytest.raises(NotAvailable, match="was interrupted and cannot be completed"):
         settle(tmp_path, lambda _restore_id: False)
     assert left_over(tmp_path) == [JOURNAL]

@@ -61,7 +61,7 @@ def test_the_verdict_names_the_better_one_only_beyond_doubt() -> None:
 def test_warnings_come_with_the_figures() -> None:
     assert head_to_head.warnings_of(result(0.1)) == ["Seen."]
     few = result(0.1, rows=100)
-    assert "5 days only" in head_to_head.warnings_of(few)[-1]
+    assert "Only 5 days" in head_to_head.warnings_of(few)[-1]
     table = head_to_head.exported(few, NOW)
     assert any("Paired bootstrap over 5 blocks" in note for note in table.notes)
     assert "Seen." in table.notes
