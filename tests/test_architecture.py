@@ -59,7 +59,7 @@ def room_of(path: Path) -> str:
 @cache
 def imports_of(path: Path) -> list[tuple[int, str]]:
     """Line and full name of every import in a module."""
-    found = []
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
