@@ -9,7 +9,7 @@ from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
 from spotlab.scheduling.first_run import get_ready
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 
 
@@ -26,9 +26,9 @@ def prepare_home(
     lab_settings = Settings(home=home, market="simulated", **settings)  # type: ignore[arg-type]
     with bootstrap(lab_settings) as lab:
         get_ready(lab)
-        desk = Desk(lab, current_user())
-        desk.users.add("load", role, password="a password for one benchmark")
-        _, token = desk.tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))
+        services = Services(lab, current_user())
+        services.users.add("load", role, password="a password for one benchmark")
+        _, token = services.api_tokens.create("load", "benchmark", RIGHTS[role], timedelta(hours=6))
         instances = [each.instance_id for each in lab.store.fleet.instances()]
         experiments = [each.experiment_id for each in lab.store.ledger.list(limit=100)]
     return token, instances, experiments

@@ -62,9 +62,7 @@ def _measure(name: str, url: str | None, home: Path, kills: int, ttl_s: float) -
             leader = workers.pop(_pid(lease))
             leader.kill()
             killed_at = time.monotonic()
-            _wait_for(
-                lambda before=lease: (store.leases.look(LEASE) or before).token > before.token
-            )
+            _wait_for(lambda before=lease: (store.leases.get(LEASE) or before).token > before.token)
             takeovers_s.append(time.monotonic() - killed_at)
             leader.wait()
         runs = store.jobs.runs(limit=100_000)
@@ -104,7 +102,7 @@ def _lease_of(store: Store, workers: dict[int, subprocess.Popen[bytes]]) -> Leas
     """The lease, once one of these workers holds it."""
 
     def find_lease() -> Lease | None:
-        lease = store.leases.look(LEASE)
+        lease = store.leases.get(LEASE)
         return lease if lease and not lease.released and _pid(lease) in workers else None
 
     _wait_for(find_lease)

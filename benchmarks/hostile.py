@@ -26,7 +26,7 @@ from benchmarks._timing import latency_line
 from spotlab.cli.identity import current_user
 from spotlab.domain.access import RIGHTS, Role
 from spotlab.runtime.bootstrap import bootstrap
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 from tests.inference.mutants import mutant
 from tests.support.hostile_models import ADVISOR, HOSTILE, artefact_files, hostile_artefact
@@ -75,10 +75,10 @@ def _attacker_token(home: Path) -> str:
     """The token of a researcher."""
     chosen = Settings(home=home, market="simulated")
     with bootstrap(chosen) as lab:
-        desk = Desk(lab, current_user())
-        desk.users.add("mallory", Role.RESEARCHER, password="a password for one benchmark")
+        services = Services(lab, current_user())
+        services.users.add("mallory", Role.RESEARCHER, password="a password for one benchmark")
         rights = RIGHTS[Role.RESEARCHER]
-        return desk.tokens.create("mallory", "attack", rights, timedelta(hours=6))[1]
+        return services.api_tokens.create("mallory", "attack", rights, timedelta(hours=6))[1]
 
 
 def _paths(instances: list[str]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.workloads import DeadlineJob
 from spotlab.gym.world import World
 from spotlab.sweeps.dask_pool import DaskWorkers
-from spotlab.sweeps.process_pool import ProcessWorkers, Workers, cores
+from spotlab.sweeps.process_pool import ProcessWorkers, Workers, core_count
 
 GAP_S = 195.0
 POOLS = 9
@@ -84,7 +84,7 @@ def run_on_dask(world: World, cells: Mapping[str, Any]) -> Results:
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=cores(),
+        n_workers=core_count(),
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address=None,
@@ -97,12 +97,12 @@ def main(windows: int = 16) -> None:
     """Print cells per second and ratios."""
     world = synthetic_world()
     cells = synthetic_cells(world, windows)
-    print(f"backtest sweep, {len(cells)} cells, {cores()} cores")
+    print(f"backtest sweep, {len(cells)} cells, {core_count()} cores")
     expected: Results = {}
     slowest = 0.0
     for name, run in {
         "plain loop": run_in_loop,
-        f"{cores()} processes": run_on(ProcessWorkers()),
+        f"{core_count()} processes": run_on(ProcessWorkers()),
         "Dask cluster": run_on_dask,
     }.items():
         started = time.perf_counter()

@@ -11,14 +11,14 @@ from spotlab.ui.common.theme import palette
 guard.require(Right.READ)
 
 live_updates.rerun_page_on_change(live_updates.topic_versions(Topic.FLEET))
-now, standings = session.now(), session.desk().accounts.standings()
+now, standings = session.now(), session.services().accounts.statuses()
 widgets.headline(table.headline(standings), table.small_print(standings, now))
 actions.show_outcome()
 if not standings:
     actions.show_none()
 left, right = st.columns([6, 1.4], vertical_alignment="bottom")
 with left:
-    widgets.rows_left(len(standings), len(standings), "account")
+    widgets.row_count(len(standings), len(standings), "account")
 with right:
     actions.show_list_now()
 picked = tables.show(

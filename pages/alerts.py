@@ -17,20 +17,20 @@ def show_now() -> None:
     with errors.boundary():
         if message := st.session_state.pop(form.DONE, ""):
             st.toast(formatting.plain(message), icon=":material/check:")
-        desk, now = session.desk().alerts, session.now()
-        rules, deliveries = desk.rules(), desk.history(limit=MAX_DELIVERIES)
+        services, now = session.services().alerts, session.now()
+        rules, deliveries = services.rules(), services.history(limit=MAX_DELIVERIES)
         widgets.headline(
             table.headline(rules, deliveries),
             "The leader of the scheduler evaluates the rules every 30 s.",
         )
-        table.show_ringing(rules, now, palette())
+        table.show_firing(rules, now, palette())
         if rules:
             chosen = table.show_rules(rules, now, palette())
             if chosen is not None and who.may(Right.CHANGE_ALERTS):
                 actions.show(chosen)
         else:
             widgets.empty("There are no alert rules.", "add one below, if you may change alerts.")
-        table.show_history(deliveries, desk.count(), now, palette())
+        table.show_history(deliveries, services.count(), now, palette())
 
 
 show_now()

@@ -8,7 +8,7 @@ from spotlab.ui.common import guard, session, widgets
 
 user = guard.require(Right.READ_AUDIT)
 
-now, log = session.now(), session.desk().audit
+now, log = session.now(), session.services().audit
 check = view.check()
 widgets.headline(view.headline(check), view.small_print(check, user))
 view.show_broken(check)
@@ -18,7 +18,7 @@ table = st.container()
 offset = widgets.page_offset(total, view.PAGE_ROWS)
 entries = log.list(filters, limit=view.PAGE_ROWS, offset=offset)
 with table:
-    widgets.rows_left(len(entries), total, "change")
+    widgets.row_count(len(entries), total, "change")
     if total:
         view.show(entries, now)
     else:

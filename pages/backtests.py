@@ -25,7 +25,7 @@ def show_sweep(sweep_id: str) -> None:
     """Shows one backtest: its progress, its results, or the replay of one window."""
     if st.button("All backtests", icon=":material/arrow_back:", type="tertiary"):
         actions.show_all()
-    record = session.desk().backtests.get(sweep_id)
+    record = session.services().backtests.get(sweep_id)
     figures = backtests_figures.figures(record)
     answer = st.container()
     progress.show(record)
@@ -33,7 +33,9 @@ def show_sweep(sweep_id: str) -> None:
     if figures is not None and view == "replay":
         chosen = replay.choose(record, figures)
         with answer:
-            widgets.headline(replay.headline(record, figures, chosen), results.which(record, now))
+            widgets.headline(
+                replay.headline(record, figures, chosen), results.describe_sweep(record, now)
+            )
         replay.show(record, chosen, colours)
         return
     with answer:
@@ -48,12 +50,12 @@ def show_sweep(sweep_id: str) -> None:
         return
     results.show(record, figures, now, colours)
     policy_pairs.show(record, figures)
-    assumptions.assumptions(record)
+    assumptions.show(record)
 
 
 def show_all() -> None:
     """Shows the newest result, the form of a new backtest, and the list."""
-    records = table.known()
+    records = table.list_sweeps()
     widgets.headline(table.headline(records), table.SMALL_PRINT)
     table.show_form()
     table.show(records, now)

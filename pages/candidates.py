@@ -11,11 +11,11 @@ from spotlab.ui.common.theme import palette
 
 guard.require(Right.READ)
 
-now, colours, market = session.now(), palette(), session.desk().market
+now, colours, market = session.now(), palette(), session.services().market
 top = st.container()
 row = filters.show_instance(session.fleet())
 instance = row.instance
-model, problem = market.in_force(instance)
+model, problem = market.deciding_model(instance)
 scored = market.scored(model)
 base = market.requirements_of(instance) if instance else Requirements()
 requirements = filters.show_requirements(row, base, scored.table)
@@ -33,7 +33,7 @@ with top:
     widgets.degraded(scored.data.degraded, "Candidates are ranked from the last good data.")
     widgets.degraded([problem] if problem else [], "The champion's risks are used instead.")
 
-widgets.rows_left(len(candidates), len(ranking.table), "pool")
+widgets.row_count(len(candidates), len(ranking.table), "pool")
 if not len(candidates):
     widgets.empty(
         "No pool meets the requirements.",

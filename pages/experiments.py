@@ -22,22 +22,22 @@ def show_decision(experiment_id: int) -> None:
 def show_history() -> None:
     """Every decision, newest first."""
     versions = live_updates.topic_versions(Topic.EXPERIMENTS)
-    desk, now = session.desk(), session.now()
+    services, now = session.services(), session.now()
     top, fleet = st.container(), session.fleet()
-    models = [record.reference for record in desk.models.records()]
+    models = [record.reference for record in services.models.records()]
     filters = table.show_filters(fleet, models, now)
-    total = desk.decisions.count(filters)
+    total = services.experiments.count(filters)
     bottom = st.container()
     offset = widgets.page_offset(total, table.PAGE_ROWS)
-    rows = desk.decisions.list(filters, limit=table.PAGE_ROWS, offset=offset)
+    rows = services.experiments.list(filters, limit=table.PAGE_ROWS, offset=offset)
     with top:
         widgets.headline(table.headline(total, rows, now), "Select a row to open the decision.")
     with bottom:
         with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
-            widgets.rows_left(len(rows), total, "decision")
+            widgets.row_count(len(rows), total, "decision")
             live_updates.rerun_page_on_change(
                 versions,
-                lambda: table.new_decisions(session.desk().decisions.count(filters) - total),
+                lambda: table.new_decisions(session.services().experiments.count(filters) - total),
             )
         if not total:
             widgets.empty(

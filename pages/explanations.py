@@ -4,7 +4,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.inference.explain import difference, explain
-from spotlab.inference.explanation_text import difference_in_words, in_words
+from spotlab.inference.explanation_text import difference_sentences, explanation_sentences
 from spotlab.ui import charts
 from spotlab.ui.common import guard, links, session, widgets
 from spotlab.ui.common.formatting import plain
@@ -16,14 +16,14 @@ guard.require(Right.READ)
 colours = palette()
 top = st.container()
 subject, pool = view.pick()
-model = session.desk().models.load(subject.model)
+model = session.services().models.load(subject.model)
 explanation = explain(model, subject.frame, pool, subject.horizon_h)
-sentences = in_words(explanation)
+sentences = explanation_sentences(explanation)
 current = subject.current if subject.current != pool else None
 change = None
 if current is not None:
     change = difference(explain(model, subject.frame, current, subject.horizon_h), explanation)
-comparison = difference_in_words(change) if change is not None else ()
+comparison = difference_sentences(change) if change is not None else ()
 
 with top:
     widgets.headline(

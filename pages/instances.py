@@ -47,7 +47,7 @@ with filters[3]:
 shown = table.matching(fleet, accounts, regions, verdicts, text)
 action, progress = filters[4].container(), st.container()
 with st.container(horizontal=True, vertical_alignment="center", height=40, border=False):
-    widgets.rows_left(len(shown), len(fleet), "instance")
+    widgets.row_count(len(shown), len(fleet), "instance")
     live_updates.rerun_page_on_change(
         versions, lambda: table.NEWS if live_updates.has_selection("fleet") else ""
     )

@@ -18,7 +18,7 @@ def show() -> None:
     """Shows all jobs, one of them with its runs, and the processes."""
     with errors.boundary():
         versions = live_updates.topic_versions(Topic.JOBS)
-        overview = session.desk().jobs.overview()
+        overview = session.services().jobs.overview()
         widgets.headline(job_table.headline(overview), job_table.small_print(overview))
         job_table.show_jobs(overview, colours)
         st.subheader("One job", anchor=False)

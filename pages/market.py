@@ -33,7 +33,7 @@ with filters[0]:
     regions = widgets.pick_many("Region", table["region"], "region")
 shown = table[table["region"].isin(regions)] if regions else table
 with filters[1]:
-    widgets.rows_left(len(shown), len(table), "region")
+    widgets.row_count(len(shown), len(table), "region")
 with filters[2]:
     view.show_collect()
 tables.show(shown, view.region_columns(now), name="Regions", key="regions", max_rows=8)

@@ -21,7 +21,7 @@ with left:
             "sign in as a user, if this server has sign-in.",
         )
     else:
-        mine = session.desk().mine
+        mine = session.services().own_account
         view.show_sessions(mine.sessions(), who, now)
         view.show_tokens(mine.tokens(), who, now)
         view.show_password(user)

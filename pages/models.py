@@ -31,7 +31,7 @@ def show_board() -> None:
     records = [entry.record for entry in entries]
     with answer:
         widgets.headline(leaderboard.headline(records), leaderboard.small_print(records))
-    for notice in session.desk().models.notices():
+    for notice in session.services().models.notices():
         st.info(formatting.plain(notice), icon=":material/rule:")
     if not entries:
         leaderboard.show_empty()
@@ -89,7 +89,7 @@ def show_use() -> None:
     with answer:
         widgets.headline(in_use.headline(view), in_use.SMALL_PRINT)
     in_use.show(view, queries.instance_names(), now, colours)
-    outcomes.show(view, session.desk().decisions.oldest(), now, colours)
+    outcomes.show(view, session.services().experiments.oldest(), now, colours)
     st.header("Drift", anchor=False)
     drift.show(queries.drifted(tabs.pick_working(queries.entries())), now, colours)
 

@@ -9,7 +9,7 @@ from spotlab.ui.users import view
 
 guard.require(Right.CHANGE_USERS)
 
-now, known = session.now(), session.desk().users.list()
+now, known = session.now(), session.services().users.list()
 widgets.headline(view.headline(known, now), view.small_print())
 view.show_outcome()
 if not known:

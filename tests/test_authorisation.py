@@ -27,12 +27,12 @@ from spotlab.domain.alerts import AlertKind, Channel, Condition
 from spotlab.domain.ports import Account
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common import session
 from spotlab.ui.common.links import PAGE_TABLE
 from tests.conftest import ROOT
 from tests.support.lab import FLEET, add_account, save_toy_model, small_lab
-from tests.support.people import ANA, look_as
+from tests.support.people import ANA, open_pages_as
 
 OPEN: Final = None
 """Open to everyone: it shows no user's data, or it asks for a password itself."""
@@ -181,12 +181,12 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Lab]:
     """A lab with the account acme, which all test users see, and zeta, which none of them sees."""
     with small_lab(tmp_path_factory.mktemp("home"), models_dir) as made:
-        Desk(made, ANA).instances.evaluate()
+        Services(made, ANA).instances.evaluate()
         add_account(made)
         made.store.fleet.save_account(Account("zeta", "9" * 12))  # demo visitors see emulated ones
         for account in ("acme", "zeta"):
             risk = Condition(AlertKind.RISK, account=account, threshold=0.5)
-            Desk(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
+            Services(made, ANA).alerts.add(account, risk, Channel.WEBHOOK, RULE["address"])
         made.settings = made.settings.model_copy(
             update={
                 "auth": "accounts",
@@ -201,10 +201,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[
 def tokens(lab: Lab) -> dict[str, str]:
     """An API token with all the rights of each role, of a user who sees only acme."""
     made = {}
-    desk = Desk(lab, ANA)
+    services = Services(lab, ANA)
     for role in (role for role in Role if role is not Role.DEMO):
-        desk.users.add(role.value, role, accounts=["acme"])
-        made[role.value] = desk.tokens.create(
+        services.users.add(role.value, role, accounts=["acme"])
+        made[role.value] = services.api_tokens.create(
             role.value, "of a test", RIGHTS[role], timedelta(days=1)
         )[1]
     return made
@@ -403,7 +403,7 @@ def test_every_page_lets_in_whom_it_is_for(role: Role, monkeypatch: pytest.Monke
         raise InterruptedError
 
     monkeypatch.setattr(st, "stop", stop)
-    look_as(monkeypatch, Principal("somebody", role, ("acme",), via="a test"))
+    open_pages_as(monkeypatch, Principal("somebody", role, ("acme",), via="a test"))
     page = AppTest.from_function(guarded).run()
     let_in = [element.value for element in page.text]
     assert let_in == [entry.name for entry in PAGE_TABLE if entry.right in RIGHTS[role]]
@@ -421,7 +421,7 @@ def test_no_page_shows_anything_foreign(
     if path.stem == "explanations":
         links["decision"] = foreign["experiment_id"]
     for sees in (None, ("acme",)):
-        look_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
+        open_pages_as(monkeypatch, Principal("eve", Role.ADMIN, sees, via="a test"))
         session.first_run().wait(30)
         page = AppTest.from_file(str(ROOT / "spotlab/ui/common/frame.py"), default_timeout=30)
         page.query_params.update(links)

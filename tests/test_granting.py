@@ -30,10 +30,10 @@ from spotlab.domain.access import RIGHTS, Principal, Right, Role
 from spotlab.domain.ports import Account, By
 from spotlab.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
-from spotlab.services.api_tokens import TokensDesk
-from spotlab.services.own_account import MyDesk
-from spotlab.services.users import UsersDesk
+from spotlab.services import Services
+from spotlab.services.api_tokens import ApiTokenService
+from spotlab.services.own_account import OwnAccountService
+from spotlab.services.users import UserService
 from tests.support.access import (
     PASSWORD,
     VISIT,
@@ -97,7 +97,7 @@ class Try:
     """An action on a user, with the rights and accounts of that or of the new user afterwards."""
 
     label: str
-    act: Callable[[Desk, str], object]
+    act: Callable[[Services, str], object]
     rights: frozenset[Right] = frozenset()
     accounts: Accounts = ()
     new: bool = False
@@ -116,8 +116,8 @@ def actors_of(lab: Lab, role: Role, accounts: Accounts) -> list[Actor]:
     name = f"{role}-{'of-one' if accounts else 'of-all'}"
     add_user(lab, name, role, accounts)
     cookie = signed_in(lab, name).token
-    mine = Desk(lab, Gate(lab).session(cookie)).mine
-    made = [Actor(name, name, RIGHTS[role], accounts, mine.who, cookie)]
+    mine = Services(lab, Gate(lab).session(cookie)).own_account
+    made = [Actor(name, name, RIGHTS[role], accounts, mine.principal, cookie)]
     for scopes in SCOPES if role is Role.ADMIN else (RIGHTS[role],):
         _, token = mine.create_token("of a test", scopes, DAY)
         label = f"{name} with {len(scopes)} scopes"
@@ -133,7 +133,7 @@ def targets_of(lab: Lab) -> list[Target]:
     for number, (role, accounts) in enumerate(some):
         name = f"user-{number}"
         add_user(lab, name, role, accounts)
-        token, _ = Desk(lab, ANA).tokens.create(name, "theirs", [Right.READ], DAY)
+        token, _ = Services(lab, ANA).api_tokens.create(name, "theirs", [Right.READ], DAY)
         made.append(Target(name, role, accounts, token.token_id))
     return made
 
@@ -144,7 +144,7 @@ def tries(target: Target) -> Iterator[Try]:
     for role, accounts in product(ROLES, SEEN):
         yield Try(
             f"add a {role} of {accounts}",
-            lambda desk, name, r=role, a=accounts: desk.users.add(name, r, accounts=a),
+            lambda services, name, r=role, a=accounts: services.users.add(name, r, accounts=a),
             RIGHTS[role],
             accounts,
             new=True,
@@ -152,25 +152,25 @@ def tries(target: Target) -> Iterator[Try]:
     for role in ROLES:
         yield Try(
             f"set role {role}",
-            lambda desk, name, r=role: desk.users.set(name, role=r),
+            lambda services, name, r=role: services.users.set(name, role=r),
             RIGHTS[role],
             seen,
         )
     for accounts in SEEN:
         yield Try(
             f"set accounts {accounts}",
-            lambda desk, name, a=accounts: desk.users.set(name, accounts=a),
+            lambda services, name, a=accounts: services.users.set(name, accounts=a),
             rights,
             accounts,
         )
-    same: tuple[tuple[str, Callable[[Desk, str], object]], ...] = (
-        ("set email", lambda desk, name: desk.users.set(name, email="me@example.org")),
-        ("disable", lambda desk, name: desk.users.set(name, active=False)),
-        ("enable", lambda desk, name: desk.users.set(name, active=True)),
-        ("unlock", lambda desk, name: desk.users.unlock(name)),
-        ("sign_out", lambda desk, name: desk.users.sign_out(name)),
-        ("reset_password", lambda desk, name: desk.users.reset_password(name)),
-        ("revoke", lambda desk, _name: desk.tokens.revoke(target.token_id)),
+    same: tuple[tuple[str, Callable[[Services, str], object]], ...] = (
+        ("set email", lambda services, name: services.users.set(name, email="me@example.org")),
+        ("disable", lambda services, name: services.users.set(name, active=False)),
+        ("enable", lambda services, name: services.users.set(name, active=True)),
+        ("unlock", lambda services, name: services.users.unlock(name)),
+        ("sign_out", lambda services, name: services.users.sign_out(name)),
+        ("reset_password", lambda services, name: services.users.reset_password(name)),
+        ("revoke", lambda services, _name: services.api_tokens.revoke(target.token_id)),
     )
     for label, act in same:
         yield Try(label, act, rights, seen)
@@ -178,24 +178,33 @@ def tries(target: Target) -> Iterator[Try]:
         if scopes <= rights:
             yield Try(
                 f"create a token of {len(scopes)}",
-                lambda desk, name, s=frozenset(scopes): desk.tokens.create(name, "made", s, DAY),
+                lambda services, name, s=frozenset(scopes): services.api_tokens.create(
+                    name, "made", s, DAY
+                ),
                 frozenset(scopes),
                 seen,
             )
 
 
 GRANTING: Final = {
-    UsersDesk: {"add", "set", "unlock", "reset_password", "sign_out"},
-    TokensDesk: {"create", "revoke"},
-    MyDesk: {"create_token"},
+    UserService: {"add", "set", "unlock", "reset_password", "sign_out"},
+    ApiTokenService: {"create", "revoke"},
+    OwnAccountService: {"create_token"},
 }
 """Methods that are tried here."""
 ASKING: Final = {
-    UsersDesk: {"list", "get", "theirs", "sessions"},
-    TokensDesk: {"list"},
-    MyDesk: {"user", "sessions", "tokens", "change_password", "end_session", "revoke_token"},
+    UserService: {"list", "get", "theirs", "sessions"},
+    ApiTokenService: {"list"},
+    OwnAccountService: {
+        "user",
+        "sessions",
+        "tokens",
+        "change_password",
+        "end_session",
+        "revoke_token",
+    },
 }
-"""Methods that grant nothing; those of MyDesk concern only the user who calls them."""
+"""Methods that grant nothing; those of OwnAccountService concern only the user who calls them."""
 
 
 @pytest.mark.parametrize("part", GRANTING, ids=lambda part: part.__name__)
@@ -233,7 +242,7 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
     lab, wrong, tried = two_accounts, [], {True: 0, False: 0}
     targets = targets_of(lab)
     for actor in actors_of(lab, role, seen):
-        desk = Desk(lab, actor.who)
+        services = Services(lab, actor.who)
         own = Target(actor.user, role, seen, targets[0].token_id)
         for target in (own, *targets):
             for each in tries(target):
@@ -243,7 +252,7 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
                 name = f"new-{sum(tried.values())}" if each.new else target.name
                 result = "done"
                 try:
-                    each.act(desk, name)
+                    each.act(services, name)
                 except (Forbidden, NotFound, InvalidInput) as exc:
                     result = str(exc)
                 tried[allowed] += 1
@@ -253,7 +262,7 @@ def test_nobody_grants_or_takes_over_more_than_is_their_own(
                 if changed and not each.new:
                     restore(lab, target)
                 if target is own and actor.who.session_id:  # it may have ended
-                    desk = Desk(lab, again(lab, actor))
+                    services = Services(lab, again(lab, actor))
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
     assert (tried[True] > 100) is (role is Role.ADMIN), tried
 
@@ -375,9 +384,9 @@ def test_no_request_grants_or_takes_over_more_than_is_ones_own(
 # Reproduced attacks, and grants that outlive the user who made them
 
 
-def by_session(lab: Lab, name: str) -> Desk:
-    """The desk of a user who is signed in."""
-    return Desk(lab, Gate(lab).session(signed_in(lab, name).token))
+def by_session(lab: Lab, name: str) -> Services:
+    """The services of a user who is signed in."""
+    return Services(lab, Gate(lab).session(signed_in(lab, name).token))
 
 
 def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
@@ -404,12 +413,12 @@ def test_an_administrator_of_one_account_stays_one(two_accounts: Lab) -> None:
 def test_a_token_is_worth_no_more_than_who_made_it(
     change: dict[str, Any], left: tuple[set[Right], Accounts] | None, two_accounts: Lab
 ) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     add_user(lab, "eve", Role.ADMIN)
     add_user(lab, "robot", Role.OPERATOR)
     scopes = [Right.READ, Right.EVALUATE]
-    _, token = by_session(lab, "eve").tokens.create("robot", "ci", scopes, DAY)
-    _, of_owner = root.tokens.create("robot", "of the machine's owner", scopes, DAY)
+    _, token = by_session(lab, "eve").api_tokens.create("robot", "ci", scopes, DAY)
+    _, of_owner = root.api_tokens.create("robot", "of the machine's owner", scopes, DAY)
     root.users.set("eve", **change)
     if left is None:
         with pytest.raises(NotSignedIn, match="made the API token 'ci'"):
@@ -422,12 +431,12 @@ def test_a_token_is_worth_no_more_than_who_made_it(
 
 
 def test_a_token_that_a_token_made_is_worth_no_more_than_either_maker(two_accounts: Lab) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     for name in ("eve", "ben", "robot"):
         add_user(lab, name, Role.ADMIN)
-    _, first = by_session(lab, "eve").tokens.create("ben", "first", Right, DAY)
-    by_token = Desk(lab, Gate(lab).bearer(first))
-    _, second = by_token.tokens.create("robot", "second", [Right.READ], DAY)
+    _, first = by_session(lab, "eve").api_tokens.create("ben", "first", Right, DAY)
+    by_token = Services(lab, Gate(lab).bearer(first))
+    _, second = by_token.api_tokens.create("robot", "second", [Right.READ], DAY)
     assert Gate(lab).bearer(second).accounts is None
     root.users.set("eve", accounts=("acme",))
     assert Gate(lab).bearer(second).accounts == ("acme",)
@@ -444,14 +453,14 @@ def test_a_token_of_whoever_is_given_more_later_brings_its_maker_nothing(
     lab = two_accounts
     add_user(lab, "eve", Role.ADMIN, ("acme",))
     add_user(lab, "victim", Role.VIEWER, ("acme",))
-    _, token = by_session(lab, "eve").tokens.create("victim", "ci", [Right.READ], DAY)
-    Desk(lab, ANA).users.set("victim", accounts=None)
+    _, token = by_session(lab, "eve").api_tokens.create("victim", "ci", [Right.READ], DAY)
+    Services(lab, ANA).users.set("victim", accounts=None)
     assert Gate(lab).bearer(token).accounts == ("acme",)
 
 
 @pytest.mark.parametrize("whose", ["widened", "disabled", "narrowed"])
 def test_a_link_counts_while_its_maker_could_make_it(whose: str, two_accounts: Lab) -> None:
-    lab, root = two_accounts, Desk(two_accounts, ANA)
+    lab, root = two_accounts, Services(two_accounts, ANA)
     add_user(lab, "eve", Role.ADMIN, ("acme",))
     _, path = by_session(lab, "eve").users.add("victim", Role.VIEWER, accounts=["acme"])
     code = path.partition("code=")[2]
@@ -478,8 +487,8 @@ def test_an_administrator_of_every_account_is_left(two_accounts: Lab) -> None:
 def test_who_is_reset_has_no_token_either(two_accounts: Lab) -> None:
     lab = two_accounts
     add_user(lab, "victim", Role.OPERATOR)
-    _, stolen = by_session(lab, "victim").mine.create_token("stolen", [Right.READ], DAY)
-    Desk(lab, ANA).users.reset_password("victim")
+    _, stolen = by_session(lab, "victim").own_account.create_token("stolen", [Right.READ], DAY)
+    Services(lab, ANA).users.reset_password("victim")
     with pytest.raises(NotSignedIn, match="revoked"):
         Gate(lab).bearer(stolen)
 
@@ -490,25 +499,25 @@ def test_who_sees_some_accounts_sees_the_users_of_those_alone(two_accounts: Lab)
     eve = by_session(lab, "eve")
     known = {each.name for each in targets if each.accounts in (("acme",), ())}
     assert {user.name for user in eve.users.list()} == known | {"eve"}
-    assert {token.user for token in eve.tokens.list()} == known
+    assert {token.user for token in eve.api_tokens.list()} == known
     for target in targets:
         if target.name not in known:
             for look in (eve.users.get, eve.users.sessions, eve.users.sign_out):
                 with pytest.raises(NotFound):
                     look(target.name)
             with pytest.raises(NotFound):
-                eve.tokens.revoke(target.token_id)
+                eve.api_tokens.revoke(target.token_id)
 
 
 @pytest.mark.parametrize(
     "accounts", [["*"], ["%"], ["all"], [""], ["ACME"], ["acme "], ["acme,zeta"], ["\uff41cme"]]
 )
 def test_no_account_is_named_by_what_reads_like_it(accounts: list[str], two_accounts: Lab) -> None:
-    for desk in (Desk(two_accounts, ANA), by_session(two_accounts, "root")):
+    for services in (Services(two_accounts, ANA), by_session(two_accounts, "root")):
         with pytest.raises(InvalidInput, match="There is no account"):
-            desk.users.add("new", Role.VIEWER, accounts=accounts)
+            services.users.add("new", Role.VIEWER, accounts=accounts)
         with pytest.raises(InvalidInput, match="There is no account"):
-            desk.users.set("root", accounts=accounts)
+            services.users.set("root", accounts=accounts)
 
 
 def test_no_body_takes_what_it_does_not_name(two_accounts: Lab) -> None:

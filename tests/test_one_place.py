@@ -15,8 +15,8 @@ CLOCK_AND_SUCH: Final = {"clock", "settings", "bus", "close"}
 """Attributes of a lab that expose no user's data."""
 
 EXCEPTIONS: Final = {
-    "spotlab/ui/common/session.py": "opens the shared lab and creates each user's desk",
-    "spotlab/cli/local_session.py": "opens a command's lab and creates its user's desk",
+    "spotlab/ui/common/session.py": "opens the shared lab and creates each user's services",
+    "spotlab/cli/local_session.py": "opens a command's lab and creates its user's services",
     "spotlab/cli/commands.py": "`doctor` checks the installation, for anyone who has its files",
     "spotlab/cli/worker.py": "`worker` is the app without screens",
     "spotlab/cli/results.py": "`results` measures the shipped models on recorded data",
@@ -85,7 +85,7 @@ def breaches(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_a_lab(node: ast.expr, labs: Set[str]) -> bool:
-    """`lab`, `session.lab()`, `process.lab()`, `desk.lab`, `self.lab`."""
+    """`lab`, `session.lab()`, `process.lab()`, `services.lab`, `self.lab`."""
     called = node.func if isinstance(node, ast.Call) else node
     if isinstance(called, ast.Name):
         return called.id in labs
@@ -96,12 +96,14 @@ def test_what_acts_on_a_lab_is_found() -> None:
     assert "spotlab.runtime.outcomes.settle" in ACTS
     assert "spotlab.runtime.evaluation.evaluate_instances" in ACTS
     assert "spotlab.monitoring.health.prober.probe_all" in ACTS
-    assert "spotlab.maintenance.retention.sweep" in ACTS
+    assert "spotlab.maintenance.retention.apply_retention" in ACTS
     assert "spotlab.scheduling.first_run.get_ready" in ACTS
     assert list(breaches(ast.parse("from spotlab.runtime.outcomes import settle")))
     assert list(breaches(ast.parse("def f(lab): return lab.store.ledger.list()")))
     assert list(breaches(ast.parse("session.lab().evaluate(None)")))
-    assert not list(breaches(ast.parse("session.desk().decisions.list(); desk.lab.clock.now()")))
+    assert not list(
+        breaches(ast.parse("session.services().decisions.list(); services.lab.clock.now()"))
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -21,7 +21,7 @@ from spotlab.errors import NotAvailable
 from spotlab.processes import __main__ as supervisor
 from spotlab.processes import join, run_dir, socket_dir
 from spotlab.processes.files import LOG_BYTES, Files
-from tests.support.online import is_running, until
+from tests.support.online import is_running, wait_until
 from tests.support.processes import NAME, beacon, user_of
 
 
@@ -31,11 +31,11 @@ def home(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a home, with spaces é"
     yield folder
     files = Files(run_dir(folder), NAME)
-    until(lambda: not files.is_alive(), "the helper has ended")
+    wait_until(lambda: not files.is_alive(), "the helper has ended")
 
 
 def ended(*pids: int) -> None:
-    until(lambda: not any(map(is_running, pids)), f"processes {pids} have ended")
+    wait_until(lambda: not any(map(is_running, pids)), f"processes {pids} have ended")
 
 
 def test_processes_that_start_at_once_share_one_helper(home: Path) -> None:
@@ -103,11 +103,11 @@ def test_a_helper_that_died_is_started_anew(home: Path) -> None:
     with join(beacon(home)) as membership:
         first = membership.pid
         assert first is not None
-        membership.ensure()
+        membership.ensure_running()
         assert membership.pid == first
         os.kill(first, signal.SIGKILL)
-        until(lambda: membership.pid is None, "its supervisor has ended")
-        membership.ensure()
+        wait_until(lambda: membership.pid is None, "its supervisor has ended")
+        membership.ensure_running()
         second = membership.pid
         assert second is not None
         assert second != first
@@ -122,7 +122,7 @@ def test_the_helper_dies_with_its_supervisor(home: Path) -> None:
         assert pids is not None
         os.kill(pids.supervisor, signal.SIGKILL)
         ended(pids.helper, pids.supervisor)
-        membership.ensure()
+        membership.ensure_running()
         assert membership.pid not in (None, pids.helper)
         with join(beacon(home)) as other:
             assert membership.pid == other.pid
@@ -196,7 +196,7 @@ def test_a_fork_while_it_starts_keeps_nobody_waiting(home: Path) -> None:
 def test_a_user_killed_while_it_starts_a_helper_keeps_nobody_waiting(home: Path) -> None:
     with user_of(home) as hasty:
         files = Files(run_dir(home), NAME)
-        until(files.is_alive, "the supervisor is there")
+        wait_until(files.is_alive, "the supervisor is there")
         hasty.process.kill()
         hasty.process.wait()
         with user_of(home) as next_one:
@@ -230,7 +230,7 @@ def test_joining_while_it_ends_waits_and_starts_anew(home: Path) -> None:
         first = membership.pid
         assert first is not None
     ending = run_dir(home) / "beacon.ending"
-    until(ending.exists, "the supervisor ends the helper")
+    wait_until(ending.exists, "the supervisor ends the helper")
     assert is_running(first)
     with join(helper) as again:
         assert not is_running(first)
@@ -277,7 +277,7 @@ def test_a_left_membership_says_so(home: Path) -> None:
     membership = join(beacon(home))
     membership.close()
     with pytest.raises(NotAvailable, match="was closed"):
-        membership.ensure()
+        membership.ensure_running()
 
 
 def test_a_removed_home_ends_its_helper(tmp_path: Path) -> None:
@@ -303,9 +303,9 @@ def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:
 def test_a_helper_that_writes_without_end_fills_no_disk(home: Path) -> None:
     with join(beacon(home, program=CHATTERBOX)):
         files = Files(run_dir(home), NAME)
-        until((run_dir(home) / "beacon.wrote").exists, "it has written three times the limit")
-        until(lambda: files.log.stat().st_size < LOG_BYTES, "its log was cut")
-        until(lambda: files.log_end(0).endswith("the end"), "its end is preserved")
+        wait_until((run_dir(home) / "beacon.wrote").exists, "it has written three times the limit")
+        wait_until(lambda: files.log.stat().st_size < LOG_BYTES, "its log was cut")
+        wait_until(lambda: files.log_end(0).endswith("the end"), "its end is preserved")
 
 
 CHATTERBOX = f"""

@@ -93,7 +93,7 @@ class Gate:
             NotSignedIn: the token is unknown, revoked or expired, or a user behind it is disabled.
             DatabaseDown: the token cannot be read.
         """
-        split = api_tokens.parts(token)
+        split = api_tokens.split_token(token)
         cached = None if split is None else self._token(split[0])
         if split is None or cached is None or not api_tokens.matches(split[1], cached[1]):
             raise NotSignedIn("This API token is unknown.", remedy="Ask for a new one.")
@@ -111,12 +111,12 @@ class Gate:
                 remedy="Ask for a new one.",
             )
         if self._use_is_due(known.last_used_at):
-            self._record_use(lambda: self._lab.store.tokens.used(known.token_id, now))
+            self._record_use(lambda: self._lab.store.tokens.mark_used(known.token_id, now))
         return _principal_of(known, [user, *(each for each in grantors if each is not None)])
 
     def knows(self, token: str) -> bool:
         """Whether `bearer` would return without reading the database."""
-        split = api_tokens.parts(token)
+        split = api_tokens.split_token(token)
         if split is None:
             return True
         memory = self._caches.tokens
@@ -148,7 +148,7 @@ class Gate:
         if ended := self.ended(session, user, now):
             raise NotSignedIn(ended, remedy=SIGN_IN)
         if used and now - session.seen_at >= SEEN_EVERY:
-            self._record_use(lambda: self._lab.store.sessions.seen(session.session_id, now))
+            self._record_use(lambda: self._lab.store.sessions.mark_used(session.session_id, now))
         return Principal(user.name, user.role, user.accounts, None, "session", session.session_id)
 
     def ended(self, session: UserSession, user: User, now: datetime) -> str:

@@ -15,7 +15,7 @@ from spotlab.access.session_tokens import Signer, Ticket
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 
-KNOWN_FOR: Final = timedelta(days=180)
+DEVICE_VALID_FOR: Final = timedelta(days=180)
 """How long a browser is known after its last sign-in."""
 
 
@@ -33,7 +33,9 @@ class Devices:
     def new(self, user: str) -> str:
         """The cookie for the browser of a user who has just signed in."""
         now = self._clock.now()
-        return self._signer.sign(Ticket(secrets.token_urlsafe(18), user, now + KNOWN_FOR), now)
+        return self._signer.sign(
+            Ticket(secrets.token_urlsafe(18), user, now + DEVICE_VALID_FOR), now
+        )
 
     def known(self, cookie: str, user: str) -> str:
         """The id of a browser in which this user has signed in; "": it is not one."""

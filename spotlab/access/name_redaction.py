@@ -12,7 +12,7 @@ from spotlab.runtime.lab import Lab
 INSTANCE: Final = re.compile(r"\bi-[0-9a-f]{6,}\b")
 
 
-def foreign(lab: Lab, who: Principal) -> Callable[[str], str]:
+def name_redactor(lab: Lab, who: Principal) -> Callable[[str], str]:
     """Returns a function that replaces the accounts and instances that a user may not see.
 
     In its result they are called "another account" and "another instance".
@@ -35,12 +35,12 @@ def foreign(lab: Lab, who: Principal) -> Callable[[str], str]:
     return redact
 
 
-def everywhere(value: Any, hidden: Callable[[str], str]) -> Any:
-    """Applies the function of `foreign` to every text of a JSON value, including field names."""
+def redact_json(value: Any, hidden: Callable[[str], str]) -> Any:
+    """Applies the function of `name_redactor` to every text of a JSON value and its field names."""
     if isinstance(value, str):
         return hidden(value)
     if isinstance(value, Mapping):
-        return {hidden(str(name)): everywhere(each, hidden) for name, each in value.items()}
+        return {hidden(str(name)): redact_json(each, hidden) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [everywhere(each, hidden) for each in value]
+        return [redact_json(each, hidden) for each in value]
     return value

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import Gate
 from spotlab.access.secret_key import secret_key
 from spotlab.access.sessions import SignedIn, Visit
 from spotlab.access.sign_in import SignIn, new_user
-from spotlab.access.usernames import made_name
+from spotlab.access.usernames import name_from_provider
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.errors import Conflict, Forbidden, InvalidSetting, NotSignedIn
@@ -55,7 +55,7 @@ class Identity:
         verified = claims.get("email_verified") in (True, "true")
         email = str(claims.get("email") or "") if verified else ""
         name = str(claims.get("preferred_username") or claims.get("email") or subject)
-        signature = hashed(json.dumps(claims, sort_keys=True, default=str))
+        signature = hash_secret(json.dumps(claims, sort_keys=True, default=str))
         return cls(issuer, subject, email, name, datetime.fromtimestamp(issued, UTC), signature)
 
 
@@ -84,7 +84,7 @@ def user_of(lab: Lab, identity: Identity) -> User:
     if not -MAX_AGE <= now - identity.issued_at <= MAX_AGE:
         raise NotSignedIn("That sign-in was too long ago.", remedy="Sign in again.")
     subject = f"{identity.issuer}|{identity.subject}"
-    known = lab.store.users.vouched_for
+    known = lab.store.users.with_subject
     # By subject again at the end: another tab may have linked the user in between.
     user = known(subject) or _by_email(lab, identity, subject, now) or known(subject)
     if user is None:
@@ -122,7 +122,7 @@ def _new_user(lab: Lab, identity: Identity, subject: str, now: datetime) -> User
             remedy="Ask an administrator to add you with the e-mail address that the provider has "
             "verified.",
         )
-    role, plain = Role(lab.settings.oidc_role), made_name(identity.name)
+    role, plain = Role(lab.settings.oidc_role), name_from_provider(identity.name)
     for number in range(1, _MAX_NAMES):
         name = plain if number == 1 else f"{plain[:60]}-{number}"
         user = new_user(name, role, None, identity.email, now)
@@ -130,7 +130,7 @@ def _new_user(lab: Lab, identity: Identity, subject: str, now: datetime) -> User
         try:
             return lab.store.users.add(replace(user, subject=subject), by)
         except Conflict:
-            if known := lab.store.users.vouched_for(subject):
+            if known := lab.store.users.with_subject(subject):
                 return known  # another tab was first
     raise Conflict(f"Every name like {plain!r} is taken.", remedy="Ask an administrator.")
 

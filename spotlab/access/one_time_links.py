@@ -6,7 +6,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.domain.access import SPOTLAB
 from spotlab.domain.ports import By
 from spotlab.runtime.lab import Lab
@@ -31,7 +31,7 @@ def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -
         lab: its store.
         name: of the user.
         by: who makes the link, and when.
-        grantors: users whose rights limit the link; see `Principal.vouching`.
+        grantors: users whose rights limit the link; see `Principal.grantors_for`.
     """
     return _path(lab, Link(Purpose.CHOOSE_PASSWORD, name, by.at + PASSWORD_FOR, grantors), by)
 
@@ -39,5 +39,5 @@ def password_link(lab: Lab, name: str, by: By, grantors: tuple[str, ...] = ()) -
 def _path(lab: Lab, link: Link, by: By) -> str:
     code = secrets.token_urlsafe(32)
     replaces = link.purpose is Purpose.CHOOSE_PASSWORD
-    lab.store.links.add(link, hashed(code), by, others_end=replaces)
+    lab.store.links.add(link, hash_secret(code), by, others_end=replaces)
     return f"/{link.purpose}?code={code}"

@@ -65,7 +65,7 @@ def passwords() -> Passwords:
     return Passwords()
 
 
-def refuse_weak(password: str, name: str = "") -> None:
+def reject_weak(password: str, name: str = "") -> None:
     """Reject a weak password.
 
     Args:

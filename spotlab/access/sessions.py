@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import Gate
 from spotlab.access.known_devices import Devices
 from spotlab.access.passwords import passwords
@@ -102,7 +102,7 @@ class Sessions:
         weaker = checked is not None and password != "" and passwords().is_weaker(checked)
         began = self._lab.store.sign_ins.begin(
             session,
-            hashed(renewal),
+            hash_secret(renewal),
             By(name, now, "", via),
             checked=checked,
             stronger=passwords().hash(password) if weaker else None,
@@ -130,7 +130,7 @@ class Sessions:
         next_renewal = self._renewal.sign(ticket, now)
         by = By(ticket.user, now, "a renewal token was used twice", "session")
         outcome = self._lab.store.sessions.renew(
-            ticket.session_id, hashed(renewal), hashed(next_renewal), by, GRACE
+            ticket.session_id, hash_secret(renewal), hash_secret(next_renewal), by, GRACE
         )
         if outcome is Renewal.REUSED:
             log.error("a renewal token of %s was used twice; the session was ended", ticket.user)

@@ -9,12 +9,12 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.known_devices import Devices
-from spotlab.access.passwords import passwords, refuse_weak
+from spotlab.access.passwords import passwords, reject_weak
 from spotlab.access.sessions import Sessions, SignedIn, Visit
-from spotlab.access.sign_in_throttle import PER_ADDRESS, PER_BROWSER, Failures
-from spotlab.access.usernames import checked_name, typed_name
+from spotlab.access.sign_in_throttle import PER_ADDRESS, PER_BROWSER, FailureCounter
+from spotlab.access.usernames import typed_name, validated_name
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, User
 from spotlab.errors import InvalidInput, NotSignedIn, SpotlabError
@@ -46,7 +46,7 @@ class SignIn(Sessions):
             NotSignedIn: rejected, without a reason.
             TooManyRequests: too many attempts from this address have failed.
         """
-        name, failures = typed_name(name), Failures(self._lab)
+        name, failures = typed_name(name), FailureCounter(self._lab)
         device = Devices(self._lab).known(visit.device, name)
         trusted = device != "" and failures.count(PER_BROWSER, device)
         counter = (PER_BROWSER, device) if trusted else (PER_ADDRESS, visit.address)
@@ -95,12 +95,12 @@ class SignIn(Sessions):
             NotFound, Conflict: the link is invalid or was used.
             NotSignedIn: the user was disabled meanwhile.
         """
-        name, now = checked_name(name), self._lab.clock.now()
-        refuse_weak(password, name)
+        name, now = validated_name(name), self._lab.clock.now()
+        reject_weak(password, name)
         user = new_user(name, Role.ADMIN, None, "", now)
         by = By(name, now, "the first administrator", "one-time link")
         password_hash = passwords().hash(password)
-        self._lab.store.links.make_first_administrator(hashed(code), user, password_hash, by)
+        self._lab.store.links.make_first_administrator(hash_secret(code), user, password_hash, by)
         return self._begin_or_raise(name, "link", visit, password_hash)
 
     def by_password_link(self, code: str, name: str, password: str, visit: Visit) -> SignedIn:
@@ -116,10 +116,10 @@ class SignIn(Sessions):
             NotFound: the link is invalid or was used.
             NotSignedIn: the user may not sign in.
         """
-        refuse_weak(password, name)
+        reject_weak(password, name)
         by = By(name, self._lab.clock.now(), "", "one-time link")
         password_hash = passwords().hash(password)
-        user = self._lab.store.links.choose_password(hashed(code), password_hash, by)
+        user = self._lab.store.links.choose_password(hash_secret(code), password_hash, by)
         self._gate.forget()
         return self._begin_or_raise(user.name, "link", visit, password_hash)
 
@@ -132,8 +132,8 @@ class SignIn(Sessions):
             Conflict: the password was changed or reset meanwhile.
             NotSignedIn: the session has ended meanwhile.
         """
-        refuse_weak(new, name)
-        failures = Failures(self._lab)
+        reject_weak(new, name)
+        failures = FailureCounter(self._lab)
         failures.refuse(PER_BROWSER, session_id)
         found = self._lab.store.users.find(name)
         old_hash = found.password_hash if found is not None else None

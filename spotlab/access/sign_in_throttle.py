@@ -42,7 +42,7 @@ class _Counters:
 _counters: WeakKeyDictionary[Engine, _Counters] = WeakKeyDictionary()
 
 
-class Failures:
+class FailureCounter:
     """Counts attempts to sign in per address, and per known browser.
 
     Attempts per user are counted in SQL, where they lock the user.

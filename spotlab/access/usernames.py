@@ -16,13 +16,13 @@ def typed_name(name: str) -> str:
     return name.strip().lower()[:64]
 
 
-def made_name(words: str) -> str:
+def name_from_provider(words: str) -> str:
     """A valid name that resembles the one from the identity provider."""
     plain = re.sub(r"[^a-z0-9._@-]+", "-", words.strip().lower()).strip("-._@")[:64]
     return plain if NAME.fullmatch(plain) and plain not in RESERVED else "user"
 
 
-def checked_name(name: str) -> str:
+def validated_name(name: str) -> str:
     """A valid user name.
 
     Raises:

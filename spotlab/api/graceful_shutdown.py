@@ -14,7 +14,7 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 
 log = logging.getLogger("spotlab.api.graceful_shutdown")
 
@@ -41,8 +41,8 @@ def handle_sigterm() -> None:
     loop = asyncio.get_running_loop()
 
     def request_shutdown(_number: int, _frame: FrameType | None) -> None:
-        if not LEAVING.asked:
-            LEAVING.ask()
+        if not SHUTDOWN.requested:
+            SHUTDOWN.request()
             loop.call_soon_threadsafe(_begin_shutdown, server)
 
     signal.signal(signal.SIGTERM, request_shutdown)
@@ -58,6 +58,6 @@ def _begin_shutdown(server: Any) -> None:
 
 
 def wait_for_work() -> None:
-    """Wait for the current unit of work (see `LEAVING`); everything else is cancelled."""
-    if LEAVING.asked and not LEAVING.wait(WORK_TIMEOUT_S):
+    """Wait for the current unit of work (see `SHUTDOWN`); everything else is cancelled."""
+    if SHUTDOWN.requested and not SHUTDOWN.wait(WORK_TIMEOUT_S):
         log.warning("a unit of work took longer than %g s and is aborted", WORK_TIMEOUT_S)

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from spotlab.monitoring.health.readiness import Readiness, ReadinessCheck
 from spotlab.runtime import app_process
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 
 CACHE_S: Final = 2.0
 """How long a result is reused, so that frequent checks put no load on the database."""
@@ -39,7 +39,7 @@ class Readyz:
 
     async def __call__(self, _request: Request) -> JSONResponse:
         """200 if ready, otherwise 503 with `reasons` by component."""
-        if LEAVING.asked:
+        if SHUTDOWN.requested:
             reasons = {"server": "The server is shutting down."}
             return JSONResponse({"ready": False, "reasons": reasons}, 503, headers=_HEADERS)
         if self._task is None or (
@@ -51,7 +51,7 @@ class Readyz:
         return JSONResponse(document, 200 if readiness.ready else 503, headers=_HEADERS)
 
     async def _run_check(self) -> Readiness:
-        readiness = await run_in_threadpool(self._check.look)
+        readiness = await run_in_threadpool(self._check.check)
         self._checked_at = time.monotonic()
         return readiness
 

@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from spotlab.errors import Conflict, InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.store.idempotency import AT_WORK, AnsweredWrite
+from spotlab.store.idempotency import IN_PROGRESS, AnsweredWrite
 
 log = logging.getLogger("spotlab.api")
 
@@ -108,12 +108,14 @@ class IdempotentWrite:
     def _claim(self) -> AnsweredWrite | None:
         assert self.key is not None
         now = self.lab.clock.now()
-        return self.lab.store.answers.claim(self.user, self.key, self.route, self.digest, now)
+        return self.lab.store.idempotency_keys.claim(
+            self.user, self.key, self.route, self.digest, now
+        )
 
     def _release(self) -> None:
         assert self.key is not None
         try:
-            self.lab.store.answers.release(self.user, self.key)
+            self.lab.store.idempotency_keys.release(self.user, self.key)
         except SpotlabError as exc:
             log.error("cannot release the idempotency key of a rejected write: %s", exc)
 
@@ -128,7 +130,9 @@ class IdempotentWrite:
             "headers": headers,
         }
         try:
-            self.lab.store.answers.settle(self.user, self.key, response.status_code, answer)
+            self.lab.store.idempotency_keys.settle(
+                self.user, self.key, response.status_code, answer
+            )
         except SpotlabError as exc:
             log.error("cannot store the response of an executed write: %s", exc)
 
@@ -138,7 +142,7 @@ class IdempotentWrite:
                 "This Idempotency-Key was already used with another request.",
                 remedy="Use a new key for each write.",
             )
-        if earlier.status == AT_WORK:
+        if earlier.status == IN_PROGRESS:
             if self.lab.clock.now() - earlier.created_at < WRITE_TIMEOUT:
                 raise Conflict(
                     "This write is in progress.", remedy="Send it again in a few seconds."
@@ -148,7 +152,7 @@ class IdempotentWrite:
                 "response: whether it was executed is unknown.",
                 remedy="Check what it was to change, and send it with a new key if needed.",
             )
-        stored = earlier.answer
+        stored = earlier.response
         if stored["body"] is None:
             raise Conflict(
                 "This write was executed; its response contained a secret and was not stored.",

@@ -53,7 +53,7 @@ class RequestMetricsMiddleware:
             await send(message)
 
         is_traced = scope["path"].startswith(_TRACED_PREFIXES)
-        with logs.inside(correlation_id=request_id, request_id=request_id):
+        with logs.log_context(correlation_id=request_id, request_id=request_id):
             try:
                 if is_traced:
                     with traces.span("request", method=scope["method"], path=scope["path"]):
@@ -84,7 +84,7 @@ def _count(scope: Scope, status: int, took_s: float) -> None:
     metrics.REQUESTS.labels(method=method, route=route, status=str(status)).inc()
     metrics.REQUEST_SECONDS.labels(method=method, route=route).observe(took_s)
     if scope["path"] not in _MONITORS:
-        COUNTING.note(ok=status < 500, took_s=took_s)
+        COUNTING.count(ok=status < 500, took_s=took_s)
     if status >= 500 and status != 503:
         fields = {"status": status, "duration_ms": round(took_s * 1e3, 1)}
         log.warning("%s %s: %d", method, route, status, extra={"fields": fields})

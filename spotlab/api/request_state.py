@@ -21,7 +21,7 @@ from spotlab.domain.access import Principal
 from spotlab.domain.ports import Topic
 from spotlab.errors import TooManyRequests
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 
 T = TypeVar("T")
 REDIS_TIMEOUT_S: Final = 0.25
@@ -196,9 +196,9 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-async def _desk_of(request: Request) -> Desk:
-    """The desk of the user who sends the request, which was admitted before."""
-    return Desk(service_of(request).lab, request.scope["spotlab.who"])
+async def _desk_of(request: Request) -> Services:
+    """The services of the user who sends the request, which was admitted before."""
+    return Services(service_of(request).lab, request.scope["spotlab.who"])
 
 
 async def _service_of(request: Request) -> Service:
@@ -206,7 +206,7 @@ async def _service_of(request: Request) -> Service:
 
 
 # Both are async because FastAPI runs other dependencies in a thread, which costs more than they do.
-DeskDep = Annotated[Desk, Depends(_desk_of)]
+DeskDep = Annotated[Services, Depends(_desk_of)]
 ServiceDep = Annotated[Service, Depends(_service_of)]
 
 

@@ -23,9 +23,9 @@ from spotlab.api.sign_in.first_admin_link import announce_first_admin
 from spotlab.api.sign_in.routes import SIGN_IN_ROUTES
 from spotlab.api.tcp_nodelay import disable_nagle
 from spotlab.monitoring.health.database_watch import watch
-from spotlab.runtime.app_process import Background, Beside
+from spotlab.runtime.app_process import Background, BackgroundServices
 from spotlab.runtime.observability import configure_logs
-from spotlab.scheduling.background import beside_the_app
+from spotlab.scheduling.background import start_in_app_server
 
 FIRST_SCREEN: Final = "instances"
 
@@ -48,7 +48,7 @@ MIDDLEWARE: Final[list[Middleware]] = [
     Middleware(AuthMiddleware),
     Middleware(UploadLimitMiddleware),
 ]
-BACKGROUNDS: Final[list[Background]] = [announce_first_admin, watch, beside_the_app]
+BACKGROUNDS: Final[list[Background]] = [announce_first_admin, watch, start_in_app_server]
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     configure_logs("app")
     disable_nagle()
     handle_sigterm()
-    background = Beside(BACKGROUNDS)
+    background = BackgroundServices(BACKGROUNDS)
     background.start()
     try:
         yield

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from spotlab.aws.failures import translated
 from spotlab.aws.snapshots import reject, source_name
 from spotlab.domain.market import MarketName
-from spotlab.domain.placement import FEWEST_TYPES, TARGET_CAPACITY, PlacementAnswer
+from spotlab.domain.placement import MIN_TYPES, TARGET_CAPACITY, PlacementResponse
 from spotlab.domain.ports import Clock
 from spotlab.errors import InvalidInput, QuotaRefused
 
@@ -49,7 +49,7 @@ class PlacementScores:
         market = MarketName.SIMULATED if self._emulated else MarketName.ACCOUNT
         return source_name(market, f"placement scores of {self._region}")
 
-    def ask(self, instance_types: Sequence[str]) -> PlacementAnswer:
+    def request(self, instance_types: Sequence[str]) -> PlacementResponse:
         """Request the scores of one group of types.
 
         Args:
@@ -62,8 +62,8 @@ class PlacementScores:
             AwsError: AWS did not answer, or refused for a reason other than the quota.
         """
         types = tuple(sorted(set(instance_types)))
-        if len(types) < FEWEST_TYPES:
-            raise InvalidInput(f"A placement score needs at least {FEWEST_TYPES} types.")
+        if len(types) < MIN_TYPES:
+            raise InvalidInput(f"A placement score needs at least {MIN_TYPES} types.")
         try:
             with translated(f"Reading the {self.name}"):
                 scores = self._scores(types)
@@ -98,8 +98,8 @@ class PlacementScores:
 
     def _answer(
         self, types: tuple[str, ...], scores: dict[str, int], *, refused: bool
-    ) -> PlacementAnswer:
-        return PlacementAnswer(
+    ) -> PlacementResponse:
+        return PlacementResponse(
             emulated=self._emulated,
             account=self._account,
             region=self._region,

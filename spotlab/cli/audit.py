@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.ports import AuditEntry, AuditFilter
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
@@ -54,9 +54,9 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
+    with open_services(settings) as services:
         filters = AuditFilter(args.actor, args.action, args.target)
-        entries = desk.audit.list(filters, limit=args.limit)
+        entries = services.audit.list(filters, limit=args.limit)
         text = in_lines(map(_text, entries)) or "No entries."
         return Result({"entries": [entry_document(entry) for entry in entries]}, text)
 
@@ -71,8 +71,8 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        check = desk.audit.check(args.head)
+    with open_services(settings) as services:
+        check = services.audit.check(args.head)
         document = asdict(check) | {"holds": check.broken_at is None}
         if check.broken_at is not None:
             error = f"The audit log was changed: {check.reason}"

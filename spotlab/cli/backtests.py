@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.errors import InvalidInput, InvalidSetting
 from spotlab.settings import Settings
 
@@ -142,8 +142,8 @@ def _run(args: argparse.Namespace, settings: Settings) -> Result:
             sys.stderr.write(f"{percent} {text}\n")
         last_percent = percent
 
-    with open_desk(settings) as desk:
-        report = desk.backtests.run(_spec(args), report_progress, lambda: False, workers)
+    with open_services(settings) as services:
+        report = services.backtests.run(_spec(args), report_progress, lambda: False, workers)
     return Result(report.as_document(), report.as_text())
 
 

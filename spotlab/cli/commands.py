@@ -23,7 +23,7 @@ from spotlab.cli.decision_output import (
 )
 from spotlab.cli.health import ALERTS, HEALTH
 from spotlab.cli.jobs import JOBS
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.cli.maintenance import BACKUP, RESTORE, RETENTION
 from spotlab.cli.models import MODELS
 from spotlab.cli.outcomes import DRIFT, EVENTS, OUTCOMES
@@ -69,10 +69,10 @@ def _collect(args: argparse.Namespace, settings: Settings) -> Result:
         FeedKind.ON_DEMAND: args.on_demand_file,
         FeedKind.SPECS: args.specs_file,
     }
-    with open_desk(settings) as desk:
-        clock = desk.lab.clock
+    with open_services(settings) as services:
+        clock = services.lab.clock
         sources = [FileFeed(path, kind, clock=clock) for kind, path in files.items() if path]
-        report = desk.market.collect_files(sources)
+        report = services.market.collect_files(sources)
     failed = " ".join(report.errors)
     return Result(
         collect_document(report), collect_text(report), code=1 if failed else 0, error=failed
@@ -144,9 +144,9 @@ def _score(args: argparse.Namespace, settings: Settings) -> Result:
         max_advisor_bucket=args.max_bucket,
     )
     policy = replace(PolicyParams(), horizon_h=args.horizon_h, risk_ceiling=args.risk_ceiling)
-    with open_desk(settings) as desk:
-        ranking = desk.market.rank(requirements, policy, args.model)
-        now = desk.lab.clock.now()
+    with open_services(settings) as services:
+        ranking = services.market.rank(requirements, policy, args.model)
+        now = services.lab.clock.now()
     _check_regions(args.region, set(ranking.table["region"]))
     return Result(score_document(ranking, args.top, now), score_text(ranking, args.top))
 
@@ -170,8 +170,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
     if bool(args.instance_ids) == args.all:
         raise InvalidSetting("Specify either instance ids or --all.")
-    with open_desk(settings) as desk:
-        experiments = desk.instances.evaluate(args.instance_ids or None)
+    with open_services(settings) as services:
+        experiments = services.instances.evaluate(args.instance_ids or None)
     failures = [experiment for experiment in experiments if experiment.error]
     return Result(
         evaluate_document(experiments),

@@ -9,7 +9,7 @@ from typing import Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
@@ -84,15 +84,15 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(args: argparse.Namespace, settings: Settings) -> Result:
     _check(args)
-    from spotlab.training.evaluation_report import text_of
+    from spotlab.training.evaluation_report import report_text
 
     task = "capacity" if args.trace else "advisor"
-    with open_desk(settings) as desk:
-        record = desk.models.find(args.name)
+    with open_services(settings) as services:
+        record = services.models.find(args.name)
         _refuse_other_task(record, task)
-        model = desk.models.artefact(record.reference)
-        document = (_on_traces if args.trace else _on_advisor)(model, args, desk.lab.clock)
-    return Result(document, text_of(document))
+        model = services.models.artefact(record.reference)
+        document = (_on_traces if args.trace else _on_advisor)(model, args, services.lab.clock)
+    return Result(document, report_text(document))
 
 
 def _refuse_other_task(record: ModelRecord, task: str) -> None:
@@ -110,8 +110,8 @@ def _compare(args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.services.model_comparison import ComparisonRequest
 
     task = "capacity" if args.trace else "advisor"
-    with open_desk(settings) as desk:
-        records = [desk.models.find(name) for name in (args.first, args.second)]
+    with open_services(settings) as services:
+        records = [services.models.find(name) for name in (args.first, args.second)]
         for record in records:
             _refuse_other_task(record, task)
         request = ComparisonRequest(
@@ -126,7 +126,7 @@ def _compare(args: argparse.Namespace, settings: Settings) -> Result:
             polarity=args.polarity,
             gap_s=args.gap_s,
         )
-        result = desk.comparisons.compare(request, _report, lambda: False)
+        result = services.comparisons.compare(request, _report, lambda: False)
     return Result(comparison_document(request, result), comparison_text(result))
 
 

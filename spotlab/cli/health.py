@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.alerts import (
-    HIGHEST_THRESHOLD,
-    LONGEST_H,
-    LONGEST_WINDOW_MIN,
-    MOST_TRIES,
+    MAX_ATTEMPTS,
+    MAX_HOURS,
+    MAX_THRESHOLD,
+    MAX_WINDOW_MIN,
     AlertKind,
     AlertRule,
     Channel,
@@ -28,13 +28,13 @@ from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
-    from spotlab.monitoring.health.report import Health, PartHealth
+    from spotlab.monitoring.health.report import ComponentHealth, Health
 
 
 def _health(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        health = desk.health.read()
-    down = [part.state.name for part in health.parts if part.state.state == DOWN]
+    with open_services(settings) as services:
+        health = services.health.read()
+    down = [part.state.name for part in health.components if part.state.state == DOWN]
     error = f"down: {', '.join(down)}" if down else ""
     return Result(_health_document(health), _health_text(health), 1 if down else 0, error)
 
@@ -45,11 +45,11 @@ def _health_document(health: Health) -> dict[str, Any]:
         "since": health.since.isoformat(),
         "now": health.now.isoformat(),
         "probes": health.probes,
-        "parts": [_component_document(part) for part in health.parts],
+        "parts": [_component_document(part) for part in health.components],
     }
 
 
-def _component_document(part: PartHealth) -> dict[str, Any]:
+def _component_document(part: ComponentHealth) -> dict[str, Any]:
     p50, p95, p99 = part.done.latency_ms
     return {
         "name": part.state.name,
@@ -66,7 +66,7 @@ def _component_document(part: PartHealth) -> dict[str, Any]:
 
 def _health_text(health: Health) -> str:
     lines = [f"{'state':<9} {'component':<17}{'succeeded':>13}{'uptime':>9}{'unknown':>9}  reason"]
-    for part in health.parts:
+    for part in health.components:
         rate, uptime = part.done.rate, part.uptime.up
         succeeded = f"{rate.ok} of {rate.total}" if rate.total else "—"
         lines.append(
@@ -79,8 +79,8 @@ def _health_text(health: Health) -> str:
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        rules, notifications = desk.alerts.rules(), desk.alerts.history(limit=20)
+    with open_services(settings) as services:
+        rules, notifications = services.alerts.rules(), services.alerts.history(limit=20)
     lines = [_rule_text(rule) for rule in rules] or ["No alert rules."]
     lines += [
         f"{each.at:%Y-%m-%d %H:%M:%S} {each.message['event']} {each.message['subject']}: "
@@ -146,7 +146,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POOL",
         help="pool instead of instances, for price: region:zone:type:os",
     )
-    threshold = options.number(0, HIGHEST_THRESHOLD, above=True)
+    threshold = options.number(0, MAX_THRESHOLD, above=True)
     add(
         "--over",
         type=threshold,
@@ -158,7 +158,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for price: --over is a share of the on-demand price",
     )
-    window = options.number(1, LONGEST_WINDOW_MIN, "minutes")
+    window = options.number(1, MAX_WINDOW_MIN, "minutes")
     add(
         "--window-min",
         type=window,
@@ -168,12 +168,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--least",
-        type=options.integer(1, MOST_TRIES, "tries"),
+        type=options.integer(1, MAX_ATTEMPTS, "tries"),
         default=5,
         metavar="N",
         help="minimum number of attempts, for failures (default 5)",
     )
-    horizon = options.number(0, LONGEST_H, "hours", above=True)
+    horizon = options.number(0, MAX_HOURS, "hours", above=True)
     add(
         "--horizon-h",
         type=horizon,
@@ -181,7 +181,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="horizon, for risk, hours (default 24)",
     )
-    again = options.number(0, LONGEST_H, "hours")
+    again = options.number(0, MAX_HOURS, "hours")
     add(
         "--again-h",
         type=again,
@@ -208,8 +208,8 @@ def _add(args: argparse.Namespace, settings: Settings) -> Result:
         again_h=args.again_h,
     )
     address = _address(args.address_file)
-    with open_desk(settings) as desk:
-        added = desk.alerts.add(args.name, condition, Channel(args.channel), address)
+    with open_services(settings) as services:
+        added = services.alerts.add(args.name, condition, Channel(args.channel), address)
     text = f"{_rule_text(added.rule)}\nsigning key: {added.signing_key}"
     return Result({"rule": _rule_document(added.rule), "signing_key": added.signing_key}, text)
 
@@ -229,16 +229,16 @@ def _rule_id_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _test(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        outcome = desk.alerts.test(args.rule_id)
+    with open_services(settings) as services:
+        outcome = services.alerts.test(args.rule_id)
     error = "" if outcome.ok else "The receiver did not accept the notification."
     document = {"taken": outcome.ok, "answer": outcome.words}
     return Result(document, outcome.words, 0 if outcome.ok else 1, error)
 
 
 def _delete(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        desk.alerts.delete(args.rule_id)
+    with open_services(settings) as services:
+        services.alerts.delete(args.rule_id)
     return Result({"deleted": args.rule_id}, f"Rule {args.rule_id} is deleted.")
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
 from spotlab.telemetry.text import in_lines
 
 if TYPE_CHECKING:
     from spotlab.domain.ports import JobRun
     from spotlab.scheduling.overview import JobsOverview, JobView
-    from spotlab.services.jobs import JobsDesk
+    from spotlab.services.jobs import JobService
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        overview = desk.jobs.overview()
+    with open_services(settings) as services:
+        overview = services.jobs.overview()
     return Result(_overview_document(overview), _overview_text(overview))
 
 
@@ -47,7 +47,7 @@ def _overview_document(overview: JobsOverview) -> dict[str, Any]:
                 "version": each.version,
                 "started_at": each.started_at.isoformat(),
                 "seen_at": each.seen_at.isoformat(),
-                "gone": overview.is_gone(each),
+                "gone": overview.is_lost(each),
             }
             for each in overview.processes
         ],
@@ -99,7 +99,7 @@ def _overview_text(overview: JobsOverview) -> str:
         if leader
         else "No process is the leader."
     )
-    on_schedule = sum(view.well for view in overview.jobs)
+    on_schedule = sum(view.is_on_schedule for view in overview.jobs)
     return in_lines(
         [f"{on_schedule} of {len(overview.jobs)} jobs on schedule. {leadership}", *lines]
     )
@@ -127,8 +127,8 @@ def _history_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _history(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        runs = desk.jobs.history(args.name, limit=args.limit)
+    with open_services(settings) as services:
+        runs = services.jobs.history(args.name, limit=args.limit)
     lines = [
         f"{_short(run.due_at)} {run.job:<16}{run.state:<10}"
         f"{'' if run.duration_s is None else f'{run.duration_s:.1f} s ':<9}{run.cause}".rstrip()
@@ -154,18 +154,18 @@ def _schedule_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _job_action(
-    action: Callable[[JobsDesk, argparse.Namespace], None], outcome: str
+    action: Callable[[JobService, argparse.Namespace], None], outcome: str
 ) -> Callable[[argparse.Namespace, Settings], Result]:
     def run(args: argparse.Namespace, settings: Settings) -> Result:
-        with open_desk(settings) as desk:
-            action(desk.jobs, args)
-            view = desk.jobs.get(args.name)
+        with open_services(settings) as services:
+            action(services.jobs, args)
+            view = services.jobs.get(args.name)
         return Result(_job_document(view), f"Job {args.name} {outcome}.")
 
     return run
 
 
-def _reschedule(jobs: JobsDesk, args: argparse.Namespace) -> None:
+def _reschedule(jobs: JobService, args: argparse.Namespace) -> None:
     jobs.schedule(args.name, "" if args.schedule == "own" else args.schedule, args.reason)
 
 

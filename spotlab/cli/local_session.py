@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from spotlab.settings import Settings
 
 if TYPE_CHECKING:
-    from spotlab.services import Desk
+    from spotlab.services import Services
 
 
 @contextmanager
-def open_desk(settings: Settings) -> Iterator[Desk]:
+def open_services(settings: Settings) -> Iterator[Services]:
     """Open the lab, and close it at the end.
 
     Raises:
@@ -21,7 +21,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
     """
     from spotlab.cli.identity import principal_of_command
     from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.services import Desk
+    from spotlab.services import Services
 
     with bootstrap(settings) as lab:
-        yield Desk(lab, principal_of_command(lab))
+        yield Services(lab, principal_of_command(lab))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from spotlab.cli.command import Command, Result
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.settings import Settings
 
 
@@ -17,14 +17,14 @@ def _retention_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _retention(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        sweep = desk.keeping.sweep(dry_run=args.dry_run)
+    with open_services(settings) as services:
+        sweep = services.maintenance.sweep(dry_run=args.dry_run)
     document = {
         "dry_run": sweep.dry_run,
-        "deleted": dict(sweep.gone),
+        "deleted": dict(sweep.deleted),
         "before": {kind: at.isoformat() for kind, at in sweep.before.items()},
     }
-    return Result(document, sweep.words)
+    return Result(document, sweep.summary)
 
 
 RETENTION = Command(
@@ -41,8 +41,8 @@ def _backup_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _backup(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        backup = desk.keeping.back_up(args.file, with_secrets=args.with_secrets)
+    with open_services(settings) as services:
+        backup = services.maintenance.back_up(args.file, with_secrets=args.with_secrets)
     manifest = backup.manifest
     document = {
         "file": str(backup.path),

@@ -10,7 +10,7 @@ from typing import Any
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group
 from spotlab.cli.evaluation import COMPARE, EVALUATE
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.cli.model_output import (
     entry_document,
     entry_text,
@@ -37,8 +37,8 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        entries, notices = desk.models.entries(args.task), desk.models.notices()
+    with open_services(settings) as services:
+        entries, notices = services.models.entries(args.task), services.models.notices()
         document = {"models": [entry_document(entry) for entry in entries], "notices": notices}
         return Result(document, "\n".join([list_text(entries), *notices]))
 
@@ -50,9 +50,9 @@ def _model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        entry = desk.models.entry(args.model)
-        events = desk.models.history(entry.record.reference)
+    with open_services(settings) as services:
+        entry = services.models.entry(args.model)
+        events = services.models.history(entry.record.reference)
         document: dict[str, Any] = entry_document(entry) | {
             "card": dict(entry.record.card),
             "events": [event_document(event) for event in events],
@@ -67,8 +67,8 @@ def _history_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _history(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        events = desk.models.history(args.model, args.limit)
+    with open_services(settings) as services:
+        events = services.models.history(args.model, args.limit)
         text = "\n".join(event_text(event) for event in events) or "No events."
         return Result({"events": [event_document(event) for event in events]}, text)
 
@@ -84,8 +84,8 @@ def _live_at_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _live_at(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        event = desk.models.live_at(args.task, args.time)
+    with open_services(settings) as services:
+        event = services.models.live_at(args.task, args.time)
         at = f"{args.time:%Y-%m-%d %H:%M:%S} UTC"
         document = {
             "task": args.task,
@@ -106,8 +106,8 @@ def _upload_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _upload(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        report = desk.models.upload(args.source, args.reason)
+    with open_services(settings) as services:
+        report = services.models.upload(args.source, args.reason)
         return Result(upload_document(report), upload_text(report))
 
 
@@ -120,9 +120,9 @@ def _action_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _action(action: str) -> Callable[[argparse.Namespace, Settings], Result]:
     def run(args: argparse.Namespace, settings: Settings) -> Result:
-        with open_desk(settings) as desk:
-            record = desk.models.act(action, args.model, args.reason)
-            document = entry_document(desk.models.entry(record.reference))
+        with open_services(settings) as services:
+            record = services.models.act(action, args.model, args.reason)
+            document = entry_document(services.models.entry(record.reference))
             suffix = "" if record.enabled else ", disabled"
             return Result(document, f"{record.reference} is {record.state}{suffix}.")
 
@@ -137,8 +137,8 @@ def _assign_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _assign(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        record = desk.instances.assign(args.instance_id, args.model, args.reason)
+    with open_services(settings) as services:
+        record = services.instances.assign(args.instance_id, args.model, args.reason)
         model = record.reference if record is not None else None
         text = f"{args.instance_id} is evaluated by {model or 'the champion'}."
         return Result({"instance_id": args.instance_id, "model": model}, text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, no_arguments
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.interruptions import InterruptionEvent, InterruptionKind
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidSetting
@@ -21,19 +21,19 @@ from spotlab.telemetry.text import in_lines
 if TYPE_CHECKING:
     from spotlab.domain.outcomes import Estimate
     from spotlab.pipeline.drift import DriftReport
-    from spotlab.pipeline.outcomes import Settled
+    from spotlab.pipeline.outcomes import OutcomeCounts
     from spotlab.runtime.outcomes import OutcomesView
 
 MAX_FEATURES = 20
 
 
 def _outcomes(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        settled, view = desk.outcomes.settle(), desk.outcomes.view()
+    with open_services(settings) as services:
+        settled, view = services.outcomes.settle(), services.outcomes.view()
     return Result(_outcomes_document(settled, view), _outcomes_text(settled, view))
 
 
-def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
+def _outcomes_document(settled: OutcomeCounts, view: OutcomesView) -> dict[str, Any]:
     """Stable keys: market, new, pending, models[], price, challengers[]; unknown is null."""
     document: dict[str, Any] = {
         "market": view.market,
@@ -46,7 +46,7 @@ def _outcomes_document(settled: Settled, view: OutcomesView) -> dict[str, Any]:
     return {key: _json_value(value) for key, value in document.items()}
 
 
-def _outcomes_text(settled: Settled, view: OutcomesView) -> str:
+def _outcomes_text(settled: OutcomeCounts, view: OutcomesView) -> str:
     lines = [
         f"{view.market} market: {sum(settled.new.values()):,} new outcomes, "
         f"{sum(settled.pending.values()):,} predictions pending"
@@ -76,8 +76,8 @@ def _drift_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _drift(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        report = desk.outcomes.drift(args.model)
+    with open_services(settings) as services:
+        report = services.outcomes.drift(args.model)
     document = {key: _json_value(value) for key, value in asdict(report).items()}
     return Result({**document, "alarm": report.alarm}, _drift_text(report))
 
@@ -95,8 +95,8 @@ def _drift_text(report: DriftReport) -> str:
 
 
 def _list_events(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        found = desk.events.list()
+    with open_services(settings) as services:
+        found = services.interruptions.list()
     lines = [
         f"{event.at:%Y-%m-%d %H:%M} {event.kind} {event.instance_id} {event.pool.label}"
         f"{' (emulated)' if event.emulated else ''}: {event.source}"
@@ -148,12 +148,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add(args: argparse.Namespace, settings: Settings) -> Result:
     if bool(args.instance_id) == bool(args.file):
         raise InvalidSetting("Specify either an instance id or --file.")
-    with open_desk(settings) as desk:
+    with open_services(settings) as services:
         if args.file:
-            new, given = desk.events.add_file(args.file)
+            new, given = services.interruptions.add_file(args.file)
         else:
-            kind, at = InterruptionKind(args.kind), args.at or desk.lab.clock.now()
-            new, given = int(desk.events.add(args.instance_id, kind, at, args.pool)), 1
+            kind, at = InterruptionKind(args.kind), args.at or services.lab.clock.now()
+            new, given = int(services.interruptions.add(args.instance_id, kind, at, args.pool)), 1
     return Result({"given": given, "new": new}, f"{new} of {given} events are new.")
 
 

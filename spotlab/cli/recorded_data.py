@@ -49,16 +49,16 @@ def _formats() -> Result:
                 "name": form.name,
                 "title": form.title,
                 "form": form.form,
-                "asks": form.asks or None,
+                "asks": form.required_options or None,
                 "notice": form.notice or None,
-                "may_train_shipped_models": form.trains,
+                "may_train_shipped_models": form.trainable,
             }
             for form in FORMATS
         ]
     }
     lines = [
         f"{form.name:<15}{form.title}: {form.form}"
-        + (f"\n{'':<15}needs {form.asks}" if form.asks else "")
+        + (f"\n{'':<15}needs {form.required_options}" if form.required_options else "")
         + (f"\n{'':<15}{form.notice}" if form.notice else "")
         for form in FORMATS
     ]
@@ -67,15 +67,15 @@ def _formats() -> Result:
 
 def _description(path: Path, args: argparse.Namespace) -> Document:
     from spotlab.recorded.content import digest_of_file
-    from spotlab.recorded.formats import EVALUATION_ONLY, recognise
+    from spotlab.recorded.formats import EVALUATION_ONLY, recognise_format
 
-    form = recognise(path)
+    form = recognise_format(path)
     content = _table(path, form) if form.table is not None else _trace(path, args)
     return {
         "file": str(path),
         "form": form.name,
         "sha256": digest_of_file(path),
-        "may_train_shipped_models": form.trains and EVALUATION_ONLY not in path.resolve().parts,
+        "may_train_shipped_models": form.trainable and EVALUATION_ONLY not in path.resolve().parts,
         "notice": form.notice or None,
         **content,
     }

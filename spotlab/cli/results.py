@@ -39,14 +39,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.runtime.bootstrap import bootstrap
-    from spotlab.sweeps.results.measure import results
+    from spotlab.sweeps.results.measure import measure_results
 
     def report_progress(text: str) -> None:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
     with bootstrap(settings) as lab:
-        report = results(args.data, lab, report_progress, args.only)
+        report = measure_results(args.data, lab, report_progress, args.only)
     text = report.as_markdown()
     out = args.out or (None if args.only else OUT)
     if out is not None:

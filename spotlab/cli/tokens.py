@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.access import Right, rights_of
 from spotlab.domain.ports import ApiToken
 from spotlab.settings import Settings
@@ -47,8 +47,8 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        tokens = desk.tokens.list(args.user)
+    with open_services(settings) as services:
+        tokens = services.api_tokens.list(args.user)
         text = in_lines(map(_text, tokens)) or "No tokens."
         return Result({"tokens": [token_document(token) for token in tokens]}, text)
 
@@ -74,9 +74,11 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
+    with open_services(settings) as services:
         valid_for = timedelta(days=args.days)
-        token, secret = desk.tokens.create(args.user, args.name, rights_of(args.scope), valid_for)
+        token, secret = services.api_tokens.create(
+            args.user, args.name, rights_of(args.scope), valid_for
+        )
         text = f"{_text(token)}\nThe token is shown only once:\n{secret}"
         return Result(token_document(token) | {"token": secret}, text)
 
@@ -89,8 +91,8 @@ def _revoke_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _revoke(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        token = desk.tokens.revoke(args.token_id, args.reason)
+    with open_services(settings) as services:
+        token = services.api_tokens.revoke(args.token_id, args.reason)
         return Result(token_document(token), f"{_text(token)}.")
 
 

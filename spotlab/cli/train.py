@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.errors import InvalidSetting
 from spotlab.settings import Settings
 
@@ -113,7 +113,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace, settings: Settings) -> Result:
-    from spotlab.recorded.formats import refuse_untrainable
+    from spotlab.recorded.formats import reject_untrainable
 
     tasks = [args.task] if args.task else [*TRAINERS]
     if not args.task and (args.data or args.split or args.version):
@@ -132,7 +132,7 @@ def _train(args: argparse.Namespace, settings: Settings) -> Result:
     )
     registers = _is_models_folder(out, settings)
     if registers:
-        refuse_untrainable(request.data)
+        reject_untrainable(request.data)
         # Registers existing versions first, so that a new one does not count as the first.
         _registered_states(settings)
     models = [
@@ -217,8 +217,8 @@ def _registered_states(settings: Settings) -> Mapping[tuple[str, str], str]:
 
     Opening the lab first registers the artefacts on disk, new versions as candidates.
     """
-    with open_desk(settings) as desk:
-        return {(r.name, r.version): r.state for r in desk.models.records()}
+    with open_services(settings) as services:
+        return {(r.name, r.version): r.state for r in services.models.records()}
 
 
 def _document(task: str, model: TrainedModel, states: Mapping[tuple[str, str], str]) -> Document:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from spotlab.cli import options
 from spotlab.cli.command import Command, Result, command_group, iso, no_arguments
-from spotlab.cli.local_session import open_desk
+from spotlab.cli.local_session import open_services
 from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import InvalidInput, InvalidSetting
@@ -50,8 +50,8 @@ def _text(user: User) -> str:
 
 
 def _list(_args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        users = desk.users.list()
+    with open_services(settings) as services:
+        users = services.users.list()
         text = in_lines(map(_text, users)) or "No users yet."
         return Result({"users": [user_document(user) for user in users]}, text)
 
@@ -84,9 +84,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
+    with open_services(settings) as services:
         password = _read_password() if args.password else None
-        user, path = desk.users.add(
+        user, path = services.users.add(
             args.name,
             Role(args.role),
             accounts=args.account,
@@ -127,8 +127,8 @@ def _set(args: argparse.Namespace, settings: Settings) -> Result:
             "Nothing to change: specify a role, an e-mail address, accounts or a state."
         )
 
-    with open_desk(settings) as desk:
-        user = desk.users.set(
+    with open_services(settings) as services:
+        user = services.users.set(
             args.name,
             role=Role(args.role) if args.role else None,
             accounts=None if args.all_accounts else args.account or ...,
@@ -140,20 +140,20 @@ def _set(args: argparse.Namespace, settings: Settings) -> Result:
 
 
 def _disable(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        user = desk.users.set(args.name, active=False, reason=args.reason)
+    with open_services(settings) as services:
+        user = services.users.set(args.name, active=False, reason=args.reason)
         return Result(user_document(user), f"{user.name} can no longer sign in.")
 
 
 def _unlock(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        user = desk.users.unlock(args.name, args.reason)
+    with open_services(settings) as services:
+        user = services.users.unlock(args.name, args.reason)
         return Result(user_document(user), f"{user.name} can sign in again.")
 
 
 def _reset(args: argparse.Namespace, settings: Settings) -> Result:
-    with open_desk(settings) as desk:
-        link = _address(settings, desk.users.reset_password(args.name, args.reason))
+    with open_services(settings) as services:
+        link = _address(settings, services.users.reset_password(args.name, args.reason))
         ended = f"{args.name} was signed out everywhere, and all their API tokens were revoked."
         text = f"{ended}\n{_link_text(link, settings)}"
         return Result({"name": args.name, "link": link}, text)

@@ -21,10 +21,10 @@ log = logging.getLogger("spotlab.cli.worker")
 
 def _worker(_args: argparse.Namespace, settings: Settings) -> Result:
     from spotlab.monitoring.health.database_watch import watch
-    from spotlab.runtime.app_process import Beside
+    from spotlab.runtime.app_process import BackgroundServices
     from spotlab.runtime.home import usable_home
-    from spotlab.runtime.shutdown import LEAVING
-    from spotlab.scheduling.background import as_a_worker
+    from spotlab.runtime.shutdown import SHUTDOWN
+    from spotlab.scheduling.background import start_in_worker
 
     os.environ["SPOTLAB_HOME"] = str(usable_home(settings))
     # The log is the only output, so INFO is the default.
@@ -34,12 +34,12 @@ def _worker(_args: argparse.Namespace, settings: Settings) -> Result:
     stop_requested = threading.Event()
 
     def request_stop(_number: int, _frame: FrameType | None) -> None:
-        LEAVING.ask()
+        SHUTDOWN.request()
         stop_requested.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, request_stop)
-    background = Beside([watch, as_a_worker])
+    background = BackgroundServices([watch, start_in_worker])
     background.start()
     log.info("the worker started")
     stop_requested.wait()

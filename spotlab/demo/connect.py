@@ -47,13 +47,13 @@ class EmulatedAws:
     secret_access_key: str
     membership: Membership
 
-    def ensure(self) -> None:
+    def ensure_running(self) -> None:
         """Restart the server at the same address if it has died.
 
         Raises:
             NotAvailable: it could not be started, or its port was taken meanwhile.
         """
-        self.membership.ensure()
+        self.membership.ensure_running()
 
     def close(self) -> None:
         """Leave; the server ends some time after the last process has left."""

@@ -131,7 +131,7 @@ class Principal:
         scopes: rights that a token is limited to; None: no limit beyond the role.
         via: "session", "token NAME", "command line", "visitor", "scheduler", ….
         session_id: of a signed-in session; else "".
-        grantors: of a token: users who created it, other than its own; see `vouching`.
+        grantors: of a token: users who created it, other than its own; see `grantors_for`.
     """
 
     name: str
@@ -152,7 +152,7 @@ class Principal:
         """Their rights and visible accounts."""
         return Reach(self.rights, self.accounts)
 
-    def vouching(self, whom: str) -> tuple[str, ...]:
+    def grantors_for(self, whom: str) -> tuple[str, ...]:
         """The users who grant a token or link to another user: it never allows more than each of
         them may do and see when it is used."""
         grantors = (self.name, *self.grantors) if self.is_user else ()

@@ -43,7 +43,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing:
+class FiringAlert:
     """A firing alert.
 
     Args:
@@ -80,9 +80,9 @@ class Message:
     at: datetime
 
 
-def step(
-    rung: Mapping[str, Ringing], found: Sequence[Finding], now: datetime, again_h: float
-) -> tuple[dict[str, Ringing], list[Message]]:
+def update_alerts(
+    rung: Mapping[str, FiringAlert], found: Sequence[Finding], now: datetime, again_h: float
+) -> tuple[dict[str, FiringAlert], list[Message]]:
     """The alerts that fire after a check, and the notifications that are due.
 
     Args:
@@ -91,7 +91,7 @@ def step(
         now: aware UTC.
         again_h: hours between repeated notifications; 0: none.
     """
-    after: dict[str, Ringing] = {}
+    after: dict[str, FiringAlert] = {}
     messages: list[Message] = []
     for each in found:
         before = rung.get(each.key)
@@ -102,7 +102,7 @@ def step(
             event = _due(before, each, now, again_h)
             since = before.since if before is not None else now
             told_at = now if event is not None or before is None else before.told_at
-            after[each.key] = Ringing(each.subject, each.text, since, told_at, each.level)
+            after[each.key] = FiringAlert(each.subject, each.text, since, told_at, each.level)
             if event is not None:
                 messages.append(_message(event, each, since, now))
         elif before is not None:
@@ -113,7 +113,7 @@ def step(
     return after, messages
 
 
-def _due(before: Ringing | None, found: Finding, now: datetime, again_h: float) -> Event | None:
+def _due(before: FiringAlert | None, found: Finding, now: datetime, again_h: float) -> Event | None:
     if before is None:
         return Event.FIRING
     if before.level != found.level:

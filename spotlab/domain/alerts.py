@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from spotlab.domain.alert_state import Ringing
+from spotlab.domain.alert_state import FiringAlert
 from spotlab.domain.components import COMPONENTS, DEGRADED, DOWN, STATES
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidInput
@@ -51,10 +51,10 @@ class Feed(StrEnum):
     FLEET = "fleet"
 
 
-HIGHEST_THRESHOLD: Final = 1e6
-LONGEST_WINDOW_MIN: Final = 1_440.0
-MOST_TRIES: Final = 100_000
-LONGEST_H: Final = 8_766.0
+MAX_THRESHOLD: Final = 1e6
+MAX_WINDOW_MIN: Final = 1_440.0
+MAX_ATTEMPTS: Final = 100_000
+MAX_HOURS: Final = 8_766.0
 """Limits of a rule's numbers: a year, a day, and more attempts than a component makes in a day."""
 
 
@@ -129,11 +129,11 @@ class AlertRule:
     enabled: bool
     created_at: datetime
     created_by: str
-    rung: Mapping[str, Ringing]
+    rung: Mapping[str, FiringAlert]
     address_mark: str = field(default="", compare=False)
 
 
-def checked(condition: Condition) -> Condition:
+def validated(condition: Condition) -> Condition:
     """The same condition, if it is valid.
 
     Raises:
@@ -167,10 +167,10 @@ def checked(condition: Condition) -> Condition:
             ) from None
     _check_threshold(condition)
     for number, low, high, what in (
-        (condition.window_min, 1, LONGEST_WINDOW_MIN, "window, in minutes,"),
-        (condition.least, 1, MOST_TRIES, "minimum number of attempts"),
-        (condition.horizon_h, _ABOVE_0, LONGEST_H, "horizon, in hours,"),
-        (condition.again_h, 0, LONGEST_H, "time between repeated notifications, in hours,"),
+        (condition.window_min, 1, MAX_WINDOW_MIN, "window, in minutes,"),
+        (condition.least, 1, MAX_ATTEMPTS, "minimum number of attempts"),
+        (condition.horizon_h, _ABOVE_0, MAX_HOURS, "horizon, in hours,"),
+        (condition.again_h, 0, MAX_HOURS, "time between repeated notifications, in hours,"),
     ):
         if not low <= number <= high:
             raise InvalidInput(f"The {what} must be from {low:g} to {high:g}, not {number:g}.")
@@ -186,9 +186,9 @@ def _check_threshold(condition: Condition) -> None:
     kind, limit = condition.kind, condition.threshold
     if kind in (AlertKind.STATE, AlertKind.DRIFT):
         return
-    if limit is None or not 0 < limit <= HIGHEST_THRESHOLD:
+    if limit is None or not 0 < limit <= MAX_THRESHOLD:
         raise InvalidInput(
-            f"The threshold must be above 0 and at most {HIGHEST_THRESHOLD:g}.",
+            f"The threshold must be above 0 and at most {MAX_THRESHOLD:g}.",
             remedy=_THRESHOLDS[kind],
             field="threshold",
         )

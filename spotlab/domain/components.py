@@ -42,11 +42,11 @@ class Need:
     Args:
         part: the dependent component.
         on: the component that it needs.
-        without: effect on `part` if `on` is not available, one sentence.
+        without: effect on `component` if `on` is not available, one sentence.
         stops: whether `part` cannot work at all then; otherwise it is degraded.
     """
 
-    part: str
+    component: str
     on: str
     without: str
     stops: bool = False
@@ -88,7 +88,7 @@ MEANINGS: Final = {
 
 def depends_on(component: str) -> tuple[Need, ...]:
     """The dependencies of a component."""
-    return tuple(need for need in NEEDS if need.part == component)
+    return tuple(need for need in NEEDS if need.component == component)
 
 
 def needed_by(component: str) -> tuple[Need, ...]:

@@ -19,15 +19,15 @@ MAX_CONTAINERS: Final = 1_000_000
 """Of one JSON document. An empty list takes twenty times as much memory as space in the file; the
 largest recorded document has a tenth of each limit."""
 
-Refuse = Callable[[str, str], NoReturn]
+Reject = Callable[[str, str], NoReturn]
 """Called with the problem and what would be valid; raises the caller's own error."""
 
 
-def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
+def gunzip(content: bytes, max_bytes: int, refuse: Reject) -> bytes:
     """The decompressed members of a gzip file; stops after max_bytes, with at least one byte more.
 
     Raises:
-        What `refuse` raises: the file is truncated or corrupt.
+        Whatever `reject` raises: the file is truncated or corrupt.
     """
     unpacked = bytearray()
     while content:
@@ -44,15 +44,15 @@ def gunzip(content: bytes, max_bytes: int, refuse: Refuse) -> bytes:
     return bytes(unpacked)
 
 
-def parse_json(content: bytes, refuse: Refuse, **hooks: Any) -> Any:
+def parse_json(content: bytes, refuse: Reject, **hooks: Any) -> Any:
     """A JSON document that is not much larger in memory than in its file.
 
     Args:
         content: the document, UTF-8.
-        refuse: see `Refuse`.
+        refuse: see `Reject`.
         hooks: arguments of `json.loads`; their exceptions pass through.
     Raises:
-        What `refuse` raises: not JSON, truncated, nested too deeply, too many values, or a lone
+        Whatever `reject` raises: not JSON, truncated, nested too deeply, too many values, or a lone
             surrogate.
     """
     if (
@@ -75,12 +75,12 @@ def parse_json(content: bytes, refuse: Refuse, **hooks: Any) -> Any:
 
 
 def csv_lines(
-    content: bytes, columns: Sequence[str], refuse: Refuse
+    content: bytes, columns: Sequence[str], refuse: Reject
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Each line with its position, such as "line 7"; additional columns are included.
 
     Raises:
-        What `refuse` raises: a column is missing, a line has more or fewer fields than the
+        Whatever `reject` raises: a column is missing, a line has more or fewer fields than the
             header, or the content is not text.
     """
     try:

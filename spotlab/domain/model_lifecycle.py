@@ -71,13 +71,13 @@ _REPLACE_CHAMPION: Final = (
 _USABLE: Final = frozenset({_C, _G, ModelState.CHAMPION})
 
 
-def allowed(state: str, enabled: bool) -> tuple[ModelAction, ...]:
+def allowed_actions(state: str, enabled: bool) -> tuple[ModelAction, ...]:
     """The actions that are allowed for a version, for the buttons of a screen."""
     actions = (*MOVES, *_SWITCHES)
     return tuple(action for action in actions if not _objection(state, enabled, action))
 
 
-def moved(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[str, bool]:
+def state_after(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[str, bool]:
     """The state of a version after an action, and whether it is enabled.
 
     Args:
@@ -97,7 +97,7 @@ def moved(label: str, state: str, enabled: bool, action: ModelAction) -> tuple[s
     return MOVES[action][1].value, enabled
 
 
-def unusable(state: str, enabled: bool) -> str:
+def unusable_reason(state: str, enabled: bool) -> str:
     """Why evaluations may not use a version; "" if they may."""
     if state not in _USABLE:
         return f"is {state}"

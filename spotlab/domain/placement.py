@@ -19,8 +19,8 @@ from typing import Final
 
 from spotlab.domain.market import Pool, Provenance
 
-FEWEST_TYPES: Final = 3
-MOST_TYPES: Final = 5
+MIN_TYPES: Final = 3
+MAX_TYPES: Final = 5
 TARGET_CAPACITY: Final = 1
 FRESH_FOR: Final = timedelta(hours=12)
 """An older score is stale."""
@@ -54,7 +54,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementAnswer:
+class PlacementResponse:
     """AWS's response for one group of types in one region.
 
     Args:
@@ -117,7 +117,7 @@ def groups(shapes: Mapping[str, Shape]) -> list[tuple[str, ...]]:
         of_kind: list[list[str]] = []
         for _, same_shape in groupby(kind, shapes.__getitem__):
             pending += same_shape
-            if len(pending) >= FEWEST_TYPES:
+            if len(pending) >= MIN_TYPES:
                 of_kind += _split_evenly(pending)
                 pending = []
         if of_kind:
@@ -131,13 +131,15 @@ def _kind(shape: Shape) -> tuple[str, bool]:
 
 
 def _split_evenly(names: Sequence[str]) -> Iterator[list[str]]:
-    """Parts of about equal length, from FEWEST_TYPES to MOST_TYPES."""
-    parts = -(-len(names) // MOST_TYPES)
+    """Parts of about equal length, from MIN_TYPES to MAX_TYPES."""
+    parts = -(-len(names) // MAX_TYPES)
     for part in range(parts):
         yield list(names[part * len(names) // parts : (part + 1) * len(names) // parts])
 
 
-def worth_asking(shapes: Mapping[str, Shape], in_use: Mapping[str, int]) -> list[tuple[str, ...]]:
+def relevant_groups(
+    shapes: Mapping[str, Shape], in_use: Mapping[str, int]
+) -> list[tuple[str, ...]]:
     """The groups that are relevant to a fleet: with its own types, or types of the same shape.
 
     Args:
@@ -165,23 +167,23 @@ class Placements:
         why_none: why no scores are requested; "" if they are.
     """
 
-    by_type: Mapping[tuple[str, str], Sequence[PlacementAnswer]]
+    by_type: Mapping[tuple[str, str], Sequence[PlacementResponse]]
     now: datetime
     why_none: str = ""
 
     @classmethod
-    def of_answers(
-        cls, answers: Iterable[PlacementAnswer], now: datetime, why_none: str = ""
+    def from_responses(
+        cls, answers: Iterable[PlacementResponse], now: datetime, why_none: str = ""
     ) -> Placements:
         """From responses in any order; without those that are too old to be shown."""
-        by_type: dict[tuple[str, str], list[PlacementAnswer]] = {}
+        by_type: dict[tuple[str, str], list[PlacementResponse]] = {}
         for answer in sorted(answers, key=lambda each: each.asked_at, reverse=True):
             if now - answer.asked_at <= SHOWN_FOR:
                 for name in answer.instance_types:
                     by_type.setdefault((answer.region, name), []).append(answer)
         return cls(by_type, now, why_none)
 
-    def of(self, pool: Pool) -> PlacementScore:
+    def score_of(self, pool: Pool) -> PlacementScore:
         """The newest score of the pool's group; a refusal counts if no score is fresh."""
         answers = self.by_type.get((pool.region, pool.instance_type), ())
         if not answers:
@@ -220,7 +222,7 @@ def _highest(scores: Mapping[str, int]) -> str | None:
 
 
 def configurations(
-    asked: Collection[PlacementAnswer],
+    asked: Collection[PlacementResponse],
 ) -> set[tuple[str, tuple[str, ...]]]:
     """The different configurations that count against the quota; refused requests do not."""
     return {(each.region, each.instance_types) for each in asked if not each.refused}

@@ -16,14 +16,14 @@ STEP: Final = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RequestCounts:
     """The requests of one process in one slot.
 
     Args:
         process_id: of the process.
         at: start of the slot, aware UTC.
         failed: number of responses with a status of 500 or more.
-        took: number of other responses by latency class, see `class_of`.
+        took: number of other responses by latency class, see `latency_class_of`.
     """
 
     process_id: str
@@ -32,7 +32,7 @@ class Served:
     took: Mapping[int, int]
 
 
-def class_of(latency_ms: float) -> int:
+def latency_class_of(latency_ms: float) -> int:
     """The class of a latency: 0 up to FINEST_MS, then classes with limits 5 % apart.
 
     >>> class_of(0.05), class_of(0.1), class_of(100.0)
@@ -41,12 +41,12 @@ def class_of(latency_ms: float) -> int:
     return max(0, math.ceil(round(math.log(max(latency_ms, FINEST_MS) / FINEST_MS, STEP), 9)))
 
 
-def at_most_ms(latency_class: int) -> float:
+def class_limit_ms(latency_class: int) -> float:
     """Upper limit of a latency class, milliseconds."""
     return FINEST_MS * STEP**latency_class
 
 
-def together(served: Iterable[Served]) -> Counter[int]:
+def merge_latencies(served: Iterable[RequestCounts]) -> Counter[int]:
     """Latency classes of several slots and processes, added up."""
     took: Counter[int] = Counter()
     for each in served:
@@ -65,5 +65,5 @@ def percentile_ms(took: Mapping[int, int], share: float) -> float | None:
     for latency_class in sorted(took):
         rank -= took[latency_class]
         if rank <= 0:
-            return at_most_ms(latency_class)
+            return class_limit_ms(latency_class)
     return None

@@ -70,7 +70,7 @@ def connect(url: str) -> redis.Redis:
         ) from None
 
 
-def connect_once(url: str) -> redis.Redis:
+def connect_without_retries(url: str) -> redis.Redis:
     """A client as from `connect`, but without retries: for callers that retry themselves."""
     client = _without_retries(connect(url))
     # Closing the client closes its pool, which nothing else uses.

@@ -124,7 +124,7 @@ def policies_for(world: World, workload: Workload) -> tuple[str, ...]:
     return (*names, *(f"{SPOTLAB}{model}" for model in world.forecasts), ORACLE)
 
 
-def policy_named(
+def create_policy(
     name: str, world: World, workload: Workload, first_tick: int, ticks: int
 ) -> Policy:
     """A new policy for one window.

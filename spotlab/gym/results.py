@@ -59,7 +59,7 @@ def summarise(
     }
 
 
-def means(
+def policy_means(
     results: Sequence[CellResult], *, seed: int = 0, block_ticks: int = 1
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Means per window, with 95 % bootstrap intervals.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spotlab.gym.policies import policy_named
+from spotlab.gym.policies import create_policy
 from spotlab.gym.simulator import Step, simulate
 from spotlab.gym.views import Action, Policy, View
 from spotlab.gym.workloads import DeadlineJob, Service, Workload
@@ -120,7 +120,7 @@ def run_cell(
         InvalidInput: there is no such policy, the policy needs data that the world lacks, or the
             window is not in the world.
     """
-    policy = policy_named(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
+    policy = create_policy(cell.policy, world, cell.workload, cell.first_tick, cell.ticks)
     if watch is not None:
         policy = _ObservedPolicy(policy, watch)
     outcome = simulate(world, cell.workload, cell.first_tick, cell.ticks, policy, timeline=timeline)

@@ -75,7 +75,7 @@ class CheckedModel(CheckedInput, ABC):
         accepted = self._accepted(matrix)
         rows = matrix[accepted]
         parts, base = self._score_contributions(rows)
-        parts, base = calibrators.spread(self._spec.calibration.rate, parts, base)
+        parts, base = calibrators.spread_contributions(self._spec.calibration.rate, parts, base)
         rule = self._spec.persistence
         if rule is not None:
             persistence, age, fresh_level = calibration.rate_score_contributions(

@@ -12,7 +12,7 @@ from spotlab.errors import ArtefactRefused
 from spotlab.inference.input_checks import require_same_features
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 
 SINGLE_THREAD_ROWS: Final = 200
 """Below this many rows, starting threads takes longer than predicting (89 ms compared with 0.5 ms
@@ -33,7 +33,7 @@ class ValidatedBooster:
     def __init__(
         self, model: bytes, feature_names: tuple[str, ...], limits: TreeLimits | None
     ) -> None:
-        require_same_features(feature_names, prove_trees(model, limits).feature_names)
+        require_same_features(feature_names, validate_trees(model, limits).feature_names)
         module = lightgbm()
         try:
             self._booster = module.Booster(model_str=model.decode("ascii"))

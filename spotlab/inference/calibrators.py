@@ -67,7 +67,7 @@ def logit(share: FloatArray) -> FloatArray:
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
 
 
-def log_sides(score: FloatArray) -> tuple[FloatArray, FloatArray]:
+def beta_terms(score: FloatArray) -> tuple[FloatArray, FloatArray]:
     """ln sigmoid(score) and -ln(1 - sigmoid(score)), without overflow: the terms of `Beta`."""
     return (
         np.asarray(-np.logaddexp(0.0, -score), dtype=np.float64),
@@ -89,14 +89,14 @@ def apply(calibrator: Calibrator, score: FloatArray) -> FloatArray:
         case Logistic():
             calibrated = calibrator.slope * score + calibrator.intercept
         case Beta():
-            below, above = log_sides(score)
+            below, above = beta_terms(score)
             calibrated = calibrator.yes * below + calibrator.no * above + calibrator.intercept
         case Isotonic():
             calibrated = logit(np.interp(score, calibrator.scores, calibrator.shares))
     return np.asarray(calibrated, dtype=np.float64)
 
 
-def spread(
+def spread_contributions(
     calibrator: Calibrator, parts: FloatArray, base: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Contributions to the calibrated score, from contributions to the raw score.
@@ -119,7 +119,7 @@ def spread(
     return parts * factor[:, None], calibrated_base
 
 
-def problem(calibrator: Calibrator) -> str:
+def calibrator_problem(calibrator: Calibrator) -> str:
     """The problem with a calibrator's numbers, or "" if they are valid."""
     numbers = (
         (*calibrator.scores, *calibrator.shares)

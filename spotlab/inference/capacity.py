@@ -102,7 +102,7 @@ class CapacityModel(CheckedInput):
     def _levels(self, rows: Matrix, last: int) -> FloatArray:
         """(last + 1, n) calibrated log-odds of each knot, before they are made non-decreasing."""
         alone = self._without_others(rows)
-        values = on_scale(rows, self._spec.columns)
+        values = scaled_features(rows, self._spec.columns)
         levels = np.empty((last + 1, len(rows)))
         for number, knot in enumerate(self._spec.knots[: last + 1]):
             score = self._linear(values, alone, number).sum(axis=1) + self._intercepts(
@@ -117,13 +117,13 @@ class CapacityModel(CheckedInput):
         """(n, f) contributions to a knot's calibrated log-odds."""
         knot = self._spec.knots[number]
         alone = self._without_others(rows)
-        parts = self._linear(on_scale(rows, self._spec.columns), alone, number)
+        parts = self._linear(scaled_features(rows, self._spec.columns), alone, number)
         base = self._intercepts(alone, number)
         if knot.trees:
             trees = self._tree_scores(rows, knot.horizon_h, contributions=True)
             parts = parts + trees[:, : len(self._low)]
             base = base + trees[:, len(self._low) :].sum(axis=1)
-        return calibrators.spread(knot.calibration, parts, base)[0]
+        return calibrators.spread_contributions(knot.calibration, parts, base)[0]
 
     def _without_others(self, rows: Matrix) -> NDArray[np.bool_]:
         of_others = [column.of_others for column in self._spec.columns]
@@ -192,18 +192,18 @@ class _KnotPosition:
         return np.asarray(-np.expm1(-(hazard * self.below + step * self.beyond)), dtype=np.float64)
 
 
-def on_scale(rows: Matrix, columns: tuple[CapacityColumn, ...]) -> Matrix:
+def scaled_features(rows: Matrix, columns: tuple[CapacityColumn, ...]) -> Matrix:
     """(n, f) inputs of the logistic term; 0 where a feature is unknown."""
     values = np.empty_like(rows)
     for number, column in enumerate(columns):
-        scaled = scale(rows[:, number], column.scale, column.offset)
+        scaled = scaled_feature(rows[:, number], column.scale, column.offset)
         values[:, number] = (
             np.clip(scaled, column.low, column.high) - column.centre
         ) / column.spread
     return np.nan_to_num(values, nan=0.0)
 
 
-def scale(values: FloatArray, kind: str, offset: float) -> FloatArray:
+def scaled_feature(values: FloatArray, kind: str, offset: float) -> FloatArray:
     """A feature on the scale of a `CapacityColumn`."""
     if kind == "log":
         return np.asarray(np.log(values + offset), dtype=np.float64)

@@ -15,7 +15,7 @@ import msgspec
 
 from spotlab.domain.risk import BUCKET_RATES
 from spotlab.errors import ArtefactRefused
-from spotlab.inference.calibrators import Calibrator, problem
+from spotlab.inference.calibrators import Calibrator, calibrator_problem
 
 CARD_FORMAT: Final = 1
 MAX_CARD_BYTES: Final = 2**20
@@ -257,7 +257,7 @@ def _check_advisor(spec: CardSpec, names: list[str]) -> None:
             f"rate_low {spec.rate_low} and rate_high {spec.rate_high} are not a valid range"
         )
     for use, calibrator in msgspec.structs.asdict(spec.calibration).items():
-        if message := problem(calibrator):
+        if message := calibrator_problem(calibrator):
             raise _refused(f"calibration.{use} {message}")
     if spec.persistence is not None:
         _check_persistence(spec.persistence, names)
@@ -286,7 +286,7 @@ def _check_capacity(spec: CapacitySpec) -> None:
         sized = len(knot.with_others) == len(knot.alone) == len(spec.features) + 1
         if not sized or not all(math.isfinite(weight) for weight in weights):
             raise _refused(f"knots: the knot of {knot.horizon_h:g} h needs one weight per feature")
-        if message := problem(knot.calibration):
+        if message := calibrator_problem(knot.calibration):
             raise _refused(f"knots: the calibration of {knot.horizon_h:g} h {message}")
 
 

@@ -53,7 +53,7 @@ _PHRASES: Final = {
 }
 
 
-def in_words(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
+def explanation_sentences(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
     """The risk in one sentence, one for each of the `top` features, and a note on the unit.
 
     >>> # ("m6i.large in us-east-1: 0.41 % risk of interruption within 24 h, 11.8 % a month.",
@@ -66,17 +66,17 @@ def in_words(explanation: Explanation, top: int = 3) -> tuple[str, ...]:
     )
     moving = [part for part in explanation.contributions[:top] if _is_notable(part.log_odds)]
     steps = [
-        f"Its {described(part.feature, part.value, part.unit)} {_direction(part.log_odds)}"
-        f"{' most' if i == 0 else ''} ({signed(part.log_odds)})."
+        f"Its {labelled_value(part.feature, part.value, part.unit)} {_direction(part.log_odds)}"
+        f"{' most' if i == 0 else ''} ({format_log_odds(part.log_odds)})."
         for i, part in enumerate(moving)
     ]
     rest = math.fsum(part.log_odds for part in explanation.contributions[len(moving) :])
     if _is_notable(rest):
-        steps.append(f"All other features together: {signed(rest)}.")
+        steps.append(f"All other features together: {format_log_odds(rest)}.")
     return (head, *steps, LOG_ODDS_NOTE)
 
 
-def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]:
+def difference_sentences(difference: Difference, top: int = 3) -> tuple[str, ...]:
     """Sentences that explain why the second pool is riskier or safer than the first."""
     before, after = difference.before, difference.after
     than = "riskier than" if difference.log_odds > 0 else "safer than"
@@ -84,7 +84,7 @@ def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]
         f"{after.pool.label} is {than if _is_notable(difference.log_odds) else 'as risky as'} "
         f"{before.pool.label}: {percent(after.risk.value)} compared with "
         f"{percent(before.risk.value)} within {after.risk.horizon_h:g} h "
-        f"({signed(difference.log_odds)} log-odds)."
+        f"({format_log_odds(difference.log_odds)} log-odds)."
     )
     steps = [
         _change_sentence(change)
@@ -95,30 +95,32 @@ def difference_in_words(difference: Difference, top: int = 3) -> tuple[str, ...]
 
 
 def _change_sentence(change: Change) -> str:
-    before = spoken(change.feature, change.before, change.unit)
-    after = spoken(change.feature, change.after, change.unit)
-    effect = f"{'riskier' if change.log_odds > 0 else 'safer'} ({signed(change.log_odds)})."
+    before = format_value(change.feature, change.before, change.unit)
+    after = format_value(change.feature, change.after, change.unit)
+    effect = (
+        f"{'riskier' if change.log_odds > 0 else 'safer'} ({format_log_odds(change.log_odds)})."
+    )
     if before == after:
         return (
-            f"Its {phrase(change.feature)} is {after} for both, but has a different effect in "
-            f"combination with their other features: {effect}"
+            f"Its {feature_label(change.feature)} is {after} for both, but has a different effect "
+            f"in combination with their other features: {effect}"
         )
-    return f"Its {phrase(change.feature)} is {after} compared with {before}: {effect}"
+    return f"Its {feature_label(change.feature)} is {after} compared with {before}: {effect}"
 
 
-def described(feature: str, value: float, unit: str) -> str:
+def labelled_value(feature: str, value: float, unit: str) -> str:
     """A feature with its value: `memory (16 GiB)`."""
     if feature == REST:
         return feature
-    return f"{phrase(feature)} ({spoken(feature, value, unit)})"
+    return f"{feature_label(feature)} ({format_value(feature, value, unit)})"
 
 
-def phrase(feature: str) -> str:
+def feature_label(feature: str) -> str:
     """A feature's label."""
     return _PHRASES.get(feature, feature.replace("_", " "))
 
 
-def spoken(feature: str, value: float, unit: str) -> str:
+def format_value(feature: str, value: float, unit: str) -> str:
     """A feature's value with its unit; "unknown" for NaN."""
     if math.isnan(value):
         return "unknown"
@@ -146,7 +148,7 @@ def percent(share: float) -> str:
     return _typographic_minus(f"{value:.{digits}f} %")
 
 
-def signed(log_odds: float) -> str:
+def format_log_odds(log_odds: float) -> str:
     """`+0.62` or `−0.62`."""
     return _typographic_minus(f"{log_odds:+.2f}")
 

@@ -27,7 +27,7 @@ MAX_REQUEST_BYTES: Final = 2**25
 """A larger matrix is sent in several requests, each with its own time limit."""
 
 
-def isolated(
+def open_isolated(
     folder: Path, artefact: Artefact, workers: ModelWorkers
 ) -> IsolatedRisk | IsolatedCapacity:
     """A model that runs in a separate process.

@@ -30,7 +30,13 @@ from spotlab.inference.estimators import open_estimator
 from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.processes.frames import Buffer, PipeClosed, receive, send
-from spotlab.processes.limits import Limits, address_space_mb, confine, die_with_parent, restrict
+from spotlab.processes.limits import (
+    Limits,
+    address_space_mb,
+    apply_limits,
+    confine,
+    die_with_parent,
+)
 
 Opener = Callable[[Artefact, Path, TreeLimits], CheckedModel | CapacityModel]
 
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str], opener: Opener = open_verified) -> int:
     _import_libraries(arguments[3])
     limits = Limits(address_space_mb() + memory_mb, cpu_s, open_files=0)
     confine()
-    restrict(limits)
+    apply_limits(limits)
     send(responses, [DONE])
     model: Any = None
     try:

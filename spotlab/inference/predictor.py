@@ -15,7 +15,7 @@ from spotlab.errors import ArtefactRefused, InvalidInput, NotFound
 from spotlab.inference.adapters import CheckedModel
 from spotlab.inference.artefacts import SUMS, Artefact, open_verified, verify
 from spotlab.inference.capacity import CapacityModel
-from spotlab.inference.isolated_model import IsolatedCapacity, IsolatedRisk, isolated
+from spotlab.inference.isolated_model import IsolatedCapacity, IsolatedRisk, open_isolated
 from spotlab.inference.model_workers import ModelWorkers
 from spotlab.inference.tree_limits import TreeLimits
 
@@ -113,7 +113,7 @@ class Predictor:
             return False
         return not within.trusts(folder.parent.name, folder.name, digest)
 
-    def sent(self, reference: str) -> Path | None:
+    def uploaded_folder(self, reference: str) -> Path | None:
         """The folder of an uploaded model, whether trusted or not; None for other or unknown
         models."""
         with suppress(NotFound):
@@ -128,7 +128,7 @@ class Predictor:
         with self._lock:
             self._loaded.pop(digest, None)  # it was trusted until now
             if digest not in self._isolated:
-                self._isolated[digest] = isolated(folder, _verified(folder, digest), workers)
+                self._isolated[digest] = open_isolated(folder, _verified(folder, digest), workers)
             model = self._isolated[digest]
         model.library.raise_if_failed()
         return model

@@ -20,7 +20,7 @@ DEFAULT_LEFT: Final = 2
 _REMEDY: Final = "The model is damaged or was edited: train and save it again."
 
 
-def prove_trees(content: bytes, limits: TreeLimits | None = None) -> TreeModel:
+def validate_trees(content: bytes, limits: TreeLimits | None = None) -> TreeModel:
     """Parse a model's text and check that LightGBM can traverse and explain its trees safely.
 
     Args:

@@ -78,7 +78,7 @@ class BackupFile:
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[BackupFile]:
+def open_backup(source: Path) -> Iterator[BackupFile]:
     """Open a backup file and read its manifest; a pipe is rejected without waiting for its writer.
 
     Raises:

@@ -22,7 +22,7 @@ from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import By, Clock
 from spotlab.errors import Conflict, InvalidInput, NotAvailable
 from spotlab.maintenance.backup import DATABASE, Manifest
-from spotlab.maintenance.backup_file import opened
+from spotlab.maintenance.backup_file import open_backup
 from spotlab.runtime.home import usable_home
 from spotlab.runtime.model_registration import UPLOADS
 from spotlab.runtime.restore_journal import (
@@ -31,26 +31,32 @@ from spotlab.runtime.restore_journal import (
     NEW,
     PREFIX,
     Plan,
-    alone_in,
-    begin,
-    end,
-    free_stamp,
-    put_files,
+    delete_journal,
+    locked_home,
+    move_files,
     undo,
+    unused_stamp,
+    write_journal,
 )
 from spotlab.settings import Settings
 from spotlab.store.audit import append, check
-from spotlab.store.backup_reader import take_rows
-from spotlab.store.dumps import Dump, one_file
+from spotlab.store.backup_reader import copy_rows
+from spotlab.store.dumps import Dump, merge_wal
 from spotlab.store.engine import connect, writer
 from spotlab.store.failures import is_sqlite, translated
 from spotlab.store.migrate import head, upgrade
-from spotlab.store.restore import alone_with, has_noted, is_empty, put_sqlite, refuse_newer
-from spotlab.store.restore_postgres import put_postgres
+from spotlab.store.restore import (
+    exclusive_access,
+    has_restore_entry,
+    is_empty,
+    replace_sqlite,
+    require_known_revision,
+)
+from spotlab.store.restore_postgres import load_postgres
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreReport:
     """A finished restore.
 
     Args:
@@ -68,7 +74,7 @@ class Restored:
 
 def restore(
     settings: Settings, clock: Clock, source: Path, who: Principal, *, replace: bool = False
-) -> Restored:
+) -> RestoreReport:
     """Restore a backup; SpotLab must not be running on this home and database.
 
     Args:
@@ -88,20 +94,20 @@ def restore(
     home = settings.home.absolute()
     url = settings.database_url.get_secret_value() if settings.database_url else None
     with _os_errors_translated(home), ExitStack() as stack:
-        file = stack.enter_context(opened(source))
+        file = stack.enter_context(open_backup(source))
         engine = connect(url, home / DATABASE_FILE)
         stack.callback(engine.dispose)
         usable_home(settings)
-        stack.enter_context(alone_in(home))
+        stack.enter_context(locked_home(home))
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
         stack.callback(_clear, home, folder)
         file.unpack(folder)
         manifest = file.manifest
         _check_database_kind(manifest, engine)
-        refuse_newer(manifest.revision)
+        require_known_revision(manifest.revision)
         _check_empty(engine, home, manifest, replace)
         names = _names_of(manifest, engine)
-        stamp = free_stamp(home, names, f"{clock.now():%Y%m%dT%H%M%S}")
+        stamp = unused_stamp(home, names, f"{clock.now():%Y%m%dT%H%M%S}")
         plan = Plan(uuid4().hex, folder.name, names, stamp, not is_sqlite(engine))
         note = _AuditEntry(
             By(who.name, clock.now(), via=who.via), source.name, manifest, plan.restore_id
@@ -112,13 +118,13 @@ def restore(
                 (folder / name).rename(folder / NEW / name)
         place = _restore_sqlite if is_sqlite(engine) else _restore_postgres
         former = place(engine, home, plan, note)
-    return Restored(manifest, head(), former, note.broken)
+    return RestoreReport(manifest, head(), former, note.broken)
 
 
 def _restore_sqlite(_engine: Engine, home: Path, plan: Plan, note: _AuditEntry) -> tuple[str, ...]:
     folder = home / plan.folder
     made = folder / NEW / DATABASE_FILE
-    take_rows(folder / DATABASE, made, note.dump)
+    copy_rows(folder / DATABASE, made, note.dump)
     engine = connect(None, made)
     try:
         upgrade(engine)
@@ -126,32 +132,35 @@ def _restore_sqlite(_engine: Engine, home: Path, plan: Plan, note: _AuditEntry) 
             note(connection)
     finally:
         engine.dispose()
-    one_file(made)
-    with alone_with(home / DATABASE_FILE):
-        begin(home, plan)
+    merge_wal(made)
+    with exclusive_access(home / DATABASE_FILE):
+        write_journal(home, plan)
         try:
-            former = [*put_files(home, plan), put_sqlite(made, home / DATABASE_FILE, plan.stamp)]
+            former = [
+                *move_files(home, plan),
+                replace_sqlite(made, home / DATABASE_FILE, plan.stamp),
+            ]
         except BaseException:
             undo(home, plan)
-            end(home, plan)
+            delete_journal(home, plan)
             raise
-        end(home, plan)
+        delete_journal(home, plan)
     return tuple(str(each) for each in former if each)
 
 
 def _restore_postgres(engine: Engine, home: Path, plan: Plan, note: _AuditEntry) -> tuple[str, ...]:
-    begin(home, plan)
+    write_journal(home, plan)
     try:
-        beside = put_postgres(engine, home / plan.folder / DATABASE, note.dump, plan.stamp, note)
+        beside = load_postgres(engine, home / plan.folder / DATABASE, note.dump, plan.stamp, note)
     except BaseException:
         # If the connection breaks during the commit, only a query shows whether it was committed.
         # If that fails too, the journal remains, and the next start asks again.
-        if not has_noted(engine, plan.restore_id):
-            end(home, plan)
+        if not has_restore_entry(engine, plan.restore_id):
+            delete_journal(home, plan)
         raise
     try:
-        former = put_files(home, plan)
-        end(home, plan)
+        former = move_files(home, plan)
+        delete_journal(home, plan)
     except OSError as exc:
         raise NotAvailable(
             f"The database is restored, but not all files of {home}: {exc.strerror or exc}.",

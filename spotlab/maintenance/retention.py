@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from spotlab.domain.ports import By
-from spotlab.pipeline.outcomes import realise
+from spotlab.pipeline.outcomes import record_outcomes
 from spotlab.runtime.lab import Lab
 from spotlab.settings import Settings
 from spotlab.store.retention import SqlRetention
@@ -24,7 +24,7 @@ _DRIFT_BATCH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class RetentionReport:
     """The rows that were, or would be, deleted.
 
     Args:
@@ -34,28 +34,28 @@ class Swept:
         whole: False: it was stopped early; the next run deletes the rest.
     """
 
-    gone: Mapping[str, int]
+    deleted: Mapping[str, int]
     before: Mapping[str, datetime]
     dry_run: bool
-    whole: bool
+    complete: bool
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """A sentence that lists the counts."""
         verb = "Would delete" if self.dry_run else "Deleted"
-        counts = ", ".join(f"{count:,} {what}" for what, count in self.gone.items())
-        rest = "" if self.whole else " Stopped early; the next run deletes the rest."
+        counts = ", ".join(f"{count:,} {what}" for what, count in self.deleted.items())
+        rest = "" if self.complete else " Stopped early; the next run deletes the rest."
         return f"{verb} {counts or 'nothing: no data is both old and unused'}.{rest}"
 
 
-def sweep(
+def apply_retention(
     lab: Lab,
     by: By,
     *,
     dry_run: bool = False,
     tell: Tell | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> Swept:
+) -> RetentionReport:
     """Delete data that is older than the settings allow and not needed, in short transactions.
 
     Args:
@@ -71,7 +71,7 @@ def sweep(
     now = lab.clock.now()
     before = {what: now - timedelta(days=days) for what, days in kept_days(lab.settings).items()}
     if not dry_run:
-        realise(lab.store, lab.model, now)
+        record_outcomes(lab.store, lab.model, now)
     deleted: dict[str, int] = {}
     report, stop = tell or _no_progress, cancelled or _never
     try:
@@ -86,7 +86,7 @@ def sweep(
     finally:
         if deleted and not dry_run:
             lab.store.audit.add(by, "data.retention", "database", None, deleted)
-    return Swept(deleted, before, dry_run, whole=not stop())
+    return RetentionReport(deleted, before, dry_run, complete=not stop())
 
 
 def kept_days(settings: Settings) -> dict[str, float]:
@@ -106,14 +106,14 @@ def _steps(
     lab: Lab, before: Mapping[str, datetime], now: datetime, dry_run: bool
 ) -> list[tuple[str, Callable[[], int]]]:
     sql = SqlRetention(lab.store.engine)
-    act = sql.count if dry_run else sql.delete_some
+    act = sql.count if dry_run else sql.delete_batch
     steps: list[tuple[str, Callable[[], int]]] = [
         (rule.what, lambda rule=rule: act(rule, before[rule.what], now))  # type: ignore[misc]
         for rule in RULES
     ]
 
     def drift() -> int:
-        beyond = sql.drift_beyond(before[DRIFT])
+        beyond = sql.old_drift_ids(before[DRIFT])
         if dry_run or not beyond:
             return len(beyond)
         return sql.delete_drift(beyond[:_DRIFT_BATCH])

@@ -1,6 +1,6 @@
 """The /metrics document: counters of this process, and values read from the stores.
 
-The stores are read at most every KEPT_S, regardless of the number of requests. Unreadable values
+The stores are read at most every CACHED_S, regardless of the number of requests. Unreadable values
 are omitted; `spotlab_database_up` or `spotlab_online_store_up` is then 0.
 """
 
@@ -26,7 +26,7 @@ from spotlab.runtime.lab import Lab
 from spotlab.telemetry import logs, metrics
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-KEPT_S: Final = 5.0
+CACHED_S: Final = 5.0
 STATE_FOR: Final = timedelta(minutes=5)
 """A component without a probe for this long is unknown."""
 
@@ -57,7 +57,7 @@ class Metrics:
     def collect(self) -> list[Metric]:
         """The metrics from the stores, at most KEPT_S old."""
         with self._lock:
-            if self._cache is None or time.monotonic() - self._cache[0] > KEPT_S:
+            if self._cache is None or time.monotonic() - self._cache[0] > CACHED_S:
                 self._cache = time.monotonic(), list(self._read_stores())
             return self._cache[1]
 

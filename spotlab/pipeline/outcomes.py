@@ -36,8 +36,8 @@ LAST_PRICE: Final = "last-price@1"
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Counts of one run of `realise`.
+class OutcomeCounts:
+    """Counts of one run of `record_outcomes`.
 
     Args:
         new: outcomes that it recorded, by target.
@@ -73,7 +73,9 @@ class _Join:
         self.pending[target] = self.pending.get(target, 0) + 1
 
 
-def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> Settled:
+def record_outcomes(
+    store: Store, model: Callable[[str], RiskModel], now: datetime
+) -> OutcomeCounts:
     """Record the outcome of every prediction whose outcome is known now; idempotent.
 
     Args:
@@ -85,7 +87,7 @@ def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> S
     """
     since = now - LOOK_BACK
     shadows: dict[int, list[ShadowDecision]] = {}
-    for decision in store.shadows.list(since=since, limit=_ALL):
+    for decision in store.shadow_decisions.list(since=since, limit=_ALL):
         shadows.setdefault(decision.experiment_id, []).append(decision)
     join = _Join(store, model, now, since, shadows)
     experiments = [
@@ -102,7 +104,7 @@ def realise(store: Store, model: Callable[[str], RiskModel], now: datetime) -> S
         target: store.outcomes.record(list(outcomes(join, experiments)))
         for target, outcomes in joins.items()
     }
-    return Settled(new, join.pending)
+    return OutcomeCounts(new, join.pending)
 
 
 def _interruptions(join: _Join, experiments: Sequence[ExperimentSummary]) -> Iterator[Outcome]:

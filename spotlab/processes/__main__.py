@@ -18,7 +18,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from spotlab.processes.files import ALONE, POLL_S, STOP_S, Files, open_lock, opened, take
+from spotlab.processes.files import (
+    EXCLUSIVE,
+    POLL_S,
+    STOP_S,
+    Files,
+    acquire_lock,
+    open_lock,
+    opened_lock,
+)
 from spotlab.processes.limits import die_with_parent
 
 _MAX_WAIT_S: Final = 1.0
@@ -29,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     run, name, idle_s, *command = arguments
     files = Files(Path(run), name)
     alive = open_lock(files.alive)
-    if not take(alive, ALONE, within_s=STOP_S):
+    if not acquire_lock(alive, EXCLUSIVE, within_s=STOP_S):
         sys.exit(f"Another {name} is already running.")
     os.ftruncate(alive, 0)
     if os.fork():
@@ -48,8 +56,8 @@ def supervise(files: Files, alive: int, idle_s: float, command: Sequence[str]) -
         while child.poll() is None and not signals.terminated and _is_same_file(files.users, users):
             signals.wait(max(POLL_S, min(_MAX_WAIT_S, idle_s / 4)))
             files.bound_log()
-            with opened(files.start) as start:
-                if not (take(start, ALONE) and take(users, ALONE)):
+            with opened_lock(files.start) as start:
+                if not (acquire_lock(start, EXCLUSIVE) and acquire_lock(users, EXCLUSIVE)):
                     used_at = time.monotonic()
                     continue
                 if time.monotonic() - used_at >= idle_s:

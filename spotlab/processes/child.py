@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from spotlab.processes.frames import Buffer, PipeClosed, receive, send
-from spotlab.processes.limits import environment
+from spotlab.processes.limits import child_environment
 
 _EXIT_WAIT_S: Final = 1.0
 """Time from the end of a pipe to the exit of its process; a process that runs longer closed the
@@ -38,7 +38,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment(),
+            env=child_environment(),
             cwd="/",
             start_new_session=True,
         )

@@ -18,7 +18,7 @@ from typing import Final
 from spotlab.errors import NotAvailable
 
 SHARED: Final = fcntl.LOCK_SH
-ALONE: Final = fcntl.LOCK_EX
+EXCLUSIVE: Final = fcntl.LOCK_EX
 POLL_S: Final = 0.02
 STOP_S: Final = 5.0
 """A helper that does not end within this time after SIGTERM is killed."""
@@ -51,8 +51,8 @@ def socket_dir(home: Path) -> Path:
     run = run_dir(home)
     if _fits_socket(run):
         return run
-    with opened(run / "socket-dir") as note:
-        take(note, ALONE, within_s=STOP_S)
+    with opened_lock(run / "socket-dir") as note:
+        acquire_lock(note, EXCLUSIVE, within_s=STOP_S)
         noted = os.read(note, 4096).decode()
         if noted:
             return _private_folder(Path(noted))
@@ -87,7 +87,7 @@ def _private_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
+def opened_lock(path: Path) -> Iterator[int]:
     """A lock file's descriptor, unlocked at the end even if a forked process has a copy of it."""
     handle = open_lock(path)
     try:
@@ -110,7 +110,7 @@ def open_lock(path: Path) -> int:
         raise NotAvailable(f"The file {path} cannot be opened: {exc.strerror}.") from exc
 
 
-def take(handle: int, how: int, within_s: float = 0.0) -> bool:
+def acquire_lock(handle: int, how: int, within_s: float = 0.0) -> bool:
     """Lock a file, SHARED or ALONE (exclusively); False if it was still locked after `within_s`.
 
     Raises:
@@ -174,8 +174,8 @@ class Files:
 
     def is_alive(self) -> bool:
         """Whether the supervisor or the helper is running."""
-        with opened(self.alive) as handle:
-            return not take(handle, SHARED)
+        with opened_lock(self.alive) as handle:
+            return not acquire_lock(handle, SHARED)
 
     def pids(self) -> Pids | None:
         """Their process ids; None if the helper is not running."""

@@ -51,13 +51,13 @@ def address_space_mb() -> int:
     return int(pages) * resource.getpagesize() // 2**20
 
 
-def environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Environment variables of such a process; without SpotLab's settings, and thus secrets."""
     passed = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return passed | _ONE_THREAD | {"PYTHONPATH": str(_ROOT)}
 
 
-def restrict(limits: Limits) -> None:
+def apply_limits(limits: Limits) -> None:
     """Apply the limits to this process irrevocably; writing to files is disabled as well.
 
     Unless it runs as root, the process can no longer start processes or threads.
@@ -76,7 +76,7 @@ def restrict(limits: Limits) -> None:
 
 
 def confine() -> None:
-    """Drop privileges that are not needed for responses, irrevocably; call it before `restrict`.
+    """Drop privileges that are not needed for responses, irrevocably; call before `apply_limits`.
 
     Only on Linux: capabilities, and, if the kernel supports Landlock, reading and executing files,
     inspecting other processes and (from Landlock version 6) sending them signals.

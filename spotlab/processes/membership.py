@@ -15,15 +15,15 @@ from types import TracebackType
 
 from spotlab.errors import NotAvailable
 from spotlab.processes.files import (
-    ALONE,
+    EXCLUSIVE,
     POLL_S,
     SHARED,
     STOP_S,
     Files,
+    acquire_lock,
     open_lock,
-    opened,
+    opened_lock,
     run_dir,
-    take,
 )
 
 
@@ -65,7 +65,7 @@ class Membership:
         pids = self._files.pids()
         return pids.helper if pids else None
 
-    def ensure(self) -> None:
+    def ensure_running(self) -> None:
         """Start the helper again if it ended; takes microseconds if it is running.
 
         Raises:
@@ -109,7 +109,7 @@ def join(helper: Helper) -> Membership:
     with _start_lock(helper, files):
         users = open_lock(files.users)
         try:
-            take(users, SHARED)
+            acquire_lock(users, SHARED)
             _ensure_running(helper, files)
         except BaseException:
             os.close(users)
@@ -119,8 +119,8 @@ def join(helper: Helper) -> Membership:
 
 @contextmanager
 def _start_lock(helper: Helper, files: Files) -> Iterator[None]:
-    with opened(files.start) as handle:
-        if not take(handle, ALONE, within_s=helper.start_timeout_s + 2 * STOP_S):
+    with opened_lock(files.start) as handle:
+        if not acquire_lock(handle, EXCLUSIVE, within_s=helper.start_timeout_s + 2 * STOP_S):
             raise NotAvailable(
                 f"Another process is starting {helper.name}, and has not finished in time.",
                 remedy=f"Find the process that has locked {files.start}, and end it.",
@@ -179,8 +179,8 @@ def _end(files: Files) -> None:
     if pids := files.pids():
         with suppress(ProcessLookupError):
             os.kill(pids.supervisor, signal.SIGTERM)
-        with opened(files.alive) as alive:
-            take(alive, SHARED, within_s=2 * STOP_S)
+        with opened_lock(files.alive) as alive:
+            acquire_lock(alive, SHARED, within_s=2 * STOP_S)
 
 
 def _start_failure(files: Files, problem: str, written: int) -> NotAvailable:

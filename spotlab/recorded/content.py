@@ -22,7 +22,7 @@ _MAX_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RecordedTable:
     """A table that was read from a recorded file.
 
     Args:
@@ -34,7 +34,7 @@ class Reading:
 
     rows: pd.DataFrame
     source: str
-    refused: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
     notice: str = ""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from spotlab.errors import InvalidInput
 from spotlab.recorded import price_history, spotlake, trace_csv
-from spotlab.recorded.content import Reading, read_file, reject
+from spotlab.recorded.content import RecordedTable, read_file, reject
 from spotlab.recorded.price_history import read_price_history
 from spotlab.recorded.spotlake import NOTICE, read_spotlake
 
@@ -35,10 +35,10 @@ class Format:
     name: str
     title: str
     form: str
-    asks: str = ""
+    required_options: str = ""
     notice: str = ""
-    trains: bool = True
-    table: Callable[[Path], Reading] | None = None
+    trainable: bool = True
+    table: Callable[[Path], RecordedTable] | None = None
 
 
 FORMATS: Final = (
@@ -46,7 +46,8 @@ FORMATS: Final = (
         "trace-json",
         "Availability trace",
         "{metadata: {gap_seconds}, data: [nodes available, …]}",
-        asks="--nodes if a tick must have more than one; --gap-s if gap_seconds is missing",
+        required_options="--nodes if a tick must have more than one; "
+        "--gap-s if gap_seconds is missing",
     ),
     Format(
         "trace-rebuilt",
@@ -57,7 +58,7 @@ FORMATS: Final = (
         "trace-csv",
         "Availability or preemption trace",
         "CSV tick,time,fail",
-        asks="--polarity; --gap-s if the times have no date",
+        required_options="--polarity; --gap-s if the times have no date",
     ),
     Format(
         "price-history",
@@ -71,14 +72,14 @@ FORMATS: Final = (
         "SpotLake export",
         "CSV Time,InstanceType,Region,AZ,SPS,T3,T2,IF,OndemandPrice,SpotPrice,Savings",
         notice=NOTICE,
-        trains=False,
+        trainable=False,
         table=read_spotlake,
     ),
 )
 """All formats; files may be gzipped."""
 
 
-def recognise(path: Path) -> Format:
+def recognise_format(path: Path) -> Format:
     """The format of a file, by its keys or its header line, never by its name.
 
     Raises:
@@ -100,7 +101,7 @@ def recognise(path: Path) -> Format:
     return reject(path, "its header line matches no known format", f"one of {_names()}")
 
 
-def refuse_untrainable(paths: Iterable[Path]) -> None:
+def reject_untrainable(paths: Iterable[Path]) -> None:
     """Reject data whose licence does not allow training a shipped model.
 
     Raises:
@@ -109,7 +110,7 @@ def refuse_untrainable(paths: Iterable[Path]) -> None:
     for path in paths:
         if EVALUATION_ONLY in path.resolve().parts:
             reject(path, f"it is under {EVALUATION_ONLY}/, whose data has no licence", "other data")
-        if path.is_file() and not recognise(path).trains:
+        if path.is_file() and not recognise_format(path).trainable:
             reject(path, NOTICE, "data under another licence")
 
 

@@ -23,7 +23,7 @@ from spotlab.domain.market import FEED_COLUMNS, LINUX, FeedKind
 from spotlab.errors import InvalidInput
 from spotlab.recorded.content import (
     MAX_BYTES,
-    Reading,
+    RecordedTable,
     csv_lines,
     read_file,
     read_json,
@@ -55,11 +55,11 @@ Key = tuple[str, str, str]
 """Zone, instance type and time as written in the file."""
 
 
-def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
+def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
     """Change points of Linux pools' spot prices, with the columns FEED_COLUMNS[PRICE_HISTORY].
 
     Repeated prices are dropped, except a pool's newest, as `aws.prices` does. Malformed files in an
-    archive are skipped and listed in `refused`.
+    archive are skipped and listed in `rejected`.
 
     Raises:
         InvalidInput: the file cannot be read, or has no Linux price; names file and place.
@@ -82,7 +82,7 @@ def read_price_history(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
         prices, form = _from_csv(content, path), "CSV of spot prices"
     if not prices:
         reject(path, "it has no Linux/UNIX price", "spot prices of Linux/UNIX pools")
-    return Reading(_change_points(prices, path), f"{path.name} ({form})", tuple(rejected))
+    return RecordedTable(_change_points(prices, path), f"{path.name} ({form})", tuple(rejected))
 
 
 def _members(content: bytes, path: Path) -> Iterator[tuple[str, bytes]]:

@@ -18,7 +18,7 @@ from typing import Final
 import pandas as pd
 
 from spotlab.domain.instance_types import parse_type
-from spotlab.recorded.content import MAX_BYTES, Reading, csv_lines, read_file, reject
+from spotlab.recorded.content import MAX_BYTES, RecordedTable, csv_lines, read_file, reject
 
 NOTICE: Final = (
     "SpotLake data (spotlake.ddps.cloud) is licensed under CC BY-NC 4.0: name SpotLake as the "
@@ -68,7 +68,7 @@ _UNKNOWN: Final = {"", "-1", "-1.0"}
 _REGION: Final = re.compile(r"^[a-z]{2,}(?:-[a-z]+)+-\d+$")
 
 
-def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
+def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> RecordedTable:
     """Read a SpotLake CSV; -1 and empty fields are unknown.
 
     `Time` is in UTC, as SpotLake publishes it. `AZ` is preserved as written.
@@ -81,7 +81,7 @@ def read_spotlake(path: Path, *, max_bytes: int = MAX_BYTES) -> Reading:
     if not rows:
         reject(path, "it has no rows", "at least one line below the header")
     frame = pd.DataFrame(rows, columns=[*COLUMNS])
-    return Reading(frame, f"{path.name} (SpotLake export)", notice=NOTICE)
+    return RecordedTable(frame, f"{path.name} (SpotLake export)", notice=NOTICE)
 
 
 def _row(line: Mapping[str, str], path: Path, place: str) -> tuple[object, ...]:

@@ -123,7 +123,7 @@ def trace_files(paths: Path | Iterable[Path]) -> list[Path]:
     return files
 
 
-def panel(
+def read_panel(
     paths: Path | Iterable[Path],
     *,
     polarity: Polarity | None = None,
@@ -145,10 +145,10 @@ def panel(
             f"its traces are from {len(folders)} folders and not all of them have a start time",
             f"the folder of one campaign, such as {folders[0]}",
         )
-    return align(on_one_clock(traces))
+    return align(share_tick_times(traces))
 
 
-def on_one_clock(traces: Sequence[Trace]) -> list[Trace]:
+def share_tick_times(traces: Sequence[Trace]) -> list[Trace]:
     """Set the times of traces that were probed together to those of the first one.
 
     A rebuilt file has the true time of some ticks only, so the same tick may differ by some seconds

@@ -33,7 +33,7 @@ def lab() -> Lab:
     return _lab()
 
 
-class Beside:
+class BackgroundServices:
     """Starts the background services as soon as the lab can be opened, and stops them at exit.
 
     If the database is down at first, they start when it is back.

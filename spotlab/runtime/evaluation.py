@@ -24,7 +24,7 @@ from spotlab.pipeline.shadow import challengers, failed, shadow
 from spotlab.pipeline.stage_trace import Tracer
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_selection import RISK_TASK, with_selected_model
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.telemetry import logs, metrics, traces
 
 log = logging.getLogger("spotlab.runtime.evaluation")
@@ -55,12 +55,12 @@ def evaluate_instances(
         Cancelled: at least one instance was not evaluated.
     """
     report = progress or (lambda _text, _share: None)
-    if lab.must_list():
+    if lab.fleet_is_stale():
         lab.sync_fleet(cancelled)
     lab.collect_if_stale(lambda text, share: report(text, 0.5 * share), cancelled)
     with logs.correlated():
         if instance_ids is None:
-            instances = lab.evaluated()
+            instances = lab.evaluated_instances()
         else:
             instances = [lab.store.fleet.instance(each) for each in instance_ids]
         experiments: list[Experiment] = []
@@ -71,7 +71,7 @@ def evaluate_instances(
                     raise Cancelled(f"Stopped after {index} of {len(instances)} instances.")
                 name = instance.name or instance.instance_id
                 report(f"deciding for {name}", index / len(instances))
-                with logs.inside(account=instance.account), traces.span("decide"):
+                with logs.log_context(account=instance.account), traces.span("decide"):
                     experiments.append(_decide(lab, instance, run))
             _record_sketches(lab, run)
         report("decided", 1.0)
@@ -85,7 +85,7 @@ def _measured(instances: int, cancelled: Callable[[], bool] | None) -> Iterator[
     try:
         with (
             traces.span("evaluation", instances=instances),
-            LEAVING.at_work(cancelled) as stopped,
+            SHUTDOWN.uninterrupted(cancelled) as stopped,
         ):
             yield stopped
         outcome = "done"
@@ -172,7 +172,7 @@ def _decide(lab: Lab, instance: Instance, run: _Run) -> Experiment:
                 _shadow(lab, experiment, unrecorded.ranking, name, run, last_switch_at)
                 for name in names
             ]
-            lab.store.shadows.record(shadows)
+            lab.store.shadow_decisions.record(shadows)
         if shadows:
             log.info("%d challengers decided in shadow of %s", len(shadows), experiment_id)
     except SpotlabError as exc:

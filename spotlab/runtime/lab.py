@@ -104,7 +104,7 @@ class Lab:
     resources: ExitStack = field(default_factory=ExitStack)
     bus: Bus = field(default_factory=LocalBus)
     open_counter: Callable[[], Storage | None] = lambda: None
-    log_stream: LogStream = field(default_factory=LogStream.nowhere)
+    log_stream: LogStream = field(default_factory=LogStream.disconnected)
     started_at: float = field(default_factory=time.monotonic)
     _process_state: dict[type, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -197,22 +197,22 @@ class Lab:
         self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
     ) -> None:
         """Collect the market if it is too old; see `collect`."""
-        if not self.must_collect():
+        if not self.market_is_stale():
             return
         with self._collecting:
-            if self.must_collect():  # another thread may have collected it meanwhile
+            if self.market_is_stale():  # another thread may have collected it meanwhile
                 self.collect(progress, cancelled)
 
-    def evaluated(self) -> list[Instance]:
+    def evaluated_instances(self) -> list[Instance]:
         """Every active instance whose pipeline is on."""
         return [i for i in self.store.fleet.instances() if i.mode is not PipelineMode.OFF]
 
-    def must_list(self) -> bool:
+    def fleet_is_stale(self) -> bool:
         """Whether the list of instances is older than the settings allow."""
         age_s = listed_age_s(self.store, self.clock)
         return age_s is None or not -SLACK_S <= age_s <= self.settings.collect_max_age_s
 
-    def must_collect(self) -> bool:
+    def market_is_stale(self) -> bool:
         """Whether the market is older than the settings allow, and can be collected."""
         active = self.store.archive.active_market()
         if active is MarketName.RECORDED:
@@ -254,7 +254,7 @@ class Lab:
 
     def requirements_of(self, instance: Instance) -> Requirements:
         """Requirements of a replacement for an instance."""
-        return requirements_of(instance, self.scored(self.in_force(instance)[0]).table)
+        return requirements_of(instance, self.scored(self.deciding_model(instance)[0]).table)
 
     def model(self, name: str | None = None) -> RiskModel:
         """A model by "name" or "name@version"; None: the champion.
@@ -267,7 +267,7 @@ class Lab:
             return champion_model(self.store.registry, self.predictor, RISK_TASK)
         return self.predictor.advisor(name)
 
-    def in_force(self, instance: Instance | None) -> tuple[str | None, str]:
+    def deciding_model(self, instance: Instance | None) -> tuple[str | None, str]:
         """The model that decides (None: the champion), and why not the assigned one, or ""."""
         if instance is None or instance.model is None:
             return None, ""

@@ -36,7 +36,7 @@ class LogStream:
         self.cap = cap
 
     @classmethod
-    def nowhere(cls) -> LogStream:
+    def disconnected(cls) -> LogStream:
         """For a lab without a server: every call raises OnlineStoreDown."""
         return cls(lambda: None, 1)
 

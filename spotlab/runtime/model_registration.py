@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable
+from spotlab.domain.model_lifecycle import ModelAction, ModelState, trusted, unusable_reason
 from spotlab.domain.ports import By, Clock, ModelRecord, ModelRegistry
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.inference.predictor import Available, Predictor, version_key
@@ -157,7 +157,7 @@ def _replace_lost_champions(
             for record in records
             if (record.name, record.task) == (champion.name, champion.task)
             and digests.get((record.name, record.version)) == record.digest
-            and not unusable(record.state, record.enabled)
+            and not unusable_reason(record.state, record.enabled)
             and (
                 (record.name, record.version) not in uploaded
                 or trusted(record.state, record.enabled)

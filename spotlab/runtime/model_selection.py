@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from spotlab.domain.model_lifecycle import unusable
+from spotlab.domain.model_lifecycle import unusable_reason
 from spotlab.domain.ports import ModelRegistry, RiskModel
 from spotlab.errors import (
     Cancelled,
@@ -62,7 +62,7 @@ def select_model(
     for record in registry.records():
         if assigned not in (record.reference, record.name):
             continue
-        problem = unusable(record.state, record.enabled)
+        problem = unusable_reason(record.state, record.enabled)
         if problem:
             continue
         try:

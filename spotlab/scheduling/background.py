@@ -54,7 +54,7 @@ class ProcessHeartbeat:
         self._stop.set()
         self._thread.join()
         try:
-            self._lab.store.processes.leave(self._me.process_id)
+            self._lab.store.processes.remove(self._me.process_id)
         except SpotlabError as exc:
             log.warning("the record of this process could not be deleted: %s", exc)
 
@@ -62,7 +62,7 @@ class ProcessHeartbeat:
         while True:
             now = self._lab.clock.now()
             try:
-                self._lab.store.processes.beat(
+                self._lab.store.processes.record_heartbeat(
                     replace(self._me, seen_at=now), forget_before=now - DELETED_AFTER
                 )
                 self._failing = False
@@ -87,11 +87,11 @@ def start(lab: Lab, role: str, *, schedule: bool) -> Callable[[], None]:
         return stack.pop_all().close
 
 
-def beside_the_app(lab: Lab) -> Callable[[], None]:
+def start_in_app_server(lab: Lab) -> Callable[[], None]:
     """Start an app server's threads; the scheduler only if SPOTLAB_SCHEDULER is on."""
     return start(lab, APP, schedule=lab.settings.scheduler == "on")
 
 
-def as_a_worker(lab: Lab) -> Callable[[], None]:
+def start_in_worker(lab: Lab) -> Callable[[], None]:
     """Start the threads of `spotlab worker`; the scheduler runs whatever SPOTLAB_SCHEDULER is."""
     return start(lab, WORKER, schedule=True)

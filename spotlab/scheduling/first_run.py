@@ -12,7 +12,7 @@ from spotlab.errors import Cancelled
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 from spotlab.scheduling.leader_election import Leadership, hold_lease
 from spotlab.store.engine import Fence, fenced
 
@@ -61,13 +61,13 @@ class FirstRun:
         return record
 
     def _get_ready(self, lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
-        if lab.must_list() or lab.must_collect() or _undecided(lab):
+        if lab.fleet_is_stale() or lab.market_is_stale() or _undecided(lab):
             me = f"{socket.gethostname()}:{os.getpid()}"
             ttl_s = lab.settings.lease_ttl_s
             lease = Leadership(lab.store.leases, LEASE, me, ttl_s, lab.clock)
             waiting = lambda: tell("waiting for another process", 0.0)  # noqa: E731
             with (
-                LEAVING.at_work(cancelled) as stop,
+                SHUTDOWN.uninterrupted(cancelled) as stop,
                 hold_lease(lease, waiting, stop) as token,
                 fenced(Fence(LEASE, token)),
             ):
@@ -76,18 +76,18 @@ class FirstRun:
 
 
 def _run_steps(lab: Lab, tell: Progress, cancelled: CancelCheck) -> None:
-    if lab.must_list():
+    if lab.fleet_is_stale():
         tell("listing the fleet", 0.05)
         lab.sync_fleet(cancelled)
     _raise_if(cancelled)
-    if lab.must_collect():
+    if lab.market_is_stale():
         lab.collect(lambda text, share: tell(text, 0.1 + 0.6 * share), cancelled)
     if new := _undecided(lab):
         evaluate_instances(lab, new, lambda text, share: tell(text, 0.7 + 0.3 * share), cancelled)
 
 
 def _undecided(lab: Lab) -> list[str]:
-    return [i.instance_id for i in lab.evaluated() if i.last_evaluated_at is None]
+    return [i.instance_id for i in lab.evaluated_instances() if i.last_evaluated_at is None]
 
 
 def _raise_if(cancelled: CancelCheck) -> None:

@@ -8,14 +8,14 @@ from typing import Any, Final
 from spotlab.domain.access import SPOTLAB
 from spotlab.domain.market import FeedKind, MarketName
 from spotlab.domain.ports import By
-from spotlab.maintenance.retention import sweep
+from spotlab.maintenance.retention import apply_retention
 from spotlab.monitoring.alerts.evaluation import evaluate_rules
 from spotlab.monitoring.health.prober import record_round
 from spotlab.pipeline.collect import Progress
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report, settle
-from spotlab.runtime.placement_scores import ask, plan_first
+from spotlab.runtime.placement_scores import request_scores, schedule_first_run
 from spotlab.scheduling import first_run
 
 Cancelled = Callable[[], bool]
@@ -25,14 +25,14 @@ PRICES: Final = frozenset({FeedKind.SPOT_PRICES, FeedKind.PRICE_HISTORY})
 def get_ready(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """List the fleet, collect the market and make first decisions, as far as they are missing."""
     first_run.get_ready(lab, tell, cancelled)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {}
 
 
 def list_fleet(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """List every account's instances."""
     errors = lab.sync_fleet(cancelled)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {
         "instances": len(lab.store.fleet.instances()),
         "failed": " ".join(str(error) for error in errors),
@@ -55,7 +55,7 @@ def _collect(
     if lab.store.archive.active_market() is MarketName.RECORDED:
         return {"note": "The active market is a recorded one: nothing is collected."}
     report = lab.collect(tell, cancelled, kinds=kinds)
-    plan_first(lab)
+    schedule_first_run(lab)
     return {
         "market": report.market.value,
         "sources": len(report.sources),
@@ -66,7 +66,7 @@ def _collect(
 
 def score_placement(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Request EC2's placement scores."""
-    return ask(lab, tell, cancelled)
+    return request_scores(lab, tell, cancelled)
 
 
 def evaluate_fleet(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
@@ -104,5 +104,9 @@ def evaluate_alerts(lab: Lab, _tell: Progress, cancelled: Cancelled) -> Mapping[
 def delete_old_data(lab: Lab, tell: Progress, cancelled: Cancelled) -> Mapping[str, Any]:
     """Delete data that is older than the retention settings allow."""
     by = By(SPOTLAB.name, lab.clock.now(), via="scheduler")
-    swept = sweep(lab, by, tell=tell, cancelled=cancelled)
-    return {"rows": sum(swept.gone.values()), "deleted": dict(swept.gone), "note": swept.words}
+    swept = apply_retention(lab, by, tell=tell, cancelled=cancelled)
+    return {
+        "rows": sum(swept.deleted.values()),
+        "deleted": dict(swept.deleted),
+        "note": swept.summary,
+    }

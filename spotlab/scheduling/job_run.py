@@ -12,7 +12,7 @@ from typing import Any
 from spotlab.domain.ports import RunState
 from spotlab.errors import Cancelled, Fenced, SpotlabError, one_line
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.shutdown import CAUSE, LEAVING
+from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import Job
 from spotlab.scheduling.leader_election import Monotonic
 from spotlab.store.engine import Fence, fenced
@@ -94,7 +94,7 @@ class ActiveRun:
 
     def must_stop(self) -> bool:
         """Whether it has been asked to stop, or this process is about to end."""
-        if LEAVING.asked:
+        if SHUTDOWN.requested:
             self.stop(RunState.CANCELLED, CAUSE)
         return self._stop is not None
 

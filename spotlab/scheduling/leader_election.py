@@ -81,12 +81,12 @@ class Leadership:
                 self._renewed = started
                 return
             self._held, self._seen_at = None, None
-        lease = self._leases.look(self.name)
+        lease = self._leases.get(self.name)
         if self._seen_at is None or lease != self._seen:
             self._seen, self._seen_at = lease, self._monotonic()
         if lease is None or lease.released or self._age_s(self._seen_at) > self._ttl_s:
             started = self._monotonic()
-            token = self._leases.take(self.name, self.holder, lease, self._clock.now())
+            token = self._leases.acquire(self.name, self.holder, lease, self._clock.now())
             if token is not None:
                 self._renewed, self._held = started, token
 

@@ -53,7 +53,7 @@ class JobView:
         return self.setting.schedule or self.job.schedule
 
     @property
-    def well(self) -> bool:
+    def is_on_schedule(self) -> bool:
         """Whether it runs on schedule and its last run succeeded."""
         return self.standing in (Standing.ON_SCHEDULE, Standing.RUNNING)
 
@@ -97,7 +97,7 @@ class JobsOverview:
         planned = [view for view in self.jobs if view.next_at is not None]
         return min(planned, key=lambda view: view.next_at or self.at, default=None)
 
-    def is_gone(self, process: ProcessInfo) -> bool:
+    def is_lost(self, process: ProcessInfo) -> bool:
         """Whether a process has had no heartbeat for LOST_AFTER_S."""
         return (self.at - process.seen_at).total_seconds() > LOST_AFTER_S
 
@@ -122,7 +122,7 @@ def overview(lab: Lab) -> JobsOverview:
 
 
 def _leader(lab: Lab, processes: tuple[ProcessInfo, ...], now: datetime) -> Leader | None:
-    lease = lab.store.leases.look(LEASE)
+    lease = lab.store.leases.get(LEASE)
     if lease is None or lease.released:
         return None
     process = next((each for each in processes if each.process_id == lease.holder), None)

@@ -17,7 +17,7 @@ from typing import Final
 from spotlab.domain.ports import JobSetting, RunState, Topic
 from spotlab.errors import InvalidInput, SpotlabError
 from spotlab.runtime.lab import Lab
-from spotlab.runtime.shutdown import CAUSE, LEAVING
+from spotlab.runtime.shutdown import CAUSE, SHUTDOWN
 from spotlab.scheduling.job_catalogue import FIRST_RUN, JOBS, Job
 from spotlab.scheduling.job_run import ActiveRun
 from spotlab.scheduling.leader_election import Leadership, LeaseHeartbeat, Monotonic, release_all
@@ -125,7 +125,7 @@ class Scheduler:
             self._start_due(token)
 
     def _loop(self) -> None:
-        while not (self._stopping.is_set() or LEAVING.asked):
+        while not (self._stopping.is_set() or SHUTDOWN.requested):
             self._wake.clear()
             try:
                 self.tick()
@@ -149,7 +149,7 @@ class Scheduler:
     def _begin_to_lead(self, token: int) -> None:
         log.info("this process is the leader now, with token %d", token)
         metrics.LEADER.set(1)
-        lost = self._lab.store.jobs.lose(
+        lost = self._lab.store.jobs.mark_lost(
             token,
             "Its process stopped being the leader before the run ended.",
             self._lab.clock.now(),
@@ -216,7 +216,7 @@ class Scheduler:
         assert furthest is not None
         furthest += timedelta(seconds=schedule.jitter_s(job.jitter_s)) + _NEAR
         if due_at is None or due_at > furthest:  # new, resumed, or the clock was set back
-            self._lab.store.jobs.plan(job.name, next_at)
+            self._lab.store.jobs.set_next_due(job.name, next_at)
         elif due_at > now or (job.waits and not self._first_run_over):
             return
         elif job.name in self._running:
@@ -235,7 +235,7 @@ class Scheduler:
     ) -> None:
         if job.name in self._at_start and self._can_start(job):
             if due_at is None:
-                self._lab.store.jobs.plan(job.name, now)
+                self._lab.store.jobs.set_next_due(job.name, now)
                 return  # the next tick starts it, with the due time recorded now
             self._start(job, schedule, due_at, None, token)
 

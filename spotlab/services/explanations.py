@@ -12,13 +12,13 @@ from spotlab.domain.features import FeatureFrame
 from spotlab.domain.market import Pool
 from spotlab.errors import NotFound
 from spotlab.inference.explain import Explanation, explain
-from spotlab.services.base import DeskPart
-from spotlab.services.experiments import DecisionsDesk
+from spotlab.services.base import Service
+from spotlab.services.experiments import ExperimentService
 
 HORIZON_H: Final = PolicyParams().horizon_h
 
 
-class ExplainingDesk(DeskPart):
+class ExplanationService(Service):
     """Explanations of a pool's risk."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class ExplainingDesk(DeskPart):
                 missing.
             InvalidInput, Forbidden: as in `now`.
         """
-        experiment = DecisionsDesk(self.lab, self.who).get(experiment_id)
+        experiment = ExperimentService(self.lab, self.principal).get(experiment_id)
         if not experiment.candidates:
             raise NotFound(
                 f"Experiment {experiment_id} has no candidates to explain.",

@@ -12,7 +12,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from spotlab.domain.alert_state import Message, Ringing
+from spotlab.domain.alert_state import FiringAlert, Message
 from spotlab.domain.alerts import AlertRule, Channel, Condition
 from spotlab.domain.ports import By, Delivery, DeliveryState
 from spotlab.errors import ChangedMeanwhile, NotFound
@@ -94,7 +94,9 @@ class SqlAlerts(Repository):
             session.flush()
             audit.append(session, by, "alert.delete", rule_id, before, None)
 
-    def keep(self, rule_id: str, rung: Mapping[str, Ringing], messages: Sequence[Message]) -> bool:
+    def record_firing(
+        self, rule_id: str, rung: Mapping[str, FiringAlert], messages: Sequence[Message]
+    ) -> bool:
         """Store which alerts fire, and queue notifications; False: rule deleted or disabled."""
         with writing(self._engine) as session:
             row = session.get(AlertRuleRow, rule_id, with_for_update=True)
@@ -208,7 +210,7 @@ def _rule(row: AlertRuleRow) -> AlertRule:
         enabled=row.enabled,
         created_at=row.created_at,
         created_by=row.created_by,
-        rung=msgspec.convert(row.state, dict[str, Ringing]),
+        rung=msgspec.convert(row.state, dict[str, FiringAlert]),
         address_mark=_address_mark(row.sealed_address),
     )
 

@@ -111,7 +111,7 @@ class SqlSweeps(Repository):
             found = session.exec(_records().order_by(*newest).limit(limit)).all()
         return [_record(row, done) for row, done in found]
 
-    def keep(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
+    def store_cell(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
         """Store the result of a finished cell.
 
         Raises:

@@ -33,7 +33,7 @@ _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3
 Check = Callable[[Any], bool]
 
 
-def take_rows(source: Path, target: Path, promised: Dump) -> None:
+def copy_rows(source: Path, target: Path, promised: Dump) -> None:
     """Create a database at a backup's revision, with the rows of the backup's file.
 
     Args:

@@ -66,15 +66,15 @@ def _dump_sqlite(engine: Engine, target: Path) -> Dump:
     try:
         with closing(_open(source_path)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
-        one_file(target)
-        return examined(target)
+        merge_wal(target)
+        return inspect_copy(target)
     except sqlite3.Error as exc:
         raise NotAvailable(
             f"The database could not be copied: {exc}.", remedy="Check the free disk space."
         ) from exc
 
 
-def one_file(path: Path) -> None:
+def merge_wal(path: Path) -> None:
     """Merge the write-ahead log of a SQLite database that no other process uses into its file."""
     with closing(_open(path)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
@@ -84,7 +84,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30.0)
 
 
-def examined(path: Path) -> Dump:
+def inspect_copy(path: Path) -> Dump:
     """Check a SQLite copy and count its rows.
 
     Raises:

@@ -61,7 +61,7 @@ class SqlHealthLog(Repository):
             outcomes = session.exec(query).all()
         return iter(outcomes)
 
-    def works(self, since: datetime) -> list[Work]:
+    def outcomes(self, since: datetime) -> list[Work]:
         """Outcomes of all components since a time, oldest first."""
         query = (
             select(HealthRow.component, HealthRow.at, HealthRow.ok, HealthRow.latency_ms)

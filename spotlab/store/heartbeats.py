@@ -84,7 +84,7 @@ class SqlHeartbeats(Repository):
                 if row.started_at is not None
             ]
 
-    def works(self, since: datetime) -> list[Work]:
+    def job_outcomes(self, since: datetime) -> list[Work]:
         """Job runs since a time as outcomes of the scheduler, oldest first."""
         row = JobRunRow
         query = (

@@ -17,7 +17,7 @@ from spotlab.store.engine import insert_new, writing
 from spotlab.store.repository import Repository
 from spotlab.store.tables.access import AnsweredWriteRow
 
-AT_WORK: Final = 0
+IN_PROGRESS: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class AnsweredWrite:
 
     Args:
         request_hash: hash of the whole request.
-        status: HTTP status of the response; AT_WORK: no response yet.
+        status: HTTP status of the response; IN_PROGRESS: no response yet.
         answer: the response, as passed to `settle`.
         created_at: when it was first requested, aware UTC.
     """
 
     request_hash: str
     status: int
-    answer: dict[str, Any]
+    response: dict[str, Any]
     created_at: datetime
 
 
@@ -53,7 +53,7 @@ class SqlIdempotencyKeys(Repository):
             key=key,
             route=route,
             request_hash=request_hash,
-            status=AT_WORK,
+            status=IN_PROGRESS,
             body=None,
             created_at=at,
         )
@@ -81,6 +81,6 @@ class SqlIdempotencyKeys(Repository):
                 delete(AnsweredWriteRow).where(
                     col(AnsweredWriteRow.user) == user,
                     col(AnsweredWriteRow.key) == key,
-                    col(AnsweredWriteRow.status) == AT_WORK,
+                    col(AnsweredWriteRow.status) == IN_PROGRESS,
                 )
             )

@@ -59,7 +59,7 @@ class SqlInterruptions(Repository):
         with reading(self._engine) as session:
             return [_event(row) for row in session.exec(query.order_by(*newest))]
 
-    def seen_running(
+    def record_running(
         self,
         instances: Sequence[Instance],
         now: datetime,

@@ -48,7 +48,7 @@ class SqlJobs(Repository):
             append(session, by, "job.pause" if paused else "job.resume", name, row.paused, paused)
             row.paused, row.next_at = paused, None
 
-    def ask(self, name: str, by: By) -> None:
+    def request_run(self, name: str, by: By) -> None:
         """Request a run, which starts at the leader's next check.
 
         Raises:
@@ -65,7 +65,7 @@ class SqlJobs(Repository):
             append(session, by, "job.run", name)
             row.asked_at, row.asked_by = _unused_due_time(session, name, by.at), by.actor
 
-    def plan(self, name: str, next_at: datetime) -> None:
+    def set_next_due(self, name: str, next_at: datetime) -> None:
         """Set a job's next due time."""
         with writing(self._engine) as session:
             _lock_job(session, name).next_at = _unused_due_time(session, name, next_at)
@@ -140,7 +140,7 @@ class SqlJobs(Repository):
         with writing(self._engine) as session:
             return session.connection().execute(ended).rowcount == 1
 
-    def lose(self, token: int, cause: str, at: datetime) -> int:
+    def mark_lost(self, token: int, cause: str, at: datetime) -> int:
         """Mark the runs of former leaders as lost; returns how many."""
         lost = (
             update(JobRunRow)

@@ -24,19 +24,19 @@ _LOCK: Final = text("SELECT token FROM leases WHERE name = :name FOR UPDATE")
 class SqlLeases(Repository):
     """Leases in SQL."""
 
-    def look(self, name: str) -> Lease | None:
+    def get(self, name: str) -> Lease | None:
         """The lease as it is now; None: it was never held."""
         with reading(self._engine) as session:
             row = session.get(LeaseRow, name)
             return None if row is None else Lease(**row.model_dump())
 
-    def take(self, name: str, holder: str, seen: Lease | None, at: datetime) -> int | None:
+    def acquire(self, name: str, holder: str, seen: Lease | None, at: datetime) -> int | None:
         """Acquire a lease if it is still as last read.
 
         Args:
             name: of the lease.
             holder: the new holder.
-            seen: the lease as read by `look`.
+            seen: the lease as read by `get`.
             at: now, for display only.
         Returns:
             The new token; None: another process was faster, or the holder is alive.

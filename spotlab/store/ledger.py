@@ -93,7 +93,7 @@ class SqlLedger(Repository):
             summaries = [to_summary(row) for row in session.exec(query)]
         return {summary.instance_id: summary for summary in summaries}
 
-    def works(self, since: datetime) -> list[tuple[datetime, bool, float]]:
+    def evaluations(self, since: datetime) -> list[tuple[datetime, bool, float]]:
         """Time, success and duration (ms) of each evaluation since a time, oldest first."""
         query = (
             select(ExperimentRow.created_at, ExperimentRow.error, ExperimentRow.duration_ms)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
-from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.placement import PlacementResponse
 from spotlab.store.engine import reading, writing
 from spotlab.store.repository import Repository, field_values
 from spotlab.store.tables.placement import PlacementRow
@@ -15,13 +15,13 @@ from spotlab.store.tables.placement import PlacementRow
 class SqlPlacement(Repository):
     """All responses in SQL; they also show how much of AWS's daily limit is used."""
 
-    def keep(self, answer: PlacementAnswer) -> None:
+    def record(self, answer: PlacementResponse) -> None:
         """Store a response."""
         lists = {"instance_types": list(answer.instance_types), "scores": dict(answer.scores)}
         with writing(self._engine) as session:
             session.add(PlacementRow(**field_values(answer) | lists))
 
-    def since(self, moment: datetime, *, emulated: bool) -> list[PlacementAnswer]:
+    def since(self, moment: datetime, *, emulated: bool) -> list[PlacementResponse]:
         """Responses since a time, of the emulated or the real AWS, oldest first."""
         query = (
             select(PlacementRow)
@@ -32,6 +32,6 @@ class SqlPlacement(Repository):
             return [_answer(row) for row in session.exec(query)]
 
 
-def _answer(row: PlacementRow) -> PlacementAnswer:
+def _answer(row: PlacementRow) -> PlacementResponse:
     values = row.model_dump(exclude={"id"})
-    return PlacementAnswer(**values | {"instance_types": tuple(row.instance_types)})
+    return PlacementResponse(**values | {"instance_types": tuple(row.instance_types)})

@@ -24,7 +24,7 @@ class SqlProbeLog(Repository):
             with writing(self._engine) as session:
                 session.connection().execute(insert(ProbeRow), [field_values(p) for p in probes])
 
-    def fill(self, probes: Sequence[Probe], within: timedelta) -> int:
+    def record_missing(self, probes: Sequence[Probe], within: timedelta) -> int:
         """Store those probes that no other process recorded; returns how many."""
         if not probes:
             return 0

@@ -16,14 +16,14 @@ from spotlab.store.tables.jobs import ProcessRow
 class SqlProcesses(Repository):
     """Processes in SQL."""
 
-    def beat(self, process: ProcessInfo, forget_before: datetime) -> None:
+    def record_heartbeat(self, process: ProcessInfo, forget_before: datetime) -> None:
         """Store a heartbeat, and delete processes without one since `forget_before`."""
         old = delete(ProcessRow).where(col(ProcessRow.seen_at) < forget_before)
         with writing(self._engine) as session:
             upsert(session, ProcessRow(**field_values(process)))
             session.connection().execute(old)
 
-    def leave(self, process_id: str) -> None:
+    def remove(self, process_id: str) -> None:
         """Delete a process that ends."""
         ended = delete(ProcessRow).where(col(ProcessRow.process_id) == process_id)
         with writing(self._engine) as session:

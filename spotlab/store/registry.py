@@ -10,7 +10,13 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from spotlab.domain.decision import Instance
-from spotlab.domain.model_lifecycle import ModelAction, ModelState, moved, trusted, unusable
+from spotlab.domain.model_lifecycle import (
+    ModelAction,
+    ModelState,
+    state_after,
+    trusted,
+    unusable_reason,
+)
 from spotlab.domain.ports import By, ModelEvent, ModelRecord
 from spotlab.errors import InvalidInput, NotFound
 from spotlab.store.audit import append
@@ -97,7 +103,7 @@ class SqlModelRegistry(Repository):
             lock_until_commit(session, _LOCK)
             row = _version_row(session, name, version)
             before = _record(row)
-            state, enabled = moved(before.reference, before.state, before.enabled, action)
+            state, enabled = state_after(before.reference, before.state, before.enabled, action)
             if action is ModelAction.CHAMPION:
                 _step_down(session, before, by)
             row.state, row.enabled = state, enabled
@@ -149,7 +155,7 @@ class SqlModelRegistry(Repository):
                     session, assigned.name, assigned.version, assigned.task, ModelAction.ASSIGN
                 )
 
-    def refuse(self, name: str, version: str, task: str, by: By) -> None:
+    def record_rejection(self, name: str, version: str, task: str, by: By) -> None:
         """Record that an upload was rejected; by.reason is the reason."""
         with writing(self._engine) as session:
             lock_until_commit(session, _LOCK)
@@ -164,7 +170,7 @@ class SqlModelRegistry(Repository):
         with reading(self._engine) as session:
             return [_to_event(row) for row in session.exec(query)]
 
-    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
+    def champion_event_at(self, task: str, at: datetime) -> ModelEvent | None:
         """The event that made the champion of a task at a time; None: there was no champion."""
         query = (
             select(ModelEventRow)
@@ -224,7 +230,7 @@ def _step_down(session: Session, successor: ModelRecord, by: By) -> None:
 
 
 def _check_usable(record: ModelRecord) -> None:
-    if reason := unusable(record.state, record.enabled):
+    if reason := unusable_reason(record.state, record.enabled):
         raise InvalidInput(
             f"Model {record.reference} {reason}.",
             remedy="Assign a version that is in use.",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import col, select
 
-from spotlab.domain.request_stats import SLOT, Served
+from spotlab.domain.request_stats import SLOT, RequestCounts
 from spotlab.store.engine import reading, upsert, writing
 from spotlab.store.repository import Repository
 from spotlab.store.tables.monitoring import RequestStatsRow
@@ -16,7 +16,7 @@ from spotlab.store.tables.monitoring import RequestStatsRow
 class SqlRequestStats(Repository):
     """Counts in SQL, one row per process and time slot."""
 
-    def keep(self, served: Sequence[Served]) -> None:
+    def record(self, served: Sequence[RequestCounts]) -> None:
         """Store counts; they replace earlier counts of the same process and slot."""
         if not served:
             return
@@ -28,11 +28,13 @@ class SqlRequestStats(Repository):
                 )
                 upsert(session, row)
 
-    def since(self, moment: datetime) -> list[Served]:
+    def since(self, moment: datetime) -> list[RequestCounts]:
         """Slots of all processes that end after a time, oldest first."""
         query = select(RequestStatsRow).where(col(RequestStatsRow.at) > moment - SLOT)
         with reading(self._engine) as session:
             return [
-                Served(row.process_id, row.at, row.failed, {int(k): n for k, n in row.took.items()})
+                RequestCounts(
+                    row.process_id, row.at, row.failed, {int(k): n for k, n in row.took.items()}
+                )
                 for row in session.exec(query.order_by(col(RequestStatsRow.at)))
             ]

@@ -22,7 +22,7 @@ from spotlab.store.migrate import is_known
 STOP_REMEDY: Final = "Stop SpotLab first: anything it writes meanwhile would be lost."
 
 
-def refuse_newer(revision: str) -> None:
+def require_known_revision(revision: str) -> None:
     """Check that this version knows a revision.
 
     Raises:
@@ -50,7 +50,7 @@ def is_empty(engine: Engine) -> bool:
 
 
 @contextmanager
-def alone_with(target: Path) -> Iterator[None]:
+def exclusive_access(target: Path) -> Iterator[None]:
     """Lock a SQLite database exclusively, with all its data in one file.
 
     Args:
@@ -77,7 +77,7 @@ def alone_with(target: Path) -> Iterator[None]:
         yield
 
 
-def put_sqlite(copy: Path, target: Path, stamp: str) -> Path | None:
+def replace_sqlite(copy: Path, target: Path, stamp: str) -> Path | None:
     """Replace a SQLite file by a copy; after an interruption, call it again to finish.
 
     At any time, either the former or the new database exists under the target's name.
@@ -101,7 +101,7 @@ def put_sqlite(copy: Path, target: Path, stamp: str) -> Path | None:
     return former if former.exists() else None
 
 
-def has_noted(engine: Engine, restore_id: str) -> bool:
+def has_restore_entry(engine: Engine, restore_id: str) -> bool:
     """Whether a database's audit log has an entry of this restore.
 
     Raises:

@@ -57,7 +57,7 @@ _UNREADABLE: Final = {
 Types = Mapping[str, Mapping[str, str]]
 
 
-def put_postgres(
+def load_postgres(
     engine: Engine, copy: Path, dump: Dump, stamp: str, last: Callable[[Connection], None]
 ) -> str | None:
     """Load a copy into a PostgreSQL database, in one transaction that checks the row counts.

@@ -30,7 +30,7 @@ class SqlRetention(Repository):
         with reading(self._engine) as session:
             return int(session.connection().execute(query).scalar_one())
 
-    def delete_some(self, rule: Rule, before: datetime, now: datetime) -> int:
+    def delete_batch(self, rule: Rule, before: datetime, now: datetime) -> int:
         """Delete a batch in a short transaction; returns how many, 0 when none is left.
 
         The batch is selected before the transaction, which blocks other writers on SQLite. A row
@@ -50,7 +50,7 @@ class SqlRetention(Repository):
             in_batch = tuple_(*keys).in_(batch)
             return int(connection.execute(delete(rule.table).where(in_batch)).rowcount)
 
-    def drift_beyond(self, before: datetime) -> list[int]:
+    def old_drift_ids(self, before: datetime) -> list[int]:
         """Ids of old drift sketches that no comparison needs.
 
         A model's first days, which are the reference of drift, and its newest sketch are preserved.

@@ -79,7 +79,7 @@ class SqlSessions(Repository):
             _revoke(transaction, row, by, "session.stolen")
             return Renewal.REUSED
 
-    def seen(self, session_id: str, at: datetime) -> None:
+    def mark_used(self, session_id: str, at: datetime) -> None:
         """Record when a session was last used."""
         with writing(self._engine) as transaction:
             transaction.connection().execute(

@@ -51,11 +51,11 @@ class Store:
     registry: SqlModelRegistry
     health: SqlHealthLog
     probes: SqlProbeLog
-    served: SqlRequestStats
+    request_stats: SqlRequestStats
     alerts: SqlAlerts
-    signs: SqlHeartbeats
+    heartbeats: SqlHeartbeats
     interruptions: SqlInterruptions
-    shadows: SqlShadowLog
+    shadow_decisions: SqlShadowLog
     outcomes: SqlOutcomes
     drift: SqlDriftLog
     sweeps: SqlSweeps
@@ -68,7 +68,7 @@ class Store:
     leases: SqlLeases
     jobs: SqlJobs
     processes: SqlProcesses
-    answers: SqlIdempotencyKeys
+    idempotency_keys: SqlIdempotencyKeys
     placement: SqlPlacement
 
     @classmethod
@@ -82,11 +82,11 @@ class Store:
             registry=SqlModelRegistry(engine),
             health=SqlHealthLog(engine),
             probes=SqlProbeLog(engine),
-            served=SqlRequestStats(engine),
+            request_stats=SqlRequestStats(engine),
             alerts=SqlAlerts(engine),
-            signs=SqlHeartbeats(engine),
+            heartbeats=SqlHeartbeats(engine),
             interruptions=SqlInterruptions(engine),
-            shadows=SqlShadowLog(engine),
+            shadow_decisions=SqlShadowLog(engine),
             outcomes=SqlOutcomes(engine),
             drift=SqlDriftLog(engine),
             sweeps=SqlSweeps(engine),
@@ -99,7 +99,7 @@ class Store:
             leases=SqlLeases(engine),
             jobs=SqlJobs(engine),
             processes=SqlProcesses(engine),
-            answers=SqlIdempotencyKeys(engine),
+            idempotency_keys=SqlIdempotencyKeys(engine),
             placement=SqlPlacement(engine),
         )
 
@@ -114,7 +114,7 @@ class Store:
             session.connection().execute(text("SELECT version_num FROM alembic_version")).one()
         return time.perf_counter() - start
 
-    def migrated(self) -> bool:
+    def is_migrated(self) -> bool:
         """Whether the database is at the revision that this version needs.
 
         Raises:
@@ -148,7 +148,7 @@ class Store:
                 "size_bytes": int(connection.execute(text(size)).scalar_one()),
             }
 
-    def refused(self) -> str:
+    def write_failure(self) -> str:
         """Why this process's last write failed although reads still work; "": it did not fail."""
         return write_failure(self.engine)
 

@@ -73,7 +73,7 @@ class SqlTokens(Repository):
         with reading(self._engine) as session:
             return [_token(row) for row in session.exec(query)]
 
-    def used(self, token_id: str, at: datetime) -> None:
+    def mark_used(self, token_id: str, at: datetime) -> None:
         """Record when a token was last used."""
         with writing(self._engine) as session:
             session.connection().execute(

@@ -144,7 +144,7 @@ class SqlUsers(Repository):
             row = session.get(UserRow, name)
             return None if row is None else credential_of(row)
 
-    def vouched_for(self, subject: str) -> User | None:
+    def with_subject(self, subject: str) -> User | None:
         """The user with this subject ("issuer|sub") at a provider; None: there is none."""
         with reading(self._engine) as session:
             row = session.exec(select(UserRow).where(UserRow.subject == subject)).first()
@@ -248,7 +248,7 @@ class SqlUsers(Repository):
             require_active(session, session_id)
             return choose_password(session, name, password_hash, by)
 
-    def must_choose(self, name: str, by: By, check: Check = _no_check) -> User:
+    def reset_password(self, name: str, by: By, check: Check = _no_check) -> User:
         """Delete a user's password, and end their sessions, links and API tokens.
 
         They choose a new password through a link.

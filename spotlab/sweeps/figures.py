@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from spotlab.domain.ports.backtests import SweepRecord
 from spotlab.gym.policies import ORACLE, SPOTLAB
-from spotlab.gym.results import differences, means, summarise
+from spotlab.gym.results import differences, policy_means, summarise
 from spotlab.gym.sweep_cell import CellResult
 
 _DAY_S: Final = 86_400.0
@@ -102,7 +102,7 @@ def figures_of(record: SweepRecord, cells: Mapping[str, Mapping[str, Any]]) -> S
         total_windows=record.config["windows"],
         summary=summary,
         pairs=differences(results, **bootstrap),
-        means=means(results, **bootstrap),
+        means=policy_means(results, **bootstrap),
     )
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from spotlab.domain.ports import ModelRecord
 from spotlab.errors import InvalidInput, NotAvailable
-from spotlab.gym.policies import ORACLE, SPOTLAB, policies_for, policy_named
+from spotlab.gym.policies import ORACLE, SPOTLAB, create_policy, policies_for
 from spotlab.gym.sweep_cell import Cell
 from spotlab.gym.windows import Window
 from spotlab.gym.world import World
 from spotlab.recorded.content import digest_of_file
 from spotlab.recorded.pool_prices import read_pool_prices
-from spotlab.recorded.traces import panel, trace_files
+from spotlab.recorded.traces import read_panel, trace_files
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import find_model
 from spotlab.sweeps.cell_worker import run_planned_cell
@@ -28,9 +28,9 @@ from spotlab.sweeps.forecasts import CAPACITY_TASK, forecasts_of
 from spotlab.sweeps.run import Plan, canonical
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec, TraceChoice
 
-__all__ = ["ALL", "Sweep", "SweepSpec", "plan_sweep", "spec_of"]
+__all__ = ["ALL_POLICIES", "Sweep", "SweepSpec", "plan_sweep", "spec_of"]
 
-ALL: Final = "all"
+ALL_POLICIES: Final = "all"
 NO_DEADLINE: Final = "It needs a deadline, which a service does not have."
 NO_CHAMPION: Final = "No champion model of the task capacity is registered."
 
@@ -134,7 +134,7 @@ def _files(traces: TraceChoice) -> list[Path]:
 
 def _world(spec: SweepSpec, files: list[Path]) -> World:
     traces, prices = spec.traces, spec.prices
-    ticks = panel(files, polarity=traces.polarity, gap_s=traces.gap_s, format=traces.format)
+    ticks = read_panel(files, polarity=traces.polarity, gap_s=traces.gap_s, format=traces.format)
     assumptions = [prices.told]
     buckets = np.full(len(ticks.names), math.nan)
     if prices.file is None:
@@ -156,7 +156,7 @@ def _world(spec: SweepSpec, files: list[Path]) -> World:
 
 def _models(lab: Lab, spec: SweepSpec) -> dict[str, ModelRecord]:
     names = [name.removeprefix(SPOTLAB) for name in spec.policies if name.startswith(SPOTLAB)]
-    if ALL in spec.policies:
+    if ALL_POLICIES in spec.policies:
         names += spec.models
         champion = lab.store.registry.champion(CAPACITY_TASK)
         if not spec.models and champion is not None:
@@ -178,20 +178,20 @@ def _policies(
     """Names in order, the oracle last, and those of "all" that do not fit."""
     fitting = [name for name in policies_for(world, window.workload) if name != ORACLE]
     left_out: dict[str, str] = {}
-    if ALL in spec.policies:
+    if ALL_POLICIES in spec.policies:
         names = [*fitting, *(f"{SPOTLAB}{model}" for model in models), *spec.policies]
         if not models:
             left_out[f"{SPOTLAB}MODEL"] = NO_CHAMPION
         for name in ("uniform_progress", "uniform_progress_multi"):
             if name not in fitting:
                 left_out[name] = NO_DEADLINE
-        names.remove(ALL)
+        names.remove(ALL_POLICIES)
     else:
         names = list(spec.policies)
     chosen = [name for name in dict.fromkeys(names) if name != ORACLE]
     for name in chosen:
         if not name.startswith(SPOTLAB):
-            policy_named(name, world, window.workload, window.first_tick, window.ticks)
+            create_policy(name, world, window.workload, window.first_tick, window.ticks)
     return (*chosen, ORACLE), left_out
 
 

@@ -76,7 +76,7 @@ class Workers(Protocol):
         ...
 
 
-def cores() -> int:
+def core_count() -> int:
     """Number of processes that can run in parallel on this machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -91,7 +91,7 @@ class ProcessWorkers:
     """
 
     def __init__(self, processes: int | None = None) -> None:
-        self._processes = processes or cores()
+        self._processes = processes or core_count()
 
     def run(
         self,

@@ -42,7 +42,7 @@ class SweepProgress:
     text: str
 
 
-class SweepJobs:
+class SweepQueue:
     """A thread that runs sweeps in the order of their submission; safe to share between threads.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from spotlab.domain.ports import By
 from spotlab.domain.ports.backtests import Sweeps
 from spotlab.errors import Cancelled, NotAvailable, SpotlabError, SweepFailed
-from spotlab.processes.files import ALONE, SHARED, opened, run_dir, take
+from spotlab.processes.files import EXCLUSIVE, SHARED, acquire_lock, opened_lock, run_dir
 from spotlab.settings import Settings
 from spotlab.sweeps.dask_pool import DaskWorkers
 from spotlab.sweeps.process_pool import ProcessWorkers, Workers
@@ -110,8 +110,8 @@ def exclusive_lock(home: Path, sweep_id: str) -> Iterator[None]:
     Raises:
         NotAvailable: another sweep is running.
     """
-    with opened(_lock_file(home)) as handle:
-        if not take(handle, ALONE, within_s=0.5):
+    with opened_lock(_lock_file(home)) as handle:
+        if not acquire_lock(handle, EXCLUSIVE, within_s=0.5):
             raise NotAvailable(
                 f"Another sweep is running in this home ({_holder(handle) or 'just started'}).",
                 remedy="Wait until it ends, or cancel it.",
@@ -123,8 +123,8 @@ def exclusive_lock(home: Path, sweep_id: str) -> Iterator[None]:
 
 def running_sweep(home: Path) -> str | None:
     """Id of the sweep that is running in this home, in any process; None if there is none."""
-    with opened(_lock_file(home)) as handle:
-        return None if take(handle, SHARED) else _holder(handle)
+    with opened_lock(_lock_file(home)) as handle:
+        return None if acquire_lock(handle, SHARED) else _holder(handle)
 
 
 def _lock_file(home: Path) -> Path:
@@ -156,7 +156,7 @@ def _run(
 
     def store_result(key: str, result: dict[str, Any]) -> None:
         nonlocal done
-        sweeps.keep(plan.sweep_id, key, result)
+        sweeps.store_cell(plan.sweep_id, key, result)
         done += 1
         progress(f"{done:,} of {total:,} cells", _BUILD_SHARE + (1.0 - _BUILD_SHARE) * done / total)
 

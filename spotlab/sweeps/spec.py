@@ -17,7 +17,7 @@ from spotlab.gym.windows import (
 from spotlab.gym.world import World
 from spotlab.recorded.traces import Polarity, TraceFormat
 
-Span = tuple[float, float]
+Range = tuple[float, float]
 """Lowest and highest value of a uniform distribution."""
 
 
@@ -26,8 +26,8 @@ class Jobs:
     """Jobs with a deadline, one drawn per window; see `gym.workloads.DeadlineJob`."""
 
     work_h: float = WORK_H
-    deadlines_h: Span = DEADLINES_H
-    changeovers_h: Span = CHANGEOVERS_H
+    deadlines_h: Range = DEADLINES_H
+    changeovers_h: Range = CHANGEOVERS_H
     checkpoint_h: float = 0.0
 
     def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
@@ -49,7 +49,7 @@ class Services:
 
     hours: float
     downtime_usd_per_hour: float
-    changeovers_h: Span = CHANGEOVERS_H
+    changeovers_h: Range = CHANGEOVERS_H
 
     def windows(self, world: World, count: int, seed: int) -> tuple[Window, ...]:
         """`count` windows at random times. Raises InvalidInput if the world is too short."""

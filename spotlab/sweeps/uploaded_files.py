@@ -18,7 +18,7 @@ MAX_STORED_BYTES: Final = 2 * 2**30
 _DIGEST_LETTERS: Final = 16
 
 
-def keep(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]:
+def store_files(home: Path, part: str, named: Mapping[str, bytes]) -> tuple[Path, bool]:
     """Store files in a folder named by their content; identical files are stored once.
 
     Args:

@@ -25,7 +25,15 @@ from spotlab.telemetry import metrics
 from spotlab.telemetry.redaction import redact, redacted
 from spotlab.telemetry.text import json_visible
 
-__all__ = ["adopt", "configure", "correlated", "correlation_id", "inside", "note", "redact"]
+__all__ = [
+    "add_context",
+    "adopt",
+    "configure",
+    "correlated",
+    "correlation_id",
+    "log_context",
+    "redact",
+]
 
 _context: contextvars.ContextVar[MutableMapping[str, str] | None] = contextvars.ContextVar(
     "inside", default=None
@@ -159,12 +167,12 @@ def correlated(correlation_id: str | None = None) -> Iterator[str]:
     """
     outer = _context.get() or {}
     chosen = correlation_id or outer.get("correlation_id") or new_id()
-    with inside(correlation_id=chosen):
+    with log_context(correlation_id=chosen):
         yield chosen
 
 
 @contextmanager
-def inside(**facts: str) -> Iterator[None]:
+def log_context(**facts: str) -> Iterator[None]:
     """Add context to every log line written inside the block: account, request_id, user, ….
 
     A line with an account may be read by users who see that account.
@@ -176,8 +184,8 @@ def inside(**facts: str) -> Iterator[None]:
         _context.reset(reset)
 
 
-def note(**facts: str) -> None:
-    """Add context that became known later, such as the user, to the innermost `inside`."""
+def add_context(**facts: str) -> None:
+    """Add context that became known later, such as the user, to the innermost `log_context`."""
     if (known := _context.get()) is not None:
         known.update(facts)
 
@@ -197,6 +205,6 @@ def usable_id(text: str | None) -> str | None:
     return text if text and _ID.fullmatch(text) else None
 
 
-def facts() -> Mapping[str, str]:
+def current_context() -> Mapping[str, str]:
     """The context of a log line written now."""
     return dict(_context.get() or {})

@@ -30,6 +30,8 @@ def span(name: str, **attributes: str | int | float) -> Iterator[None]:
     if _tracer is None:
         yield
         return
-    known = {f"spotlab.{key}": value for key, value in {**logs.facts(), **attributes}.items()}
+    known = {
+        f"spotlab.{key}": value for key, value in {**logs.current_context(), **attributes}.items()
+    }
     with _tracer.start_as_current_span(name, attributes=known):
         yield

@@ -139,7 +139,7 @@ def _rounded(value: float) -> float | int | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def text_of(document: Mapping[str, Any]) -> str:
+def report_text(document: Mapping[str, Any]) -> str:
     """The document as text: a table with the model and the baselines, then notes."""
     horizon = document["horizon_h"]
     lines = [

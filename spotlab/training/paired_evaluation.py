@@ -48,7 +48,7 @@ _MAX_NAMED_FILES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SameRows:
+class PairedRows:
     """Rows with their outcome and both forecasts.
 
     Args:
@@ -77,7 +77,7 @@ class SameRows:
     notes: tuple[str, ...] = ()
 
 
-def of_traces(
+def pair_on_traces(
     models: tuple[ModelWithCard, ModelWithCard],
     forecasts: tuple[Forecast, Forecast],
     paths: Sequence[Path],
@@ -85,7 +85,7 @@ def of_traces(
     options: TraceOptions,
     progress: Progress,
     cancelled: Cancellation,
-) -> SameRows:
+) -> PairedRows:
     """Rows of availability traces, for two capacity models.
 
     Args:
@@ -111,7 +111,7 @@ def of_traces(
         progress(f"scoring with {model.name}@{model.version}", 0.15 + 0.3 * number)
         all_forecasts.append(np.concatenate([forecast(panel, rows) for panel, rows in parts]))
     training_files = {f"{m.name}@{m.version}": learned_from(m.card, traces, files) for m in models}
-    return SameRows(
+    return PairedRows(
         outcome=np.concatenate([rows.label for _, rows in parts]),
         first=all_forecasts[0],
         second=all_forecasts[1],
@@ -127,7 +127,7 @@ def of_traces(
     )
 
 
-def of_snapshots(
+def pair_on_snapshots(
     models: tuple[AdvisorForecaster, AdvisorForecaster],
     before: Sequence[Path],
     after: Path,
@@ -135,7 +135,7 @@ def of_snapshots(
     clock: Clock,
     progress: Progress,
     cancelled: Cancellation,
-) -> SameRows:
+) -> PairedRows:
     """Rows of a pair of advisor snapshots, for two advisor models.
 
     Args:
@@ -144,7 +144,7 @@ def of_snapshots(
         after: advisor file with the label.
         spot_prices: spot.json files dated before the label's trailing month.
         clock: for files whose names have no date.
-        progress, cancelled: as in `of_traces`.
+        progress, cancelled: as in `pair_on_traces`.
     Raises:
         InvalidInput: a file is rejected, the trailing month overlaps the features, or no region
             and type is in both.
@@ -172,7 +172,7 @@ def of_snapshots(
     }
     price_notes = () if prices else ("Spot prices are unknown to both models: none were chosen.",)
     pools = data.frame.pools
-    return SameRows(
+    return PairedRows(
         outcome=high(data.bucket),
         first=all_forecasts[0],
         second=all_forecasts[1],
@@ -195,7 +195,9 @@ def of_snapshots(
     )
 
 
-def digest(references: Sequence[str], files: Sequence[Path], options: Sequence[object]) -> str:
+def comparison_digest(
+    references: Sequence[str], files: Sequence[Path], options: Sequence[object]
+) -> str:
     """SHA-256 of a comparison: the models' digests, the files' content and the options.
 
     Args:

@@ -26,7 +26,7 @@ FOREIGN = "i-0000000000000009f"
 Result = TypeVar("Result")
 
 
-class Asking:
+class ApiClient:
     """A client without a socket; `people` are the principals by token.
 
     In a `with` statement, all requests share one event loop, which takes a quarter less time.
@@ -61,7 +61,7 @@ class Asking:
         """Send one request; paths are below /api/v1 unless they begin with /api."""
         return self._run(self._ask(method, path, who, options))
 
-    def at_once(self, *asked: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
+    def request_concurrently(self, *asked: tuple[str, str, dict[str, Any]]) -> list[httpx.Response]:
         """Send several requests concurrently."""
 
         async def all_of_them() -> list[httpx.Response]:
@@ -91,7 +91,9 @@ class OnBothDatabases:
     def __init__(self) -> None:
         self._rejected_without_sql: set[str] = set()
 
-    def send(self, asking: Asking, method: str, url: str, **options: Any) -> httpx.Response | None:
+    def send(
+        self, asking: ApiClient, method: str, url: str, **options: Any
+    ) -> httpx.Response | None:
         """The response; None if the request need not be repeated on this database."""
         engine, request = asking.lab.store.engine, repr((method, url, options))
         is_first = engine.dialect.name == "sqlite"
@@ -131,8 +133,8 @@ def lab(tmp_path: Path, models_dir: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def ask(lab: Lab) -> Iterator[Asking]:
+def ask(lab: Lab) -> Iterator[ApiClient]:
     people = {role.value: Principal(f"the {role}", role, via="a test") for role in Role}
     own = Principal("acme's", Role.OPERATOR, ("acme",), via="a test")
-    with Asking(lab, **people, own=own) as asking:
+    with ApiClient(lab, **people, own=own) as asking:
         yield asking

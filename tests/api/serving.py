@@ -22,7 +22,7 @@ from spotlab.api.mount import LabApi
 from spotlab.api.request_metrics import RequestMetricsMiddleware
 from spotlab.domain.access import Principal, Role
 from spotlab.errors import NotSignedIn
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.support.lab import save_toy_model, small_lab
 
 BOSS = Principal("boss", Role.ADMIN, via="a test")
@@ -42,7 +42,7 @@ def serve(folder: Path) -> None:
     save_toy_model(folder / "models")
     with small_lab(folder / "home", folder / "models") as lab:
         lab.settings = lab.settings.model_copy(update=PLENTY)
-        Desk(lab, BOSS).instances.evaluate()
+        Services(lab, BOSS).instances.evaluate()
         app = Starlette(
             routes=[LabApi(lambda: build(lambda: lab, known))],
             middleware=[Middleware(RequestMetricsMiddleware)],

@@ -22,8 +22,8 @@ from spotlab.domain.interruptions import InterruptionKind
 from spotlab.domain.ports import By, Probe, RunState
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
-from tests.api.conftest import FOREIGN, Asking
+from spotlab.services import Services
+from tests.api.conftest import FOREIGN, ApiClient
 from tests.support.lab import FLEET
 from tests.support.people import ANA
 
@@ -44,23 +44,27 @@ PEOPLE = {
 @pytest.fixture
 def told(lab: Lab) -> Lab:
     """A lab in which all kinds of records mention the hidden account."""
-    desk, now, said = Desk(lab, ANA), lab.clock.now(), f"{NAME} refused {FOREIGN} of {NUMBER}."
-    desk.instances.evaluate()
-    desk.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
-    desk.events.add(FOREIGN, InterruptionKind.NOTICE, now)
-    desk.users.add("otto", Role.OPERATOR, accounts=[NAME])
-    desk.tokens.create("otto", "otto's", [Right.READ], timedelta(days=1))
-    desk.accounts.set_active("acme", True, "no change")
+    services, now, said = (
+        Services(lab, ANA),
+        lab.clock.now(),
+        f"{NAME} refused {FOREIGN} of {NUMBER}.",
+    )
+    services.instances.evaluate()
+    services.instances.assign(FOREIGN, "toy@1.0.0", "only theirs")
+    services.interruptions.add(FOREIGN, InterruptionKind.NOTICE, now)
+    services.users.add("otto", Role.OPERATOR, accounts=[NAME])
+    services.api_tokens.create("otto", "otto's", [Right.READ], timedelta(days=1))
+    services.accounts.set_active("acme", True, "no change")
     risk = Condition(AlertKind.RISK, account=NAME, threshold=0.5)
-    rule = desk.alerts.add("of the other", risk, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    rule = services.alerts.add("of the other", risk, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
     part = Condition(AlertKind.STATE, component=DATABASE)
-    seen = desk.alerts.add("of a part", part, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
+    seen = services.alerts.add("of a part", part, Channel.WEBHOOK, "http://127.0.0.1:9/x").rule
     for each in (rule, seen):
         message = Message(Event.FIRING, DATABASE, "database is down", said, None, now, now)
-        lab.store.alerts.keep(each.rule_id, {}, [message])
+        lab.store.alerts.record_firing(each.rule_id, {}, [message])
     lab.store.probes.record([Probe(INSTANCE_MANAGER, now, DOWN, None, said)])
     lab.store.health.note(INSTANCE_MANAGER, ok=False, at=now, latency_ms=1.0, reason=said)
-    lab.store.jobs.ask("list-fleet", By("ana", now))
+    lab.store.jobs.request_run("list-fleet", By("ana", now))
     asked_at = lab.store.jobs.settings()["list-fleet"].asked_at
     assert asked_at is not None
     run = lab.store.jobs.start("list-fleet", asked_at, now, None, "a test", 1, "c")
@@ -111,7 +115,7 @@ def _nobody(_connection: object) -> Principal:
 
 
 def test_no_answer_tells_of_an_account_that_one_does_not_see(told: Lab) -> None:
-    ask = Asking(told, **PEOPLE)
+    ask = ApiClient(told, **PEOPLE)
     found: dict[str, set[str]] = {who: set() for who in PEOPLE}
     for path in paths(told):
         for who in PEOPLE:

@@ -13,7 +13,7 @@ import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.settings import Settings
-from tests.api.conftest import Asking, OnBothDatabases
+from tests.api.conftest import ApiClient, OnBothDatabases
 from tests.support import lab as labs
 from tests.support.databases import KINDS, fresh_postgres
 
@@ -35,7 +35,7 @@ REQUESTS = OnBothDatabases()
 @pytest.fixture(scope="module", params=KINDS)
 def asking(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Asking]:
+) -> Iterator[ApiClient]:
     folder: Path = tmp_path_factory.mktemp("hostile")
     labs.save_toy_model(folder / "models")
     with (
@@ -45,12 +45,12 @@ def asking(
         patched.setattr(labs, "Settings", lambda **given: Settings(database_url=url, **given))
         with labs.small_lab(folder / "home", folder / "models") as lab:
             lab.settings = lab.settings.model_copy(update=PLENTY)
-            with Asking(lab, admin=BOSS) as asking:
+            with ApiClient(lab, admin=BOSS) as asking:
                 yield asking
 
 
 @pytest.fixture(scope="module")
-def operations(asking: Asking) -> list[tuple[str, str, dict[str, Any]]]:
+def operations(asking: ApiClient) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, path and description of each operation except streams."""
     document = asking("GET", "/api/openapi.json").json()
     return [
@@ -88,7 +88,7 @@ def sample(schema: Any) -> Any:
     return {"integer": 1, "number": 1.0, "boolean": True}.get(schema.get("type"), "x")
 
 
-def answered(asking: Asking, method: str, url: str, content: bytes | None = None) -> None:
+def answered(asking: ApiClient, method: str, url: str, content: bytes | None = None) -> None:
     headers = {} if method == "GET" else {"If-Match": "*", "Content-Type": "application/json"}
     answer = REQUESTS.send(asking, method, url, headers=headers, content=content)
     if answer is None:
@@ -112,7 +112,7 @@ def body_of(operation: Any) -> Any:
 
 
 def test_every_parameter_of_every_operation(
-    asking: Asking, operations: list[tuple[str, str, dict[str, Any]]]
+    asking: ApiClient, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     for method, path, operation in operations:
         body = body_of(operation)
@@ -129,7 +129,7 @@ def test_every_parameter_of_every_operation(
 
 
 def test_every_field_of_every_body(
-    asking: Asking, operations: list[tuple[str, str, dict[str, Any]]]
+    asking: ApiClient, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     for method, path, operation in operations:
         body = body_of(operation)

@@ -16,9 +16,9 @@ from spotlab.api.routes import logs
 from spotlab.errors import NotSignedIn
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.log_stream import LogStream
-from spotlab.runtime.shutdown import Leaving
+from spotlab.runtime.shutdown import Shutdown
 from spotlab.telemetry.logs import JsonFormatter
-from tests.api.conftest import Asking
+from tests.api.conftest import ApiClient
 
 
 @dataclass
@@ -49,7 +49,7 @@ def write(stream: LogStream, *messages: str, level: int = logging.INFO) -> None:
     stream.append([JsonFormatter().format(each) for each in record])
 
 
-def test_lines_are_listed_in_pages(ask: Asking, lab: Lab) -> None:
+def test_lines_are_listed_in_pages(ask: ApiClient, lab: Lab) -> None:
     write(lab.log_stream, "one", "two", "three")
     first = ask("GET", "/logs?limit=2").json()
     assert [line["message"] for line in first["items"]] == ["three", "two"]
@@ -60,7 +60,7 @@ def test_lines_are_listed_in_pages(ask: Asking, lab: Lab) -> None:
     assert ask("GET", "/logs", "viewer").status_code == 403
 
 
-def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
+def test_a_stream_goes_on_after_the_last_line(ask: ApiClient, lab: Lab) -> None:
     write(lab.log_stream, "one", "two", "three")
     answer = ask("GET", "/logs/stream?for_s=0", headers={"Last-Event-ID": "1-0"})
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -75,7 +75,7 @@ def test_a_stream_goes_on_after_the_last_line(ask: Asking, lab: Lab) -> None:
 
 
 def test_a_stream_beats_while_nothing_is_written(
-    ask: Asking, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
     monkeypatch.setattr(logs, "HEARTBEAT_S", 0.0)
@@ -83,7 +83,7 @@ def test_a_stream_beats_while_nothing_is_written(
 
 
 def test_a_stream_ends_with_the_right_to_read(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "POLL_INTERVAL_S", 0.001)
     monkeypatch.setattr(logs, "REAUTHENTICATE_S", 0.0)
@@ -103,23 +103,23 @@ def test_a_stream_ends_with_the_right_to_read(
 
 
 def test_streams_end_when_the_server_is_about_to(
-    ask: Asking, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    ask: ApiClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaving = Leaving()
-    leaving.ask()
-    monkeypatch.setattr(logs, "LEAVING", leaving)
+    leaving = Shutdown()
+    leaving.request()
+    monkeypatch.setattr(logs, "SHUTDOWN", leaving)
     write(lab.log_stream, "one", "two")
     answer = ask("GET", "/logs/stream", headers={"Last-Event-ID": "1-0"})
     assert [e.id for e in read(answer.text)] == ["2-0"]
 
 
-def test_only_so_many_streams_are_followed(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_streams_are_followed(ask: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spotlab.api.request_state.MAX_STREAMS_PER_USER", 0)
     refused = ask("GET", "/logs/stream?for_s=0")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
 
 
-def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: Asking) -> None:
+def test_a_stream_whose_reader_left_at_once_is_not_counted_for_ever(ask: ApiClient) -> None:
     ended: list[str] = []
 
     async def nothing() -> AsyncIterator[bytes]:

@@ -141,8 +141,8 @@ def test_says_what_was_done(lab: Lab, client: Client, monkeypatch: pytest.Monkey
     assert "spotlab_leader" in found
     assert value(found, "spotlab_process", "spotlab_process_info", role=logs.role()) == 1
     assert set(before) <= set(found)
-    counting.keep(lab)
-    done = health.read(lab).part(APP_SERVER).done
+    counting.save(lab)
+    done = health.read(lab).component(APP_SERVER).done
     assert (done.rate.ok, done.rate.failed) == (1, 1), "/metrics itself is a monitor's question"
 
 

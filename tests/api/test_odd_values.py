@@ -11,9 +11,9 @@ import pytest
 
 from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.telemetry.text import hides_something
-from tests.api.conftest import Asking, OnBothDatabases
+from tests.api.conftest import ApiClient, OnBothDatabases
 from tests.support.databases import KINDS, postgres_url
 from tests.support.lab import FLEET, save_toy_model, small_lab
 from tests.support.odd_values import BODY_VALUES, CURSORS, ODD, cursor
@@ -41,7 +41,7 @@ REQUESTS: Final = OnBothDatabases()
 @pytest.fixture(scope="module", params=KINDS)
 def odd_ask(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Asking]:
+) -> Iterator[ApiClient]:
     """A client with administrator rights, for a lab with all kinds of records, on each database."""
     home = tmp_path_factory.mktemp("odd")
     save_toy_model(home / "models")
@@ -50,18 +50,18 @@ def odd_ask(
             patch.setenv("SPOTLAB_DATABASE_URL", request.getfixturevalue("postgres_url"))
         with small_lab(home / "home", home / "models") as lab:
             boss = Principal("boss", Role.ADMIN, via="a test")
-            with Asking(fill(lab), admin=boss) as asking:
+            with ApiClient(fill(lab), admin=boss) as asking:
                 yield asking
 
 
 def fill(lab: Lab) -> Lab:
     plenty = {"api_reads_per_minute": 1_000_000, "api_writes_per_minute": 1_000_000}
     lab.settings = lab.settings.model_copy(update=plenty)
-    Desk(lab, Principal("boss", Role.ADMIN, via="a test")).instances.evaluate()
+    Services(lab, Principal("boss", Role.ADMIN, via="a test")).instances.evaluate()
     return lab
 
 
-def operations(ask: Asking) -> list[tuple[str, str, dict[str, Any]]]:
+def operations(ask: ApiClient) -> list[tuple[str, str, dict[str, Any]]]:
     document = ask("GET", "/api/openapi.json").json()
     return [
         (method.upper(), path.removeprefix("/api/v1"), operation)
@@ -93,7 +93,7 @@ def fault(operation: dict[str, Any], what: str, answer: Any) -> list[str]:
     return []
 
 
-def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
+def test_no_parameter_is_the_servers_fault(odd_ask: ApiClient) -> None:
     faults: list[str] = []
     for method, path, operation in operations(odd_ask):
         for parameter in operation["parameters"]:
@@ -117,7 +117,7 @@ def test_no_parameter_is_the_servers_fault(odd_ask: Asking) -> None:
     assert faults == []
 
 
-def test_no_field_of_a_body_is_the_servers_fault(odd_ask: Asking) -> None:
+def test_no_field_of_a_body_is_the_servers_fault(odd_ask: ApiClient) -> None:
     faults: list[str] = []
     for method, path, operation in operations(odd_ask):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -153,13 +153,13 @@ def replaced(value: Any, mark: str, where: str = "body") -> Iterator[tuple[str, 
 
 
 @pytest.mark.parametrize("place", [("9999-12-31T23:59:59-12:00", 1), ("x", 1)])
-def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: Asking, place: tuple[Any, ...]) -> None:
+def test_a_cursor_that_no_page_gave_is_no_page(odd_ask: ApiClient, place: tuple[Any, ...]) -> None:
     answer = odd_ask("GET", f"/experiments?cursor={cursor(*place)}")
     assert answer.status_code == 404
     assert answer.json()["detail"] == "This page does not exist."
 
 
-def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:
+def test_a_changed_cursor_is_no_fault_either(odd_ask: ApiClient) -> None:
     given = odd_ask("GET", "/experiments?limit=1").json()["next"]
     found = set()
     for number in range(len(given)):
@@ -169,6 +169,6 @@ def test_a_changed_cursor_is_no_fault_either(odd_ask: Asking) -> None:
     assert found <= {200, 404}
 
 
-def test_what_was_taken_hides_nothing(odd_ask: Asking) -> None:
+def test_what_was_taken_hides_nothing(odd_ask: ApiClient) -> None:
     for entry in odd_ask.lab.store.audit.entries(limit=10_000):
         assert not hides_something(entry.reason)

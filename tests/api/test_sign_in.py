@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from spotlab.access import sign_in as signing_in
 from spotlab.access.one_time_links import first_administrator_link
 from spotlab.access.passwords import passwords
-from spotlab.access.sign_in_throttle import PER_ADDRESS, Failures
+from spotlab.access.sign_in_throttle import PER_ADDRESS, FailureCounter
 from spotlab.api import identity, screen_files
 from spotlab.api.auth_middleware import AuthMiddleware
 from spotlab.api.sign_in import routes
@@ -28,13 +28,13 @@ from spotlab.domain.access import Right, Role
 from spotlab.errors import DatabaseDown, SpotlabError
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common.screen_files import ScreenFiles
 from tests.support.access import PASSWORD, add_user, lab, migrated, quick_passwords
 from tests.support.browser import Browser
 from tests.support.market import StillClock
 from tests.support.people import ANA
-from tests.support.racing import MeetingPasswords, all_at_once
+from tests.support.racing import SynchronisedPasswords, call_concurrently
 
 __all__ = ["lab", "migrated", "quick_passwords"]
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -142,11 +142,11 @@ def test_what_holds_nothing_is_open(browser: Browser, path: str) -> None:
 
 def test_a_websocket_needs_a_session_and_our_own_page(browser: Browser, lab: Lab) -> None:
     add_user(lab)
-    assert browser.opens(STREAM, BASE)["type"] == "websocket.close"
+    assert browser.open_websocket(STREAM, BASE)["type"] == "websocket.close"
     enter(browser)
-    assert browser.opens(STREAM, BASE)["type"] == "websocket.accept"
+    assert browser.open_websocket(STREAM, BASE)["type"] == "websocket.accept"
     for origin in ("https://evil.example", "null", f"{BASE}.evil.example"):
-        assert browser.opens(STREAM, origin)["type"] == "websocket.close"
+        assert browser.open_websocket(STREAM, origin)["type"] == "websocket.close"
 
 
 def test_an_expired_token_is_renewed_on_the_way(browser: Browser, lab: Lab) -> None:
@@ -160,7 +160,7 @@ def test_an_expired_token_is_renewed_on_the_way(browser: Browser, lab: Lab) -> N
     assert before["spotlab_renewal"] != after["spotlab_renewal"]
     assert output == f"inside {after['spotlab_session']}", "what lies behind sees the new one"
     forward(lab, minutes=20)
-    accepted = browser.opens(STREAM, BASE)
+    accepted = browser.open_websocket(STREAM, BASE)
     assert [name for name, _ in accepted["headers"]] == [b"set-cookie", b"set-cookie"]
     forward(lab, minutes=20)
     browser.cookies.update(before)
@@ -333,7 +333,7 @@ def test_a_form_that_is_too_large_is_refused(browser: Browser) -> None:
 
 def test_too_many_failures_say_when_to_try_again(browser: Browser, lab: Lab) -> None:
     for _ in range(50):
-        Failures(lab).count(PER_ADDRESS, browser.client[0])
+        FailureCounter(lab).count(PER_ADDRESS, browser.client[0])
     answer = browser.fill("/sign-in", name="nobody", password="wrong")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
@@ -353,11 +353,11 @@ def test_browsers_that_sign_in_at_once_guess_no_more_than_one_after_the_other(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_user(lab)
-    met = MeetingPasswords(34, passwords())
+    met = SynchronisedPasswords(34, passwords())
     monkeypatch.setattr(signing_in, "passwords", lambda: met)
     browsers = [Browser(APP, client=(f"198.51.100.{n}", 5000)) for n in range(34)]
     words = ["wrong"] * 26 + [PASSWORD] * 8
-    answers = all_at_once(
+    answers = call_concurrently(
         [
             partial(each.fill, "/sign-in", name="ana", password=word)
             for each, word in zip(browsers, words, strict=True)
@@ -400,7 +400,7 @@ def test_a_link_expires(browser: Browser, lab: Lab) -> None:
 
 
 def test_somebody_new_chooses_a_password_by_a_link(browser: Browser, lab: Lab) -> None:
-    user, path = Desk(lab, ANA).users.add("ben", Role.OPERATOR)
+    user, path = Services(lab, ANA).users.add("ben", Role.OPERATOR)
     assert "Choose a password, ben" in browser.get(path).text
     done = browser.fill(path, password=PASSWORD, again=PASSWORD)
     assert done.status_code == 303
@@ -414,7 +414,7 @@ def test_somebody_new_chooses_a_password_by_a_link(browser: Browser, lab: Lab) -
 
 def test_the_api_takes_tokens_and_nothing_else(browser: Browser, lab: Lab) -> None:
     add_user(lab)
-    _, token = Desk(lab, ANA).tokens.create("ana", "ci", [Right.READ], timedelta(days=1))
+    _, token = Services(lab, ANA).api_tokens.create("ana", "ci", [Right.READ], timedelta(days=1))
     good = {"Authorization": f"Bearer {token}"}
     assert browser.post("/api/v1/whoami", headers=good).text == "ana"
     for wrong in ("Bearer x", "Basic YW5hOmFuYQ==", f"Bearer {token}x", "Bearer"):

@@ -11,7 +11,7 @@ import pytest
 from spotlab.aws.placement import PlacementScores
 from spotlab.demo.ec2_placement import CONFIGURATIONS_PER_DAY
 from spotlab.demo.server import RunningServer, serve_in_thread
-from spotlab.domain.placement import PlacementAnswer
+from spotlab.domain.placement import PlacementResponse
 from spotlab.errors import AccessDenied, AwsError, FeedRefused, InvalidInput, NoSuchThing, Throttled
 from tests.support import emulated
 from tests.support.boto import Answer, Answers, client, ec2_error, placement, zones
@@ -25,10 +25,10 @@ def source(ec2: Any, *, emulated: bool = False) -> PlacementScores:
     return PlacementScores(ec2, "acme", "us-east-1", Clock(), emulated=emulated)
 
 
-def request_scores(*answers: Answer) -> tuple[PlacementAnswer, list[dict[str, list[str]]]]:
+def request_scores(*answers: Answer) -> tuple[PlacementResponse, list[dict[str, list[str]]]]:
     ec2 = client("ec2")
     server = Answers(ec2, ZONES, *answers)
-    answer = source(ec2).ask(GROUP[::-1])
+    answer = source(ec2).request(GROUP[::-1])
     return answer, [parse_qs(body) for body in server.bodies]
 
 
@@ -50,8 +50,8 @@ def test_the_zones_names_are_read_once() -> None:
     ec2 = client("ec2")
     server = Answers(ec2, ZONES, placement(("use1-az1", 9)))
     scores = source(ec2)
-    scores.ask(GROUP)
-    scores.ask([*GROUP, "m7i.large"])
+    scores.request(GROUP)
+    scores.request([*GROUP, "m7i.large"])
     assert [parse_qs(body)["Action"] for body in server.bodies] == [
         ["DescribeAvailabilityZones"],
         ["GetSpotPlacementScores"],
@@ -90,7 +90,7 @@ def test_a_score_that_cannot_be_is_refused(score: int) -> None:
 
 def test_fewer_than_three_types_are_not_asked_for() -> None:
     with pytest.raises(InvalidInput, match="3 types"):
-        source(client("ec2")).ask(["m5.large", "m5.large", "c5.large"])
+        source(client("ec2")).request(["m5.large", "m5.large", "c5.large"])
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,12 @@ def test_the_emulated_aws_scores_each_zone_until_its_quota_is_used_up(
 ) -> None:
     ec2 = emulated.client(served, "ec2", "us-east-1", served.world.accounts[0])
     scores = source(ec2, emulated=True)
-    answer = scores.ask(GROUP)
+    answer = scores.request(GROUP)
     assert set(answer.scores) == {f"us-east-1{letter}" for letter in "abcd"}
     assert all(1 <= score <= 10 for score in answer.scores.values())
     assert answer.source == "Simulated placement scores of us-east-1"
     others = ["c5.xlarge", "m5.xlarge", "m6i.xlarge", "r5.large", "t3.large"]
-    more = [scores.ask([*GROUP[:2], a, b]) for a in others for b in others if a < b]
+    more = [scores.request([*GROUP[:2], a, b]) for a in others for b in others if a < b]
     assert sum(not each.refused for each in more) == CONFIGURATIONS_PER_DAY - 1
     assert more[-1].refused
-    assert scores.ask(GROUP).scores == answer.scores, "the same question again is free"
+    assert scores.request(GROUP).scores == answer.scores, "the same question again is free"

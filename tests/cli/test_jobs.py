@@ -16,11 +16,11 @@ from spotlab.cli import main
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By
 from spotlab.errors import Forbidden, InvalidInput, NotFound
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.store import open_store
 from tests.support.jobs import lab_over
 from tests.support.market import NOW
-from tests.support.online import until
+from tests.support.online import wait_until
 from tests.support.people import ANA, person
 
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_said(
 def test_who_may_not_run_jobs_changes_nothing(tmp_path: Path) -> None:
     store = open_store(None, tmp_path / "spotlab.db")
     with lab_over(store, tmp_path) as lab:
-        viewer = Desk(lab, person(Role.VIEWER)).jobs
+        viewer = Services(lab, person(Role.VIEWER)).jobs
         assert viewer.overview().jobs
         for change in (
             lambda: viewer.run("outcomes"),
@@ -95,9 +95,9 @@ def test_who_may_not_run_jobs_changes_nothing(tmp_path: Path) -> None:
         assert store.jobs.settings() == {}
         assert store.audit.entries() == []
         with pytest.raises(NotFound):
-            Desk(lab, ANA).jobs.history("laundry")
+            Services(lab, ANA).jobs.history("laundry")
         with pytest.raises(InvalidInput):
-            Desk(lab, ANA).jobs.schedule("outcomes", "at start")
+            Services(lab, ANA).jobs.schedule("outcomes", "at start")
     store.close()
 
 
@@ -110,8 +110,8 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
     with subprocess.Popen(
         [spotlab, "worker"], env=os.environ | settings, stderr=subprocess.PIPE, text=True
     ) as process:
-        until(lambda: store.leases.look("scheduler"), "the worker leads", 60)
-        until(lambda: store.processes.list(), "it is among the processes", 60)
+        wait_until(lambda: store.leases.get("scheduler"), "the worker leads", 60)
+        wait_until(lambda: store.processes.list(), "it is among the processes", 60)
         (seen,) = store.processes.list()
         assert (seen.role, seen.pid) == ("worker", process.pid)
         process.send_signal(signal.SIGTERM)
@@ -119,7 +119,7 @@ def test_a_worker_leads_and_lets_go_when_it_is_asked_to_end(home: Path) -> None:
     assert process.returncode == 0
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["message"] for line in lines][-1] == "the worker stopped"
-    lease = store.leases.look("scheduler")
+    lease = store.leases.get("scheduler")
     assert lease is not None
     assert lease.released
     assert store.processes.list() == []

@@ -237,7 +237,7 @@ def test_what_was_live_at_a_moment(store: Store) -> None:
     move(store, "1.0.0", "reject", minutes=30)
 
     def live(minutes: float, task: str = "advisor") -> str | None:
-        event = store.registry.live_at(task, make.NOW + timedelta(minutes=minutes))
+        event = store.registry.champion_event_at(task, make.NOW + timedelta(minutes=minutes))
         return event.version if event is not None else None
 
     assert [live(at) for at in (0, 9.99, 10, 15, 20, 99)] == [
@@ -256,7 +256,7 @@ def test_a_clock_that_runs_behind_does_not_bring_an_old_champion_back(store: Sto
     move(store, "1.0.0", "graduate", "champion", minutes=10)
     move(store, "1.1.0", "graduate", "champion", minutes=9.9)
 
-    live = store.registry.live_at("advisor", make.NOW + timedelta(minutes=60))
+    live = store.registry.champion_event_at("advisor", make.NOW + timedelta(minutes=60))
     assert live is not None
     assert live.version == "1.1.0"
 
@@ -277,7 +277,7 @@ def test_an_assignment_is_in_the_trail_of_both_models(store: Store) -> None:
         "ana: unassign advisor-lgbm@1.1.0 advisor-lgbm@1.1.0>champion",
     ]
     assert {event.instance_id for event in store.registry.events()} == {"i-0a1", ""}
-    assert store.registry.live_at("advisor", make.NOW + timedelta(days=1)) is None
+    assert store.registry.champion_event_at("advisor", make.NOW + timedelta(days=1)) is None
 
 
 @pytest.mark.parametrize("action", ["disable", "reject", "archive"])
@@ -309,8 +309,8 @@ def test_what_is_not_there_is_not_found(store: Store, attempt: Callable[[object]
 
 
 def test_a_refused_upload_leaves_a_line(store: Store) -> None:
-    store.registry.refuse("", "", "", by(reason="model.pkl is a pickle."))
-    store.registry.refuse("toy", "2", "advisor", by(reason="too slow"))
+    store.registry.record_rejection("", "", "", by(reason="model.pkl is a pickle."))
+    store.registry.record_rejection("toy", "2", "advisor", by(reason="too slow"))
     assert [(e.action, e.name, e.reason) for e in store.registry.events()] == [
         ("refuse", "toy", "too slow"),
         ("refuse", "", "model.pkl is a pickle."),
@@ -320,7 +320,7 @@ def test_a_refused_upload_leaves_a_line(store: Store) -> None:
 
 def test_a_moment_needs_a_time_zone(store: Store) -> None:
     with pytest.raises(InvalidInput, match="no time zone"):
-        store.registry.live_at("advisor", datetime(2026, 1, 1))  # noqa: DTZ001
+        store.registry.champion_event_at("advisor", datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 def test_several_starts_at_once_register_once(store: Store) -> None:

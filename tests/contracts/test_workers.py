@@ -12,7 +12,7 @@ from distributed.scheduler import KilledWorker
 
 from spotlab.errors import Cancelled, InvalidSetting, NotAvailable
 from spotlab.sweeps.dask_pool import DaskWorkers, reply_of
-from spotlab.sweeps.process_pool import FailedItem, ProcessWorkers, Workers, cores
+from spotlab.sweeps.process_pool import FailedItem, ProcessWorkers, Workers, core_count
 from tests.support import toys
 from tests.support.dask_cluster import dask_cluster
 
@@ -124,7 +124,7 @@ def test_processes_use_one_thread_each() -> None:
     ProcessWorkers(2).run(toys.where, None, items, done.__setitem__, never)
     assert {threads for _, threads in done.values()} == {"1"}
     assert len({pid for pid, _ in done.values()}) <= 2
-    assert cores() >= 1
+    assert core_count() >= 1
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:

@@ -100,7 +100,7 @@ def test_a_server_that_died_comes_back_with_its_address_keys_and_fleet(home: Pat
         again, deadline = ready, time.monotonic() + 20
         while again is None or again["pid"] == ready["pid"]:
             assert time.monotonic() < deadline, "the server does not come back"
-            aws.ensure()
+            aws.ensure_running()
             again = read_ready(ready_file(home, 7, AT))
         assert again["port"] == ready["port"]
         assert ids(aws, account) == before

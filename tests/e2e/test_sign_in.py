@@ -19,7 +19,7 @@ from tests.e2e.walking import serious_violations, settle
 from tests.support import oidc
 from tests.support.access import PASSWORD
 from tests.support.lab import save_toy_model
-from tests.support.online import until
+from tests.support.online import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -74,7 +74,7 @@ def test_a_direct_websocket_is_refused(app: Served) -> None:
 def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser: Browser) -> None:
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     if not dark:  # the themes share one server, whose first administrator comes once
-        until(lambda: LINK.search(app.written()), "the link is printed", within_s=60)
+        wait_until(lambda: LINK.search(app.written()), "the link is printed", within_s=60)
         found = LINK.search(app.written())
         assert found is not None
         page.goto(found[0])

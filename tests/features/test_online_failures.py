@@ -17,7 +17,7 @@ from spotlab.domain.ports import OnlineRow, OnlineStore, OnlineView
 from spotlab.errors import InvalidInput, InvalidSetting, OnlineStoreDown
 from spotlab.features.redis_online import RedisOnlineStore, connect
 from spotlab.processes import Membership
-from tests.support.online import MemoryOnlineStore, embedded_server, until
+from tests.support.online import MemoryOnlineStore, embedded_server, wait_until
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RISK = OnlineView("spot_risk", ("region", "instance_type"), 3600)
@@ -53,7 +53,7 @@ def fails_within(longest_s: float, call: Callable[[], object]) -> OnlineStoreDow
 def kill(membership: Membership) -> None:
     assert membership.pid is not None
     os.kill(membership.pid, signal.SIGKILL)
-    until(lambda: membership.pid is None, "the supervisor has ended")
+    wait_until(lambda: membership.pid is None, "the supervisor has ended")
 
 
 def test_a_server_that_goes_is_down_at_once_and_comes_back_for_the_same_store(
@@ -67,7 +67,7 @@ def test_a_server_that_goes_is_down_at_once_and_comes_back_for_the_same_store(
         for call in CALLS.values():
             down = fails_within(1.0, lambda call=call: call(store))  # type: ignore[misc]
             assert "does not answer" in down.message
-        membership.ensure()
+        membership.ensure_running()
         assert store.write(RISK, [ROW]) == 1, "its scripts are sent again"
         assert store.read(RISK, [ROW.key]) == [ROW]
         assert store.ping() < 1.0

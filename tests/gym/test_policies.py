@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spotlab.errors import InvalidInput
 from spotlab.gym.deadline_safety import WithSafetyNet
-from spotlab.gym.policies import ORACLE, policies_for, policy_named
+from spotlab.gym.policies import ORACLE, create_policy, policies_for
 from spotlab.gym.simulator import Step, simulate
 from spotlab.gym.sweep_cell import Cell, run_cell
 from spotlab.gym.views import STAY, Action, Do, View
@@ -227,7 +227,7 @@ def test_spotlab_uses_the_model_that_is_named() -> None:
 def test_a_policy_that_cannot_run_is_refused_by_name(name: str, words: str) -> None:
     world = world_of(np.ones((60, 2)), [1.0, 1.0])
     with pytest.raises(InvalidInput, match=words):
-        policy_named(name, world, SERVICE, 0, 60)
+        create_policy(name, world, SERVICE, 0, 60)
 
 
 def test_all_means_what_fits_the_world_and_the_workload() -> None:

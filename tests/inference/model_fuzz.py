@@ -37,7 +37,7 @@ from spotlab.inference.lightgbm_import import lightgbm
 from spotlab.inference.model_text import TreeModel
 from spotlab.inference.tree_limits import TreeLimits
 from spotlab.inference.tree_rows import Bounds, goes_left, leaf_rows
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 from spotlab.inference.tree_text import Tree
 from tests.inference.mutants import mutant
 from tests.support import hostile_models
@@ -91,7 +91,7 @@ def mutant_of(number: int) -> bytes:
 def verdict(content: bytes) -> str:
     """REFUSED, PREDICTED, or WRONG with the reason."""
     try:
-        model = prove_trees(content, _LIMITS)
+        model = validate_trees(content, _LIMITS)
         booster = ValidatedBooster(content, model.feature_names, _LIMITS)
     except ArtefactRefused:
         return REFUSED

@@ -30,7 +30,7 @@ from spotlab.inference.predictor import Isolation, Predictor
 from spotlab.processes.limits import landlock_version
 from tests.conftest import ROOT
 from tests.support import capacity, models, odd_model
-from tests.support.online import is_running, until
+from tests.support.online import is_running, wait_until
 
 ROWS = models.rows(300)
 
@@ -83,7 +83,7 @@ def sent(tmp_path: Path) -> Iterator[Sent]:
     opened = Sent(tmp_path)
     yield opened
     opened.workers.close()
-    until(lambda: not opened.workers.pids(), "no model process is left")
+    wait_until(lambda: not opened.workers.pids(), "no model process is left")
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +321,7 @@ def test_it_dies_with_the_app_however_that_ends(tmp_path: Path, stopped: bool) -
             os.kill(pid, signal.SIGSTOP)
         assert is_running(pid)
         app.kill()
-    until(lambda: not is_running(pid), "the model's process has ended")
+    wait_until(lambda: not is_running(pid), "the model's process has ended")
 
 
 def test_it_outlives_the_thread_that_asked_first(sent: Sent) -> None:
@@ -378,7 +378,7 @@ def test_one_killed_between_two_questions_is_not_the_models_fault(sent: Sent) ->
     os.kill(pid, signal.SIGKILL)
     child = sent.workers._slots[model.digest].process.child
     assert child is not None
-    until(lambda: not child.alive(), "it has ended")
+    wait_until(lambda: not child.alive(), "it has ended")
     assert same(model.hazard_per_hour(ROWS), before)
     assert sent.pid(model) != pid
 
@@ -427,7 +427,7 @@ def test_leaving_ends_a_question_too(sent: Sent) -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    until(sent.workers.pids, "it was asked")
+    wait_until(sent.workers.pids, "it was asked")
     sent.workers.close()
     thread.join(20.0)
     assert "shutting down" in errors[0].message

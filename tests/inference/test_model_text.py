@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.errors import ArtefactRefused
 from spotlab.inference.tree_limits import TreeLimits
-from spotlab.inference.tree_structure import prove_trees
+from spotlab.inference.tree_structure import validate_trees
 from tests.support import hostile_models as hostile
 from tests.support.hostile_models import resized, with_tree
 from tests.support.small_models import COLUMNS, small_models
@@ -21,7 +21,7 @@ Change = Callable[[str], str]
 
 @pytest.mark.parametrize("kind", sorted(small_models()))
 def test_what_lightgbm_writes_is_read(kind: str) -> None:
-    model = prove_trees(small_models()[kind].encode())
+    model = validate_trees(small_models()[kind].encode())
 
     assert len(model.trees) == small_models()[kind].count("\nTree=")
     assert model.linear == kind.startswith("linear")
@@ -33,8 +33,8 @@ def test_what_lightgbm_writes_is_read(kind: str) -> None:
 def test_the_shipped_models_are_proved_without_lightgbm(folder: object) -> None:
     code = (
         "import sys, pathlib\n"
-        "from spotlab.inference.tree_structure import prove_trees\n"
-        f"assert prove_trees(pathlib.Path({str(folder)!r}, 'model.txt').read_bytes()).trees\n"
+        "from spotlab.inference.tree_structure import validate_trees\n"
+        f"assert validate_trees(pathlib.Path({str(folder)!r}, 'model.txt').read_bytes()).trees\n"
         "assert 'lightgbm' not in sys.modules\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -263,7 +263,7 @@ def test_linear_leaves_agree_with_each_other() -> None:
 
 def test_parameters_alone_make_a_model_linear() -> None:
     text = replaced("[linear_tree: 0]", "[linear_tree: 7]")(small_models()["plain"])
-    assert prove_trees(text.encode()).linear
+    assert validate_trees(text.encode()).linear
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_parameters_alone_make_a_model_linear() -> None:
 )
 def test_the_categories_of_a_data_frame_may_stand_at_the_end(line: str) -> None:
     text = replaced("pandas_categorical:null", f"pandas_categorical:{line}")
-    assert prove_trees(text(small_models()["plain"]).encode())
+    assert validate_trees(text(small_models()["plain"]).encode())
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_model_over_a_limit_is_refused(limits: TreeLimits, said: str) -> None:
 
 def test_a_chain_of_splits_is_as_deep_as_it_is_long() -> None:
     refused(with_tree(small_models()["plain"], **chain(101)), "is deeper than 100 splits")
-    assert prove_trees(with_tree(small_models()["plain"], **chain(100)).encode())
+    assert validate_trees(with_tree(small_models()["plain"], **chain(100)).encode())
 
 
 def chain(splits: int) -> dict[str, str]:
@@ -318,4 +318,4 @@ def chain(splits: int) -> dict[str, str]:
 
 def refused(text: str, said: str, limits: TreeLimits | None = None) -> None:
     with pytest.raises(ArtefactRefused, match=said):
-        prove_trees(text.encode(), limits)
+        validate_trees(text.encode(), limits)

@@ -23,7 +23,7 @@ from spotlab.domain.ports import By
 from spotlab.errors import Conflict, DatabaseDown, Forbidden, InvalidInput, NotAvailable
 from spotlab.maintenance import restore as restoring
 from spotlab.maintenance.backup import Backup, back_up
-from spotlab.maintenance.restore import Restored, restore
+from spotlab.maintenance.restore import RestoreReport, restore
 from spotlab.settings import Settings
 from spotlab.store import Store, dumps, open_store
 from spotlab.store.engine import connect, writing
@@ -59,7 +59,7 @@ class Place:
         finally:
             store.close()
 
-    def restore(self, source: Path, replace: bool = False) -> Restored:
+    def restore(self, source: Path, replace: bool = False) -> RestoreReport:
         return restore(self.settings, CLOCK, source, ANA, replace=replace)
 
 
@@ -284,8 +284,8 @@ def test_a_step_that_fails_leaves_all_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(restoring, "put_sqlite", full)
-    monkeypatch.setattr(restoring, "put_postgres", full)
+    monkeypatch.setattr(restoring, "replace_sqlite", full)
+    monkeypatch.setattr(restoring, "load_postgres", full)
     with pytest.raises(NotAvailable, match="No space left"):
         other.restore(made.path, replace=True)
 

@@ -123,15 +123,15 @@ def test_probes_of_an_outage_of_the_database_are_recorded_afterwards(lab: Lab) -
     assert [probe.state for probe in day.probes] == ["healthy", "down", "down", "down", "healthy"]
     assert len(day.failures) == 1
     assert "cannot be opened" in day.failures[0].reason
-    assert read(lab).part(DATABASE).uptime.down_s == 90
+    assert read(lab).component(DATABASE).uptime.down_s == 90
 
 
 def test_health_is_read_as_far_as_it_can_be_while_the_database_is_down(lab: Lab) -> None:
     break_database(lab).set()
     health = read(lab)
-    assert health.part(DATABASE).state.state == "down"
+    assert health.component(DATABASE).state.state == "down"
     assert health.unread
-    assert health.part(DATABASE).uptime.up is None
+    assert health.component(DATABASE).uptime.up is None
 
 
 def test_an_unforeseen_error_of_a_probe_is_unknown(lab: Lab) -> None:
@@ -143,10 +143,10 @@ def test_an_unforeseen_error_of_a_probe_is_unknown(lab: Lab) -> None:
 
 def test_ready_while_database_and_model_answer(lab: Lab, models: Path) -> None:
     check = ReadinessCheck(lambda: lab)
-    assert check.look().ready
+    assert check.check().ready
     broken = break_database(lab)
     broken.set()
-    found = check.look()
+    found = check.check()
     assert not found.ready
     assert found.reasons[DATABASE] == "It does not respond."
     assert str(lab.settings.home) not in str(found.reasons)

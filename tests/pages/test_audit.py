@@ -6,7 +6,7 @@ import sqlalchemy
 
 from spotlab.domain.access import Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.audit import view
 from spotlab.ui.common import tables
 from tests.pages.conftest import Open, said, select
@@ -14,8 +14,8 @@ from tests.support.people import ANA, BEN
 
 
 def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page: Open) -> None:
-    Desk(lab, ANA).users.add("vera", Role.VIEWER)
-    Desk(lab, BEN).users.set("vera", role=Role.OPERATOR, reason="she is on call")
+    Services(lab, ANA).users.add("vera", Role.VIEWER)
+    Services(lab, BEN).users.set("vera", role=Role.OPERATOR, reason="she is on call")
     entries = lab.store.audit.count()
     app = open_page("audit")
     assert app.title[0].value == f"{entries} changes recorded, and the hash chain is intact"
@@ -32,7 +32,7 @@ def test_changes_are_found_again_and_a_broken_chain_is_told(lab: Lab, open_page:
     app.selectbox(key="about").set_value("account").run()
     assert "the filters exclude all of them" in said(app)
 
-    file = view.exported(Desk(lab, ANA).audit.list()).frame
+    file = view.exported(Services(lab, ANA).audit.list()).frame
     assert len(file) == entries
     assert file["previous"].iloc[0] == file["digest"].iloc[1], "a file shows the chain, too"
 

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.runtime.lab import Lab
 from spotlab.sweeps.figures import figures_of
-from spotlab.sweeps.plan import ALL, Sweep, plan_sweep
-from spotlab.training.advisor.datasets import VARIABLE
+from spotlab.sweeps.plan import ALL_POLICIES, Sweep, plan_sweep
+from spotlab.training.advisor.datasets import DATA_VARIABLE
 from spotlab.ui.backtests import actions, replay_cache, results
 from spotlab.ui.common.export import as_csv, as_html, as_latex
 from tests.pages.conftest import Open, finish, said
@@ -22,13 +22,13 @@ LONG_S = 120.0
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A made-up campaign where the page looks for recorded data."""
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "data"))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "data"))
     return write_campaign(tmp_path / "data" / "traces" / "made-up")
 
 
 @pytest.fixture
 def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nothing"))
 
 
 def cut_short(lab: Lab, sweep: Sweep, kept: int) -> None:
@@ -38,7 +38,7 @@ def cut_short(lab: Lab, sweep: Sweep, kept: int) -> None:
     lab.store.sweeps.open(other, sweep.plan.config, len(whole), lab.clock.now())
     lab.store.sweeps.begin(other)
     for key in sorted(whole)[:kept]:
-        lab.store.sweeps.keep(other, key, whole[key])
+        lab.store.sweeps.store_cell(other, key, whole[key])
 
 
 def to_its_end(app: AppTest) -> AppTest:
@@ -226,7 +226,7 @@ def test_a_window_cannot_be_replayed_once_its_traces_are_gone(
 
 
 def test_the_table_travels_with_its_assumptions(folder: Path, lab: Lab) -> None:
-    report = swept(lab, spec_for(folder, policies=(ALL,)))
+    report = swept(lab, spec_for(folder, policies=(ALL_POLICIES,)))
     record = lab.store.sweeps.get(report.sweep.plan.sweep_id)
     cells = lab.store.sweeps.finished(record.sweep_id)
     figures = figures_of(record, cells)

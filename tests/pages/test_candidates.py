@@ -10,7 +10,7 @@ import pytest
 
 from spotlab.domain.decision import Requirements
 from spotlab.domain.market import Pool
-from spotlab.domain.placement import PlacementAnswer, Placements
+from spotlab.domain.placement import PlacementResponse, Placements
 from spotlab.runtime.lab import Lab
 from spotlab.ui.candidates import placement_scores
 from spotlab.ui.candidates import table as candidates_table
@@ -87,8 +87,8 @@ def keep_placement(lab: Lab, age_h: float = 2.0, **scores: int) -> None:
     """Scores by zone letter; none: refused by quota."""
     by_zone = {f"us-east-1{letter}": score for letter, score in scores.items()}
     at = lab.clock.now() - timedelta(hours=age_h)
-    lab.store.placement.keep(
-        PlacementAnswer(True, "acme", "us-east-1", GROUP, at, "a test", not by_zone, by_zone)
+    lab.store.placement.record(
+        PlacementResponse(True, "acme", "us-east-1", GROUP, at, "a test", not by_zone, by_zone)
     )
 
 
@@ -134,11 +134,11 @@ def test_a_placement_score_in_words(
 ) -> None:
     keep_placement(lab, age_h, **scores)
     now = lab.clock.now()
-    placements = Placements.of_answers(
+    placements = Placements.from_responses(
         lab.store.placement.since(now - timedelta(days=9), emulated=True), now
     )
     text = placement_scores.describe(
-        placements.of(Pool("us-east-1", "us-east-1a", "m6i.large")), now
+        placements.score_of(Pool("us-east-1", "us-east-1a", "m6i.large")), now
     )
     assert text.startswith(words)
     assert text.endswith("Placement scores are not used for risk or decisions.")

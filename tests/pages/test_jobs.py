@@ -9,7 +9,7 @@ import pytest
 from spotlab.domain.access import Role
 from spotlab.domain.ports import By, ProcessInfo, RunState
 from spotlab.runtime.lab import Lab
-from tests.pages.conftest import Open, look_as, said
+from tests.pages.conftest import Open, open_pages_as, said
 from tests.support.people import person
 
 
@@ -18,14 +18,14 @@ def led(lab: Lab) -> None:
     now = lab.clock.now()
     since = now - timedelta(hours=2)
     worker = ProcessInfo("worker-1", "worker", "host-a", 12, "1.0", since, now)
-    lab.store.processes.beat(worker, since)
-    lab.store.leases.take("scheduler", "worker-1", None, since)
-    lab.store.jobs.plan("health-probes", now + timedelta(seconds=12))
+    lab.store.processes.record_heartbeat(worker, since)
+    lab.store.leases.acquire("scheduler", "worker-1", None, since)
+    lab.store.jobs.set_next_due("health-probes", now + timedelta(seconds=12))
 
 
 def failed(lab: Lab, name: str, cause: str) -> None:
     now, jobs = lab.clock.now(), lab.store.jobs
-    jobs.plan(name, now)
+    jobs.set_next_due(name, now)
     run_id = jobs.start(name, now, now, now + timedelta(hours=1), "worker-1", 1, "c0ffee")
     assert run_id is not None
     jobs.finish(run_id, RunState.FAILED, cause, {"sources": 9}, now + timedelta(seconds=3))
@@ -63,7 +63,7 @@ def press(app: object, label: str) -> None:
 def test_an_operator_runs_pauses_and_schedules(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, person(Role.OPERATOR))
+    open_pages_as(monkeypatch, person(Role.OPERATOR))
     led(lab)
     app = open_page("jobs", job="outcomes")
     press(app, "Run now")
@@ -97,7 +97,7 @@ def test_a_schedule_that_is_none_is_explained(lab: Lab, open_page: Open) -> None
 def test_a_viewer_looks_and_touches_nothing(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, person(Role.VIEWER))
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = open_page("jobs")
     locked = {button.label: button.disabled for button in app.button}
     assert locked["Run now"]
@@ -106,6 +106,6 @@ def test_a_viewer_looks_and_touches_nothing(
 
 
 def test_what_was_asked_for_cannot_be_asked_for_again(lab: Lab, open_page: Open) -> None:
-    lab.store.jobs.ask("outcomes", By("ana", lab.clock.now(), "", "a test"))
+    lab.store.jobs.request_run("outcomes", By("ana", lab.clock.now(), "", "a test"))
     app = open_page("jobs", job="outcomes")
     assert next(button for button in app.button if button.label == "Run now").disabled

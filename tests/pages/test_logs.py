@@ -12,12 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from spotlab.domain.access import Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.logs import log_table
 from tests.pages.conftest import Open, said
 from tests.support.lab import FLEET
 from tests.support.log_lines import ListStream
-from tests.support.people import ANA, look_as, person
+from tests.support.people import ANA, open_pages_as, person
 
 
 def stream_of(lab: Lab) -> ListStream:
@@ -113,11 +113,11 @@ def test_without_the_online_store_it_says_what_is_missing(lab: Lab, open_page: O
 def test_who_sees_some_accounts_is_told_so(
     lab: Lab, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_as(monkeypatch, person(Role.RESEARCHER, "acme"))
+    open_pages_as(monkeypatch, person(Role.RESEARCHER, "acme"))
     app = open_page("logs")
     assert shown(app) == ["decided STAY"]
     assert "only lines that name your accounts: acme" in said(app)
-    look_as(monkeypatch, person(Role.VIEWER))
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = open_page("logs")
     assert not app.dataframe
     assert "read log lines" in app.error[0].value
@@ -134,7 +134,7 @@ def test_a_decision_leads_to_its_lines(lab: Lab, open_page: Open) -> None:
 
 
 def test_the_file_has_a_line_each(lab: Lab) -> None:
-    found = Desk(lab, ANA).logs.query(limit=100).lines
+    found = Services(lab, ANA).logs.query(limit=100).lines
     file = [json.loads(each) for each in log_table.as_json_lines(found).splitlines()]
     assert [line["message"] for line in file][:2] == ["failed", "no shadow"]
     assert file[0]["error"].startswith("Traceback")

@@ -8,7 +8,7 @@ from spotlab.domain.access import Principal, Role
 from spotlab.runtime.lab import Lab
 from tests.pages.conftest import Open, button, said
 from tests.support.access import PASSWORD, add_user, quick_passwords, signed_in
-from tests.support.people import look_as
+from tests.support.people import open_pages_as
 
 __all__ = ["quick_passwords"]
 ANOTHER = "violet harbor lantern"
@@ -21,7 +21,7 @@ def test_password_tokens_and_sessions_of_ones_own(
     add_user(lab)
     here, there = signed_in(lab), signed_in(lab)
     who = Principal("ana", Role.ADMIN, via="session", session_id=here.session.session_id)
-    look_as(monkeypatch, who)
+    open_pages_as(monkeypatch, who)
     app = open_page("me")
     assert "Signed in on 2 browsers" in said(app)
     app.button(key=f"end {there.session.session_id}").click().run()

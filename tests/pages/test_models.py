@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from spotlab.runtime import app_process
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.pages.conftest import Open, finish, said
 from tests.support.cards import save_carded_model
 from tests.support.lab import FLEET, small_lab
@@ -113,18 +113,18 @@ def test_a_move_needs_a_reason_and_leaves_it_in_the_history(rivals: Lab, open_pa
     app = open_page("models", view="card", model=OLD)
     decide(app, "Graduate", " ")
     assert "enter a reason first" in said(app)
-    assert Desk(rivals, ANA).models.find(OLD).state == "candidate"
+    assert Services(rivals, ANA).models.find(OLD).state == "candidate"
     decide(app, "Graduate", "Better on newer data")
-    assert Desk(rivals, ANA).models.find(OLD).state == "graduated"
+    assert Services(rivals, ANA).models.find(OLD).state == "graduated"
     assert app.toast[0].value == f"{OLD} is graduated."
-    newest = Desk(rivals, ANA).models.history(OLD)[0]
+    newest = Services(rivals, ANA).models.history(OLD)[0]
     assert (newest.actor, newest.reason) == ("local administrator", "Better on newer data")
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["reason"].iloc[0] == "Better on newer data"
 
 
 def test_another_champion_is_announced_before_it_is_made(rivals: Lab, open_page: Open) -> None:
-    Desk(rivals, ANA).models.act("graduate", OLD, "good")
+    Services(rivals, ANA).models.act("graduate", OLD, "good")
     app = open_page("models", view="card", model=OLD)
     app.pills[0].select("Make champion").run()
     assert f"replacing {NEW}, which becomes graduated" in said(app)
@@ -164,8 +164,8 @@ def test_an_upload_becomes_a_candidate(rivals: Lab, open_page: Open, tmp_path: P
     folder = save_carded_model(tmp_path / "made", "2.0.0")
     app = upload(open_page("models"), zipped(folder))
     assert "toy@2.0.0 is a candidate" in app.success[0].value
-    assert Desk(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
-    assert Desk(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
+    assert Services(rivals, ANA).models.find("toy@2.0.0").state == "candidate"
+    assert Services(rivals, ANA).models.history("toy@2.0.0")[0].reason == "Uploaded. From a paper"
     assert "toy@2.0.0" in list(app.run().dataframe[0].value["model"])
 
 
@@ -180,12 +180,12 @@ def test_a_pickle_is_refused_with_the_reason(rivals: Lab, open_page: Open) -> No
     app.run()
     history = next(f.value for f in app.dataframe if "reason" in f.value)
     assert history["action"].iloc[0] == "refuse"
-    assert len(Desk(rivals, ANA).models.entries()) == 2
+    assert len(Services(rivals, ANA).models.entries()) == 2
 
 
 def test_a_challenger_in_shadow_is_compared_with_the_champion(rivals: Lab, open_page: Open) -> None:
     open_page("models")
-    Desk(rivals, ANA).models.act("graduate", OLD, "good")
+    Services(rivals, ANA).models.act("graduate", OLD, "good")
     evaluate_instances(rivals)
     app = open_page("models", view="use")
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spotlab.domain.access import Role
 from spotlab.runtime.lab import Lab
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common import tables
 from spotlab.ui.users import view
 from tests.pages.conftest import Open, button, said, select
@@ -33,13 +33,13 @@ def test_a_user_is_added_changed_helped_and_disabled(lab: Lab, open_page: Open) 
     app.session_state[tables.key_of("users", ["bea", "vera"])] = select(1)
     app.run()
     assert app.header[0].value == "vera"
-    desk = Desk(lab, ANA).users
-    form = view.key_of(desk.get("vera"))
+    services = Services(lab, ANA).users
+    form = view.key_of(services.get("vera"))
     app.selectbox(key=f"user-role {form}").set_value(Role.OPERATOR)
     app.multiselect(key=f"user-accounts {form}").set_value(["acme"])
-    desk.set("vera", email="vera@example.org")
+    services.set("vera", email="vera@example.org")
     button(app, "Save").click().run()
-    assert desk.get("vera").email == "vera@example.org", "somebody else's change stays"
+    assert services.get("vera").email == "vera@example.org", "somebody else's change stays"
     assert list(app.dataframe[0].value["role"]) == ["viewer", "operator"]
     assert list(app.dataframe[0].value["accounts"]) == ["all", "acme"]
     button(app, "Reset password").click().run()

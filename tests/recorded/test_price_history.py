@@ -75,8 +75,8 @@ def test_a_malformed_file_of_an_archive_is_named_and_the_others_are_read(tmp_pat
     read = read_price_history(path)
 
     assert len(read.rows) == 1
-    assert len(read.refused) == 1
-    assert "t1.micro.json" in read.refused[0]
+    assert len(read.rejected) == 1
+    assert "t1.micro.json" in read.rejected[0]
 
 
 def test_csv_is_read(tmp_path: Path) -> None:

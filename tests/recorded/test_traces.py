@@ -12,7 +12,7 @@ import pytest
 
 from spotlab.domain.market import Pool
 from spotlab.errors import InvalidInput
-from spotlab.recorded.traces import panel, read_trace, read_traces
+from spotlab.recorded.traces import read_panel, read_trace, read_traces
 from tests.support import trace_files as files
 
 NAN = float("nan")
@@ -282,7 +282,7 @@ def test_a_folder_is_a_panel_whose_zones_share_their_ticks(tmp_path: Path) -> No
     files.write_rebuilt(tmp_path / "a.json", [1] * 60, {0: 0.0, 50: 50 / 6})
     files.write_rebuilt(tmp_path / "b.json.gz", [0] * 60, {0: 0.0, 30: 5.01, 50: 50 / 6})
 
-    together = panel(tmp_path)
+    together = read_panel(tmp_path)
     files.write_counts(tmp_path / "deeper" / "c.json", [1, 0])
 
     assert [trace.name for trace in read_traces(tmp_path)] == ["a", "b", "c"]
@@ -296,15 +296,15 @@ def test_folders_without_dates_are_not_taken_for_one_campaign(tmp_path: Path) ->
     for year in ("2022", "2023"):
         files.write_counts(tmp_path / year / f"{year}.json", [1, 0])
 
-    assert panel(tmp_path / "2022").names == ("2022",)
+    assert read_panel(tmp_path / "2022").names == ("2022",)
     with pytest.raises(InvalidInput, match="its traces are from 2 folders"):
-        panel(tmp_path)
+        read_panel(tmp_path)
 
 
 @pytest.mark.shared_data
 def test_the_rebuilt_campaign_tells_the_same_as_the_complete_one(shared_data: Path) -> None:
-    rebuilt = panel(shared_data / "traces" / "availability-2023-02-15")
-    complete = panel(
+    rebuilt = read_panel(shared_data / "traces" / "availability-2023-02-15")
+    complete = read_panel(
         shared_data / "evaluation-only/traces/spot-traces-availability/1-node/aws-02-15-2023"
     )
 

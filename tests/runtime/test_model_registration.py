@@ -22,8 +22,8 @@ from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.model_catalogue import figures
 from spotlab.runtime.model_registration import UPLOADS, register_artefacts
-from spotlab.services import Desk
-from spotlab.services.models import ModelsDesk
+from spotlab.services import Services
+from spotlab.services.models import ModelService
 from spotlab.store import migrate
 from spotlab.store.engine import connect, writer
 from tests.support import builders as make
@@ -52,11 +52,11 @@ def started(home: Path, models_dir: Path) -> dict[str, str]:
         return {record.reference: record.state for record in lab.models()}
 
 
-def models_of(lab: Lab, principal: Principal = ANA) -> ModelsDesk:
-    return Desk(lab, principal).models
+def models_of(lab: Lab, principal: Principal = ANA) -> ModelService:
+    return Services(lab, principal).models
 
 
-def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelsDesk:
+def challenger(lab: Lab, models_dir: Path, number: str = "1.1.0") -> ModelService:
     """A second, graduated version."""
     version(models_dir, number)
     again = empty_lab(lab.settings.home, models_dir)
@@ -192,7 +192,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         models = challenger(lab, models_dir)
-        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0", "a test")
+        Services(lab, ANA).instances.assign(WEB, "toy@1.1.0", "a test")
         assert models.entry("toy@1.1.0").instances == (WEB,)
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
 
@@ -203,7 +203,7 @@ def test_an_instance_whose_model_is_put_away_falls_back_and_says_so(
         assert first.model == second.model == "toy@1.0.0"
         assert any(reason.startswith(said) for reason in first.degraded)
         assert not any("assigned model" in reason for reason in second.degraded)
-        assert lab.in_force(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
+        assert lab.deciding_model(lab.store.fleet.instance(WEB))[0] == "toy@1.0.0"
 
         models.act("graduate" if action != "disable" else "enable", "toy@1.1.0")
         assert evaluate_instances(lab, [WEB])[0].model == "toy@1.1.0"
@@ -214,7 +214,7 @@ def test_an_instance_whose_model_has_lost_its_files_falls_back(
 ) -> None:
     with small_lab(tmp_path / "home", models_dir) as lab:
         challenger(lab, models_dir)
-        Desk(lab, ANA).instances.assign(WEB, "toy@1.1.0")
+        Services(lab, ANA).instances.assign(WEB, "toy@1.1.0")
         shutil.rmtree(models_dir / "toy" / "1.1.0")
         [experiment] = evaluate_instances(lab, [WEB])
     assert experiment.model == "toy@1.0.0"
@@ -232,7 +232,7 @@ def test_invalid_actions_on_models_are_refused(tmp_path: Path, models_dir: Path)
         with pytest.raises(InvalidInput, match="'crown' is not an action"):
             models.act("crown", "toy@1.1.0")
         with pytest.raises(InvalidInput, match="cap@1 is for the task another"):
-            Desk(lab, ANA).instances.assign(WEB, "cap")
+            Services(lab, ANA).instances.assign(WEB, "cap")
         with pytest.raises(InvalidInput, match="is the champion"):
             models.act("disable", "toy@1.0.0")
         (models_dir / "toy" / "1.1.0" / "model.txt").write_text("tree\n")

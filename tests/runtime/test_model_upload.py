@@ -33,7 +33,7 @@ from spotlab.store import Store, open_store
 from tests.support import builders as make
 from tests.support import hostile_models as hostile
 from tests.support import models
-from tests.support.racing import all_at_once, meeting, outcomes
+from tests.support.racing import call_concurrently, outcomes, synchronise_first_calls
 
 Files = dict[str, bytes]
 SMALL = UnpackLimits(archive_mb=0.5, unpacked_mb=1.0, files=8)
@@ -277,8 +277,10 @@ def test_a_good_upload_becomes_a_candidate(home: Home) -> None:
 def test_one_version_that_is_uploaded_twice_at_once_is_taken_once(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meeting(monkeypatch, model_upload, "_publish", 4)  # all found the version unused
-    told = all_at_once([partial(home.upload, zipped(artefact()))] * 4)
+    synchronise_first_calls(
+        monkeypatch, model_upload, "_publish", 4
+    )  # all found the version unused
+    told = call_concurrently([partial(home.upload, zipped(artefact()))] * 4)
 
     assert outcomes(told) == {"ok": 1, "InvalidInput": 3}
     assert all("exists" in str(each) for each in told if isinstance(each, Exception))

@@ -14,7 +14,7 @@ from spotlab.errors import InvalidInput
 from spotlab.monitoring.alerts.payloads import body
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.schedules import parse
-from spotlab.services import Desk
+from spotlab.services import Services
 from tests.support.lab import empty_lab
 from tests.support.people import ANA
 
@@ -50,21 +50,21 @@ def test_an_alert_shows_its_receiver_what_names_hide(channel: Channel) -> None:
 
 @pytest.mark.parametrize("sign", UNSEEN, ids=ascii)
 def test_a_rule_a_token_and_a_reason_hide_nothing(lab: Lab, sign: str) -> None:
-    desk = Desk(lab, ANA)
+    services = Services(lab, ANA)
     before = lab.store.audit.count(AuditFilter())
     with pytest.raises(InvalidInput, match="visible characters") as refused:
-        desk.alerts.add(f"a{sign}b", DOWN, Channel.WEBHOOK, "https://h.example/x")
+        services.alerts.add(f"a{sign}b", DOWN, Channel.WEBHOOK, "https://h.example/x")
     assert sign not in str(refused.value)
     with pytest.raises(InvalidInput, match="A reason is one line"):
-        desk.alerts.add("a", DOWN, Channel.WEBHOOK, "https://h.example/x", reason=f"why{sign}")
+        services.alerts.add("a", DOWN, Channel.WEBHOOK, "https://h.example/x", reason=f"why{sign}")
     with pytest.raises(InvalidInput, match="A reason is one line"):
-        desk.jobs.pause("retention", f"why{sign}")
-    assert desk.alerts.rules() == []
+        services.jobs.pause("retention", f"why{sign}")
+    assert services.alerts.rules() == []
     assert lab.store.audit.count(AuditFilter()) == before
 
 
 def test_numbers_of_a_rule_have_limits(lab: Lab) -> None:
-    desk = Desk(lab, ANA).alerts
+    services = Services(lab, ANA).alerts
     for changed in (
         {"window_min": 1e99},
         {"window_min": float("nan")},
@@ -76,8 +76,8 @@ def test_numbers_of_a_rule_have_limits(lab: Lab) -> None:
     ):
         asked = Condition(AlertKind.RISK, **{"threshold": 0.1, **changed})  # type: ignore[arg-type]
         with pytest.raises(InvalidInput):
-            desk.add("a", asked, Channel.WEBHOOK, "https://h.example/x")
-    assert desk.rules() == []
+            services.add("a", asked, Channel.WEBHOOK, "https://h.example/x")
+    assert services.rules() == []
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from spotlab.errors import InvalidInput
 from spotlab.store import open_store
-from spotlab.store.backup_reader import take_rows
-from spotlab.store.dumps import Dump, dump, examined
+from spotlab.store.backup_reader import copy_rows
+from spotlab.store.dumps import Dump, dump, inspect_copy
 from spotlab.store.engine import connect
 from spotlab.store.migrate import head, upgrade
 from tests.support import builders as make
@@ -57,15 +57,15 @@ def manifest_of(path: Path) -> Dump:
 def assert_rejected(source: Path, why: str, dumped: Dump | None = None) -> None:
     before = source.read_bytes()
     with pytest.raises(InvalidInput, match=why):
-        take_rows(source, source.with_name("made.db"), dumped or manifest_of(source))
+        copy_rows(source, source.with_name("made.db"), dumped or manifest_of(source))
     assert source.read_bytes() == before
     assert sorted(path.name for path in source.parent.glob("copy.db*")) == ["copy.db"]
 
 
 def test_the_rows_of_a_sound_copy_are_all_taken(source: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.db"
-    take_rows(source, made, examined(source))
-    assert examined(made) == examined(source)
+    copy_rows(source, made, inspect_copy(source))
+    assert inspect_copy(made) == inspect_copy(source)
     was, now = open_store(None, source), open_store(None, made)
     assert [now.ledger.get(n) for n in (1, 2, 3)] == [was.ledger.get(n) for n in (1, 2, 3)]
     assert now.audit.check() == was.audit.check()
@@ -82,12 +82,12 @@ def test_a_copy_of_every_revision_is_taken_and_brought_up_to_date(
     upgrade(engine, revision)
     engine.dispose()
     change(old, "PRAGMA journal_mode = DELETE", "INSERT INTO home_state VALUES ('a', 'b')")
-    found = examined(old)
+    found = inspect_copy(old)
     assert found.revision == revision
-    take_rows(old, made, found)
+    copy_rows(old, made, found)
     store = open_store(None, made)
-    assert store.migrated()
-    assert examined(made).counts["home_state"] == 1
+    assert store.is_migrated()
+    assert inspect_copy(made).counts["home_state"] == 1
     store.close()
 
 
@@ -243,7 +243,7 @@ def test_rows_that_are_there_a_thousand_times_end(source: Path) -> None:
         "'one_time_links', 'api_tokens', 'jobs', 'leases', 'accounts')",
     )
     with pytest.raises(InvalidInput):
-        take_rows(source, source.with_name("made.db"), manifest_of(source))
+        copy_rows(source, source.with_name("made.db"), manifest_of(source))
 
 
 @pytest.mark.parametrize("at", range(0, 100, 7))
@@ -255,7 +255,7 @@ def test_a_file_that_is_damaged_anywhere_is_refused_or_read(source: Path, at: in
         content[place] ^= 0xFF
     source.write_bytes(content)
     try:
-        take_rows(source, source.with_name("made.db"), dumped)
+        copy_rows(source, source.with_name("made.db"), dumped)
     except InvalidInput:
         return
-    assert examined(source.with_name("made.db")).counts == dumped.counts
+    assert inspect_copy(source.with_name("made.db")).counts == dumped.counts

@@ -103,10 +103,10 @@ def test_a_full_disk_leaves_nothing_half_written(sqlite: Store, path: Path) -> N
 
     assert sqlite.ledger.count() == 0
     assert sqlite.fleet.instance("i-0a1").last_evaluated_at is None
-    assert "has no space left" in sqlite.refused()
+    assert "has no space left" in sqlite.write_failure()
     on_every_connection(sqlite.engine, "PRAGMA max_page_count = 100000")
     sqlite.ledger.record(many)
-    assert sqlite.refused() == ""
+    assert sqlite.write_failure() == ""
 
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:

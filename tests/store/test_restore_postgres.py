@@ -15,7 +15,7 @@ from spotlab.store import Store, open_store
 from spotlab.store.dumps import Dump, client_path, dump
 from spotlab.store.engine import connect
 from spotlab.store.restore import is_empty
-from spotlab.store.restore_postgres import put_postgres
+from spotlab.store.restore_postgres import load_postgres
 from tests.support import builders as make
 from tests.support.databases import fresh_postgres
 
@@ -62,7 +62,7 @@ def plain_dump(engine: Engine, target: Path) -> Path:
 
 
 def restore(engine: Engine, copy: Path, dumped: Dump) -> str | None:
-    return put_postgres(engine, copy, dumped, "20261130T000000", lambda _connection: None)
+    return load_postgres(engine, copy, dumped, "20261130T000000", lambda _connection: None)
 
 
 def assert_rejected(empty: Engine, copy: Path, dumped: Dump, why: str) -> None:
@@ -192,7 +192,7 @@ def test_what_fails_at_the_end_undoes_it_all(source: Engine, empty: Engine, tmp_
         raise Conflict("no")
 
     with pytest.raises(Conflict):
-        put_postgres(source, tmp_path / "copy", dumped, "20261130T000000", fail)
+        load_postgres(source, tmp_path / "copy", dumped, "20261130T000000", fail)
     assert Store.of(source).ledger.count() == 3
 
 

@@ -60,7 +60,7 @@ class Browser:
         sent = {name: unescape(value) for name, value in hidden} | fields
         return self.post(action[1], data=sent, headers=self.origin)
 
-    def opens(self, path: str, origin: str) -> Message:
+    def open_websocket(self, path: str, origin: str) -> Message:
         """The server's first message on a websocket: accept or close."""
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers = {"host": self.base.partition("//")[2], "origin": origin, "cookie": pairs}

@@ -38,10 +38,10 @@ def spec_for(
 
 def swept(lab: Lab, spec: SweepSpec) -> SweepReport:
     """The report of the finished sweep."""
-    return start_or_resume(lab, spec, lambda *_: None, lambda: False, Here())
+    return start_or_resume(lab, spec, lambda *_: None, lambda: False, InProcessWorkers())
 
 
-class Here:
+class InProcessWorkers:
     """Workers that run in this process, which is quick."""
 
     def run(

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from spotlab.domain.access import Principal, Right, Role
-from spotlab.domain.alert_state import Event, Message, Ringing
+from spotlab.domain.alert_state import Event, FiringAlert, Message
 from spotlab.domain.alerts import AlertKind, AlertRule, Channel, Condition
 from spotlab.domain.components import COMPONENTS
 from spotlab.domain.decision import Instance, Lifecycle
 from spotlab.domain.market import Pool
 from spotlab.domain.model_lifecycle import ModelAction
 from spotlab.domain.ports import Account, ApiToken, By, RunState, User, UserSession
-from spotlab.monitoring.alerts.address_encryption import sealer
+from spotlab.monitoring.alerts.address_encryption import address_cipher
 from spotlab.runtime.evaluation import evaluate_instances
 from spotlab.runtime.lab import Lab
 from tests.support.cards import DETAILS, save_carded_model
@@ -64,7 +64,7 @@ def make_hostile(lab: Lab) -> Lab:
 
 
 def _add_rule(lab: Lab, by: By) -> None:
-    ringing = Ringing(CANARY, CANARY, by.at, by.at, CANARY)
+    ringing = FiringAlert(CANARY, CANARY, by.at, by.at, CANARY)
     rule = AlertRule(
         "0f1e2d3c4b5a",
         CANARY,
@@ -76,9 +76,9 @@ def _add_rule(lab: Lab, by: By) -> None:
         CANARY,
         {CANARY: ringing},
     )
-    lab.store.alerts.add(rule, sealer(lab.settings).seal("https://h.example/x"), by)
+    lab.store.alerts.add(rule, address_cipher(lab.settings).encrypt("https://h.example/x"), by)
     message = Message(Event.FIRING, CANARY, CANARY, CANARY, None, by.at, by.at)
-    lab.store.alerts.keep(rule.rule_id, {CANARY: ringing}, [message])
+    lab.store.alerts.record_firing(rule.rule_id, {CANARY: ringing}, [message])
 
 
 def _add_people(lab: Lab, by: By) -> None:
@@ -110,7 +110,7 @@ def _add_log_lines(lab: Lab) -> None:
 
 def _run_job(lab: Lab, name: str = "evaluate-fleet") -> None:
     now, jobs = lab.clock.now(), lab.store.jobs
-    jobs.ask(name, By(CANARY, now, CANARY))
+    jobs.request_run(name, By(CANARY, now, CANARY))
     asked_at = jobs.settings()[name].asked_at
     assert asked_at is not None
     run = jobs.start(name, asked_at, now, None, CANARY, 1, CANARY)

@@ -50,22 +50,26 @@ class Work:
     """
 
     held: bool = False
-    heeds: bool = True
-    gives: Mapping[str, Any] = field(default_factory=dict)
+    stops_when_cancelled: bool = True
+    result: Mapping[str, Any] = field(default_factory=dict)
     before_end: Callable[[], None] = lambda: None
     runs: int = 0
     go: threading.Event = field(default_factory=threading.Event)
-    at_work: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
 
     def __call__(
         self, _lab: Lab, _tell: Progress, cancelled: Callable[[], bool]
     ) -> Mapping[str, Any]:
         self.runs += 1
-        self.at_work.set()
-        while self.held and not self.go.wait(0.002) and not (self.heeds and cancelled()):
+        self.started.set()
+        while (
+            self.held
+            and not self.go.wait(0.002)
+            and not (self.stops_when_cancelled and cancelled())
+        ):
             pass
         self.before_end()
-        return self.gives
+        return self.result
 
 
 def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about: Any) -> Job:
@@ -75,7 +79,7 @@ def job(work: Work, name: str = "work", schedule: str = "every 10 min", **about:
 
 
 @dataclass
-class Office:
+class SchedulerBench:
     """A lab, a wall clock and a monotonic clock that several schedulers share."""
 
     lab: Lab
@@ -94,10 +98,10 @@ class Office:
         self.wall.at += timedelta(seconds=seconds)
 
 
-def office(store: Store, folder: Path) -> Office:
+def office(store: Store, folder: Path) -> SchedulerBench:
     """A lab on this store, with clocks that the test controls."""
     wall = StillClock()
-    return Office(lab_over(store, folder, wall), wall)
+    return SchedulerBench(lab_over(store, folder, wall), wall)
 
 
 def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
@@ -118,7 +122,7 @@ def lab_over(store: Store, folder: Path, clock: Clock | None = None) -> Lab:
     )
 
 
-def look(scheduler: Scheduler) -> None:
+def step_and_tick(scheduler: Scheduler) -> None:
     """Run one step of the leader election and one tick of the scheduler."""
     scheduler.leadership.step()
     scheduler.tick()
@@ -128,4 +132,4 @@ def settle(scheduler: Scheduler) -> None:
     """Wait for running jobs, and have their results recorded."""
     for run in list(scheduler._running.values()):
         run.join(10)
-    look(scheduler)
+    step_and_tick(scheduler)

@@ -106,7 +106,7 @@ class MemoryOnlineStore:
 
 
 @dataclass(frozen=True)
-class Shop:
+class StoreUnderTest:
     """An empty store of one kind, with views that no other test uses.
 
     Args:
@@ -125,11 +125,11 @@ class Shop:
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Let time pass until the condition holds; fails after 15 s."""
-        until(lambda: condition() or self.let_pass(), what)
+        wait_until(lambda: condition() or self.let_pass(), what)
 
 
 @dataclass(frozen=True)
-class ServedShop(Shop):
+class ServerStoreUnderTest(StoreUnderTest):
     """A store on a server.
 
     Args:
@@ -141,20 +141,20 @@ class ServedShop(Shop):
     own: str
 
 
-def memory_shop() -> Shop:
+def memory_shop() -> StoreUnderTest:
     clock = SteppingClock()
-    return Shop(MemoryOnlineStore(clock), lambda: clock.step(0.1), "memory")
+    return StoreUnderTest(MemoryOnlineStore(clock), lambda: clock.step(0.1), "memory")
 
 
 @contextmanager
-def redis_shop(url: str) -> Iterator[ServedShop]:
+def redis_shop(url: str) -> Iterator[ServerStoreUnderTest]:
     """A store on a server that others may use as well; only its own rows are deleted."""
     suffix = secrets.token_hex(4)
     own = f"spotlab-test-{suffix}"
     with connect(url) as client:
         store = RedisOnlineStore(client, own)
         try:
-            yield ServedShop(store, lambda: None, suffix, client, own)
+            yield ServerStoreUnderTest(store, lambda: None, suffix, client, own)
         finally:
             store.clear()
 
@@ -178,13 +178,13 @@ def embedded_server(home: Path, idle_s: float = 0.3) -> Iterator[tuple[str, Memb
     finally:
         pid = membership.pid
         membership.close()
-        until(lambda: pid is None or not is_running(pid), "the server ends")
+        wait_until(lambda: pid is None or not is_running(pid), "the server ends")
         folder = socket_dir(home)
         if folder.parent != home.resolve():
             folder.rmdir()
 
 
-def until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
     """Wait until the condition holds; fails after `within_s`."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -16,6 +16,6 @@ def person(role: Role, *accounts: str) -> Principal:
     return Principal(f"the {role}", role, accounts or None, via="a test")
 
 
-def look_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
+def open_pages_as(monkeypatch: pytest.MonkeyPatch, who: Principal) -> None:
     """Open pages as this principal under AppTest, which does not support cookies."""
     monkeypatch.setattr(identity, "reader", lambda *, used: who)

@@ -17,7 +17,7 @@ SOON_S = 20.0
 """Timeout for all threads to reach a barrier, on a busy machine; then the test fails."""
 
 
-def all_at_once(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
+def call_concurrently(calls: Sequence[Callable[[], T]]) -> list[T | Exception]:
     """Make each call in its own thread, all starting together.
 
     Returns:
@@ -41,7 +41,9 @@ def outcomes(results: Sequence[object]) -> Counter[str]:
     return Counter(type(each).__name__ if isinstance(each, Exception) else "ok" for each in results)
 
 
-def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int) -> None:
+def synchronise_first_calls(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int
+) -> None:
     """Make the first calls of a function wait for each other, so that the values that each caller
     read before are as old as possible."""
     barrier, function = threading.Barrier(callers), getattr(owner, name)
@@ -55,7 +57,7 @@ def meeting(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, callers: int
     monkeypatch.setattr(owner, name, met)
 
 
-class MeetingPasswords(Passwords):
+class SynchronisedPasswords(Passwords):
     """Passwords whose checks start together; counts those that were compared with a user's hash.
 
     Args:

@@ -21,7 +21,9 @@ def odd_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "ModelWorkers", partial(ModelWorkers, program=PROGRAM))
 
 
-def send(home: Path, shipped: Path, behaves: str = "", version: str = "2.0.0") -> Path:
+def save_uploaded_model(
+    home: Path, shipped: Path, behaves: str = "", version: str = "2.0.0"
+) -> Path:
     """Save a shipped model as another version among a home's uploads."""
     card = json.loads((shipped / "card.json").read_bytes())
     card |= {"version": version, "behaves": behaves}

@@ -11,7 +11,7 @@ import pytest
 
 from spotlab.errors import NotAvailable
 from spotlab.runtime.lab import Lab
-from spotlab.sweeps.plan import ALL, plan_sweep, spec_of
+from spotlab.sweeps.plan import ALL_POLICIES, plan_sweep, spec_of
 from spotlab.sweeps.spec import Jobs, Prices, Services, SweepSpec
 from tests.support.campaigns import JOBS, SERVICES, spec_for, write_campaign
 from tests.support.lab import empty_lab, save_toy_model
@@ -37,7 +37,7 @@ def planned_twice(lab: Lab, spec: SweepSpec) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("workloads", [JOBS, SERVICES], ids=["jobs", "services"])
-@pytest.mark.parametrize("policies", [(ALL,), ("spot_greedy",)], ids=["all", "one"])
+@pytest.mark.parametrize("policies", [(ALL_POLICIES,), ("spot_greedy",)], ids=["all", "one"])
 def test_the_same_is_asked_again(
     lab: Lab, folder: Path, workloads: Jobs | Services, policies: tuple[str, ...]
 ) -> None:
@@ -53,7 +53,7 @@ def test_prices_of_a_file_are_found_again(lab: Lab, folder: Path, tmp_path: Path
 
 
 def test_what_was_kept_says_what_it_rests_on(lab: Lab, folder: Path) -> None:
-    config = plan_sweep(lab, spec_for(folder, policies=(ALL,))).plan.config
+    config = plan_sweep(lab, spec_for(folder, policies=(ALL_POLICIES,))).plan.config
     assert config["gap_s"] == 600
     assert any("without a record" in told for told in config["assumptions"])
     assert set(config["sources"]) == {"zone-a", "zone-b", "zone-c"}

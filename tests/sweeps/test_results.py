@@ -121,7 +121,7 @@ def test_without_data_every_part_is_skipped_with_the_reason(
     nowhere, models = tmp_path / "nowhere", tmp_path / "models"
     nowhere.mkdir()
     with small_lab(tmp_path / "home", models) as lab:
-        found = measure.results(nowhere, lab, no_step)
+        found = measure.measure_results(nowhere, lab, no_step)
 
     assert found.sections
     assert all(section.skipped for section in found.sections)
@@ -130,7 +130,7 @@ def test_without_data_every_part_is_skipped_with_the_reason(
 
 def test_files_are_named_with_digest_and_licence(folder: Path, tmp_path: Path) -> None:
     with small_lab(tmp_path / "home", tmp_path / "models") as lab:
-        found = measure.results(folder, lab, no_step, only=["advisor"])
+        found = measure.measure_results(folder, lab, no_step, only=["advisor"])
 
     path = capacity.CAMPAIGN_2023 / "a.json.gz"
     digest = digest_of_file(folder / path)

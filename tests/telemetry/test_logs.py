@@ -138,8 +138,8 @@ def test_a_line_is_one_json_object_and_says_what_it_belongs_to(
     configured: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure("INFO", role="worker")
-    with logs.correlated("abc123"), logs.inside(request_id="r-1"):
-        logs.note(user="ana")
+    with logs.correlated("abc123"), logs.log_context(request_id="r-1"):
+        logs.add_context(user="ana")
         fields = {"fields": {"decision": "STAY", "token": "hunter2"}}
         logging.getLogger("spotlab.pipeline").info("decided %d", 3, extra=fields)
     logging.getLogger("spotlab.pipeline").info("alone")

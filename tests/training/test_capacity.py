@@ -12,7 +12,7 @@ import pytest
 from spotlab.errors import Cancelled, InvalidInput
 from spotlab.inference.predictor import Predictor
 from spotlab.pipeline.capacity import loss_risk
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.advisor.hyperparameters import Budget
 from spotlab.training.capacity import recipe
 from spotlab.training.capacity.logistic import fit_logistic_part

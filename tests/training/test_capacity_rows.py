@@ -9,7 +9,7 @@ import pytest
 
 from spotlab.domain.traces import TracePanel, align
 from spotlab.errors import InvalidInput
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.training.capacity.rows import capacity_rows, sample_every, time_split
 from tests.support import trace_files as toys
 

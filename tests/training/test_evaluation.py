@@ -20,7 +20,7 @@ from spotlab.training.advisor.evaluation import evaluate_advisor
 from spotlab.training.capacity.baselines import NAMES, fit_baselines, streak_h
 from spotlab.training.capacity.evaluation import TraceOptions, campaigns, evaluate_traces
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
-from spotlab.training.evaluation_report import text_of
+from spotlab.training.evaluation_report import report_text
 from spotlab.training.provenance import CARD_KEY, training_traces
 from tests.support import recorded
 from tests.support import trace_files as toys
@@ -75,7 +75,7 @@ def check(document: dict[str, Any]) -> None:
     assert sum(row["rows"] for row in decoded["reliability"]) == decoded["rows"]
     for row in decoded["baselines"].values():
         assert {"auc", "pr_auc", "brier", "model_minus_baseline"} <= set(row)
-    assert text_of(decoded)
+    assert report_text(decoded)
 
 
 def test_traces_give_every_figure_beside_every_baseline(zones: list[Path]) -> None:

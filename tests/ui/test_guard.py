@@ -20,7 +20,7 @@ from spotlab.ui.common.links import PAGE_TABLE
 from spotlab.ui.own_account.view import scope_warning
 from tests.conftest import ROOT
 from tests.support.lab import empty_lab
-from tests.support.people import look_as, person
+from tests.support.people import open_pages_as, person
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 
@@ -82,7 +82,7 @@ def test_with_sign_in_nobody_is_let_in_by_address_alone() -> None:
 
 
 def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_as(monkeypatch, person(Role.VIEWER))
+    open_pages_as(monkeypatch, person(Role.VIEWER))
     app = AppTest.from_function(guarded).run()
     assert not app.markdown
     assert "evaluate instances. Roles with this right: operator, admin" in app.error[0].value
@@ -90,7 +90,7 @@ def test_a_role_without_the_right_is_told_who_may(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_role_with_the_right_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_as(monkeypatch, person(Role.OPERATOR))
+    open_pages_as(monkeypatch, person(Role.OPERATOR))
     assert AppTest.from_function(guarded).run().markdown[0].value == "hello the operator"
 
 

@@ -18,7 +18,7 @@ from spotlab.ui.common import (
     session,
     streamlit_internals,
 )
-from tests.support.people import ANA, look_as
+from tests.support.people import ANA, open_pages_as
 
 
 def test_the_fragment_is_run_again_once_its_news_concerns_it(
@@ -30,7 +30,7 @@ def test_the_fragment_is_run_again_once_its_news_concerns_it(
     )
     monkeypatch.setattr(session, "lab", lambda: SimpleNamespace(bus=bus))
     monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: ctx)
-    look_as(monkeypatch, ANA)
+    open_pages_as(monkeypatch, ANA)
     look: Any = live_updates._check_for_fragment.__wrapped__  # type: ignore[attr-defined]
     since = live_updates.topic_versions(Topic.JOBS)
     look("shown", since, 0.0, lambda: True)
@@ -91,6 +91,6 @@ def test_who_is_signed_out_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(NotSignedIn):
             background_tasks._stop(run)
     assert not run.stopping
-    look_as(monkeypatch, ANA)
+    open_pages_as(monkeypatch, ANA)
     background_tasks._stop(run)
     assert run.stopping

@@ -15,7 +15,7 @@ from spotlab.services.model_comparison import ComparisonCache, ComparisonResult
 from spotlab.services.models import ModelEntry
 from spotlab.training import comparison_files
 from spotlab.training.head_to_head import compare
-from spotlab.training.paired_evaluation import SameRows
+from spotlab.training.paired_evaluation import PairedRows
 from spotlab.ui.models import (
     actions,
     comparison_form,
@@ -42,7 +42,7 @@ def result(shift: float, rows: int = 400) -> ComparisonResult:
     other = np.clip(truth + shift, 0.0, 1.0)
     days = np.arange(rows) // 20
     table = pd.DataFrame({"trace": "a", "elapsed_h": np.arange(rows) / 6.0, "at": pd.NaT})
-    same = SameRows(
+    same = PairedRows(
         outcome, truth, other, days, "day", "capacity lost", 1.0, table, ("a file",), ("Seen.",)
     )
     return ComparisonResult(f"{shift}", same, compare(("a@1", "b@1"), outcome, truth, other, days))
@@ -111,8 +111,8 @@ def test_a_capacity_model_is_not_assigned_to_an_instance() -> None:
 def test_only_models_of_one_task_meet() -> None:
     known = [entry("1.0.0", "champion"), entry("1.1.0", "candidate")]
     alone = entry("1.0.0", "champion", "capacity")
-    assert list(comparison_form.rivals([*known, alone])) == ["advisor"]
-    assert comparison_form.rivals([known[0], alone]) == {}
+    assert list(comparison_form.comparable_models([*known, alone])) == ["advisor"]
+    assert comparison_form.comparable_models([known[0], alone]) == {}
 
 
 def test_the_label_lies_more_than_a_month_after_what_is_known() -> None:

@@ -19,7 +19,7 @@ from spotlab.api.views.accounts import (
     ValidationView,
 )
 from spotlab.domain.ports import Account, Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["accounts"])
 
@@ -64,14 +64,14 @@ def _tagged(response: Response, account: Account) -> AccountView:
     openapi_extra=cacheable(Topic.FLEET),
 )
 def list_accounts(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     active: Annotated[
         bool | None, Query(description="true: only managed accounts; false: only others.")
     ] = None,
 ) -> Page[AccountView]:
     """Accounts that you may see, sorted by name."""
-    accounts = [a for a in desk.accounts.list() if active is None or a.active is active]
+    accounts = [a for a in services.accounts.list() if active is None or a.active is active]
     return page.from_list(accounts, lambda account: [account.name], view, Page[AccountView])
 
 
@@ -80,7 +80,7 @@ def list_accounts(
     summary="Add an account",
     status_code=201,
 )
-def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> AccountView:
+def create_account(services: DeskDep, response: Response, body: AccountRequest) -> AccountView:
     """Its instances appear after the next fleet sync. Validate the account to check access."""
     account = Account(
         name=body.name,
@@ -89,7 +89,7 @@ def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> A
         external_id=body.external_id,
         regions=tuple(dict.fromkeys(body.regions)),
     )
-    created = desk.accounts.add(account, body.reason)
+    created = services.accounts.add(account, body.reason)
     response.headers["Location"] = f"/api/v1/accounts/{created.name}"
     return view(created)
 
@@ -99,9 +99,9 @@ def create_account(desk: DeskDep, response: Response, body: AccountRequest) -> A
     summary="Get an account",
     openapi_extra=cacheable(Topic.FLEET),
 )
-def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
+def get_account(services: DeskDep, response: Response, name: Name) -> AccountView:
     """Use the ETag of the response as If-Match to change the account."""
-    return _tagged(response, desk.accounts.get(name))
+    return _tagged(response, services.accounts.get(name))
 
 
 @router.patch(
@@ -109,7 +109,7 @@ def get_account(desk: DeskDep, response: Response, name: Name) -> AccountView:
     summary="Change an account, or stop managing it",
 )
 def change_account(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     name: Name,
     body: AccountChangeRequest,
@@ -118,20 +118,20 @@ def change_account(
     """Omitted fields keep their value. Only `active` of an account from the settings can change."""
     changed = etags.apply_change(
         if_match,
-        lambda: desk.accounts.get(name),
+        lambda: services.accounts.get(name),
         tag_of,
         f"account {name}",
-        lambda current: _change(desk, current, body),
+        lambda current: _change(services, current, body),
     )
     return _tagged(response, changed)
 
 
-def _change(desk: Desk, current: Account, body: AccountChangeRequest) -> Account:
+def _change(services: Services, current: Account, body: AccountChangeRequest) -> Account:
     active = current.active if body.active is None else body.active
     account_fields = (body.aws_account_id, body.role_arn, body.external_id, body.regions)
     if all(each is None for each in account_fields):
-        return desk.accounts.set_active(current.name, active, body.reason, current)
-    return desk.accounts.save(
+        return services.accounts.set_active(current.name, active, body.reason, current)
+    return services.accounts.save(
         current.name,
         current.aws_account_id if body.aws_account_id is None else body.aws_account_id,
         current.regions if body.regions is None else body.regions,
@@ -148,10 +148,10 @@ def _change(desk: Desk, current: Account, body: AccountChangeRequest) -> Account
     summary="Validate access to an account",
     responses=AWS_REFUSED,
 )
-def validate_account(desk: DeskDep, name: Name) -> ValidationView:
+def validate_account(services: DeskDep, name: Name) -> ValidationView:
     """Assumes its role and lists instances in each region; changes nothing. Failed checks are part
     of the response, not errors."""
-    validation = desk.accounts.validate(name)
+    validation = services.accounts.validate(name)
     return ValidationView(
         account=validation.account,
         ok=validation.ok,

@@ -88,7 +88,7 @@ def _tagged(response: Response, rule: AlertRule) -> RuleView:
     summary="List firing alerts",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alerts(desk: DeskDep, page: PageDep) -> Page[AlertView]:
+def list_alerts(services: DeskDep, page: PageDep) -> Page[AlertView]:
     """Alerts of the rules that you may see, sorted by rule and subject."""
     alerts = sorted(
         (
@@ -102,7 +102,7 @@ def list_alerts(desk: DeskDep, page: PageDep) -> Page[AlertView]:
                 since=each.since,
                 told_at=each.told_at,
             )
-            for rule in desk.alerts.rules()
+            for rule in services.alerts.rules()
             for key, each in rule.rung.items()
         ),
         key=lambda each: (each.rule_id, each.key),
@@ -116,10 +116,10 @@ def list_alerts(desk: DeskDep, page: PageDep) -> Page[AlertView]:
     summary="List notifications",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def list_alert_deliveries(desk: DeskDep, page: PageDep) -> Page[NotificationView]:
+def list_alert_deliveries(services: DeskDep, page: PageDep) -> Page[NotificationView]:
     """Sent, pending and failed notifications of the rules that you may see, newest first."""
-    total = desk.alerts.count()
-    deliveries = desk.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
+    total = services.alerts.count()
+    deliveries = services.alerts.history(before=decode_number(page.cursor), limit=page.limit + 1)
     return page.from_store(
         deliveries, total, lambda each: [each.alert_id], notification_view, Page[NotificationView]
     )
@@ -131,7 +131,7 @@ def list_alert_deliveries(desk: DeskDep, page: PageDep) -> Page[NotificationView
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
 def list_alert_rules(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     enabled: Annotated[
         bool | None, Query(description="true: only enabled rules; false: only disabled rules.")
@@ -139,7 +139,7 @@ def list_alert_rules(
 ) -> Page[RuleView]:
     """Sorted by name. You see a rule about instances if you may see all of its accounts."""
     rules = sorted(
-        (rule for rule in desk.alerts.rules() if enabled is None or rule.enabled is enabled),
+        (rule for rule in services.alerts.rules() if enabled is None or rule.enabled is enabled),
         key=lambda rule: (rule.name, rule.rule_id),
     )
     return page.from_list(rules, lambda rule: [rule.name, rule.rule_id], view, Page[RuleView])
@@ -151,9 +151,9 @@ def list_alert_rules(
     status_code=201,
     responses=NOT_FOUND,
 )
-def create_alert_rule(desk: DeskDep, response: Response, body: RuleRequest) -> RuleView:
+def create_alert_rule(services: DeskDep, response: Response, body: RuleRequest) -> RuleView:
     """The rule covers only instances that you may see."""
-    rule = desk.alerts.add(
+    rule = services.alerts.add(
         body.name, body.condition.condition(), body.channel, body.address, body.reason
     ).rule
     response.headers["Location"] = f"/api/v1/alerts/rules/{rule.rule_id}"
@@ -165,9 +165,9 @@ def create_alert_rule(desk: DeskDep, response: Response, body: RuleRequest) -> R
     summary="Get an alert rule",
     openapi_extra=cacheable(Topic.ALERTS, Topic.FLEET),
 )
-def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
+def get_alert_rule(services: DeskDep, response: Response, rule_id: Id) -> RuleView:
     """Use the ETag of the response as If-Match to change the rule."""
-    return _tagged(response, desk.alerts.rule(rule_id))
+    return _tagged(response, services.alerts.rule(rule_id))
 
 
 @router.patch(
@@ -175,7 +175,7 @@ def get_alert_rule(desk: DeskDep, response: Response, rule_id: Id) -> RuleView:
     summary="Change, enable or disable an alert rule",
 )
 def change_alert_rule(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     rule_id: Id,
     body: RuleChangeRequest,
@@ -184,10 +184,10 @@ def change_alert_rule(
     """Omitted fields keep their value. Alerts that are firing start again."""
     changed = etags.apply_change(
         if_match,
-        lambda: desk.alerts.rule(rule_id),
+        lambda: services.alerts.rule(rule_id),
         tag_of,
         f"alert rule {rule_id}",
-        lambda current: desk.alerts.change(
+        lambda current: services.alerts.change(
             rule_id,
             name=body.name,
             condition=None if body.condition is None else body.condition.condition(),
@@ -206,16 +206,16 @@ def change_alert_rule(
     summary="Delete an alert rule",
 )
 def delete_alert_rule(
-    desk: DeskDep,
+    services: DeskDep,
     rule_id: Id,
     reason: Annotated[
         str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
     ] = "",
 ) -> RuleView:
     """Returns the deleted rule. Pending notifications are not sent."""
-    desk.who.require(Right.CHANGE_ALERTS)
-    rule = desk.alerts.rule(rule_id)
-    desk.alerts.delete(rule_id, reason)
+    services.principal.require(Right.CHANGE_ALERTS)
+    rule = services.alerts.rule(rule_id)
+    services.alerts.delete(rule_id, reason)
     return view(rule)
 
 
@@ -223,17 +223,17 @@ def delete_alert_rule(
     "/alerts/rules/{rule_id}/test",
     summary="Send a test notification",
 )
-def test_alert_rule(desk: DeskDep, rule_id: Id) -> TestNotificationView:
+def test_alert_rule(services: DeskDep, rule_id: Id) -> TestNotificationView:
     """Sends one real notification, even if the rule is disabled. A failure is part of the
     response, not an error."""
-    return TestNotificationView.model_validate(desk.alerts.test(rule_id))
+    return TestNotificationView.model_validate(services.alerts.test(rule_id))
 
 
 @router.get(
     "/alerts/rules/{rule_id}/signing-key",
     summary="Get the signing key of an alert rule",
 )
-def get_alert_signing_key(desk: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
+def get_alert_signing_key(services: DeskDep, response: Response, rule_id: Id) -> SigningKeyView:
     """The receiver verifies notifications with it. Needs the right to change rules."""
     response.headers["Cache-Control"] = "no-store"
-    return SigningKeyView(rule_id=rule_id, signing_key=desk.alerts.signing_key(rule_id))
+    return SigningKeyView(rule_id=rule_id, signing_key=services.alerts.signing_key(rule_id))

@@ -27,7 +27,7 @@ Text = Annotated[str | None, Query(min_length=1, max_length=100, pattern=LABEL)]
     summary="List the audit log",
 )
 def list_audit(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     actor: Annotated[
         Text, Query(description="Only changes by this user.", examples=["ana"])
@@ -44,8 +44,8 @@ def list_audit(
 ) -> Page[EntryView]:
     """Every change with user, time, and values before and after; newest first."""
     filters = AuditFilter(actor, action, target, since)
-    total = desk.audit.count(filters)
-    entries = desk.audit.list(
+    total = services.audit.count(filters)
+    entries = services.audit.list(
         replace(filters, before=decode_number(page.cursor)), limit=page.limit + 1
     )
     return page.from_store(
@@ -57,9 +57,9 @@ def list_audit(
     "/audit/check",
     summary="Check the hash chain of the audit log",
 )
-def check_audit(desk: DeskDep, service: ServiceDep) -> AuditCheckView:
+def check_audit(services: DeskDep, service: ServiceDep) -> AuditCheckView:
     """Checks all entries; the result is cached for 10 seconds."""
-    desk.who.require(Right.READ_AUDIT)
+    services.principal.require(Right.READ_AUDIT)
     return AuditCheckView.model_validate(
-        service.shared("audit check", CHECK_CACHE_S, desk.audit.check)
+        service.shared("audit check", CHECK_CACHE_S, services.audit.check)
     )

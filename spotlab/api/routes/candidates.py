@@ -101,7 +101,7 @@ def requirements_from_query(
 def list_candidates(
     request: Request,
     response: Response,
-    desk: DeskDep,
+    services: DeskDep,
     service: ServiceDep,
     requirements: Annotated[Requirements, Depends(requirements_from_query)],
     limit: Limit = 20,
@@ -124,25 +124,25 @@ def list_candidates(
                 "instance_id cannot be combined with filters or a model.",
                 remedy="Send either instance_id alone, or filters without it.",
             )
-        instance = desk.instances.get(instance_id)
-        requirements = desk.lab.requirements_of(instance)
-        model, model_note = desk.lab.in_force(instance)
-    desk.market.may_read()
+        instance = services.instances.get(instance_id)
+        requirements = services.lab.requirements_of(instance)
+        model, model_note = services.lab.deciding_model(instance)
+    services.market.may_read()
     version = service.versions((Topic.MARKET, Topic.MODELS))
     ranking = service.shared(
         ("ranking", requirements, model, version),
         RANKING_CACHE_S,
-        lambda: desk.market.rank(requirements, None, model),
+        lambda: services.market.rank(requirements, None, model),
     )
     total = len(ranking.candidates)
     page = PageRequest(request, response, limit, cursor)
     start = page.offset(total)
     end = min(start + limit, total)
     following = page.link_next([end] if end < total else None)
-    data, placements = ranking.scored.data, desk.market.placements()
+    data, placements = ranking.scored.data, services.market.placements()
     return CandidatePage(
         items=[
-            candidate_view(each, features, placements.of(each.pool))
+            candidate_view(each, features, placements.score_of(each.pool))
             for each in ranking.take(range(start, end))
         ],
         total=total,
@@ -163,7 +163,7 @@ def list_candidates(
     openapi_extra=cacheable(Topic.MARKET, Topic.MODELS),
 )
 def explain_pool(
-    desk: DeskDep,
+    services: DeskDep,
     pool: PoolKey,
     model: Model = None,
     horizon_h: Annotated[
@@ -174,4 +174,4 @@ def explain_pool(
     ] = 24.0,
 ) -> ExplanationView:
     """SHAP contributions in log-odds; base and contributions add up to the raw score."""
-    return explanation_view(desk.explaining.now(pool_of(pool), model, horizon_h), "now")
+    return explanation_view(services.explanations.now(pool_of(pool), model, horizon_h), "now")

@@ -31,10 +31,12 @@ class EvaluationsView(View):
     summary="Evaluate an instance now",
     status_code=201,
 )
-def evaluate_instance(desk: DeskDep, response: Response, instance_id: InstanceId) -> SummaryView:
+def evaluate_instance(
+    services: DeskDep, response: Response, instance_id: InstanceId
+) -> SummaryView:
     """Collects the market first if it is stale. The decision is recorded; an evaluation that fails
     is recorded as well, with its error."""
-    experiment = desk.instances.evaluated([instance_id])[0]
+    experiment = services.instances.evaluate_summaries([instance_id])[0]
     response.headers["Location"] = f"/api/v1/experiments/{experiment.experiment_id}"
     return SummaryView.model_validate(experiment)
 
@@ -45,9 +47,9 @@ def evaluate_instance(desk: DeskDep, response: Response, instance_id: InstanceId
     status_code=201,
     responses=NOT_FOUND,
 )
-def evaluate_many(desk: DeskDep, body: EvaluateRequest) -> EvaluationsView:
+def evaluate_many(services: DeskDep, body: EvaluateRequest) -> EvaluationsView:
     """At most 100 instances by id, or all that you may see and whose pipeline is on."""
-    experiments = desk.instances.evaluated(body.instance_ids)
+    experiments = services.instances.evaluate_summaries(body.instance_ids)
     return EvaluationsView(
         experiments=[SummaryView.model_validate(each) for each in experiments],
         degraded=sorted({reason for each in experiments for reason in each.degraded}),

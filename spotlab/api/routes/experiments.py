@@ -33,7 +33,7 @@ from spotlab.api.views.experiments import (
 from spotlab.api.views.explanations import ExplanationView, explanation_view
 from spotlab.domain.decision import Candidate, Decision, Experiment
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["experiments"])
 
@@ -63,16 +63,18 @@ Until = Annotated[
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
-def experiment_page(desk: Desk, filters: ExperimentFilter, page: PageRequest) -> Page[SummaryView]:
+def experiment_page(
+    services: Services, filters: ExperimentFilter, page: PageRequest
+) -> Page[SummaryView]:
     """A page of decisions, newest first.
 
     Raises:
         NotFound: the cursor is not from this list.
     """
-    total = desk.decisions.count(filters)
+    total = services.experiments.count(filters)
     if page.cursor is not None:
         filters = replace(filters, before=_position(page.cursor))
-    experiments = desk.decisions.list(filters, limit=page.limit + 1)
+    experiments = services.experiments.list(filters, limit=page.limit + 1)
     return page.from_store(
         experiments,
         total,
@@ -103,7 +105,7 @@ def _position(cursor: str) -> tuple[datetime, int]:
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_experiments(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     instance_id: Annotated[Text, Query(description="Only decisions about this instance.")] = None,
     account: Annotated[
@@ -134,7 +136,7 @@ def list_experiments(
         failed=failed,
         accounts=None if account is None else (account,),
     )
-    return experiment_page(desk, filters, page)
+    return experiment_page(services, filters, page)
 
 
 @router.get(
@@ -143,13 +145,13 @@ def list_experiments(
     openapi_extra=cacheable(Topic.EXPERIMENTS, Topic.FLEET),
 )
 def list_instance_experiments(
-    desk: DeskDep,
+    services: DeskDep,
     instance_id: InstanceId,
     page: PageDep,
 ) -> Page[SummaryView]:
     """Newest first."""
-    desk.instances.get(instance_id)
-    return experiment_page(desk, ExperimentFilter(instance_id=instance_id), page)
+    services.instances.get(instance_id)
+    return experiment_page(services, ExperimentFilter(instance_id=instance_id), page)
 
 
 @router.get(
@@ -158,7 +160,7 @@ def list_instance_experiments(
     openapi_extra=IMMUTABLE,
 )
 def get_experiment(
-    desk: DeskDep,
+    services: DeskDep,
     experiment_id: Number,
     candidates: Annotated[
         int, Query(ge=0, le=500, description="Number of candidates to include.", examples=[10])
@@ -166,7 +168,7 @@ def get_experiment(
     features: Annotated[bool, Query(description="Include the features of each candidate.")] = False,
 ) -> ExperimentView:
     """All inputs of the decision. Use `…/candidates` to list further candidates."""
-    return experiment_view(desk.decisions.get(experiment_id), candidates, features)
+    return experiment_view(services.experiments.get(experiment_id), candidates, features)
 
 
 @router.get(
@@ -175,13 +177,13 @@ def get_experiment(
     openapi_extra=IMMUTABLE,
 )
 def list_experiment_candidates(
-    desk: DeskDep,
+    services: DeskDep,
     experiment_id: Number,
     page: PageDep,
     features: Annotated[bool, Query(description="Include the features.")] = False,
 ) -> Page[CandidateView]:
     """In order of rank, then unranked pools."""
-    candidates = list(enumerate(ranked(desk.decisions.get(experiment_id).candidates)))
+    candidates = list(enumerate(ranked(services.experiments.get(experiment_id).candidates)))
     return page.from_list(
         candidates, _index, lambda each: candidate_view(each[1], features), Page[CandidateView]
     )
@@ -192,13 +194,15 @@ def list_experiment_candidates(
     summary="List the outcomes of a decision's predictions",
 )
 def list_experiment_outcomes(
-    desk: DeskDep,
+    services: DeskDep,
     experiment_id: Number,
     page: PageDep,
 ) -> Page[OutcomeView]:
     """Settled outcomes; empty if none is known yet."""
-    desk.decisions.get(experiment_id)
-    outcomes = list(enumerate(desk.performance.of_experiments([experiment_id])[experiment_id]))
+    services.experiments.get(experiment_id)
+    outcomes = list(
+        enumerate(services.model_performance.of_experiments([experiment_id])[experiment_id])
+    )
     return page.from_list(
         outcomes, _index, lambda each: OutcomeView.model_validate(each[1]), Page[OutcomeView]
     )
@@ -209,9 +213,9 @@ def list_experiment_outcomes(
     summary="Explain the risk of a pool in a decision",
     openapi_extra=IMMUTABLE,
 )
-def explain_experiment(desk: DeskDep, experiment_id: Number, pool: PoolKey) -> ExplanationView:
+def explain_experiment(services: DeskDep, experiment_id: Number, pool: PoolKey) -> ExplanationView:
     """Computed from the stored features, with the model of the decision."""
-    explanation = desk.explaining.then(experiment_id, pool_of(pool))
+    explanation = services.explanations.then(experiment_id, pool_of(pool))
     return explanation_view(explanation, f"experiment {experiment_id}")
 
 

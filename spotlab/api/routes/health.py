@@ -23,7 +23,7 @@ from spotlab.api.views.health import (
 from spotlab.domain.components import COMPONENTS, NEEDS
 from spotlab.domain.ports import ComponentState, Probe, Topic
 from spotlab.monitoring.health.prober import probe_all
-from spotlab.monitoring.health.report import PartHealth
+from spotlab.monitoring.health.report import ComponentHealth
 
 router = APIRouter(route_class=Operation, tags=["health"])
 
@@ -50,7 +50,7 @@ def probe_components(service: Service) -> list[ComponentState]:
     return service.shared("health", PROBE_CACHE_S, lambda: list(probe_all(service.lab)))
 
 
-def uptime_view(part: PartHealth) -> UptimeView:
+def uptime_view(part: ComponentHealth) -> UptimeView:
     """The response for a component's uptime."""
     state, done = part.state, part.done
     p50, p95, p99 = done.latency_ms
@@ -67,13 +67,13 @@ def uptime_view(part: PartHealth) -> UptimeView:
         tried=done.rate.total,
         success_rate=done.rate.success,
         failure_rate=done.rate.failure,
-        counted="probes" if done.asked else "work",
+        counted="probes" if done.from_probes else "work",
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
         measured=done.measured,
-        needs=[need.on for need in NEEDS if need.part == state.name],
-        needed_by=[need.part for need in NEEDS if need.on == state.name],
+        needs=[need.on for need in NEEDS if need.component == state.name],
+        needed_by=[need.component for need in NEEDS if need.on == state.name],
         slots=[SlotView.model_validate(slot) for slot in part.slots],
     )
 
@@ -98,11 +98,11 @@ def get_health(service: ServiceDep) -> HealthView:
     "/health/components",
     summary="List the components with state and reason",
 )
-def list_components(desk: DeskDep, service: ServiceDep, page: PageDep) -> Page[ComponentView]:
+def list_components(services: DeskDep, service: ServiceDep, page: PageDep) -> Page[ComponentView]:
     """Components are probed at most every five seconds."""
-    desk.market.may_read()
+    services.market.may_read()
     components = sorted(
-        desk.market.components(probe_components(service)), key=lambda each: each.name
+        services.market.components(probe_components(service)), key=lambda each: each.name
     )
     return page.from_list(
         components, lambda each: [each.name], ComponentView.model_validate, Page[ComponentView]
@@ -114,10 +114,10 @@ def list_components(desk: DeskDep, service: ServiceDep, page: PageDep) -> Page[C
     summary="List uptime, success rates and latencies over 24 hours",
     openapi_extra=cacheable(Topic.HEALTH, max_age_s=PROBE_CACHE_S),
 )
-def list_uptime(desk: DeskDep, page: PageDep) -> UptimePage:
+def list_uptime(services: DeskDep, page: PageDep) -> UptimePage:
     """Based on recorded probes. Unknown time counts neither as up nor as down."""
-    health = desk.health.read()
-    parts = sorted(health.parts, key=lambda part: part.state.name)
+    health = services.health.read()
+    parts = sorted(health.components, key=lambda part: part.state.name)
     page_parts, following = page.slice(parts, lambda part: [part.state.name])
     return UptimePage(
         items=[uptime_view(part) for part in page_parts],
@@ -138,14 +138,14 @@ def list_uptime(desk: DeskDep, page: PageDep) -> UptimePage:
 def list_component_day(
     request: Request,
     response: Response,
-    desk: DeskDep,
+    services: DeskDep,
     key: Key,
     limit: Limit = 500,
     cursor: Cursor = None,
 ) -> ComponentDayPage:
     """Oldest first, each with its reason."""
     name = NAMES.get(key, key)
-    day = desk.health.day(name)
+    day = services.health.day(name)
     probes = sorted(day.probes, key=_sort_key)
     page_probes, following = PageRequest(request, response, limit, cursor).slice(probes, _sort_key)
     return ComponentDayPage(

@@ -26,7 +26,7 @@ from spotlab.api.views.instances import (
 )
 from spotlab.domain.decision import Instance, Lifecycle, PipelineMode
 from spotlab.domain.ports import Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 
 router = APIRouter(route_class=Operation, tags=["instances"])
 
@@ -57,7 +57,7 @@ def tag_of(instance: Instance) -> str:
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
 def list_instances(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     account: Annotated[
         Text, Query(description="Only instances of this account.", examples=["acme"])
@@ -98,7 +98,7 @@ def list_instances(
     ]
     instances = [
         instance
-        for instance in desk.instances.list(active_only=active)
+        for instance in services.instances.list(active_only=active)
         if all(value is None or read(instance) == value for value, read in filters)
     ]
     return page.from_list(
@@ -111,9 +111,9 @@ def list_instances(
     summary="Get an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS),
 )
-def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
+def get_instance(services: DeskDep, instance_id: InstanceId) -> InstanceView:
     """Use the ETag of the response as If-Match to change the instance."""
-    return view(desk.instances.get(instance_id))
+    return view(services.instances.get(instance_id))
 
 
 @router.put(
@@ -121,16 +121,16 @@ def get_instance(desk: DeskDep, instance_id: InstanceId) -> InstanceView:
     summary="Assign a model to an instance",
 )
 def assign_model(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     instance_id: InstanceId,
     body: AssignModelRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """If `model` is null, the instance uses the champion."""
-    before = _expected_state(desk, instance_id, if_match)
-    desk.instances.assign(instance_id, body.model, body.reason, before)
-    return _tagged(response, desk.instances.get(instance_id))
+    before = _expected_state(services, instance_id, if_match)
+    services.instances.assign(instance_id, body.model, body.reason, before)
+    return _tagged(response, services.instances.get(instance_id))
 
 
 @router.put(
@@ -138,15 +138,15 @@ def assign_model(
     summary="Set the pipeline of an instance",
 )
 def set_mode(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     instance_id: InstanceId,
     body: SetModeRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """If `mode` is `off`, the instance is not evaluated with the fleet."""
-    before = _expected_state(desk, instance_id, if_match)
-    after = desk.instances.set_mode(instance_id, body.mode, body.reason, before)
+    before = _expected_state(services, instance_id, if_match)
+    after = services.instances.set_mode(instance_id, body.mode, body.reason, before)
     return _tagged(response, after)
 
 
@@ -155,15 +155,15 @@ def set_mode(
     summary="Turn shadow mode of an instance on or off",
 )
 def set_shadow(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     instance_id: InstanceId,
     body: SetShadowRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """In shadow mode, decisions are recorded, but never executed."""
-    before = _expected_state(desk, instance_id, if_match)
-    after = desk.instances.set_shadow(instance_id, body.shadow, body.reason, before)
+    before = _expected_state(services, instance_id, if_match)
+    after = services.instances.set_shadow(instance_id, body.shadow, body.reason, before)
     return _tagged(response, after)
 
 
@@ -172,13 +172,13 @@ def set_shadow(
     summary="Get the requirements of an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.MARKET, Topic.MODELS),
 )
-def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
+def get_requirements(services: DeskDep, instance_id: InstanceId) -> InstanceRequirementsView:
     """As set by a user, or derived from the instance's type."""
-    instance = desk.instances.get(instance_id)
+    instance = services.instances.get(instance_id)
     if instance.requirements is not None:
         requirements = RequirementsView.model_validate(instance.requirements)
         return InstanceRequirementsView(source="set", requirements=requirements)
-    derived = desk.lab.requirements_of(instance)
+    derived = services.lab.requirements_of(instance)
     return InstanceRequirementsView(
         source="derived", requirements=RequirementsView.model_validate(derived)
     )
@@ -189,16 +189,16 @@ def get_requirements(desk: DeskDep, instance_id: InstanceId) -> InstanceRequirem
     summary="Set the requirements of an instance",
 )
 def set_requirements(
-    desk: DeskDep,
+    services: DeskDep,
     response: Response,
     instance_id: InstanceId,
     body: SetRequirementsRequest,
     if_match: IfMatch = None,
 ) -> InstanceView:
     """If `requirements` is null, they are derived from the instance's type again."""
-    before = _expected_state(desk, instance_id, if_match)
+    before = _expected_state(services, instance_id, if_match)
     requirements = body.requirements.requirements() if body.requirements is not None else None
-    after = desk.instances.set_requirements(instance_id, requirements, body.reason, before)
+    after = services.instances.set_requirements(instance_id, requirements, body.reason, before)
     return _tagged(response, after)
 
 
@@ -207,9 +207,9 @@ def set_requirements(
     summary="Get the pipeline status of an instance",
     openapi_extra=cacheable(Topic.FLEET, Topic.EXPERIMENTS, Topic.MODELS),
 )
-def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:
+def get_pipeline(services: DeskDep, instance_id: InstanceId) -> PipelineView:
     """Pipeline, active model and newest decision of the instance."""
-    status = desk.instances.pipeline(instance_id)
+    status = services.instances.pipeline(instance_id)
     return PipelineView(
         instance_id=status.instance.instance_id,
         mode=status.instance.mode,
@@ -224,14 +224,14 @@ def get_pipeline(desk: DeskDep, instance_id: InstanceId) -> PipelineView:
     )
 
 
-def _expected_state(desk: Desk, instance_id: str, if_match: str | None) -> Instance | None:
+def _expected_state(services: Services, instance_id: str, if_match: str | None) -> Instance | None:
     """The instance as If-Match names it, for the store to compare; None for any state.
 
     Raises:
         PreconditionRequired, ChangedMeanwhile: see `etags.require_match`.
         NotFound: also if the user may not see its account.
     """
-    instance = desk.instances.get(instance_id)
+    instance = services.instances.get(instance_id)
     return etags.expected_state(if_match, instance, tag_of(instance), f"instance {instance_id}")
 
 

@@ -47,9 +47,9 @@ def view(status: JobStatus) -> JobView:
     summary="List the scheduled jobs",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_jobs(desk: DeskDep, page: PageDep) -> Page[JobView]:
+def list_jobs(services: DeskDep, page: PageDep) -> Page[JobView]:
     """Jobs with schedule, state and latest run, sorted by name."""
-    jobs = sorted(desk.jobs.overview().jobs, key=lambda each: each.job.name)
+    jobs = sorted(services.jobs.overview().jobs, key=lambda each: each.job.name)
     return page.from_list(jobs, lambda each: [each.job.name], view, Page[JobView])
 
 
@@ -58,22 +58,22 @@ def list_jobs(desk: DeskDep, page: PageDep) -> Page[JobView]:
     summary="Get a job",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def get_job(desk: DeskDep, name: Name) -> JobView:
+def get_job(services: DeskDep, name: Name) -> JobView:
     """Schedule, state and latest run of the job."""
-    return view(desk.jobs.get(name))
+    return view(services.jobs.get(name))
 
 
 @router.patch(
     "/jobs/{name}",
     summary="Pause, resume or reschedule a job",
 )
-def change_job(desk: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
+def change_job(services: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
     """Omitted fields keep their value."""
     if body.schedule is not None:
-        desk.jobs.schedule(name, body.schedule, body.reason)
+        services.jobs.schedule(name, body.schedule, body.reason)
     if body.paused is not None:
-        (desk.jobs.pause if body.paused else desk.jobs.resume)(name, body.reason)
-    return view(desk.jobs.get(name))
+        (services.jobs.pause if body.paused else services.jobs.resume)(name, body.reason)
+    return view(services.jobs.get(name))
 
 
 @router.post(
@@ -81,9 +81,11 @@ def change_job(desk: DeskDep, name: Name, body: JobChangeRequest) -> JobView:
     summary="Run a job now",
     status_code=202,
 )
-def run_job(desk: DeskDep, response: Response, name: Name, body: ChangeRequest) -> RunAcceptedView:
+def run_job(
+    services: DeskDep, response: Response, name: Name, body: ChangeRequest
+) -> RunAcceptedView:
     """The leader starts the run within seconds, even if the job is paused."""
-    desk.jobs.run(name, body.reason)
+    services.jobs.run(name, body.reason)
     runs = f"/api/v1/jobs/{name}/runs"
     response.headers["Location"] = runs
     return RunAcceptedView(job=name, runs=runs)
@@ -94,11 +96,11 @@ def run_job(desk: DeskDep, response: Response, name: Name, body: ChangeRequest) 
     summary="List the runs of a job",
     openapi_extra=cacheable(Topic.JOBS),
 )
-def list_job_runs(desk: DeskDep, name: Name, page: PageDep) -> Page[RunView]:
+def list_job_runs(services: DeskDep, name: Name, page: PageDep) -> Page[RunView]:
     """Newest first."""
-    total = desk.jobs.count(name)
+    total = services.jobs.count(name)
     start = page.offset(total)
-    job_runs = desk.jobs.history(name, limit=page.limit, offset=start)
+    job_runs = services.jobs.history(name, limit=page.limit, offset=start)
     end = start + len(job_runs)
     following = page.link_next([end] if end < total else None)
     return Page[RunView](

@@ -30,8 +30,8 @@ from spotlab.api.views.logs import LineView, MetricView, SampleView
 from spotlab.domain.access import Right
 from spotlab.errors import SpotlabError
 from spotlab.monitoring.metrics import Metrics
-from spotlab.runtime.shutdown import LEAVING
-from spotlab.services import Desk
+from spotlab.runtime.shutdown import SHUTDOWN
+from spotlab.services import Services
 from spotlab.services.logs import LogFilter, LogLine
 from spotlab.telemetry.text import LABEL
 
@@ -79,7 +79,7 @@ class LogPage(View):
 def list_logs(
     request: Request,
     response: Response,
-    desk: DeskDep,
+    services: DeskDep,
     limit: Limit = 100,
     cursor: Cursor = None,
     component: Component = "",
@@ -95,7 +95,7 @@ def list_logs(
     if before is not None and not LINE_ID.fullmatch(before):
         raise no_such_page()
     filters = LogFilter(component, level or "", text, id, process, since)
-    page = desk.logs.query(filters, limit=limit, before=before)
+    page = services.logs.query(filters, limit=limit, before=before)
     position = [page.lines[-1].id] if page.more else None
     following = PageRequest(request, response, limit, cursor).link_next(position)
     return LogPage(
@@ -124,7 +124,7 @@ def list_logs(
 )
 async def stream_logs(
     request: Request,
-    desk: DeskDep,
+    services: DeskDep,
     service: ServiceDep,
     component: Component = "",
     level: MinLevel = None,
@@ -148,12 +148,12 @@ async def stream_logs(
     filters = LogFilter(component, level or "", text, id, process, None)
     after = last_event_id
     if after is None:
-        after = await run_in_threadpool(desk.logs.newest_id)
-    first = await run_in_threadpool(desk.logs.follow, after, filters)
-    service.begin_stream(desk.who.name)
+        after = await run_in_threadpool(services.logs.newest_id)
+    first = await run_in_threadpool(services.logs.follow, after, filters)
+    service.begin_stream(services.principal.name)
     return CountedStream(
-        lambda: service.end_stream(desk.who.name),
-        events(request, service, desk, filters, first, for_s),
+        lambda: service.end_stream(services.principal.name),
+        events(request, service, services, filters, first, for_s),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -182,7 +182,7 @@ class CountedStream(StreamingResponse):
 async def events(
     request: Request,
     service: Service,
-    desk: Desk,
+    services: Services,
     filters: LogFilter,
     first: tuple[list[LogLine], str],
     for_s: float,
@@ -200,14 +200,16 @@ async def events(
         elif now - sent_at >= HEARTBEAT_S:
             sent_at = now
             yield b": heartbeat\n\n"
-        if now - began >= for_s or LEAVING.asked:
+        if now - began >= for_s or SHUTDOWN.requested:
             return
         await asyncio.sleep(POLL_INTERVAL_S)
         try:
             if now - checked_at >= REAUTHENTICATE_S:
                 checked_at = now
-                desk = Desk(desk.lab, await run_in_threadpool(service.principal_of, request))
-            lines, after = await run_in_threadpool(desk.logs.follow, after, filters)
+                services = Services(
+                    services.lab, await run_in_threadpool(service.principal_of, request)
+                )
+            lines, after = await run_in_threadpool(services.logs.follow, after, filters)
         except SpotlabError as exc:
             yield b"event: problem\ndata: " + msgspec.json.encode(exc.message) + b"\n\n"
             return
@@ -227,23 +229,23 @@ def event(line: LogLine) -> bytes:
 def list_metrics(
     request: Request,
     response: Response,
-    desk: DeskDep,
+    services: DeskDep,
     service: ServiceDep,
     limit: Limit = 500,
     cursor: Cursor = None,
 ) -> Page[MetricView]:
     """The content of /metrics as JSON, at most five seconds old."""
-    desk.who.require(Right.READ_METRICS)
-    metrics = service.shared("metrics", 5.0, lambda: read_metrics(desk))
+    services.principal.require(Right.READ_METRICS)
+    metrics = service.shared("metrics", 5.0, lambda: read_metrics(services))
     page, following = PageRequest(request, response, limit, cursor).slice(
         metrics, lambda each: [each.name]
     )
     return Page[MetricView](items=list(page), total=len(metrics), next=following)
 
 
-def read_metrics(desk: Desk) -> list[MetricView]:
+def read_metrics(services: Services) -> list[MetricView]:
     """The metrics, sorted by name."""
-    text = Metrics(desk.lab).text().decode()
+    text = Metrics(services.lab).text().decode()
     families = [
         MetricView(
             name=family.name,

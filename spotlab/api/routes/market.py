@@ -12,7 +12,7 @@ from spotlab.api.request_state import DeskDep
 from spotlab.api.views.market import CollectedView, FeedView, MarketView, SourceReportView
 from spotlab.domain.ports import SnapshotInfo, Topic
 from spotlab.errors import Cancelled, NotAvailable
-from spotlab.runtime.shutdown import LEAVING
+from spotlab.runtime.shutdown import SHUTDOWN
 
 router = APIRouter(route_class=Operation, tags=["market"])
 
@@ -25,11 +25,11 @@ MAX_COLLECT_S: Final = 60.0
     summary="Get the active market with its sources and their age",
     openapi_extra=cacheable(Topic.MARKET),
 )
-def get_market(desk: DeskDep) -> MarketView:
+def get_market(services: DeskDep) -> MarketView:
     """The newest snapshot of each feed; older ones are in the archive."""
-    mode, now = desk.market.mode(), desk.lab.clock.now()
+    mode, now = services.market.mode(), services.lab.clock.now()
     newest: dict[tuple[str, str], SnapshotInfo] = {}
-    for info in desk.market.snapshots():
+    for info in services.market.snapshots():
         newest.setdefault((info.kind, info.scope), info)
     return MarketView(
         market=mode.market,
@@ -60,13 +60,15 @@ def get_market(desk: DeskDep) -> MarketView:
     summary="Collect the live market now",
     responses=AWS_REFUSED,
 )
-def collect_market(desk: DeskDep) -> CollectedView:
+def collect_market(services: DeskDep) -> CollectedView:
     """Reads all sources within the request. A source that fails is reported in the response, and
     the others are still read. After a minute, no further source is read: the response is then 503,
     and the data read so far is stored."""
     ends = time.monotonic() + MAX_COLLECT_S
     try:
-        report = desk.market.collect(cancelled=lambda: LEAVING.asked or time.monotonic() > ends)
+        report = services.market.collect(
+            cancelled=lambda: SHUTDOWN.requested or time.monotonic() > ends
+        )
     except Cancelled as exc:
         raise NotAvailable(
             exc.message, remedy="Try again; the data read so far is stored."

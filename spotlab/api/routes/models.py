@@ -28,7 +28,7 @@ from spotlab.api.views.models import (
 )
 from spotlab.domain.model_lifecycle import ModelState
 from spotlab.domain.ports import ExperimentFilter, Topic
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.services.models import ModelEntry, Step
 from spotlab.telemetry.text import LABEL
 
@@ -62,8 +62,8 @@ UPLOAD: dict[str, Any] = {
 }
 
 
-def _visible_instances(desk: Desk, *, active_only: bool = True) -> set[str]:
-    return {instance.instance_id for instance in desk.instances.list(active_only=active_only)}
+def _visible_instances(services: Services, *, active_only: bool = True) -> set[str]:
+    return {instance.instance_id for instance in services.instances.list(active_only=active_only)}
 
 
 def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def fields(entry: ModelEntry, visible: set[str]) -> dict[str, Any]:
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
 def list_models(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     task: Annotated[
         str | None, Query(min_length=1, max_length=40, description="Only models for this task.")
@@ -109,12 +109,12 @@ def list_models(
     entries = sorted(
         (
             entry
-            for entry in desk.models.entries(task)
+            for entry in services.models.entries(task)
             if all(v is None or getattr(entry.record, k) == v for k, v in filters.items())
         ),
         key=lambda entry: entry.record.reference,
     )
-    visible = _visible_instances(desk)
+    visible = _visible_instances(services)
     return page.from_list(
         entries,
         lambda entry: [entry.record.reference],
@@ -132,7 +132,7 @@ def list_models(
 async def upload_model(
     request: Request,
     response: Response,
-    desk: DeskDep,
+    services: DeskDep,
     reason: Annotated[
         str, Query(max_length=500, pattern=LABEL, description="Reason for the change.")
     ] = "",
@@ -140,8 +140,8 @@ async def upload_model(
     """The upload is validated in quarantine and makes a trial prediction in a separate process.
     Formats that could run code are rejected."""
     archive = await request.body()
-    report = await run_in_threadpool(desk.models.upload, archive, reason)
-    entry = await run_in_threadpool(desk.models.entry, report.record.reference)
+    report = await run_in_threadpool(services.models.upload, archive, reason)
+    entry = await run_in_threadpool(services.models.entry, report.record.reference)
     response.headers["Location"] = f"/api/v1/models/{report.record.reference}"
     return UploadView(model=ModelView(**fields(entry, set())), seconds=report.seconds)
 
@@ -151,10 +151,10 @@ async def upload_model(
     summary="Get a model version with its card",
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
+def get_model(services: DeskDep, reference: Reference) -> ModelCardView:
     """State, metrics and model card of the version."""
-    entry = desk.models.entry(reference)
-    visible = _visible_instances(desk)
+    entry = services.models.entry(reference)
+    visible = _visible_instances(services)
     figures = {name: FigureView(**found) for name, found in entry.figures.items()}
     return ModelCardView(**fields(entry, visible), figures=figures, card=dict(entry.record.card))
 
@@ -164,7 +164,7 @@ def get_model(desk: DeskDep, reference: Reference) -> ModelCardView:
     summary="Accept, graduate, enable, disable, activate, reject or archive a model version",
 )
 def decide_model(
-    desk: DeskDep,
+    services: DeskDep,
     reference: Reference,
     step: Annotated[
         Step,
@@ -176,9 +176,9 @@ def decide_model(
     body: ChangeRequest,
 ) -> ModelView:
     """When a version becomes the champion, the previous champion becomes graduated."""
-    record = desk.models.take(step, reference, body.reason)
-    visible = _visible_instances(desk)
-    return ModelView(**fields(desk.models.entry(record.reference), visible))
+    record = services.models.take(step, reference, body.reason)
+    visible = _visible_instances(services)
+    return ModelView(**fields(services.models.entry(record.reference), visible))
 
 
 @router.get(
@@ -186,14 +186,18 @@ def decide_model(
     summary="List the changes of a model",
     openapi_extra=cacheable(Topic.MODELS, Topic.FLEET),
 )
-def list_model_events(desk: DeskDep, reference: Reference, page: PageDep) -> Page[ModelEventView]:
+def list_model_events(
+    services: DeskDep, reference: Reference, page: PageDep
+) -> Page[ModelEventView]:
     """Changes with user, time and reason, newest first: of one version if given name@version, of
     all versions if given a name."""
-    visible = _visible_instances(desk, active_only=False)
+    visible = _visible_instances(services, active_only=False)
     events = [
         event
-        for event in desk.models.history(reference)
-        if not event.instance_id or event.instance_id in visible or desk.who.accounts is None
+        for event in services.models.history(reference)
+        if not event.instance_id
+        or event.instance_id in visible
+        or services.principal.accounts is None
     ]
     return page.from_list(
         events, lambda event: [-event.event_id], ModelEventView.model_validate, Page[ModelEventView]
@@ -204,12 +208,14 @@ def list_model_events(desk: DeskDep, reference: Reference, page: PageDep) -> Pag
     "/models/{reference}/performance",
     summary="Get the performance of a model",
 )
-def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) -> PerformanceView:
+def get_performance(
+    services: DeskDep, service: ServiceDep, reference: Reference
+) -> PerformanceView:
     """Predictions compared with outcomes: number of known outcomes, scores, and 95 % intervals by
     day. At most a minute old."""
-    key = ("performance", reference, desk.who.accounts, desk.who.rights)
+    key = ("performance", reference, services.principal.accounts, services.principal.rights)
     performance = service.shared(
-        key, PERFORMANCE_CACHE_S, lambda: desk.performance.of_model(reference)
+        key, PERFORMANCE_CACHE_S, lambda: services.model_performance.of_model(reference)
     )
     return PerformanceView(
         model=performance.model,
@@ -225,14 +231,16 @@ def get_performance(desk: DeskDep, service: ServiceDep, reference: Reference) ->
     openapi_extra=cacheable(Topic.EXPERIMENTS),
 )
 def list_model_experiments(
-    desk: DeskDep,
+    services: DeskDep,
     reference: Reference,
     page: PageDep,
 ) -> Page[ExperimentOutcomesView]:
     """Decisions about instances that you may see, newest first."""
-    model = desk.models.entry(reference).record.reference
-    decisions = experiment_page(desk, ExperimentFilter(model=model), page)
-    outcomes = desk.performance.of_experiments([each.experiment_id for each in decisions.items])
+    model = services.models.entry(reference).record.reference
+    decisions = experiment_page(services, ExperimentFilter(model=model), page)
+    outcomes = services.model_performance.of_experiments(
+        [each.experiment_id for each in decisions.items]
+    )
     return Page[ExperimentOutcomesView](
         items=[
             ExperimentOutcomesView(

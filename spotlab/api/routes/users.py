@@ -39,9 +39,9 @@ TokenId = Annotated[
     summary="List users",
     tags=["users"],
 )
-def list_users(desk: DeskDep, page: PageDep) -> Page[UserView]:
+def list_users(services: DeskDep, page: PageDep) -> Page[UserView]:
     """All users, sorted by name."""
-    users = sorted(desk.users.list(), key=lambda each: each.name)
+    users = sorted(services.users.list(), key=lambda each: each.name)
     return page.from_list(users, lambda each: [each.name], UserView.model_validate, Page[UserView])
 
 
@@ -52,9 +52,9 @@ def list_users(desk: DeskDep, page: PageDep) -> Page[UserView]:
     status_code=201,
     openapi_extra=SECRET,
 )
-def create_user(desk: DeskDep, response: Response, body: UserRequest) -> UserAddedView:
+def create_user(services: DeskDep, response: Response, body: UserRequest) -> UserAddedView:
     """The user chooses a password with the returned link, which works once."""
-    user, path = desk.users.add(
+    user, path = services.users.add(
         body.name,
         body.role,
         accounts=body.accounts,
@@ -70,9 +70,9 @@ def create_user(desk: DeskDep, response: Response, body: UserRequest) -> UserAdd
     summary="Get a user",
     tags=["users"],
 )
-def get_user(desk: DeskDep, name: Name) -> UserView:
+def get_user(services: DeskDep, name: Name) -> UserView:
     """Role, accounts and state of the user."""
-    return UserView.model_validate(desk.users.get(name))
+    return UserView.model_validate(services.users.get(name))
 
 
 @router.patch(
@@ -80,10 +80,10 @@ def get_user(desk: DeskDep, name: Name) -> UserView:
     summary="Change a user's role or accounts, or enable or disable a user",
     tags=["users"],
 )
-def change_user(desk: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
+def change_user(services: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
     """Omitted fields keep their value. A user who may no longer sign in is signed out."""
     sent_fields = body.model_fields_set
-    changed = desk.users.set(
+    changed = services.users.set(
         name,
         role=body.role,
         accounts=body.accounts if "accounts" in sent_fields else ...,
@@ -99,14 +99,14 @@ def change_user(desk: DeskDep, name: Name, body: UserChangeRequest) -> UserView:
     tags=["tokens"],
 )
 def list_tokens(
-    desk: DeskDep,
+    services: DeskDep,
     page: PageDep,
     user: Annotated[
         str | None, Query(pattern=USER, description="Only tokens of this user.")
     ] = None,
 ) -> Page[TokenView]:
     """All tokens, including expired and revoked ones, sorted by id."""
-    tokens = sorted(desk.tokens.list(user), key=lambda each: each.token_id)
+    tokens = sorted(services.api_tokens.list(user), key=lambda each: each.token_id)
     return page.from_list(
         tokens, lambda each: [each.token_id], TokenView.model_validate, Page[TokenView]
     )
@@ -120,9 +120,9 @@ def list_tokens(
     responses=NOT_FOUND,
     openapi_extra=SECRET,
 )
-def create_token(desk: DeskDep, body: TokenRequest) -> TokenCreatedView:
+def create_token(services: DeskDep, body: TokenRequest) -> TokenCreatedView:
     """The token is returned only once."""
-    created, token = desk.tokens.create(
+    created, token = services.api_tokens.create(
         body.user, body.name, body.scopes, timedelta(days=body.valid_days)
     )
     return TokenCreatedView(token=token, about=TokenView.model_validate(created))
@@ -133,6 +133,6 @@ def create_token(desk: DeskDep, body: TokenRequest) -> TokenCreatedView:
     summary="Revoke an API token",
     tags=["tokens"],
 )
-def revoke_token(desk: DeskDep, token_id: TokenId) -> TokenView:
+def revoke_token(services: DeskDep, token_id: TokenId) -> TokenView:
     """Takes effect within seconds on every replica."""
-    return TokenView.model_validate(desk.tokens.revoke(token_id))
+    return TokenView.model_validate(services.api_tokens.revoke(token_id))

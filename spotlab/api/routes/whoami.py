@@ -16,9 +16,9 @@ router = APIRouter(route_class=Operation)
     summary="Get the signed-in user and their rights",
     tags=["me"],
 )
-async def get_me(desk: DeskDep) -> MeView:
+async def get_me(services: DeskDep) -> MeView:
     """User, role, accounts and rights of the token or session."""
-    who = desk.who
+    who = services.principal
     return MeView(
         name=who.name,
         role=who.role,

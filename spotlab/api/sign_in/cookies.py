@@ -12,9 +12,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.authentication import SESSION_COOKIE
-from spotlab.access.known_devices import KNOWN_FOR
+from spotlab.access.known_devices import DEVICE_VALID_FOR
 from spotlab.access.sessions import SignedIn
 from spotlab.access.usernames import typed_name
 from spotlab.runtime.lab import Lab
@@ -33,12 +33,12 @@ def set_session_cookies(response: Response, signed_in: SignedIn, lab: Lab) -> No
         set_cookie(response, RENEWAL_COOKIE, signed_in.renewal, lab, seconds)
     if signed_in.device:
         name = device_cookie(signed_in.session.user)
-        set_cookie(response, name, signed_in.device, lab, round(KNOWN_FOR.total_seconds()))
+        set_cookie(response, name, signed_in.device, lab, round(DEVICE_VALID_FOR.total_seconds()))
 
 
 def device_cookie(name: str) -> str:
     """The name of a user's device cookie: one per user, because several may share a browser."""
-    return f"spotlab_device_{hashed(typed_name(name))[:16]}"
+    return f"spotlab_device_{hash_secret(typed_name(name))[:16]}"
 
 
 def delete_cookies(response: Response, lab: Lab, *names: str) -> None:

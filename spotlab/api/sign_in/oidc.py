@@ -39,7 +39,7 @@ class Login(Protocol):
         """The claims in its cookies; None if there are none or their signature is invalid."""
         ...
 
-    def kept_in(self, sent: Mapping[str, str]) -> Sequence[str]:
+    def cookie_names(self, sent: Mapping[str, str]) -> Sequence[str]:
         """The names of its cookies among the ones sent."""
         ...
 
@@ -54,7 +54,7 @@ def register_login(login: Login) -> None:
 
 def returned_from_provider(sent: Mapping[str, str]) -> bool:
     """Whether a browser returns from the provider and has no SpotLab session yet."""
-    return bool(_login and _login[0].kept_in(sent))
+    return bool(_login and _login[0].cookie_names(sent))
 
 
 def provider_page(lab: Lab, next_path: str) -> Response:
@@ -89,7 +89,9 @@ async def done(request: Request, lab: Lab) -> Response:
         response = start_session(lab, signed_in, _next_path(request))
     except SpotlabError as exc:
         response = error_page(lab, exc)
-    cookies.delete_cookies(response, lab, cookies.NEXT_COOKIE, *_login[0].kept_in(request.cookies))
+    cookies.delete_cookies(
+        response, lab, cookies.NEXT_COOKIE, *_login[0].cookie_names(request.cookies)
+    )
     return response
 
 

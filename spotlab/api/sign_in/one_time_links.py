@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from spotlab.access.api_tokens import hashed
+from spotlab.access.api_tokens import hash_secret
 from spotlab.access.sign_in import SignIn
 from spotlab.api.sign_in.csrf_forms import new_csrf_token, read_form
 from spotlab.api.sign_in.html import NEW_PASSWORD, Field, Form
@@ -77,7 +77,7 @@ def _user_of_link(lab: Lab, code: str, purpose: Purpose) -> str:
     """The user of a valid link. Raises NotFound, Forbidden."""
     if lab.settings.auth == "oidc":
         raise Forbidden("Users sign in with an identity provider here; there are no passwords.")
-    link = lab.store.links.find(hashed(code), purpose, lab.clock.now())
+    link = lab.store.links.find(hash_secret(code), purpose, lab.clock.now())
     if link is None:
         raise NotFound(
             "This link is not valid: it was used, has expired or never existed.",

@@ -10,10 +10,10 @@ from pydantic import Field
 from spotlab.api.views.base import ChangeRequest, Number, RequestBody, View, field
 from spotlab.domain.alert_state import Event
 from spotlab.domain.alerts import (
-    HIGHEST_THRESHOLD,
-    LONGEST_H,
-    LONGEST_WINDOW_MIN,
-    MOST_TRIES,
+    MAX_ATTEMPTS,
+    MAX_HOURS,
+    MAX_THRESHOLD,
+    MAX_WINDOW_MIN,
     AlertKind,
     Channel,
     Condition,
@@ -81,7 +81,7 @@ class ConditionRequest(RequestBody):
     threshold: float | None = Field(
         default=None,
         gt=0,
-        le=HIGHEST_THRESHOLD,
+        le=MAX_THRESHOLD,
         description="Minutes (staleness), share (failures), P within horizon_h (risk), USD/h.",
     )
     of_on_demand: bool = Field(
@@ -90,17 +90,17 @@ class ConditionRequest(RequestBody):
     window_min: float = Field(
         default=60.0,
         ge=1,
-        le=LONGEST_WINDOW_MIN,
+        le=MAX_WINDOW_MIN,
         description="For failures: period that is counted, min.",
     )
     least: int = Field(
-        default=5, ge=1, le=MOST_TRIES, description="For failures: minimum number of attempts."
+        default=5, ge=1, le=MAX_ATTEMPTS, description="For failures: minimum number of attempts."
     )
-    horizon_h: float = Field(default=24.0, gt=0, le=LONGEST_H, description="For risk: horizon, h.")
+    horizon_h: float = Field(default=24.0, gt=0, le=MAX_HOURS, description="For risk: horizon, h.")
     again_h: float = Field(
         default=24.0,
         ge=0,
-        le=LONGEST_H,
+        le=MAX_HOURS,
         description="Hours until the notification is repeated; 0 for never.",
     )
 

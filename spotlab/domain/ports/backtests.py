@@ -80,7 +80,7 @@ class Sweeps(Protocol):
         """Newest first."""
         ...
 
-    def keep(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
+    def store_cell(self, sweep_id: str, key: str, result: Mapping[str, Any]) -> None:
         """Store a finished cell.
 
         Args:

@@ -54,7 +54,7 @@ class HealthLog(Protocol):
         """Outcomes since then, oldest first."""
         ...
 
-    def works(self, since: datetime) -> Sequence[Work]:
+    def outcomes(self, since: datetime) -> Sequence[Work]:
         """Outcomes of all components since then, oldest first."""
         ...
 

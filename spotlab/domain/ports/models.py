@@ -208,7 +208,7 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    def refuse(self, name: str, version: str, task: str, by: By) -> None:
+    def record_rejection(self, name: str, version: str, task: str, by: By) -> None:
         """Record that an upload was rejected; by.reason says why."""
         ...
 
@@ -216,6 +216,6 @@ class ModelRegistry(Protocol):
         """The history, newest first; name None: of all models; limit None: all of it."""
         ...
 
-    def live_at(self, task: str, at: datetime) -> ModelEvent | None:
+    def champion_event_at(self, task: str, at: datetime) -> ModelEvent | None:
         """The event by which the champion of a given time became champion; None: there was none."""
         ...

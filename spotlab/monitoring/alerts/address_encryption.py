@@ -21,7 +21,7 @@ _SIGNATURES: Final = "alert signatures"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sealer:
+class AddressCipher:
     """Encrypts and decrypts addresses, and derives signing keys, from the app's secret key.
 
     Args:
@@ -30,11 +30,11 @@ class Sealer:
 
     key: SecretKey
 
-    def seal(self, address: str) -> str:
+    def encrypt(self, address: str) -> str:
         """The encrypted address."""
         return self._fernet().encrypt(address.encode()).decode()
 
-    def open(self, sealed: str) -> str:
+    def decrypt(self, sealed: str) -> str:
         """The decrypted address.
 
         Raises:
@@ -56,6 +56,6 @@ class Sealer:
         return Fernet(base64.urlsafe_b64encode(self.key.derived(_ADDRESSES)))
 
 
-def sealer(settings: Settings) -> Sealer:
+def address_cipher(settings: Settings) -> AddressCipher:
     """The cipher for these settings. Raises InvalidSetting and NotAvailable: there is no key."""
-    return Sealer(secret_key(settings))
+    return AddressCipher(secret_key(settings))

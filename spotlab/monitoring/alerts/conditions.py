@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from spotlab.access.name_redaction import foreign
+from spotlab.access.name_redaction import name_redactor
 from spotlab.domain.access import Principal, Role
 from spotlab.domain.alert_state import Finding
 from spotlab.domain.alerts import AlertKind, Condition, Feed
@@ -29,7 +29,7 @@ from spotlab.domain.uptime import MAX_HOLD
 from spotlab.errors import DatabaseDown, NoMarketData
 from spotlab.monitoring.alerts.price_conditions import judge_prices
 from spotlab.monitoring.alerts.rule_cache import RuleCache
-from spotlab.monitoring.health.success_rates import Done, read_work, summarise
+from spotlab.monitoring.health.success_rates import WorkSummary, read_work, summarise
 from spotlab.runtime.lab import Lab
 from spotlab.runtime.outcomes import drift_report
 
@@ -54,7 +54,7 @@ class ConditionCheck:
 
     lab: Lab
     states: Mapping[str, Probe] | None = None
-    _success_rates: dict[float, Mapping[str, Done]] = field(default_factory=dict)
+    _success_rates: dict[float, Mapping[str, WorkSummary]] = field(default_factory=dict)
 
     @cached_property
     def now(self) -> datetime:
@@ -76,13 +76,13 @@ class ConditionCheck:
         """The newest decision for each instance."""
         return self.lab.store.ledger.latest_per_instance()
 
-    def success_rates(self, window_min: float) -> Mapping[str, Done]:
+    def success_rates(self, window_min: float) -> Mapping[str, WorkSummary]:
         """How often each component succeeded in the last minutes."""
         if window_min not in self._success_rates:
             since = self.now - timedelta(minutes=window_min)
             probes = self.lab.store.probes.since(since)
             self._success_rates[window_min] = summarise(
-                read_work(self.lab, since), probes, self.lab.store.served.since(since)
+                read_work(self.lab, since), probes, self.lab.store.request_stats.since(since)
             )
         return self._success_rates[window_min]
 
@@ -101,7 +101,7 @@ class ConditionCheck:
         if condition.accounts is None:
             return str
         try:
-            return foreign(self.lab, Principal("", Role.DEMO, condition.accounts))
+            return name_redactor(self.lab, Principal("", Role.DEMO, condition.accounts))
         except DatabaseDown:
             return lambda _: "The reason is withheld, because the accounts cannot be read."
 

@@ -21,8 +21,8 @@ from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Delivery
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.monitoring.alerts import payloads, webhook_client
-from spotlab.monitoring.alerts.address_encryption import sealer
-from spotlab.monitoring.alerts.webhook_client import Answer
+from spotlab.monitoring.alerts.address_encryption import address_cipher
+from spotlab.monitoring.alerts.webhook_client import WebhookResponse
 from spotlab.monitoring.health.concurrent_probes import ConcurrentCalls
 from spotlab.runtime.lab import Lab
 from spotlab.telemetry import metrics
@@ -107,7 +107,7 @@ def _deliver_rule(lab: Lab, rule_id: str, waiting: Sequence[Delivery]) -> Attemp
     return Attempts(tried, sent)
 
 
-def tell_now(lab: Lab, rule: AlertRule, sealed: str, message: Message) -> Answer:
+def send_now(lab: Lab, rule: AlertRule, sealed: str, message: Message) -> WebhookResponse:
     """Send one notification immediately, without the outbox."""
     return _send(lab, rule, sealed, 0, payload_of(rule, message))
 
@@ -120,12 +120,12 @@ def payload_of(rule: AlertRule, message: Message) -> Mapping[str, Any]:
 
 def _send(
     lab: Lab, rule: AlertRule, sealed: str, alert_id: int, message: Mapping[str, Any]
-) -> Answer:
+) -> WebhookResponse:
     try:
-        cipher = sealer(lab.settings)
-        address, key = cipher.open(sealed), cipher.signing_key(rule.rule_id)
+        cipher = address_cipher(lab.settings)
+        address, key = cipher.decrypt(sealed), cipher.signing_key(rule.rule_id)
     except SpotlabError as exc:
-        return Answer(False, False, str(exc))
+        return WebhookResponse(False, False, str(exc))
     base = lab.settings.public_url.rstrip("/")
     body = payloads.body(rule.channel, alert_id, message, f"{base}/alerts" if base else "")
     at_s, networks = int(lab.clock.now().timestamp()), lab.settings.receiver_networks

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from spotlab.domain.access import RIGHTS, Right
-from spotlab.domain.alert_state import step
+from spotlab.domain.alert_state import update_alerts
 from spotlab.domain.alerts import AlertRule
 from spotlab.domain.ports import Probe, Topic
 from spotlab.errors import Fenced, SpotlabError
 from spotlab.monitoring.alerts.conditions import ConditionCheck
-from spotlab.monitoring.alerts.delivery import deliver, tell_now
+from spotlab.monitoring.alerts.delivery import deliver, send_now
 from spotlab.monitoring.alerts.rule_cache import RuleCache
 from spotlab.runtime.lab import Lab
 
@@ -93,8 +93,10 @@ def _restricted_to_author(lab: Lab, rule: AlertRule) -> AlertRule | None:
 def _record(lab: Lab, check: ConditionCheck, rule: AlertRule) -> int:
     """Evaluate one rule and record the result; returns the number of its firing alerts."""
     findings = check.judge(rule.condition)
-    after, messages = step(rule.rung, findings, check.now, rule.condition.again_h)
-    if (after != rule.rung or messages) and lab.store.alerts.keep(rule.rule_id, after, messages):
+    after, messages = update_alerts(rule.rung, findings, check.now, rule.condition.again_h)
+    if (after != rule.rung or messages) and lab.store.alerts.record_firing(
+        rule.rule_id, after, messages
+    ):
         lab.bus.publish(Topic.ALERTS)
     return len(after)
 
@@ -114,8 +116,8 @@ def database_down(lab: Lab, probes: dict[str, Probe]) -> int:
             continue
         findings = ConditionCheck(lab, probes).judge(rule.condition)
         before = lab.process_state(RuleCache).notified.get(rule.rule_id, rule.rung)
-        after, messages = step(before, findings, lab.clock.now(), rule.condition.again_h)
-        responses = [tell_now(lab, rule, sealed, message) for message in messages]
+        after, messages = update_alerts(before, findings, lab.clock.now(), rule.condition.again_h)
+        responses = [send_now(lab, rule, sealed, message) for message in messages]
         if all(response.ok for response in responses):
             lab.process_state(RuleCache).notified[rule.rule_id] = after
         accepted += sum(response.ok for response in responses)
@@ -129,5 +131,5 @@ def database_back(lab: Lab) -> None:
         DatabaseDown: the outage continues.
     """
     for rule_id, rung in list(lab.process_state(RuleCache).notified.items()):
-        lab.store.alerts.keep(rule_id, rung, [])
+        lab.store.alerts.record_firing(rule_id, rung, [])
         lab.process_state(RuleCache).notified.pop(rule_id, None)

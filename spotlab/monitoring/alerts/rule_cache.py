@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from spotlab.domain.alert_state import Ringing
+from spotlab.domain.alert_state import FiringAlert
 from spotlab.domain.alerts import AlertRule
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class RuleCache:
     """
 
     rules: list[tuple[AlertRule, str]] = field(default_factory=list)
-    notified: dict[str, Mapping[str, Ringing]] = field(default_factory=dict)
+    notified: dict[str, Mapping[str, FiringAlert]] = field(default_factory=dict)
     _values: dict[str, tuple[Hashable, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -37,7 +37,7 @@ _RETRYABLE: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """A receiver's response.
 
     Args:
@@ -71,7 +71,7 @@ def post(
     limit_s: float = LIMIT_S,
     *,
     networks: Sequence[Network] = (),
-) -> Answer:
+) -> WebhookResponse:
     """Send once and return the response; raises nothing.
 
     Args:
@@ -86,14 +86,14 @@ def post(
     try:
         target = parse_address(address)
     except InvalidInput as exc:
-        return Answer(False, True, str(exc))
+        return WebhookResponse(False, True, str(exc))
     try:
         raw = _connect(resolve(target, networks, limit_s), ends)
     except Refused as exc:
         # A rejected name is retried like an unknown one: the two must not be distinguishable.
-        return Answer(False, target.is_number, str(exc))
+        return WebhookResponse(False, target.is_number, str(exc))
     except OSError as exc:
-        return Answer(False, False, _error_text(exc))
+        return WebhookResponse(False, False, _error_text(exc))
     headers = {
         "Host": target.shown_host,
         "Content-Type": "application/json",
@@ -118,21 +118,21 @@ def post(
         with suppress(OSError, http.client.HTTPException, ValueError):
             response.read(MAX_READ)  # lets the receiver finish its response
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        return Answer(False, False, _error_text(TimeoutError() if late.is_set() else exc))
+        return WebhookResponse(False, False, _error_text(TimeoutError() if late.is_set() else exc))
     finally:
         hang_up.cancel()
         connection.close()
     return _response_of(response.status)
 
 
-def _response_of(status: int) -> Answer:
+def _response_of(status: int) -> WebhookResponse:
     if 300 <= status < 400:
-        return Answer(False, True, f"It answered {status}: redirects are not followed.")
+        return WebhookResponse(False, True, f"It answered {status}: redirects are not followed.")
     phrase = next((f" {each.phrase}" for each in HTTPStatus if each == status), "")
     words = f"It answered {status}{phrase}."
     if 200 <= status < 300:
-        return Answer(True, True, words)
-    return Answer(False, 400 <= status < 500 and status not in _RETRYABLE, words)
+        return WebhookResponse(True, True, words)
+    return WebhookResponse(False, 400 <= status < 500 and status not in _RETRYABLE, words)
 
 
 def _error_text(exc: Exception) -> str:

@@ -35,7 +35,7 @@ def check_database(lab: Lab) -> bool:
     """
     try:
         lab.store.ping()
-        COUNTING.keep(lab)
+        COUNTING.save(lab)
         database_back(lab)
         if recorded := prober_of(lab).catch_up(lab):
             log.warning("the database is back; %d probes of its outage were recorded", recorded)
@@ -69,6 +69,6 @@ def watch(lab: Lab) -> Callable[[], None]:
         stop.set()
         thread.join()
         with suppress(SpotlabError):
-            COUNTING.keep(lab)
+            COUNTING.save(lab)
 
     return end

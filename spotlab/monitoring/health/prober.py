@@ -109,7 +109,7 @@ class Prober:
         with self._lock:
             if not self._unrecorded:
                 return 0
-            recorded = lab.store.probes.fill(list(self._unrecorded), PROBE_EVERY)
+            recorded = lab.store.probes.record_missing(list(self._unrecorded), PROBE_EVERY)
             self._unrecorded.clear()
             return recorded
 

@@ -39,7 +39,7 @@ _MAX_SHOWN: Final = 3
 def app_server(lab: Lab) -> ComponentState:
     """Whether an app server runs, on any machine."""
     now = lab.clock.now()
-    processes = lab.store.signs.processes("app")
+    processes = lab.store.heartbeats.processes("app")
     if not processes:
         reason = "No app server has sent a heartbeat yet."
         return ComponentState(APP_SERVER, UNKNOWN, reason, None, None, now)
@@ -58,7 +58,7 @@ def app_server(lab: Lab) -> ComponentState:
 def scheduler(lab: Lab) -> ComponentState:
     """Whether jobs run, in whichever process is the leader."""
     now = lab.clock.now()
-    last = lab.store.signs.last_runs()
+    last = lab.store.heartbeats.last_runs()
     if not last:
         reason = "No job has run yet."
         return ComponentState(SCHEDULER, UNKNOWN, reason, None, None, now)
@@ -127,7 +127,7 @@ def _database(lab: Lab) -> ComponentState:
     names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     dialect = lab.store.engine.dialect.name
     state = _round_trip(lab, DATABASE, lab.store.ping, lambda: names.get(dialect, dialect))
-    if state.state == HEALTHY and (why := lab.store.refused()):
+    if state.state == HEALTHY and (why := lab.store.write_failure()):
         return replace(state, state=DEGRADED, reason=why)
     return state
 

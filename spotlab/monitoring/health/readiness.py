@@ -43,7 +43,7 @@ class ReadinessCheck:
         self._lab = lab
         self._calls: ConcurrentCalls[str] = ConcurrentCalls(LIMIT_S)
 
-    def look(self) -> Readiness:
+    def check(self) -> Readiness:
         """Check the database and the champion now, for at most LIMIT_S."""
         results = self._calls.ask(
             {DATABASE: partial(_database, self._lab), ML_INFERENCE: partial(_model, self._lab)}
@@ -54,7 +54,7 @@ class ReadinessCheck:
 
 
 def _database(lab: Callable[[], Lab]) -> str:
-    return "" if lab().store.migrated() else "Its schema is not at this version's revision."
+    return "" if lab().store.is_migrated() else "Its schema is not at this version's revision."
 
 
 def _model(lab: Callable[[], Lab]) -> str:

@@ -13,7 +13,7 @@ from spotlab.domain.ports import ComponentState, Probe
 from spotlab.domain.uptime import MAX_HOLD, WINDOW, Spell, Uptime, spells, uptime
 from spotlab.errors import SpotlabError
 from spotlab.monitoring.health.prober import probe_all
-from spotlab.monitoring.health.success_rates import Done, read_work, summarise
+from spotlab.monitoring.health.success_rates import WorkSummary, read_work, summarise
 
 if TYPE_CHECKING:
     from spotlab.runtime.lab import Lab
@@ -36,7 +36,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class PartHealth:
+class ComponentHealth:
     """The health of one component.
 
     Args:
@@ -51,7 +51,7 @@ class PartHealth:
     state: ComponentState
     uptime: Uptime
     spells: tuple[Spell, ...]
-    done: Done
+    done: WorkSummary
     last_success_at: datetime | None
     slots: tuple[Slot, ...]
 
@@ -69,17 +69,17 @@ class Health:
 
     since: datetime
     now: datetime
-    parts: tuple[PartHealth, ...]
+    components: tuple[ComponentHealth, ...]
     probes: int
     unread: str
 
-    def part(self, name: str) -> PartHealth:
+    def component(self, name: str) -> ComponentHealth:
         """The component of a name."""
-        return next(each for each in self.parts if each.state.name == name)
+        return next(each for each in self.components if each.state.name == name)
 
 
 @dataclass(frozen=True, slots=True)
-class PartDay:
+class ComponentDay:
     """One component's last 24 hours in detail.
 
     Args:
@@ -102,7 +102,7 @@ def read(lab: Lab) -> Health:
     try:
         recorded = lab.store.probes.since(since - MAX_HOLD)
         within = (p for p in recorded if p.at >= since)
-        done = summarise(read_work(lab, since), within, lab.store.served.since(since))
+        done = summarise(read_work(lab, since), within, lab.store.request_stats.since(since))
     except SpotlabError as exc:
         recorded, done, unread = [], summarise([], []), exc.message
     by_part: dict[str, list[Probe]] = {name: [] for name in COMPONENTS}
@@ -115,14 +115,14 @@ def read(lab: Lab) -> Health:
 def _part(
     state: ComponentState,
     probes: Sequence[Probe],
-    done: Mapping[str, Done],
+    done: Mapping[str, WorkSummary],
     since: datetime,
     now: datetime,
-) -> PartHealth:
+) -> ComponentHealth:
     found = spells([(probe.at, probe.state) for probe in probes], since, now)
     work = done[state.name]
     known = [at for at in (state.last_success_at, work.last_ok_at) if at is not None]
-    return PartHealth(
+    return ComponentHealth(
         state=state,
         uptime=uptime(found),
         spells=tuple(found),
@@ -157,7 +157,7 @@ def _slot(
 _SEVERITY: Final = (DOWN, "degraded", HEALTHY)
 
 
-def read_day(lab: Lab, part: str) -> PartDay:
+def read_day(lab: Lab, part: str) -> ComponentDay:
     """One component's last 24 hours, in detail. Raises DatabaseDown."""
     now = lab.clock.now()
     probes = lab.store.probes.since(now - WINDOW, part)
@@ -166,4 +166,4 @@ def read_day(lab: Lab, part: str) -> PartDay:
         if probe.state != before and probe.state != HEALTHY:
             failures.append(probe)
         before = probe.state
-    return PartDay(now - WINDOW, now, tuple(probes), tuple(reversed(failures)))
+    return ComponentDay(now - WINDOW, now, tuple(probes), tuple(reversed(failures)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spotlab.domain.request_stats import SLOT, Served, class_of
+from spotlab.domain.request_stats import SLOT, RequestCounts, latency_class_of
 from spotlab.errors import SpotlabError
 from spotlab.telemetry.logs import process_id
 
@@ -38,7 +38,7 @@ class RequestCounter:
         self._slots: dict[datetime, _Slot] = {}
         self._changed: set[datetime] = set()
 
-    def note(self, *, ok: bool, took_s: float, at: datetime | None = None) -> None:
+    def count(self, *, ok: bool, took_s: float, at: datetime | None = None) -> None:
         """Count one response; `at`: None means now."""
         now = at or datetime.now(UTC)
         begins = now - (now - _BEGAN) % SLOT
@@ -46,7 +46,7 @@ class RequestCounter:
             slot = self._slots.setdefault(begins, _Slot())
             self._changed.add(begins)
             if ok:
-                slot.took[class_of(took_s * 1e3)] += 1
+                slot.took[latency_class_of(took_s * 1e3)] += 1
             else:
                 slot.failed += 1
             if len(self._slots) > MAX_SLOTS:
@@ -54,16 +54,16 @@ class RequestCounter:
                 del self._slots[oldest]
                 self._changed.discard(oldest)
 
-    def keep(self, lab: Lab) -> None:
+    def save(self, lab: Lab) -> None:
         """Save the changes since the last call. Raises DatabaseDown: the next call saves them."""
         with self._lock:
             changed, self._changed = self._changed, set()
             rows = [
-                Served(process_id(), at, self._slots[at].failed, dict(self._slots[at].took))
+                RequestCounts(process_id(), at, self._slots[at].failed, dict(self._slots[at].took))
                 for at in changed
             ]
         try:
-            lab.store.served.keep(rows)
+            lab.store.request_stats.record(rows)
         except SpotlabError:
             with self._lock:
                 self._changed |= changed & self._slots.keys()

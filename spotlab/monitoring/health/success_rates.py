@@ -16,7 +16,7 @@ from spotlab.domain.components import (
     LINEAR_OPTIMIZER,
 )
 from spotlab.domain.ports import Probe, Work
-from spotlab.domain.request_stats import Served, percentile_ms, together
+from spotlab.domain.request_stats import RequestCounts, merge_latencies, percentile_ms
 from spotlab.domain.uptime import QUANTILES, Rate, percentile
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _OK: Final = frozenset({HEALTHY, DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class WorkSummary:
     """A component's work in a window.
 
     Args:
@@ -41,18 +41,22 @@ class Done:
     latency_ms: tuple[float | None, ...]
     measured: int
     last_ok_at: datetime | None
-    asked: bool
+    from_probes: bool
 
 
 def read_work(lab: Lab, since: datetime) -> list[Work]:
     """All work recorded since then: collects, listings, evaluations and jobs."""
-    evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.works(since)]
-    return [*lab.store.health.works(since), *lab.store.signs.works(since), *evaluated]
+    evaluated = [Work(LINEAR_OPTIMIZER, *each) for each in lab.store.ledger.evaluations(since)]
+    return [
+        *lab.store.health.outcomes(since),
+        *lab.store.heartbeats.job_outcomes(since),
+        *evaluated,
+    ]
 
 
 def summarise(
-    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[Served] = ()
-) -> Mapping[str, Done]:
+    written: Iterable[Work], probes: Iterable[Probe], served: Sequence[RequestCounts] = ()
+) -> Mapping[str, WorkSummary]:
     """Each component's work: its recorded work, or else its probes.
 
     For app servers, the requests that all of them answered.
@@ -72,24 +76,24 @@ def summarise(
     return found | {APP_SERVER: _summary_of_requests(served)}
 
 
-def _summary_of_requests(served: Sequence[Served]) -> Done:
-    took = together(served)
-    return Done(
+def _summary_of_requests(served: Sequence[RequestCounts]) -> WorkSummary:
+    took = merge_latencies(served)
+    return WorkSummary(
         rate=Rate(took.total(), sum(each.failed for each in served)),
         latency_ms=tuple(percentile_ms(took, share) for share in QUANTILES),
         measured=took.total(),
         last_ok_at=max((each.at for each in served if each.took), default=None),
-        asked=False,
+        from_probes=False,
     )
 
 
-def _summary(work: Sequence[Work], asked: bool) -> Done:
+def _summary(work: Sequence[Work], asked: bool) -> WorkSummary:
     ok = [each for each in work if each.ok]
     took = [each.latency_ms for each in ok if each.latency_ms is not None]
-    return Done(
+    return WorkSummary(
         rate=Rate(len(ok), len(work) - len(ok)),
         latency_ms=tuple(percentile(took, share) for share in QUANTILES),
         measured=len(took),
         last_ok_at=max((each.at for each in ok), default=None),
-        asked=asked,
+        from_probes=asked,
     )

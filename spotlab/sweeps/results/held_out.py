@@ -20,7 +20,7 @@ from spotlab.gym.sweep_cell import Cell, CellResult, run_cell
 from spotlab.gym.windows import Window, deadline_windows, service_windows
 from spotlab.gym.world import FloatArray, World
 from spotlab.recorded.price_history import read_price_history
-from spotlab.recorded.traces import panel as read_panel
+from spotlab.recorded.traces import read_panel as read_panel
 from spotlab.sweeps.forecasts import forecasts_of
 from spotlab.sweeps.results.capacity import CAMPAIGN_2023, TRAIN_SHARE
 from spotlab.training.capacity.rows import capacity_rows, time_split

@@ -50,7 +50,7 @@ class Part:
     measure: Callable[[Path, Lab, Step], Sequence[Section]]
 
 
-def results(folder: Path, lab: Lab, step: Step, only: Sequence[str] = ()) -> Results:
+def measure_results(folder: Path, lab: Lab, step: Step, only: Sequence[str] = ()) -> Results:
     """Measure all parts, or some.
 
     Args:

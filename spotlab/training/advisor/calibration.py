@@ -18,7 +18,7 @@ from spotlab.inference.calibrators import (
     Isotonic,
     Logistic,
     apply,
-    log_sides,
+    beta_terms,
     sigmoid,
 )
 from spotlab.training.advisor.splits import group_folds
@@ -94,7 +94,7 @@ def fit_beta(score: FloatArray, target: FloatArray) -> Beta:
     Arguments as in `fit_logistic`. A weight that would be negative is set to 0 and the other one is
     fitted again, as the method's authors do: a calibration must not reverse the order of scores.
     """
-    below, above = log_sides(score)
+    below, above = beta_terms(score)
     ones = np.ones_like(score)
     below_weight, above_weight, intercept = _newton(np.column_stack([below, above, ones]), target)
     if below_weight < 0.0:

@@ -39,7 +39,7 @@ from spotlab.training.advisor.labels import bucket_labels
 
 FloatArray = NDArray[np.float64]
 
-VARIABLE: Final = "SPOTLAB_SHARED_DATA"
+DATA_VARIABLE: Final = "SPOTLAB_SHARED_DATA"
 DEFAULT_FOLDER: Final = Path("../shared/data")
 HISTORY: Final = timedelta(days=90)
 SPECS_FILE: Final = "instance-specs/instance_types-2026-08-21.csv"
@@ -64,7 +64,7 @@ class Dataset:
 
 def data_folder() -> Path:
     """The folder of recorded data, from the environment."""
-    return Path(os.environ.get(VARIABLE, DEFAULT_FOLDER))
+    return Path(os.environ.get(DATA_VARIABLE, DEFAULT_FOLDER))
 
 
 def dataset(folder: Path, as_of: datetime, label_at: datetime) -> Dataset:
@@ -228,7 +228,7 @@ def _files_until(folder: Path, kind: str, as_of: datetime) -> list[Path]:
     if not found:
         raise NotAvailable(
             f"The recorded data has no {kind} of {as_of:%Y-%m-%d} or earlier.",
-            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+            remedy=f"Set {DATA_VARIABLE} to the folder of recorded data.",
         )
     return found
 
@@ -250,5 +250,5 @@ def _require(path: Path) -> None:
     if not path.exists():
         raise NotAvailable(
             f"Recorded data is not available: {path.parent.name}/{path.name} is missing.",
-            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+            remedy=f"Set {DATA_VARIABLE} to the folder of recorded data.",
         )

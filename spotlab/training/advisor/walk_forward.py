@@ -29,7 +29,7 @@ from spotlab.inference.calibrators import apply, sigmoid
 from spotlab.training.advisor import recipe
 from spotlab.training.advisor.booster import BoosterFitter, raw_score, scoring_matrix
 from spotlab.training.advisor.datasets import (
-    VARIABLE,
+    DATA_VARIABLE,
     Dataset,
     market_of_snapshots,
     pools_of,
@@ -160,7 +160,7 @@ def _snapshots(folder: Path) -> dict[datetime, Snapshot]:
     if not files:
         raise NotAvailable(
             "The advisor snapshots of 2022 are not available: evaluation-only/advisor is missing.",
-            remedy=f"Set {VARIABLE} to the folder of recorded data.",
+            remedy=f"Set {DATA_VARIABLE} to the folder of recorded data.",
         )
     read = [read_advisor(path) for path in files]
     return {snapshot.origin.event_time: snapshot for snapshot in read}

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.domain.traces import Trace, TracePanel, align
 from spotlab.features.capacity_model.features import compute_capacity
-from spotlab.recorded.traces import Polarity, TraceFormat, on_one_clock, read_traces, trace_files
+from spotlab.recorded.traces import (
+    Polarity,
+    TraceFormat,
+    read_traces,
+    share_tick_times,
+    trace_files,
+)
 from spotlab.training.capacity.baselines import forecast_baselines
 from spotlab.training.capacity.rows import CapacityRows, capacity_rows
 from spotlab.training.evaluation_report import SEED, ModelWithCard, assess
@@ -158,7 +164,7 @@ def campaigns(traces: Sequence[Trace], files: Sequence[Path] = ()) -> list[Trace
         InvalidInput: as `align`.
     """
     folders = [file.resolve().parent for file in files] or [Path()] * len(traces)
-    clocked = on_one_clock(traces)
+    clocked = share_tick_times(traces)
     if clocked and all(trace.started_at is not None for trace in clocked):
         return [align(together) for together in _overlapping(clocked)]
     groups: dict[tuple[float, Path], list[Trace]] = {}

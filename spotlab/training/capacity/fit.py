@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spotlab.domain.features import Matrix
 from spotlab.features.capacity_model.features import NAMES
 from spotlab.inference.calibrators import Calibrator, Logistic, sigmoid
-from spotlab.inference.capacity import on_scale, scale, with_horizon
+from spotlab.inference.capacity import scaled_feature, scaled_features, with_horizon
 from spotlab.inference.card import CapacityColumn, CapacityKnot
 from spotlab.inference.lightgbm_import import lightgbm as library
 from spotlab.training.advisor.calibration import FITS, choose_calibration
@@ -202,7 +202,7 @@ class _LogisticStage:
 
     def logistic_score(self, matrix: Matrix, place: int) -> FloatArray:
         """(n,) logistic score, with the weights for other pools if any of them is known."""
-        values = on_scale(matrix, self.columns)
+        values = scaled_features(matrix, self.columns)
         knot = self.knots[place]
         alone = np.isnan(matrix[:, recipe.OF_OTHERS]).all(axis=1)
         scores = [weights[0] + values @ np.array(weights[1:]) for weights in _weights(knot)]
@@ -248,7 +248,7 @@ def _fit_stage(
     columns = _columns(widest.matrix)
     knots = []
     for horizon in training:
-        values = on_scale(horizon.matrix, columns)
+        values = scaled_features(horizon.matrix, columns)
         weights = [
             fit_logistic_part(
                 np.where(used, values, 0.0), horizon.label, settings["ridge"], recipe.DIRECTIONS
@@ -268,7 +268,7 @@ def _columns(matrix: Matrix) -> tuple[CapacityColumn, ...]:
     for place, name in enumerate(NAMES):
         kind, offset = recipe.scale_of(name)
         known = matrix[:, place][~np.isnan(matrix[:, place])]
-        scaled = scale(known, kind, offset) if len(known) else np.zeros(1)
+        scaled = scaled_feature(known, kind, offset) if len(known) else np.zeros(1)
         low, high = np.quantile(scaled, [recipe.CLIPPED_SHARE, 1.0 - recipe.CLIPPED_SHARE])
         spread = float(np.std(scaled))
         numbers = [

@@ -11,7 +11,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.ports import Account
 from spotlab.errors import SpotlabError
-from spotlab.services.accounts import AccountStanding, Validation
+from spotlab.services.accounts import AccountStatus, Validation
 from spotlab.ui.common import (
     background_tasks,
     errors,
@@ -44,7 +44,7 @@ def show_list_now() -> None:
 
 
 def _list_now() -> None:
-    accounts = session.desk().accounts
+    accounts = session.services().accounts
 
     def work(tell: background_tasks.Progress, _stopped: object) -> Sequence[str]:
         tell("listing every account's instances in EC2", 0.3)
@@ -69,7 +69,7 @@ def show_outcome() -> None:
         st.toast(formatting.plain(message), icon=":material/check:")
 
 
-def show_details(standing: AccountStanding, now: datetime) -> None:
+def show_details(standing: AccountStatus, now: datetime) -> None:
     """Shows one account: its role and regions, its validation, and the form to change it."""
     account = standing.account
     with st.container(border=True):
@@ -95,7 +95,7 @@ def show_details(standing: AccountStanding, now: datetime) -> None:
                     show_form(account)
 
 
-def _description(standing: AccountStanding, now: datetime) -> str:
+def _description(standing: AccountStatus, now: datetime) -> str:
     account = standing.account
     role = f"assumes `{account.role_arn}`" if account.role_arn else "uses its own credentials"
     external = ", with an external id" if account.external_id else ""
@@ -135,7 +135,7 @@ def _show_validation(account: Account) -> None:
 
 
 def _validate(name: str) -> None:
-    accounts = session.desk().accounts
+    accounts = session.services().accounts
 
     def work(tell: background_tasks.Progress, _stopped: object) -> Validation:
         tell("assuming the role, then checking each region", 0.3)
@@ -162,7 +162,7 @@ def _show_switch(account: Account) -> None:
 def _set_active(name: str, active: bool) -> None:
     reason = str(st.session_state.get(f"active-reason {name}", "")).strip()
     try:
-        session.desk().accounts.set_active(name, active, reason)
+        session.services().accounts.set_active(name, active, reason)
     except SpotlabError as exc:
         errors.explain(exc)
         return
@@ -241,14 +241,17 @@ def _save(key: str, account: Account | None) -> None:
     def value(field: str) -> str:
         return str(st.session_state.get(f"account-{field} {key}", "")).strip()
 
-    desk, regions = session.desk().accounts, st.session_state.get(f"account-regions {key}", [])
+    services, regions = (
+        session.services().accounts,
+        st.session_state.get(f"account-regions {key}", []),
+    )
     role, external, reason = value("role"), value("external"), value("reason")
     try:
         if account is None:
             new = Account(value("name"), value("id"), role, external, tuple(regions))
-            saved = desk.add(new, reason)
+            saved = services.add(new, reason)
         else:
-            saved = desk.save(
+            saved = services.save(
                 account.name,
                 value("id"),
                 regions,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from spotlab.services.accounts import AccountStanding
+from spotlab.services.accounts import AccountStatus
 from spotlab.ui.common import formatting
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
@@ -15,7 +15,7 @@ from spotlab.ui.common.theme import Palette
 STATES = {"managed": "healthy", "not listed": "down", "not managed": "unknown"}
 
 
-def headline(standings: Sequence[AccountStanding]) -> str:
+def headline(standings: Sequence[AccountStatus]) -> str:
     """How many accounts, regions and instances are managed, and which could not be listed."""
     if not standings:
         return "0 accounts: there are no instances to evaluate"
@@ -31,7 +31,7 @@ def headline(standings: Sequence[AccountStanding]) -> str:
     return f"{sentence}; {formatting.listed(failed)} could not be listed" if failed else sentence
 
 
-def small_print(standings: Sequence[AccountStanding], now: datetime) -> str:
+def small_print(standings: Sequence[AccountStatus], now: datetime) -> str:
     """How old the oldest listing is, and how many accounts are not managed."""
     times = [each.listing.at for each in standings if each.listing.at is not None]
     oldest = f"Oldest listing {formatting.ago(min(times), now)}" if times else "Not listed yet"
@@ -39,14 +39,14 @@ def small_print(standings: Sequence[AccountStanding], now: datetime) -> str:
     return f"{oldest}; {unmanaged} not managed." if unmanaged else f"{oldest}."
 
 
-def state_of(standing: AccountStanding) -> str:
+def state_of(standing: AccountStatus) -> str:
     """The state of an account, one of STATES."""
-    if not standing.account.active or standing.looked_after is False:
+    if not standing.account.active or standing.managed is False:
         return "not managed"
     return "not listed" if standing.listing.error else "managed"
 
 
-def rows(standings: Sequence[AccountStanding]) -> pd.DataFrame:
+def rows(standings: Sequence[AccountStatus]) -> pd.DataFrame:
     """One row per account."""
     return pd.DataFrame(
         [

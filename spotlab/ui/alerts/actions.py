@@ -14,7 +14,7 @@ from spotlab.ui.common import errors, formatting, session
 
 def show(rule: AlertRule) -> None:
     """Shows the selected rule's buttons and its form."""
-    desk, key = session.desk().alerts, rule.rule_id
+    services, key = session.services().alerts, rule.rule_id
     with st.container(border=True):
         st.markdown(
             f"**{formatting.plain(rule.name)}**: fires when "
@@ -25,26 +25,26 @@ def show(rule: AlertRule) -> None:
                 _run(lambda: _send_test(rule))
             if rule.enabled:
                 if st.button("Switch off", icon=":material/notifications_off:", key=f"off {key}"):
-                    _run(lambda: desk.change(key, enabled=False), rerun=True)
+                    _run(lambda: services.change(key, enabled=False), rerun=True)
             elif st.button("Switch on", icon=":material/notifications:", key=f"on {key}"):
-                _run(lambda: desk.change(key, enabled=True), rerun=True)
+                _run(lambda: services.change(key, enabled=True), rerun=True)
             with st.popover("Signing key", icon=":material/key:"):
                 st.caption("The receiver verifies the header X-SpotLab-Signature with this key.")
-                st.code(desk.signing_key(key), language=None)
+                st.code(services.signing_key(key), language=None)
             with st.popover("Delete", icon=":material/delete:"):
                 st.write(
                     f"“{formatting.plain(rule.name)}” is no longer checked, and its waiting "
                     "notifications are not sent."
                 )
                 if st.button("Delete rule", key=f"delete {key}"):
-                    _run(lambda: desk.delete(key), rerun=True)
+                    _run(lambda: services.delete(key), rerun=True)
         with st.expander("Edit rule", icon=":material/edit:"):
             form.show_form(rule)
 
 
 def _send_test(rule: AlertRule) -> None:
     with st.spinner(formatting.plain(f"sending a test to {rule.shown_address}")):
-        response = session.desk().alerts.test(rule.rule_id)
+        response = session.services().alerts.test(rule.rule_id)
     box = st.success if response.ok else st.error
     box(
         formatting.plain(response.words),

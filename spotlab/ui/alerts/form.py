@@ -112,10 +112,10 @@ def _show_condition(initial: Condition, key: str) -> None:
 def _show_instances(
     initial: Condition, key: str, left: DeltaGenerator, right: DeltaGenerator
 ) -> None:
-    desk = session.desk()
-    accounts = {each.name: each.name for each in desk.accounts.list()}
+    services = session.services()
+    accounts = {each.name: each.name for each in services.accounts.list()}
     _select(left, "Account", accounts, initial.account, "account", key)
-    names = {each.instance_id: each.name or each.instance_id for each in desk.instances.list()}
+    names = {each.instance_id: each.name or each.instance_id for each in services.instances.list()}
     _select(right, "Instance", names, initial.instance_id, "instance", key)
 
 
@@ -177,17 +177,17 @@ def key_of(rule: AlertRule | None) -> str:
 
 
 def _save(key: str, rule: AlertRule | None) -> None:
-    desk = session.desk().alerts
+    services = session.services().alerts
     name, channel = _value("name", key), _value("channel", key)
     address = str(_value("address", key) or "").strip()
     _clear_error(key)
     try:
         condition = _condition(key)
         if rule is None:
-            added = desk.add(name, condition, channel, address)
+            added = services.add(name, condition, channel, address)
             st.session_state[ADDED] = (added.rule.name, added.signing_key)
         else:
-            desk.change(
+            services.change(
                 rule.rule_id,
                 name=name,
                 condition=condition,

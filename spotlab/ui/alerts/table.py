@@ -38,7 +38,7 @@ def headline(rules: Sequence[AlertRule], deliveries: Sequence[Delivery]) -> str:
     return f"{sentence}; {formatting.count(failed, 'notification')} could not be delivered"
 
 
-def show_ringing(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> None:
+def show_firing(rules: Sequence[AlertRule], now: datetime, palette: Palette) -> None:
     """Shows the firing alerts, newest first."""
     rows = [
         (rule.name, each.subject, each.text, each.since, each.told_at)

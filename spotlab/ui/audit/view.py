@@ -11,7 +11,7 @@ import streamlit as st
 
 from spotlab.domain.access import Principal, Right
 from spotlab.domain.ports import AuditCheck, AuditEntry, AuditFilter
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.ui.common import access_labels, export, formatting, session, tables
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.experiments.table import SINCE
@@ -61,14 +61,14 @@ def show_filters(now: datetime) -> AuditFilter:
 
 def check() -> AuditCheck:
     """The state of the hash chain, checked at most every 30 s."""
-    desk = session.desk()
-    desk.who.require(Right.READ_AUDIT)
-    return _check(desk)
+    services = session.services()
+    services.principal.require(Right.READ_AUDIT)
+    return _check(services)
 
 
 @st.cache_resource(show_spinner=False, ttl=CHECKED_FOR, max_entries=1)
-def _check(_desk: Desk) -> AuditCheck:
-    return _desk.audit.check()
+def _check(_services: Services) -> AuditCheck:
+    return _services.audit.check()
 
 
 def headline(check: AuditCheck) -> str:
@@ -170,10 +170,10 @@ def columns(now: datetime) -> dict[str, Column]:
 
 def offer_export(filters: AuditFilter) -> None:
     """Buttons that export the filtered entries."""
-    desk = session.deferred_desk()
+    services = session.deferred_services()
 
     def table() -> export.Table:
-        return exported(desk().audit.list(filters, limit=MOST_EXPORTED))
+        return exported(services().audit.list(filters, limit=MOST_EXPORTED))
 
     export.offer(table, "audit", "audit-file")
 

@@ -13,7 +13,7 @@ from spotlab.ui.common import formatting, tables
 from spotlab.ui.common.tables import Column
 
 
-def assumptions(record: SweepRecord) -> None:
+def show(record: SweepRecord) -> None:
     """Shows the assumptions, the omitted policies, and the sources of the traces."""
     config = record.config
     omitted = [

@@ -12,13 +12,13 @@ from spotlab.gym.policies import ORACLE
 from spotlab.gym.windows import CHANGEOVERS_H, DEADLINES_H, WORK_H
 from spotlab.recorded.traces import FORMATS
 from spotlab.sweeps.forecasts import CAPACITY_TASK
-from spotlab.sweeps.plan import ALL, Sweep
+from spotlab.sweeps.plan import ALL_POLICIES, Sweep
 from spotlab.sweeps.spec import (
     RECORDED_PRICES,
     Jobs,
     Prices,
+    Range,
     Services,
-    Span,
     SweepSpec,
     TraceChoice,
 )
@@ -54,7 +54,9 @@ def ask() -> Sweep | None:
     if traces is None or prices is None or workloads is None:
         st.caption("Fill in the empty fields to start the backtest.")
         return None
-    return _with_policies(SweepSpec(traces, workloads, (ALL,), models, windows, seed, prices))
+    return _with_policies(
+        SweepSpec(traces, workloads, (ALL_POLICIES,), models, windows, seed, prices)
+    )
 
 
 def _with_policies(spec: SweepSpec) -> Sweep | None:
@@ -138,7 +140,7 @@ def _windows() -> tuple[int, int]:
 
 
 def _models() -> tuple[str, ...]:
-    models = session.desk().models
+    models = session.services().models
     usable = [
         entry.record.reference for entry in models.entries(CAPACITY_TASK) if not entry.refused
     ]
@@ -200,7 +202,7 @@ def _uploaded_traces() -> TraceChoice | None:
     return TraceChoice(uploads.save(uploads.TRACES, uploaded(files)), format_, polarity, gap_s)
 
 
-def _span(places: Any, label: str, ends: Span, step: float, key: str) -> Span | None:
+def _span(places: Any, label: str, ends: Range, step: float, key: str) -> Range | None:
     low = _number(
         places[0],
         f"{label} from (h)",

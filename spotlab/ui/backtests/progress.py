@@ -97,7 +97,7 @@ def _show_stopped(record: SweepRecord, state: str, reason: str | None) -> None:
 
 
 def _resume(record: SweepRecord) -> None:
-    sweep = session.desk().backtests.replan(record)
+    sweep = session.services().backtests.replan(record)
     if sweep.plan.sweep_id == record.sweep_id:
         actions.begin(sweep)
     st.warning(

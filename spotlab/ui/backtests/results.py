@@ -60,7 +60,7 @@ def headline(record: SweepRecord, figures: SweepFigures | None) -> str:
 
 def small_print(record: SweepRecord, figures: SweepFigures | None, now: datetime) -> str:
     """The sweep, and how its figures are aggregated."""
-    text = which(record, now)
+    text = describe_sweep(record, now)
     if figures is None:
         return text
     if not figures.main_policy.startswith(SPOTLAB):
@@ -68,7 +68,7 @@ def small_print(record: SweepRecord, figures: SweepFigures | None, now: datetime
     return f"{text} Figures are means per window."
 
 
-def which(record: SweepRecord, now: datetime) -> str:
+def describe_sweep(record: SweepRecord, now: datetime) -> str:
     """A sentence that identifies the sweep."""
     return (
         f"Sweep {record.sweep_id}, requested {formatting.ago(record.created_at, now)}: "

@@ -22,11 +22,11 @@ SMALL_PRINT = (
 )
 
 
-def known() -> list[SweepRecord]:
+def list_sweeps() -> list[SweepRecord]:
     """Sweeps started on this page or with `spotlab backtest`, newest first."""
     return [
         record
-        for record in session.desk().backtests.list(limit=200)
+        for record in session.services().backtests.list(limit=200)
         if "workloads" in record.config and "sources" in record.config
     ]
 

@@ -29,7 +29,7 @@ def of_rows(table: pd.DataFrame, placements: Placements) -> list[PlacementScore]
     """The placement score of each row of a ranking's table."""
     places = table[["region", "availability_zone", "instance_type"]]
     return [
-        placements.of(Pool(region, zone if isinstance(zone, str) else None, name))
+        placements.score_of(Pool(region, zone if isinstance(zone, str) else None, name))
         for region, zone, name in places.itertuples(index=False, name=None)
     ]
 

@@ -9,7 +9,12 @@ from typing import Final
 import plotly.graph_objects as go
 
 from spotlab.inference.explain import Change, Explanation
-from spotlab.inference.explanation_text import described, phrase, signed, spoken
+from spotlab.inference.explanation_text import (
+    feature_label,
+    format_log_odds,
+    format_value,
+    labelled_value,
+)
 from spotlab.ui.charts.base import figure, plain
 from spotlab.ui.common.formatting import percent
 from spotlab.ui.common.theme import Palette
@@ -33,7 +38,7 @@ def waterfall(
     risk = explanation.risk
     names = [
         f"base: {percent(base_monthly_rate)} a month",
-        *(plain(described(step.feature, step.value, step.unit)) for step in steps),
+        *(plain(labelled_value(step.feature, step.value, step.unit)) for step in steps),
         f"<b>this pool: {percent(explanation.monthly_rate)} a month, "
         f"{percent(risk.value)} in {risk.horizon_h:g} h</b>",
     ]
@@ -45,7 +50,11 @@ def waterfall(
             measure=["absolute", *("relative" for _ in steps), "total"],
             y=names,
             x=values,
-            text=[_total(values[0]), *map(signed, values[1:-1]), f"<b>{_total(values[-1])}</b>"],
+            text=[
+                _total(values[0]),
+                *map(format_log_odds, values[1:-1]),
+                f"<b>{_total(values[-1])}</b>",
+            ],
             textposition="outside",
             cliponaxis=False,
             increasing={"marker": {"color": palette.bad}},
@@ -83,7 +92,7 @@ def changes(
             y=[plain(_change_name(change)) for change in shown],
             x=[change.log_odds for change in shown],
             marker={"color": [palette.bad if c.log_odds > 0 else palette.good for c in shown]},
-            text=[signed(change.log_odds) for change in shown],
+            text=[format_log_odds(change.log_odds) for change in shown],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}<br>%{text} log-odds<extra></extra>",
@@ -96,13 +105,13 @@ def changes(
 
 
 def _change_name(change: Change) -> str:
-    before = spoken(change.feature, change.before, change.unit)
-    after = spoken(change.feature, change.after, change.unit)
-    return f"{phrase(change.feature)}: {before} → {after}"
+    before = format_value(change.feature, change.before, change.unit)
+    after = format_value(change.feature, change.after, change.unit)
+    return f"{feature_label(change.feature)}: {before} → {after}"
 
 
 def _total(log_odds: float) -> str:
-    return signed(log_odds).removeprefix("+")
+    return format_log_odds(log_odds).removeprefix("+")
 
 
 def _set_range(chart: go.Figure, steps: Sequence[float]) -> None:

@@ -12,11 +12,11 @@ from spotlab.domain.ports import User
 from spotlab.ui.common import formatting
 from spotlab.ui.common.permissions import A_ROLE
 
-OFFERED: Final = (Role.VIEWER, Role.RESEARCHER, Role.OPERATOR, Role.ADMIN)
+ASSIGNABLE_ROLES: Final = (Role.VIEWER, Role.RESEARCHER, Role.OPERATOR, Role.ADMIN)
 MAX_CHANGE_CHARACTERS: Final = 160
 
 
-def allows(role: Role) -> str:
+def rights_of_role(role: Role) -> str:
     """What a role allows: its own rights, then a reference to the role below."""
     roles = list(Role)
     below = roles[roles.index(role) - 1] if role not in (Role.DEMO, Role.VIEWER) else None
@@ -32,7 +32,7 @@ def accounts(names: Sequence[str] | None) -> str:
     return "all" if names is None else ", ".join(names) or "none"
 
 
-def standing(user: User, now: datetime) -> str:
+def sign_in_state(user: User, now: datetime) -> str:
     """Whether a user can sign in, in a word or two."""
     if not user.active:
         return "disabled"

@@ -24,7 +24,7 @@ SIMULATED_NOTE = (
 def show() -> None:
     """Show the badges; if the mode cannot be read, they say so."""
     try:
-        _show(session.desk().market.mode())
+        _show(session.services().market.mode())
     except SpotlabError as exc:
         st.badge("■ mode unknown", color="red", help=formatting.plain(str(exc)))
 

@@ -44,6 +44,6 @@ class StreamlitLogin:
         claims = json.loads(content) if content else None
         return claims if isinstance(claims, dict) and claims.get("is_logged_in") is True else None
 
-    def kept_in(self, sent: Mapping[str, str]) -> Sequence[str]:
+    def cookie_names(self, sent: Mapping[str, str]) -> Sequence[str]:
         """The names of the login's cookies among those that were sent."""
         return [name for name in sent if name.startswith(streamlit_internals.LOGIN_COOKIES)]

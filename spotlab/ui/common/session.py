@@ -1,7 +1,7 @@
 """The lab, the services of this user, and cached reads that pages share.
 
-Pages reach the lab only through `desk()`. Caches are shared by users: the right to read is checked
-before a cache is used, and access to an account again afterwards.
+Pages reach the lab only through `services()`. Caches are shared by users: the right to read is
+checked before a cache is used, and access to an account again afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spotlab.pipeline.rank import Ranking
 from spotlab.runtime import app_process
 from spotlab.runtime.lab import Lab
 from spotlab.scheduling.first_run import get_ready
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.settings import Settings
 from spotlab.ui.common import background_tasks, identity
 
@@ -35,26 +35,26 @@ def lab() -> Lab:
     return app_process.lab()
 
 
-def desk() -> Desk:
+def services() -> Services:
     """The services, with the rights of this user."""
-    return Desk(lab(), identity.current())
+    return Services(lab(), identity.current())
 
 
-def deferred_desk() -> Callable[[], Desk]:
+def deferred_services() -> Callable[[], Services]:
     """A function that returns the services when a deferred file is built; checks the user then."""
     reader = identity.deferred_reader()
-    return lambda: Desk(app_process.lab(), reader())
+    return lambda: Services(app_process.lab(), reader())
 
 
-def reader() -> Desk:
+def reader() -> Services:
     """The services, if this user may read; called before a shared cache is used.
 
     Raises:
         Forbidden: they may not.
     """
-    services = desk()
-    services.who.require(Right.READ)
-    return services
+    allowed = services()
+    allowed.principal.require(Right.READ)
+    return allowed
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -64,9 +64,9 @@ def first_run() -> background_tasks.Run[None]:
     return background_tasks.start("Preparing", lambda tell, _stopped: get_ready(shared_lab, tell))
 
 
-def by_accounts(desk: Desk) -> object:
+def by_accounts(services: Services) -> object:
     """The key of a cache that is shared by users who see the same accounts."""
-    return desk.who.accounts
+    return services.principal.accounts
 
 
 def now() -> datetime:
@@ -85,8 +85,8 @@ def market() -> MarketData:
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=2)
-def _market(_desk: Desk) -> MarketData:
-    return _desk.market.read()
+def _market(_services: Services) -> MarketData:
+    return _services.market.read()
 
 
 def market_if_any() -> tuple[MarketData | None, tuple[str, ...]]:
@@ -105,10 +105,10 @@ def health() -> Health:
 
 
 @st.cache_resource(
-    show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Desk: by_accounts}
+    show_spinner=False, ttl=HEALTH_FOR, max_entries=8, hash_funcs={Services: by_accounts}
 )
-def _health(desk: Desk, version: int) -> Health:  # noqa: ARG001  (reads again after a change)
-    return desk.health.read()
+def _health(services: Services, version: int) -> Health:  # noqa: ARG001  (reads again after a change)
+    return services.health.read()
 
 
 def ranking(
@@ -120,9 +120,12 @@ def ranking(
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=8)
 def _ranking(
-    requirements: Requirements, model: str | None, workload_usd_per_hour: float | None, _desk: Desk
+    requirements: Requirements,
+    model: str | None,
+    workload_usd_per_hour: float | None,
+    _services: Services,
 ) -> Ranking:
-    return _desk.market.rank(requirements, None, model, workload_usd_per_hour)
+    return _services.market.rank(requirements, None, model, workload_usd_per_hour)
 
 
 def forget_market() -> None:
@@ -148,24 +151,24 @@ def _market_version() -> list[int]:
 
 def fleet() -> list[Instance]:
     """The managed instances that this user may see."""
-    return desk().instances.list()
+    return services().instances.list()
 
 
 def decisions() -> Mapping[str, ExperimentSummary]:
     """The newest decision about each instance that this user may see."""
-    return desk().decisions.latest_per_instance()
+    return services().experiments.latest_per_instance()
 
 
 def experiment(experiment_id: int) -> Experiment:
     """One decision with all its inputs. Raises NotFound, also if this user may not see it."""
     services = reader()
-    return services.decisions.shown(_experiment(experiment_id, services))
+    return services.experiments.if_visible(_experiment(experiment_id, services))
 
 
 @st.cache_resource(show_spinner=False, ttl=timedelta(minutes=10), max_entries=16)
-def _experiment(experiment_id: int, _desk: Desk) -> Experiment:
+def _experiment(experiment_id: int, _services: Services) -> Experiment:
     """Decisions never change; access is checked again after this cache."""
-    return _desk.decisions.get(experiment_id)
+    return _services.experiments.get(experiment_id)
 
 
 def snapshots() -> Sequence[SnapshotInfo]:
@@ -174,5 +177,5 @@ def snapshots() -> Sequence[SnapshotInfo]:
 
 
 @st.cache_resource(show_spinner=False, ttl=MARKET_FOR, max_entries=1)
-def _snapshots(_desk: Desk) -> Sequence[SnapshotInfo]:
-    return _desk.market.snapshots()
+def _snapshots(_services: Services) -> Sequence[SnapshotInfo]:
+    return _services.market.snapshots()

@@ -22,7 +22,9 @@ def show(user: Principal) -> None:
     """A button with the user's name, and the menu."""
     with st.popover(user.name, icon=":material/account_circle:", type="tertiary", key="menu"):
         st.markdown(f"**{formatting.plain(user.name)}**")
-        st.caption(f"{ROLE_WORDS[user.role].capitalize()}, {formatting.plain(seen(user))}")
+        st.caption(
+            f"{ROLE_WORDS[user.role].capitalize()}, {formatting.plain(visible_accounts(user))}"
+        )
         links.to("me", "My account", ":material/manage_accounts:")
         if user.session_id:
             st.html(links.OUTSIDE.format(href="/sign-out", text="Sign out"))
@@ -32,7 +34,7 @@ def show(user: Principal) -> None:
             st.caption("This server has no sign-in: anyone who can reach it is administrator.")
 
 
-def seen(user: Principal) -> str:
+def visible_accounts(user: Principal) -> str:
     """The accounts that a user sees, in words."""
     if user.accounts is None:
         return "sees all accounts"

@@ -54,7 +54,7 @@ def pick_many(label: str, options: Iterable[str], key: str) -> list[str]:
     )
 
 
-def rows_left(shown: int, of: int, noun: str) -> None:
+def row_count(shown: int, of: int, noun: str) -> None:
     """How many rows the filters leave."""
     share = f"{shown:,} of " if shown != of else "all " if of > 1 else ""
     st.caption(f"{share}{count(of, noun)}", width="content")

@@ -60,7 +60,7 @@ def show(experiment: Experiment, now: datetime, palette: Palette) -> None:
         st.write(formatting.plain(verdict.reason))
         _show_sides(verdict.current, verdict.chosen)
     links.of_experiment(experiment.experiment_id, experiment.instance.instance_id)
-    links.of_logs(session.desk().decisions.correlation_id(experiment))
+    links.of_logs(session.services().experiments.correlation_id(experiment))
     tabs = st.tabs(["Candidates", "Filtered", "Evaluation", "Features", "Sources"])
     with tabs[0]:
         _show_candidates(experiment, palette)
@@ -124,7 +124,7 @@ def _show_candidates(experiment: Experiment, palette: Palette) -> None:
     frame = candidate_rows(experiment)
     horizon_h = experiment.policy.horizon_h
     shown = frame.head(table.TOP)
-    widgets.rows_left(len(shown), len(frame), "scored pool")
+    widgets.row_count(len(shown), len(frame), "scored pool")
     verdict = experiment.verdict
     current, chosen = (verdict.current, verdict.chosen) if verdict else (None, None)
     ranked = {name: c for name, c in table.columns(horizon_h, palette).items() if name in frame}

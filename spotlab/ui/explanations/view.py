@@ -89,8 +89,8 @@ def of_now(instance: Instance) -> Subject:
     Raises:
         NoMarketData: no market has been collected.
     """
-    market = session.desk().market
-    model, problem = market.in_force(instance)
+    market = session.services().market
+    model, problem = market.deciding_model(instance)
     widgets.degraded([problem] if problem else [], "The champion's risks are explained instead.")
     ranking = session.ranking(market.requirements_of(instance), model, None)
     scored = table.current_of(ranking, instance)
@@ -134,7 +134,7 @@ def pick() -> tuple[Subject, Pool]:
     if when is not None and when != NOW:
         subject = of_experiment(session.experiment(int(when)))
     else:
-        subject = of_now(session.desk().instances.get(instance_id))
+        subject = of_now(session.services().instances.get(instance_id))
     with right:
         return subject, _pick_pool(subject)
 
@@ -162,7 +162,7 @@ def _decisions(instance_id: str) -> dict[str, str]:
     labels = {
         str(e.experiment_id): f"decision #{e.experiment_id}, {ago(e.created_at, now)}: "
         f"{decision_mark(e.decision)}"
-        for e in session.desk().decisions.list(filters, limit=MAX_DECISIONS)
+        for e in session.services().experiments.list(filters, limit=MAX_DECISIONS)
     }
     experiment_id = widgets.number_asked("decision")
     if experiment_id is not None and str(experiment_id) not in labels:

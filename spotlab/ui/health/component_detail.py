@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from spotlab.domain.components import COMPONENTS, MEANINGS, depends_on, needed_by
-from spotlab.monitoring.health.report import Health, PartDay
+from spotlab.monitoring.health.report import ComponentDay, Health
 from spotlab.ui.common import export, formatting, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
@@ -26,7 +26,7 @@ def pick() -> str | None:
 
 def show(name: str, health: Health, palette: Palette) -> None:
     """The details of one component. Raises DatabaseDown."""
-    day = session.desk().health.day(name)
+    day = session.services().health.day(name)
     with st.container(border=True):
         st.header(name, anchor=False)
         _show_charts(name, health, day, palette)
@@ -42,11 +42,11 @@ def show(name: str, health: Health, palette: Palette) -> None:
     export.offer(lambda: _exported(day, name), f"health-{name}", "part-file")
 
 
-def _show_charts(name: str, health: Health, day: PartDay, palette: Palette) -> None:
+def _show_charts(name: str, health: Health, day: ComponentDay, palette: Palette) -> None:
     from spotlab.ui import charts
     from spotlab.ui.charts.health import latency, states
 
-    spells = health.part(name).spells
+    spells = health.component(name).spells
     st.plotly_chart(
         states(spells, day.since, day.now, palette),
         config=charts.CONFIG,
@@ -62,7 +62,7 @@ def _show_charts(name: str, health: Health, day: PartDay, palette: Palette) -> N
         )
 
 
-def _show_failures(day: PartDay, palette: Palette, now: datetime) -> None:
+def _show_failures(day: ComponentDay, palette: Palette, now: datetime) -> None:
     frame = pd.DataFrame(
         [(each.at, each.state, each.reason) for each in day.failures[:MOST_FAILURES]],
         columns=["at", "state", "reason"],
@@ -93,7 +93,9 @@ def _show_needs(name: str) -> None:
     with right:
         st.subheader("Needed by", anchor=False)
         for need in needed_by(name):
-            st.markdown(f"**{need.part}**{_required(need.stops)}. Without {name}: {need.without}")
+            st.markdown(
+                f"**{need.component}**{_required(need.stops)}. Without {name}: {need.without}"
+            )
         if not needed_by(name):
             st.write("No other component.")
 
@@ -102,7 +104,7 @@ def _required(stops: bool) -> str:
     return " (required)" if stops else ""
 
 
-def _exported(day: PartDay, name: str) -> export.Table:
+def _exported(day: ComponentDay, name: str) -> export.Table:
     rows = [(p.at.isoformat(), p.state, p.latency_ms, p.reason) for p in day.probes]
     return export.Table(
         frame=pd.DataFrame(rows, columns=["at", "state", "latency_ms", "reason"]),

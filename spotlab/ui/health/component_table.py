@@ -12,7 +12,7 @@ import streamlit as st
 
 from spotlab.domain.components import DEGRADED, DOWN, HEALTHY, MEANINGS, UNKNOWN, needed_by
 from spotlab.domain.uptime import MAX_HOLD, Rate
-from spotlab.monitoring.health.report import Health, PartHealth, Slot
+from spotlab.monitoring.health.report import ComponentHealth, Health, Slot
 from spotlab.ui.common import export, formatting
 from spotlab.ui.common.theme import Palette
 
@@ -49,12 +49,12 @@ _SLOT_PX, _HEIGHT_PX = 4, 24
 
 def states(health: Health) -> list[str]:
     """The state of each component."""
-    return [part.state.state for part in health.parts]
+    return [part.state.state for part in health.components]
 
 
 def headline(health: Health) -> str:
     """How many components work, and which do not."""
-    states = [part.state for part in health.parts]
+    states = [part.state for part in health.components]
     failing = [s for s in states if s.state in (DOWN, DEGRADED)]
     unknown = [s for s in states if s.state == UNKNOWN]
     total = formatting.count(len(states), "component")
@@ -89,11 +89,11 @@ def show(health: Health, palette: Palette) -> None:
             help=help_text or None,
             text_alignment="right" if text in (SUCCESS_RATE, LATENCY, UPTIME) else "left",
         )
-    for part in health.parts:
+    for part in health.components:
         _show_row(part, health, palette)
 
 
-def _show_row(part: PartHealth, health: Health, palette: Palette) -> None:
+def _show_row(part: ComponentHealth, health: Health, palette: Palette) -> None:
     state, done = part.state, part.done
     row = st.columns(WIDTHS, vertical_alignment="center")
     with row[0]:
@@ -188,7 +188,7 @@ def exported(health: Health) -> export.Table:
         "unknown_percent": "Unknown (% of 24 h)",
     }
     return export.Table(
-        frame=pd.DataFrame([_row(part) for part in health.parts], columns=list(headers)),
+        frame=pd.DataFrame([_row(part) for part in health.components], columns=list(headers)),
         caption=f"Health of SpotLab's components, 24 h until {formatting.moment(health.now)}",
         headers=headers,
         digits={name: 2 for name in headers if name.endswith(("_ms", "_percent"))},
@@ -200,7 +200,7 @@ def exported(health: Health) -> export.Table:
     )
 
 
-def _row(part: PartHealth) -> dict[str, object]:
+def _row(part: ComponentHealth) -> dict[str, object]:
     p50, p95, p99 = part.done.latency_ms
     up_share = part.uptime.up
     return {
@@ -218,13 +218,13 @@ def _row(part: PartHealth) -> dict[str, object]:
     }
 
 
-def _consequence(part: PartHealth) -> str:
+def _consequence(part: ComponentHealth) -> str:
     """What a component that is not healthy is for, and what stops or degrades without it."""
     if part.state.state == HEALTHY:
         return ""
     if part.state.state != DOWN:
         return f" {MEANINGS[part.state.name]}"
-    stopped = [need.part for need in needed_by(part.state.name) if need.stops]
+    stopped = [need.component for need in needed_by(part.state.name) if need.stops]
     degraded = [need for need in needed_by(part.state.name) if not need.stops]
     sentences = [MEANINGS[part.state.name]]
     if stopped:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from spotlab.domain.access import Right
 from spotlab.domain.decision import Experiment
-from spotlab.domain.model_lifecycle import unusable
+from spotlab.domain.model_lifecycle import unusable_reason
 from spotlab.domain.ports import ExperimentSummary
 from spotlab.errors import SpotlabError
 from spotlab.runtime.model_selection import RISK_TASK
@@ -44,11 +44,11 @@ def show_button(ids: Sequence[str]) -> None:
 
 
 def _evaluate(ids: list[str] | None) -> None:
-    desk = session.desk().instances
+    services = session.services().instances
     background_tasks.begin(
         SLOT,
         "Evaluating",
-        lambda tell, stopped: desk.evaluate(ids, progress=tell, cancelled=stopped),
+        lambda tell, stopped: services.evaluate(ids, progress=tell, cancelled=stopped),
     )
 
 
@@ -67,7 +67,7 @@ def show_outcome() -> None:
 
 def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime) -> None:
     """The last decision about one instance with its reason, and its settings."""
-    instance = session.desk().instances.get(instance_id)
+    instance = session.services().instances.get(instance_id)
     with st.container(border=True):
         why, settings = st.columns([3, 2], gap="large")
         with why:
@@ -92,8 +92,8 @@ def show_details(instance_id: str, last: ExperimentSummary | None, now: datetime
 def _show_settings(instance_id: str, model: str | None, shadow: bool) -> None:
     known = [
         record.reference
-        for record in session.desk().models.records()
-        if record.task == RISK_TASK and not unusable(record.state, record.enabled)
+        for record in session.services().models.records()
+        if record.task == RISK_TASK and not unusable_reason(record.state, record.enabled)
     ]
     options = list(dict.fromkeys([CHAMPION, *known, *([model] if model else [])]))
     may = identity.current().may(Right.CHANGE_INSTANCES)
@@ -124,7 +124,7 @@ def _assign(instance_id: str) -> None:
     chosen = st.session_state[f"model {instance_id}"]
     try:
         reference = None if chosen == CHAMPION else chosen
-        session.desk().instances.assign(instance_id, reference)
+        session.services().instances.assign(instance_id, reference)
     except SpotlabError as exc:
         errors.explain(exc)
 
@@ -132,6 +132,6 @@ def _assign(instance_id: str) -> None:
 def _set_shadow(instance_id: str) -> None:
     try:
         shadow = st.session_state[f"shadow {instance_id}"]
-        session.desk().instances.set_shadow(instance_id, shadow)
+        session.services().instances.set_shadow(instance_id, shadow)
     except SpotlabError as exc:
         errors.explain(exc)

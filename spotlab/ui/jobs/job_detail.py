@@ -13,7 +13,7 @@ from spotlab.domain.access import RIGHTS, Right
 from spotlab.domain.ports import JobRun, RunState
 from spotlab.errors import SpotlabError
 from spotlab.scheduling.overview import JobView
-from spotlab.services.jobs import JobsDesk
+from spotlab.services.jobs import JobService
 from spotlab.ui.common import errors, formatting, links, session, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
@@ -33,7 +33,7 @@ def show_actions(view: JobView) -> None:
         type="primary",
         icon=":material/play_arrow:",
         on_click=_run,
-        args=(JobsDesk.run, name, f"{view.job.title} will run now."),
+        args=(JobService.run, name, f"{view.job.title} will run now."),
         disabled=not may or view.running is not None or view.setting.asked_at is not None,
         key="run-job",
     )
@@ -42,7 +42,7 @@ def show_actions(view: JobView) -> None:
         icon=":material/resume:" if paused else ":material/pause:",
         on_click=_run,
         args=(
-            JobsDesk.resume if paused else JobsDesk.pause,
+            JobService.resume if paused else JobService.pause,
             name,
             f"{view.job.title} {'is on its schedule again' if paused else 'is paused'}.",
         ),
@@ -65,7 +65,7 @@ def show_about(view: JobView) -> None:
 
 
 def _may_run_jobs() -> bool:
-    return session.desk().who.may(Right.RUN_JOBS)
+    return session.services().principal.may(Right.RUN_JOBS)
 
 
 def _show_schedule(view: JobView) -> None:
@@ -95,10 +95,10 @@ def _reset_schedule(name: str) -> None:
     _run(lambda jobs, job: jobs.schedule(job, ""), name, "The job has its default schedule again.")
 
 
-def _run(action: Callable[[JobsDesk, str], object], name: str, message: str) -> None:
+def _run(action: Callable[[JobService, str], object], name: str, message: str) -> None:
     """Runs an action for the present user, who may have signed out since the button was drawn."""
     try:
-        action(session.desk().jobs, name)
+        action(session.services().jobs, name)
     except SpotlabError as exc:
         st.session_state[ERROR] = exc
     else:
@@ -107,7 +107,7 @@ def _run(action: Callable[[JobsDesk, str], object], name: str, message: str) -> 
 
 def show_history(name: str, now: datetime, palette: Palette) -> None:
     """Shows the runs of a job, newest first."""
-    jobs = session.desk().jobs
+    jobs = session.services().jobs
     runs, total = jobs.history(name, limit=RUNS_SHOWN), jobs.count(name)
     if not runs:
         widgets.empty("This job has not run yet.", "wait for its next run, or run it now.")
@@ -132,7 +132,7 @@ def show_history(name: str, now: datetime, palette: Palette) -> None:
         select=("single-row", "single-cell"),
         max_rows=12,
     )
-    widgets.rows_left(len(runs), total, "run")
+    widgets.row_count(len(runs), total, "run")
     # Without a selection, link the newest run that failed: it is the likeliest to be of interest.
     linked = selected or [at for at, run in enumerate(runs) if run.state is RunState.FAILED][:1]
     if linked:

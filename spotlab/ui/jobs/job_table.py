@@ -42,7 +42,7 @@ def headline(overview: JobsOverview) -> str:
     jobs = formatting.count(len(overview.jobs), "job")
     if overview.leader is None:
         return f"0 of {jobs} running: no process is the leader"
-    on_schedule = sum(view.well for view in overview.jobs)
+    on_schedule = sum(view.is_on_schedule for view in overview.jobs)
     paused = sum(view.standing is Standing.PAUSED for view in overview.jobs)
     sentence = f"{on_schedule} of {jobs} on schedule"
     if paused and on_schedule + paused == len(overview.jobs):
@@ -157,7 +157,7 @@ def show_processes(overview: JobsOverview, palette: Palette) -> None:
     rows = [
         {
             "role": each.role,
-            "state": "▲ lost" if overview.is_gone(each) else "● alive",
+            "state": "▲ lost" if overview.is_lost(each) else "● alive",
             "leads": "leader" if each.process_id == leader_id else "",
             "host": each.host,
             "pid": str(each.pid),

@@ -80,16 +80,16 @@ def follow(filters: LogFilter) -> Tail:
     """This session's tail, with the lines that were written since it was last read.
 
     Raises:
-        Forbidden, OnlineStoreDown: see `LogsDesk`.
+        Forbidden, OnlineStoreDown: see `LogService`.
     """
-    desk = session.desk().logs
+    services = session.services().logs
     tail = last_tail(filters)
     if tail is None:
-        page = desk.query(filters, limit=MAX_TAIL_LINES)
+        page = services.query(filters, limit=MAX_TAIL_LINES)
         tail = Tail(filters, page.newest_id, truncated=page.more)
         tail.lines.extend(reversed(page.lines))
     else:
-        new_lines, tail.newest_id = desk.follow(tail.newest_id, filters)
+        new_lines, tail.newest_id = services.follow(tail.newest_id, filters)
         tail.truncated = tail.truncated or len(tail.lines) + len(new_lines) > MAX_TAIL_LINES
         tail.lines.extend(new_lines)
     st.session_state[_TAIL] = tail
@@ -237,10 +237,10 @@ def _plain(value: object) -> str:
 
 def show_download(filters: LogFilter, max_lines: int) -> None:
     """A button that builds a file of the filtered lines when it is clicked."""
-    desk = session.deferred_desk()
+    services = session.deferred_services()
     st.download_button(
         "Download",
-        data=lambda: as_json_lines(desk().logs.query(filters, limit=max_lines).lines),
+        data=lambda: as_json_lines(services().logs.query(filters, limit=max_lines).lines),
         file_name="spotlab-logs.jsonl",
         mime="application/jsonl",
         icon=":material/download:",

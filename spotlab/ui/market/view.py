@@ -80,7 +80,7 @@ def show_collect() -> None:
 
 
 def _collect() -> None:
-    market = session.desk().market
+    market = session.services().market
     background_tasks.begin(
         SLOT, "Collecting", lambda tell, stopped: market.collect(progress=tell, cancelled=stopped)
     )

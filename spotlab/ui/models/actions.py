@@ -115,7 +115,7 @@ def _show_form(action: ModelAction, entry: ModelEntry) -> None:
     reference = entry.record.reference
     fleet = session.fleet()
     without_own = sum(instance.model is None for instance in fleet)
-    champion = session.desk().models.champion(entry.record.task)
+    champion = session.services().models.champion(entry.record.task)
     instance_id = None
     if action is ModelAction.ASSIGN:
         names = {i.instance_id: widgets.instance_name(i) for i in fleet}
@@ -152,12 +152,12 @@ def _run(action: ModelAction, reference: str, instance_id: str | None) -> None:
     if len(reason) < MIN_REASON_CHARS:
         st.session_state[DONE] = (False, "Nothing was changed: enter a reason first.")
         return
-    desk = session.desk()
+    services = session.services()
     try:
         if action is ModelAction.ASSIGN:
-            desk.instances.assign(instance_id or "", reference, reason)
+            services.instances.assign(instance_id or "", reference, reason)
         else:
-            desk.models.act(action, reference, reason)
+            services.models.act(action, reference, reason)
     except SpotlabError as exc:
         errors.explain(exc)
         return

@@ -19,13 +19,13 @@ from spotlab.ui.common import formatting, tables, widgets
 from spotlab.ui.common.tables import Column
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, leaderboard
-from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, Facts, Measured
+from spotlab.ui.models.card_facts import METRIC_WORDS, METRICS, CardFacts, Measured
 
 SOURCE_KEYS = ("data", "published_by", "licence")
 FORESTS = {"auc": "AUC: higher is better", "brier": "Brier: lower is better"}
 
 
-def headline(record: ModelRecord, facts: Facts) -> str:
+def headline(record: ModelRecord, facts: CardFacts) -> str:
     """The model's task, AUC and Brier score, compared with the best baseline."""
     name, main = record.reference, facts.main
     if main is None:
@@ -50,7 +50,7 @@ def small_print(entry: ModelEntry, now: datetime) -> str:
     )
 
 
-def show_label(facts: Facts) -> None:
+def show_label(facts: CardFacts) -> None:
     """Shows the label: what the model forecasts, and what it does not."""
     st.header("Forecast", anchor=False)
     st.markdown(formatting.plain(facts.summary or "The card has no summary."))
@@ -61,7 +61,7 @@ def show_label(facts: Facts) -> None:
         st.markdown("\n".join(f"- {formatting.plain(line)}" for line in facts.not_label))
 
 
-def show_figures(facts: Facts, palette: Palette) -> None:
+def show_figures(facts: CardFacts, palette: Palette) -> None:
     """Shows the model's quality compared with baselines, and its calibration."""
     st.header("Quality", anchor=False)
     if facts.main is None:
@@ -159,7 +159,7 @@ DIRECTIONS: Mapping[str, str] = {
 }
 
 
-def show_subgroups(facts: Facts) -> None:
+def show_subgroups(facts: CardFacts) -> None:
     """Shows the model's figures for subgroups of the rows."""
     main = facts.main
     if main is None or not main.subgroups:
@@ -183,7 +183,7 @@ def show_subgroups(facts: Facts) -> None:
     st.caption("Subgroups overlap. Small ones have wide intervals, which are not in the card.")
 
 
-def show_data(facts: Facts) -> None:
+def show_data(facts: CardFacts) -> None:
     """Shows where the training data comes from, under which licence, and how it was split."""
     if facts.sources:
         frame = pd.DataFrame(
@@ -238,7 +238,7 @@ def value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def show_features(facts: Facts) -> None:
+def show_features(facts: CardFacts) -> None:
     """Shows the model's features: unit, bounds, and whether they may be unknown."""
     frame = pd.DataFrame(
         [
@@ -265,7 +265,7 @@ def show_features(facts: Facts) -> None:
     st.caption("A row outside these bounds is rejected: it gets no risk rather than a wrong one.")
 
 
-def show_limits(facts: Facts) -> None:
+def show_limits(facts: CardFacts) -> None:
     """Shows the model's limits."""
     if facts.limits:
         st.markdown("\n".join(f"- {formatting.plain(line)}" for line in facts.limits))

@@ -97,7 +97,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CardFacts:
     """The contents of a model card; what the card lacks is empty.
 
     Args:
@@ -154,7 +154,7 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def trained_on(facts: Facts) -> str:
+def trained_on(facts: CardFacts) -> str:
     """Short description of the training data: rows, traces and dates."""
     training = facts.training
     rows = training.get("rows")

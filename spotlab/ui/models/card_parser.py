@@ -16,8 +16,8 @@ from spotlab.ui.models.card_facts import (
     MAIN_HORIZON,
     METRICS,
     NAN,
+    CardFacts,
     Document,
-    Facts,
     Figure,
     Measured,
     readable,
@@ -26,11 +26,11 @@ from spotlab.ui.models.card_facts import (
 _OWN_KEYS: Final = frozenset({"model", "metrics", "interval_95"})
 
 
-def read(card: Document) -> Facts:
+def read(card: Document) -> CardFacts:
     """The contents of a card; what is absent or of an unexpected form is empty."""
     label = card.get("label", {})
     label = label if isinstance(label, Mapping) else {"what": str(label)}
-    return Facts(
+    return CardFacts(
         summary=str(card.get("summary", "")),
         label=str(label.get("what", "")),
         not_label=_texts(label.get("what_it_is_not")),

@@ -236,7 +236,7 @@ def exported(result: ComparisonResult, now: datetime) -> export.Table:
 
 def choose(entries: Sequence[ModelEntry]) -> ComparisonRequest | None:
     """Two rows of inputs, for models and data; None while one is missing."""
-    known = comparison_form.rivals(entries)
+    known = comparison_form.comparable_models(entries)
     if known:
         return comparison_form.pick_data(*comparison_form.pick_models(known))
     widgets.empty(

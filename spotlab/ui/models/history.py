@@ -19,7 +19,7 @@ MAX_EVENTS: Final = 200
 
 def show(record: ModelRecord, now: datetime) -> None:
     """Shows the events of a version, and the champion of its task at a given time."""
-    events = session.desk().models.history(record.reference)
+    events = session.services().models.history(record.reference)
     if events:
         tables.show(rows(events), columns(now), name="History", key="card-history", max_rows=12)
         export.offer(
@@ -38,7 +38,7 @@ def show_all(now: datetime) -> None:
     if not box.open:
         return
     with box:
-        events = session.desk().models.history(limit=MAX_EVENTS)
+        events = session.services().models.history(limit=MAX_EVENTS)
         if not events:
             st.caption("There is no history yet.")
             return
@@ -111,7 +111,7 @@ def _show_champion_at(record: ModelRecord, now: datetime) -> None:
     )
     if isinstance(day, date) and isinstance(hour, time):
         moment = datetime.combine(day, hour, tzinfo=UTC).replace(second=59)
-        event = session.desk().models.live_at(record.task, moment)
+        event = session.services().models.live_at(record.task, moment)
         row[2].markdown(champion_at(record.task, moment, event))
 
 

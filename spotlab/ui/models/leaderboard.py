@@ -15,7 +15,7 @@ from spotlab.ui.common import export, formatting, tables, widgets
 from spotlab.ui.common.tables import Column, at
 from spotlab.ui.common.theme import Palette
 from spotlab.ui.models import card_facts, card_parser
-from spotlab.ui.models.card_facts import Facts
+from spotlab.ui.models.card_facts import CardFacts
 
 STATE_MARKS: Final[Mapping[str, str]] = {
     "champion": "★ champion",
@@ -79,7 +79,7 @@ def rows(entries: Sequence[ModelEntry]) -> pd.DataFrame:
     return pd.DataFrame([_row(entry, card_parser.read(entry.record.card)) for entry in entries])
 
 
-def _row(entry: ModelEntry, facts: Facts) -> dict[str, object]:
+def _row(entry: ModelEntry, facts: CardFacts) -> dict[str, object]:
     main, record = facts.main, entry.record
     best = main.best_baseline("brier") if main else None
     return {

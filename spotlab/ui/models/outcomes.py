@@ -13,7 +13,7 @@ import streamlit as st
 from spotlab.domain.access import Right
 from spotlab.domain.outcomes import ReliabilityBin, Target
 from spotlab.domain.ports import ExperimentSummary
-from spotlab.pipeline.outcomes import Settled
+from spotlab.pipeline.outcomes import OutcomeCounts
 from spotlab.pipeline.scorecards import Scorecard
 from spotlab.runtime.outcomes import OutcomesView
 from spotlab.training import scores
@@ -91,9 +91,9 @@ def _show_settle() -> None:
 
 
 def _settle() -> None:
-    outcomes = session.desk().outcomes
+    outcomes = session.services().outcomes
 
-    def work(tell: background_tasks.Progress, _stopped: object) -> Settled:
+    def work(tell: background_tasks.Progress, _stopped: object) -> OutcomeCounts:
         tell("joining decisions with their outcomes", 0.5)
         return outcomes.settle()
 

@@ -11,13 +11,13 @@ import streamlit as st
 from spotlab.errors import NoMarketData, NotFound
 from spotlab.pipeline.drift import DriftReport
 from spotlab.runtime.outcomes import OutcomesView
-from spotlab.services import Desk
+from spotlab.services import Services
 from spotlab.services.models import ModelEntry
 from spotlab.ui.common import session
 
 ENTRIES_FOR: Final = timedelta(seconds=10)
 WORK_FOR: Final = timedelta(seconds=30)
-BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Desk: session.by_accounts}
+BY_ACCOUNTS: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Services: session.by_accounts}
 
 
 def entries() -> Sequence[ModelEntry]:
@@ -26,8 +26,8 @@ def entries() -> Sequence[ModelEntry]:
 
 
 @st.cache_resource(show_spinner=False, ttl=ENTRIES_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
-def _entries(desk: Desk) -> Sequence[ModelEntry]:
-    return desk.models.entries()
+def _entries(services: Services) -> Sequence[ModelEntry]:
+    return services.models.entries()
 
 
 def forget() -> None:
@@ -63,8 +63,8 @@ def outcomes() -> OutcomesView | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=16, hash_funcs=BY_ACCOUNTS)
-def _outcomes(desk: Desk) -> OutcomesView:
-    return desk.outcomes.view()
+def _outcomes(services: Services) -> OutcomesView:
+    return services.outcomes.view()
 
 
 def drifted(model: str) -> DriftReport | None:
@@ -76,8 +76,8 @@ def drifted(model: str) -> DriftReport | None:
 
 
 @st.cache_resource(show_spinner=False, ttl=WORK_FOR, max_entries=8)
-def _drifted(model: str, _desk: Desk) -> DriftReport:
-    return _desk.outcomes.drift(model)
+def _drifted(model: str, _services: Services) -> DriftReport:
+    return _services.outcomes.drift(model)
 
 
 def instance_names() -> dict[str, str]:

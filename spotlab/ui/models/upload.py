@@ -62,14 +62,14 @@ def show() -> None:
 
 
 def _begin(content: bytes) -> None:
-    desk = session.desk().models
+    services = session.services().models
     # Read here, not as an argument: the click itself commits the text that was typed last.
     reason = str(st.session_state.get("upload-reason", "")).strip()
 
     def work(tell: background_tasks.Progress, _stopped: object) -> UploadReport | SpotlabError:
         tell("in quarantine: checking the files, then a trial prediction", 0.3)
         try:
-            return desk.upload(content, reason)
+            return services.upload(content, reason)
         except SpotlabError as exc:
             return exc
 

@@ -11,7 +11,7 @@ import streamlit as st
 from spotlab.domain.access import MEANINGS, Principal, Right
 from spotlab.domain.ports import ApiToken, User, UserSession
 from spotlab.errors import Forbidden, SpotlabError
-from spotlab.services.own_account import MyDesk
+from spotlab.services.own_account import OwnAccountService
 from spotlab.ui.common import errors, formatting, one_time_secret, permissions, session
 from spotlab.ui.common.user_menu import ROLE_WORDS
 
@@ -58,7 +58,7 @@ def small_print(who: Principal) -> str:
 def user_of() -> User | None:
     """The signed-in user; None: a visitor, or sign-in is off."""
     try:
-        return session.desk().mine.user()
+        return session.services().own_account.user()
     except Forbidden:
         return None
 
@@ -147,7 +147,7 @@ def safe_text(text: str) -> str:
     return plain[:70].strip()
 
 
-def _end_session(session_id: str) -> Callable[[MyDesk], object]:
+def _end_session(session_id: str) -> Callable[[OwnAccountService], object]:
     return lambda mine: mine.end_session(session_id)
 
 
@@ -199,27 +199,27 @@ def scope_warning(who: Principal) -> str:
     )
 
 
-def _revoke_token(token_id: str) -> Callable[[MyDesk], object]:
+def _revoke_token(token_id: str) -> Callable[[OwnAccountService], object]:
     return lambda mine: mine.revoke_token(token_id)
 
 
 def _create_token() -> None:
     state = st.session_state
 
-    def act(mine: MyDesk) -> None:
+    def act(mine: OwnAccountService) -> None:
         token, secret = mine.create_token(
             state["token-name"], state["token-scopes"], EXPIRIES[state["token-expiry"]]
         )
-        one_time_secret.keep(SLOT, f"The token “{token.name}”.", secret)
+        one_time_secret.store(SLOT, f"The token “{token.name}”.", secret)
         state.pop("token-name", None)
 
     _try("The token is created.", act)
 
 
-def _try(done: str, act: Callable[[MyDesk], object]) -> None:
+def _try(done: str, act: Callable[[OwnAccountService], object]) -> None:
     """Runs an action; the next run shows `done` if it succeeded."""
     try:
-        act(session.desk().mine)
+        act(session.services().own_account)
     except SpotlabError as exc:
         errors.explain(exc)
     else:

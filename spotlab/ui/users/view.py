@@ -12,7 +12,7 @@ import streamlit as st
 from spotlab.domain.access import Role
 from spotlab.domain.ports import User
 from spotlab.errors import SpotlabError
-from spotlab.services.users import UsersDesk
+from spotlab.services.users import UserService
 from spotlab.telemetry.text import visible
 from spotlab.ui.common import (
     access_labels,
@@ -45,7 +45,7 @@ def headline(users: Sequence[User], now: datetime) -> str:
     admins = sum(user.role is Role.ADMIN and user.active for user in users)
     administrators = formatting.count(admins, "active administrator")
     sentence = f"{formatting.count(len(users), 'user')}, {administrators}"
-    locked = [user.name for user in users if access_labels.standing(user, now) == "locked"]
+    locked = [user.name for user in users if access_labels.sign_in_state(user, now) == "locked"]
     return f"{sentence}; {formatting.listed(locked)} locked" if locked else sentence
 
 
@@ -86,7 +86,7 @@ def rows(users: Sequence[User], now: datetime) -> pd.DataFrame:
                 "name": user.name,
                 "role": ROLE_WORDS[user.role],
                 "accounts": access_labels.accounts(user.accounts),
-                "state": access_labels.standing(user, now),
+                "state": access_labels.sign_in_state(user, now),
                 "seen": user.last_sign_in_at,
                 "email": user.email or None,
                 "by": "provider" if user.subject else "password",
@@ -120,7 +120,9 @@ def show_details(user: User, now: datetime) -> None:
         left, right = st.columns([3, 2], gap="large")
         with left:
             st.header(formatting.plain(user.name), anchor=False)
-            st.caption(f"{permissions.A_ROLE[user.role]} may {access_labels.allows(user.role)}.")
+            st.caption(
+                f"{permissions.A_ROLE[user.role]} may {access_labels.rights_of_role(user.role)}."
+            )
             _show_form(user)
         with right:
             _show_actions(user, now)
@@ -132,9 +134,9 @@ def _show_form(user: User) -> None:
         role, accounts = st.columns([1, 2])
         role.selectbox(
             "Role",
-            access_labels.OFFERED,
-            index=access_labels.OFFERED.index(user.role)
-            if user.role in access_labels.OFFERED
+            access_labels.ASSIGNABLE_ROLES,
+            index=access_labels.ASSIGNABLE_ROLES.index(user.role)
+            if user.role in access_labels.ASSIGNABLE_ROLES
             else 0,
             format_func=ROLE_WORDS.__getitem__,
             key=f"user-role {key}",
@@ -146,7 +148,7 @@ def _show_form(user: User) -> None:
 
 
 def _select_accounts(place: Any, key: str, selected: Sequence[str] | None) -> None:
-    known = [account.name for account in session.desk().accounts.list()]
+    known = [account.name for account in session.services().accounts.list()]
     if_empty = "all accounts" if selected is None or selected else "no account"
     place.multiselect(
         "Accounts",
@@ -182,9 +184,9 @@ def _save(user: User) -> None:
 
 
 def _show_actions(user: User, now: datetime) -> None:
-    open_sessions = session.desk().users.sessions(user.name)
+    open_sessions = session.services().users.sessions(user.name)
     st.caption(f"Signed in on {formatting.count(len(open_sessions), 'browser')}.")
-    name, standing = user.name, access_labels.standing(user, now)
+    name, standing = user.name, access_labels.sign_in_state(user, now)
     if standing == "locked":
         _button("Unlock", "lock_open", f"{name} is unlocked.", lambda users: users.unlock(name))
     if open_sessions:
@@ -217,16 +219,16 @@ def _show_actions(user: User, now: datetime) -> None:
         )
 
 
-def _button(label: str, icon: str, done: str, act: Callable[[UsersDesk], object]) -> None:
+def _button(label: str, icon: str, done: str, act: Callable[[UserService], object]) -> None:
     st.button(
         label, icon=f":material/{icon}:", on_click=_try, args=(done, act), key=f"{label} user"
     )
 
 
 def _reset(name: str) -> None:
-    def act(users: UsersDesk) -> None:
+    def act(users: UserService) -> None:
         path = users.reset_password(name)
-        one_time_secret.keep(
+        one_time_secret.store(
             LINK, f"Send {name} this link; it is valid for a day.", one_time_secret.address(path)
         )
 
@@ -240,9 +242,12 @@ def show_add() -> None:
         name, role, accounts, email = st.columns([2, 1.3, 2, 2])
         name.text_input("Name", key="new-user-name", max_chars=64)
         role.selectbox(
-            "Role", access_labels.OFFERED, format_func=ROLE_WORDS.__getitem__, key="new-user-role"
+            "Role",
+            access_labels.ASSIGNABLE_ROLES,
+            format_func=ROLE_WORDS.__getitem__,
+            key="new-user-role",
         )
-        _select_accounts(accounts, "new-user-accounts", session.desk().who.accounts)
+        _select_accounts(accounts, "new-user-accounts", session.services().principal.accounts)
         email.text_input("Email", key="new-user-email", max_chars=200)
         st.form_submit_button("Add", type="primary", on_click=_add)
 
@@ -251,7 +256,7 @@ def _add() -> None:
     state = st.session_state
     name = str(state["new-user-name"]).strip()
 
-    def act(users: UsersDesk) -> None:
+    def act(users: UserService) -> None:
         user, path = users.add(
             name,
             state["new-user-role"],
@@ -260,18 +265,18 @@ def _add() -> None:
         )
         if path:
             link = one_time_secret.address(path)
-            one_time_secret.keep(LINK, f"Send {user.name} this link; it is valid for a day.", link)
+            one_time_secret.store(LINK, f"Send {user.name} this link; it is valid for a day.", link)
         for key in ("new-user-name", "new-user-email", "new-user-accounts"):
             state.pop(key, None)
 
     _try(f"{name} is added.", act)
 
 
-def _try(done: str, act: Callable[[UsersDesk], object]) -> None:
+def _try(done: str, act: Callable[[UserService], object]) -> None:
     """Runs an action; the next run shows `done` if it succeeded."""
     one_time_secret.forget(LINK)
     try:
-        act(session.desk().users)
+        act(session.services().users)
     except SpotlabError as exc:
         errors.explain(exc)
     else:
