@@ -85,7 +85,7 @@ def test_roles_and_accounts_are_set_and_checked(typed: Terminal, lab: Lab) -> No
     assert typed.json("users", "set", "ben", "--all-accounts")[1]["accounts"] is None
     refused = {
         ("ben", "--account", "nowhere"): (1, "There is no account 'nowhere'."),
-        ("ben",): (2, "Nothing to set"),
+        ("ben",): (2, "Nothing to change"),
         ("eve", "--role", "admin"): (1, "There is no user 'eve'."),
         ("ana", "--role", "viewer"): (1, "ana is the last active administrator."),
     }

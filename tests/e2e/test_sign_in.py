@@ -81,7 +81,7 @@ def test_from_the_first_link_to_a_page_and_out(app: Served, page: Page, browser:
         assert serious_violations(page) == []
         page.get_by_label("Name").fill("ana")
         page.get_by_label("New password").fill(PASSWORD)
-        page.get_by_label("Repeat new password").fill(PASSWORD)
+        page.get_by_label("Repeat the password").fill(PASSWORD)
         page.get_by_role("button", name="Create and sign in").click()
     else:
         page.goto(f"{app.url}/health")

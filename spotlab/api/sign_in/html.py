@@ -83,7 +83,7 @@ NEW_PASSWORD: Final = (
         autocomplete="new-password",
         hint=f"{SHORTEST} characters or more. A few unrelated words are easy to remember.",
     ),
-    Field("again", "Repeat new password", secret=True, autocomplete="new-password"),
+    Field("again", "Repeat the password", secret=True, autocomplete="new-password"),
 )
 
 
