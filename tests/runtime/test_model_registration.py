@@ -124,9 +124,7 @@ def test_a_champion_whose_files_are_gone_is_succeeded_by_the_newest_of_its_name(
         assert lab.model().version == "1.2.0"
         gone = next(e for e in models_of(lab).entries() if e.record.version == "1.0.0")
         assert gone.refused == "Its files are not on disk."
-        assert (
-            not gone.record.enabled
-        )  # otherwise it would fail as a challenger
+        assert not gone.record.enabled  # otherwise it would fail as a challenger
         assert challengers(lab.store.registry.records(), "advisor", "toy@1.2.0") == []
 
 
